@@ -1,0 +1,16 @@
+import type { RoleType } from '@cupola/model/states';
+
+/** Who asks, from a checked access token, with all roles loaded (one query). */
+export interface Actor {
+  kind: 'user' | 'client' | 'nobody';
+  /** Guid of the user, or the client's id. Empty for nobody. */
+  guid: string;
+  name: string;
+  origin: string;
+  isAdmin: boolean;
+  /** `jti` of the token: caps are counted by it. */
+  tokenId: string;
+  roles: ReadonlyArray<{ type: RoleType; organizationGuid: string | null; spaceGuid: string | null }>;
+}
+
+export const NOBODY: Actor = { kind: 'nobody', guid: '', name: '', origin: '', isAdmin: false, tokenId: '', roles: [] };

@@ -1,0 +1,35 @@
+import type { BlobStore } from '@cupola/blobs/blob-store';
+import type { LogStore } from '@cupola/logs/log-store';
+import type { BuildQueue } from '@cupola/queue/build-queue';
+import type { Sealer } from '@cupola/store/seal';
+import type { Store } from '@cupola/store/store';
+import type { Logger } from 'pino';
+import type { Holds } from './holds/holds.ts';
+
+/** Settings of the API, parsed once at the edge. URLs have no slash at their end. */
+export interface ApiConfig {
+  /** Public origin of the API: every link, Location and `next` starts with it. */
+  publicUrl: string;
+  /** Domain of apps: `localhost` gives `NAME.localhost:PORT`. */
+  appsDomain: string;
+  /** Port that users put behind an app's host; null for the scheme's default. */
+  appsPort: number | null;
+  appsScheme: 'http' | 'https';
+  /** Uploads land here first: on the blobs' file system, so that a rename adopts them. */
+  uploadFolder: string;
+  version: string;
+}
+
+/** All that a handler may use. Made once in `start.ts`; no globals. */
+export interface ApiDeps {
+  store: Store;
+  blobs: BlobStore;
+  logs: LogStore;
+  queue: BuildQueue;
+  sealer: Sealer;
+  holds: Holds;
+  config: ApiConfig;
+  log: Logger;
+  /** Epoch ms. */
+  now(): number;
+}

@@ -1,0 +1,29 @@
+import type { ApiRequest } from '../http/endpoint.ts';
+
+/** What a GET waits for. */
+export type HoldKind = 'package' | 'build' | 'job' | 'deployment' | 'stats' | 'log-tail';
+
+/**
+ * Held requests (docs/decisions, `held-requests`): a poll of the invocation that caused the work is answered when the state is final, a reader at once.
+ */
+export interface Holds {
+  /** The invocation behind `request` caused work on this resource: its polls of it may be held. For stats the guid is the app's. */
+  own(request: ApiRequest, kind: HoldKind, guid: string): void;
+  /** The invocation has asked for this process's sidecars: its summary follows, its stats are not held any more. */
+  summaryBegins(request: ApiRequest, appGuid: string, processGuid: string): void;
+  /**
+   * Reads until `isFinal`, waking on each change of the feed that `concerns` accepts; at once when the rule says reader, when the bound is over, the
+   * client has gone or the server drains. Answers the last value read.
+   */
+  wait<T>(
+    request: ApiRequest,
+    options: {
+      kind: HoldKind;
+      guid: string;
+      processGuid?: string;
+      concerns: (kind: string, guid: string) => boolean;
+      read: () => Promise<T>;
+      isFinal: (value: T) => boolean;
+    },
+  ): Promise<T>;
+}

@@ -1,0 +1,295 @@
+/**
+ * Every shape on the internal listener (unix socket embedded, mTLS in a cluster). Never reachable from outside.
+ *
+ * - Watch: `GET ...?epoch=E&after=REVISION` answers NDJSON, one {@link watchLine} each, a `snapshot` first when the cursor is unknown or too old, an
+ *   empty line every 5 s so that both ends notice a dead peer. A hint carries nothing to trust but what the line itself says.
+ * - Report: `POST` of a batch, idempotent by (session, sequence).
+ *
+ * | call | who | what |
+ * |---|---|---|
+ * | `POST /internal/cells` | agent | {@link cellRegistration} -> {@link cellRegistered} |
+ * | `POST /internal/cells/:cellId/heartbeat` | agent | {@link cellHeartbeat} -> 204; 409 `CF-AgentFenced` when a newer session took over |
+ * | `GET /internal/cells/:cellId/watch` | agent | lines of {@link placementItem} |
+ * | `POST /internal/cells/:cellId/reports` | agent | {@link cellReport} -> 204 |
+ * | `GET /internal/routes/watch` | router | lines of {@link routeItem} |
+ * | `GET /internal/layers/:digest` | agent | the layer's tar, streamed |
+ * | `POST /internal/logs` | agent, router, stager | {@link logBatch} -> 204 |
+ * | `GET /internal/builds/next?stager=ID&wait_ms=N` | stager | held; 200 {@link buildHint} or 204 |
+ * | `POST /internal/builds/:guid/claim` | stager | {@link buildClaim} -> {@link buildOrder}; 409 when not to be had |
+ * | `POST /internal/builds/:guid/heartbeat` | stager | {@link buildHeartbeat} -> {@link buildHeartbeatAnswer} |
+ * | `GET /internal/builds/:guid/package?fence=N` | stager | the package's zip, streamed |
+ * | `PUT /internal/layers/:digest?build=GUID&fence=N` | stager | a layer's tar, digest checked; 201 |
+ * | `HEAD /internal/layers/:digest` | stager | 200 when stored already |
+ * | `GET` and `PUT /internal/toolchains/:key` | stager | {@link toolchainRecord}; key such as `node-24.21.0-linux-x64` |
+ * | `POST /internal/builds/:guid/finish` | stager | {@link buildFinish} -> 204; 409 when the fence is old |
+ * | `GET /internal/builds/watch` | stager | lines of {@link buildItem}: what has been cancelled |
+ */
+import { CELL_STATES, COPY_STATES, HEALTH_CHECK_TYPES } from '@cupola/model/states';
+import { z } from 'zod';
+
+const guid = z.string().min(1).max(200);
+const digest = z.string().regex(/^[0-9a-f]{64}$/);
+const ms = z.number().int();
+
+export const layer = z.object({
+  digest,
+  sizeBytes: z.number().int().nonnegative(),
+  kind: z.enum(['toolchain', 'app']),
+  mountPath: z.string().startsWith('/'),
+});
+
+export const healthCheck = z.object({
+  type: z.enum(HEALTH_CHECK_TYPES),
+  endpoint: z.string().nullable(),
+  timeoutMs: ms.nullable(),
+  invocationTimeoutMs: ms.nullable(),
+  intervalMs: ms.nullable(),
+});
+
+/** See `RunSpec` in `@cupola/model/run-spec`; this is its form on the wire, field for field. */
+export const runSpec = z.object({
+  guid,
+  appGuid: guid,
+  processGuid: guid,
+  processType: z.string(),
+  appName: z.string(),
+  spaceGuid: guid,
+  spaceName: z.string(),
+  organizationGuid: guid,
+  organizationName: z.string(),
+  dropletGuid: guid,
+  layers: z.array(layer),
+  command: z.string(),
+  environment: z.record(z.string(), z.string()),
+  memoryMb: z.number().int().positive(),
+  diskMb: z.number().int().positive(),
+  logRateBytesPerSecond: z.number().int(),
+  healthCheck,
+  readinessHealthCheck: healthCheck,
+  stack: z.string(),
+  ports: z.array(z.number().int()).min(1),
+});
+
+/** A copy that this cell is to run. It is there until it is removed from the view; removal means: stop it, gracefully. */
+export const placementItem = z.object({
+  /** The copy's guid: never used again for another start by the scheduler; crash restarts on the cell keep it. */
+  guid,
+  generation: z.number().int().positive(),
+  index: z.number().int().nonnegative(),
+  /** Grows when the user restarts this index (`cf restart-app-instance`, scale, restart): the crash count begins anew. */
+  startSequence: z.number().int().nonnegative(),
+  runSpec,
+});
+export type PlacementItem = z.infer<typeof placementItem>;
+
+const enforced = z.object({
+  pid: z.boolean(),
+  net: z.boolean(),
+  fs: z.boolean(),
+  mem: z.boolean(),
+  cpu: z.boolean(),
+  pids: z.boolean(),
+  disk: z.boolean(),
+  seccomp: z.boolean(),
+  userns: z.boolean(),
+  egress: z.boolean(),
+  uid: z.boolean(),
+});
+/** What the chosen rung really enforces on this machine, proven by a canary at start. */
+export const rungReport = z.object({
+  driver: z.string(),
+  rung: z.enum(['docker', 'runc', 'crun', 'bwrap', 'util-linux', 'process']),
+  enforced,
+  /** What is lacking, in words that `doctor` prints. */
+  missing: z.array(z.string()),
+});
+export type RungReport = z.infer<typeof rungReport>;
+
+export const cellRegistration = z.object({
+  cellId: guid,
+  /** New at each start of the agent's process. */
+  session: guid,
+  name: z.string(),
+  zone: z.string(),
+  stacks: z.array(z.object({ name: z.string(), digest: z.string(), abiKey: z.string() })),
+  rung: rungReport,
+  capacity: z.object({ memoryMb: z.number().int(), diskMb: z.number().int(), copies: z.number().int() }),
+});
+export type CellRegistration = z.infer<typeof cellRegistration>;
+/** `fence` grows with every registration of the cell; the newest session wins. */
+export const cellRegistered = z.object({ fence: z.number().int() });
+
+export const usageSample = z.object({
+  guid,
+  /** Fraction of one core: 0.01 is 1 %. */
+  cpu: z.number(),
+  memoryBytes: z.number(),
+  diskBytes: z.number(),
+  logBytesPerSecond: z.number(),
+});
+/** Bumps the lease's counter; carries the newest usage, which is kept unrevisioned, one row a cell. */
+export const cellHeartbeat = z.object({ session: guid, counter: z.number().int(), usage: z.array(usageSample) });
+export type CellHeartbeat = z.infer<typeof cellHeartbeat>;
+
+export const exitReport = z.object({
+  code: z.number().int().nullable(),
+  signal: z.number().int().nullable(),
+  outOfMemory: z.boolean(),
+  /** For people: `out of memory: limit 64 MB`, `health check failed: connection refused on port 8080`. */
+  reason: z.string(),
+  /** The last 20 log lines. */
+  lastLines: z.array(z.string()),
+});
+/** What is so about one copy, whole: applying it twice, or late, changes nothing that a newer report has said (`attempt`, then `sinceMs`). */
+export const copyReport = z.object({
+  guid,
+  generation: z.number().int(),
+  processGuid: guid,
+  appGuid: guid,
+  index: z.number().int(),
+  runSpecGuid: guid,
+  state: z.enum(COPY_STATES),
+  /** Counts the starts of this copy on the cell, under its generation. */
+  attempt: z.number().int(),
+  /** Where the app answers, as probe and router dial it; null while nothing listens. */
+  address: z.object({ host: z.string(), port: z.number().int() }).nullable(),
+  /** False when the readiness check says so: keeps running, leaves the routes. */
+  routable: z.boolean(),
+  crashCount: z.number().int(),
+  /** When the crash table starts it again, epoch ms; null when it will not. */
+  restartAtMs: ms.nullable(),
+  /** Since when it is in this state, epoch ms by the agent's clock. */
+  sinceMs: ms,
+  /** Of the last end, if there was one. */
+  exit: exitReport.nullable(),
+  /** A start that never ran app code (droplet fetch, digest, sandbox): not a crash. */
+  placementError: z.string().nullable(),
+});
+export type CopyReport = z.infer<typeof copyReport>;
+export const cellReport = z.object({ session: guid, sequence: z.number().int(), copies: z.array(copyReport) });
+export type CellReport = z.infer<typeof cellReport>;
+
+export const endpoint = z.object({
+  instanceGuid: guid,
+  index: z.number().int(),
+  host: z.string(),
+  port: z.number().int(),
+});
+/** A route as the router needs it: whole, replaced as a whole. */
+export const routeItem = z.object({
+  /** The route's guid. */
+  guid,
+  host: z.string(),
+  domain: z.string(),
+  /** Empty, or begins with `/`. */
+  path: z.string(),
+  destinations: z.array(
+    z.object({
+      appGuid: guid,
+      appName: z.string(),
+      spaceName: z.string(),
+      organizationName: z.string(),
+      processGuid: guid,
+      processType: z.string(),
+      /** Only healthy copies; of the newest run spec as soon as one of it is healthy. */
+      endpoints: z.array(endpoint),
+      /** No healthy copy, but one is expected (planned change, first two crashes): hold requests up to this long, then 503. 0: do not hold. */
+      holdMs: ms.nonnegative(),
+    }),
+  ),
+  options: z.record(z.string(), z.string()),
+});
+export type RouteItem = z.infer<typeof routeItem>;
+
+/** A line of any watch. `items` and `item` have the view's own schema. */
+export function watchLine<T extends z.ZodType>(item: T) {
+  const at = { epoch: z.string(), revision: z.number().int() };
+  return z.discriminatedUnion('type', [
+    z.object({ type: z.literal('snapshot'), ...at, items: z.array(item) }),
+    z.object({ type: z.literal('upsert'), ...at, item }),
+    z.object({ type: z.literal('remove'), ...at, guid }),
+    /** Nothing changed, but up to this revision all is said: stamps the view as fresh. Sent at least every 30 s. */
+    z.object({ type: z.literal('synced'), ...at }),
+  ]);
+}
+export type WatchLine<T> =
+  | { type: 'snapshot'; epoch: string; revision: number; items: T[] }
+  | { type: 'upsert'; epoch: string; revision: number; item: T }
+  | { type: 'remove'; epoch: string; revision: number; guid: string }
+  | { type: 'synced'; epoch: string; revision: number };
+
+export const logEnvelope = z.object({
+  appGuid: guid,
+  /** `APP/PROC/WEB`, `STG`, `RTR`, `API`, `CELL`. */
+  sourceType: z.string(),
+  instanceId: z.string(),
+  type: z.enum(['OUT', 'ERR']),
+  /** Nanoseconds since the epoch, as decimal digits; unique and rising for each source. */
+  timestampNs: z.string().regex(/^\d+$/),
+  /** One line of text without its newline. */
+  line: z.string(),
+});
+export type LogEnvelope = z.infer<typeof logEnvelope>;
+export const logBatch = z.object({ envelopes: z.array(logEnvelope).max(10_000) });
+
+export const buildHint = z.object({ buildGuid: guid });
+export const buildClaim = z.object({ stager: guid });
+/** All that a stager needs for one run. Every later call carries `fence`. */
+export const buildOrder = z.object({
+  buildGuid: guid,
+  fence: z.number().int(),
+  attempt: z.number().int(),
+  leaseMs: ms,
+  appGuid: guid,
+  appName: z.string(),
+  spaceName: z.string(),
+  organizationName: z.string(),
+  packageGuid: guid,
+  packageDigest: digest,
+  packageSizeBytes: z.number().int(),
+  /** Names of buildpacks in the order asked for; empty: detect. */
+  buildpacks: z.array(z.string()),
+  /** Those that take part in detection, in order of position. */
+  detectOrder: z.array(z.string()),
+  stack: z.string(),
+  /** Staging environment: user-provided, staging group, VCAP_APPLICATION, VCAP_SERVICES. */
+  environment: z.record(z.string(), z.string()),
+  memoryMb: z.number().int(),
+  diskMb: z.number().int(),
+  timeoutMs: ms,
+});
+export type BuildOrder = z.infer<typeof buildOrder>;
+export const buildHeartbeat = z.object({ fence: z.number().int() });
+export const buildHeartbeatAnswer = z.object({ leaseMs: ms, cancel: z.boolean() });
+export const buildItem = z.object({ guid, fence: z.number().int(), cancel: z.boolean() });
+export type BuildItem = z.infer<typeof buildItem>;
+
+/** A toolchain that is the same for every app: resolved and fetched once, by us, never by code of an app. */
+export const toolchainRecord = z.object({ key: z.string(), version: z.string(), layer });
+export type ToolchainRecord = z.infer<typeof toolchainRecord>;
+
+export const stagedResult = z.object({
+  layers: z.array(layer),
+  buildpacks: z.array(
+    z.object({ name: z.string(), buildpackName: z.string(), detectOutput: z.string(), version: z.string().nullable() }),
+  ),
+  /** Command of each process type: of the Procfile, else of the buildpack's release step. */
+  processTypes: z.record(z.string(), z.string()),
+  sidecars: z.array(z.object({ name: z.string(), processTypes: z.array(z.string()), command: z.string() })),
+  executionMetadata: z.string(),
+  stack: z.string(),
+  stackDigest: z.string(),
+  abiKey: z.string(),
+  imageDigest: z.string().nullable(),
+});
+export type StagedResult = z.infer<typeof stagedResult>;
+export const buildFinish = z.discriminatedUnion('outcome', [
+  z.object({ outcome: z.literal('staged'), fence: z.number().int(), result: stagedResult }),
+  /** The app's fault: FAILED with this text, no second try. `title` is CF's: `NoAppDetectedError`, `BuildpackCompileFailed`, `BuildpackReleaseFailed`. */
+  z.object({ outcome: z.literal('failed'), fence: z.number().int(), title: z.string(), error: z.string() }),
+  /** Ours: tried again while attempts are left. */
+  z.object({ outcome: z.literal('lost'), fence: z.number().int(), error: z.string() }),
+]);
+export type BuildFinish = z.infer<typeof buildFinish>;
+
+export const CELL_STATE = z.enum(CELL_STATES);

@@ -1,0 +1,37 @@
+/** One line of an app's log. */
+export interface LogLine {
+  appGuid: string;
+  /** `APP/PROC/WEB`, `STG`, `RTR`, `API`, `CELL`. */
+  sourceType: string;
+  instanceId: string;
+  type: 'OUT' | 'ERR';
+  /** Nanoseconds since the epoch; `append` makes them unique and rising for each app. */
+  timestampNs: bigint;
+  line: string;
+}
+
+export interface LogQuery {
+  appGuid: string;
+  /** Inclusive. */
+  startNs?: bigint;
+  /** Exclusive. */
+  endNs?: bigint;
+  limit: number;
+  /** Newest first. */
+  descending: boolean;
+  /** Only these source types (exact, or a prefix ending in `/`). */
+  sourceTypes?: readonly string[];
+}
+
+/** Recent log lines of every app: lossy under a budget, and the loss is counted and shown as a line. Survives restarts. Any API answers any read. */
+export interface LogStore {
+  /** Appends a batch; never throws for a full disk: it drops, counts, and says so later. Not fsynced. */
+  append(lines: readonly LogLine[]): Promise<void>;
+  /** Newest or oldest first as asked; an unknown app has no lines. */
+  read(query: LogQuery): Promise<LogLine[]>;
+  /** Called with lines of one app as they are appended. Returns how to stop. */
+  follow(appGuid: string, listener: (lines: readonly LogLine[]) => void): () => void;
+  /** Forgets an app's lines. */
+  remove(appGuid: string): Promise<void>;
+  close(): Promise<void>;
+}

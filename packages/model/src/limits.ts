@@ -1,0 +1,134 @@
+/**
+ * The numbers every part follows; nobody writes a second copy. "CF": read in Cloud Foundry's source (Diego, gorouter, Cloud Controller). "ours": chosen
+ * by us, with the reason beside it. Milliseconds, bytes and mebibytes are in the names.
+ */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+
+export const INSTANCE_LIMITS = {
+  /** Probes at 0, 10, 20, 40 ... ms while starting: a 2 s grid would hide a 100 ms start (ours). */
+  startProbeFirstMs: 10,
+  /** Once the doubling reaches it, probes come this often (CF). */
+  startProbeMaxMs: 2_000,
+  startTimeoutMs: 60_000,
+  /** An app may ask for up to this (CF). */
+  startTimeoutMaxMs: 180_000,
+  livenessIntervalMs: 30_000,
+  probeTimeoutMs: 1_000,
+  /** A copy that is not ready is probed this often until it is (ours). */
+  unreadyProbeMs: 2_000,
+  /** Between the routes' removal and SIGTERM, unless the router has acknowledged (ours: removes the 502 window). */
+  routeRemovalPauseMs: 1_000,
+  /** Between SIGTERM and SIGKILL (CF). */
+  stopGraceMs: 10_000,
+  openFilesMax: 16_384,
+  pidsMax: 1_024,
+  inodesMax: 200_000,
+  logRateBytesPerSecond: 1 * MIB,
+  memoryDefaultMb: 1_024,
+  diskDefaultMb: 1_024,
+  diskMaxMb: 2_048,
+  crashReasonMaxChars: 1_024,
+} as const;
+
+export const CELL_LIMITS = {
+  leaseTtlMs: 15_000,
+  heartbeatMs: 5_000,
+  /** Placed but not taken up by its agent: placed again with a higher generation. */
+  takeUpMs: 30_000,
+  /** Desired state older than this is not fresh: start yes, stop no (CF). */
+  freshTtlMs: 120_000,
+  syncMs: 30_000,
+  copiesMax: 250,
+  startsInFlight: 4,
+  /** An agent with this many sandbox errors of one process gets no more of it ... */
+  sandboxErrorsMax: 3,
+  /** ... for this long. */
+  sandboxErrorPauseMs: 300_000,
+  /** A uid, an address or a port is used again only after this. */
+  reuseMs: 60_000,
+  convergenceEmbeddedMs: 5_000,
+  massLossWindowMs: 60_000,
+  massLossBrakeMs: 60_000,
+  massLossMinCells: 3,
+} as const;
+
+/** `actions/stop` answers at once, but routes and copies stay this long: the cf CLI's restart, restage and scale send stop and then start (ours). */
+export const STOP_LINGER_MS = 2_000;
+
+export const PUSH_LIMITS = {
+  uploadMaxBytes: 1 * GIB,
+  unpackedMaxBytes: 2 * GIB,
+  entriesMax: 100_000,
+  pathMaxBytes: 1_024,
+  depthMax: 64,
+  fileMaxBytes: 1 * GIB,
+  bodyMaxBytes: 15 * MIB,
+  manifestMaxBytes: 1 * MIB,
+  uploadTimeoutMs: 900_000,
+  uploadStallMs: 60_000,
+  uploadTokenLeewayMs: 1_200_000,
+  resourceMatchMax: 5_000,
+  freeSpaceMinBytes: 1 * GIB,
+  freeSpaceMinShare: 0.05,
+} as const;
+
+export const STAGING_LIMITS = {
+  timeoutMs: 900_000,
+  memoryMb: 1_024,
+  diskMb: 6_144,
+  attemptsMax: 2,
+  leaseMs: 30_000,
+  heartbeatMs: 5_000,
+  outboxRepeatMs: 5_000,
+  /** A build begun by an upload that nobody asked for (`push --no-start`) is dropped after this. */
+  unadoptedMs: 900_000,
+  sweepAfterMs: 300_000,
+} as const;
+
+export const HOLD_LIMITS = {
+  /** GETs of packages, builds, jobs and deployments wait at most this long for their final state. */
+  pollMs: 20_000,
+  /** Process stats: `CF_STARTUP_TIMEOUT` is not looked at while a GET hangs. */
+  statsMs: 10_000,
+  logTailMs: 2_000,
+  perTokenMax: 32,
+  /** A finished build is answered when the log tail has asked past its last line, or after this. */
+  buildLogFenceMs: 300,
+  /** The CLI drops envelopes younger than 2 s: while a build runs its tail gets times shifted back by this. */
+  tailShiftNs: 2_001_000_000n,
+} as const;
+
+export const ROUTER_LIMITS = {
+  attemptsMax: 3,
+  dialTimeoutMs: 5_000,
+  requestTimeoutMs: 900_000,
+  upgradeIdleMs: 1_800_000,
+  headersTimeoutMs: 10_000,
+  keepAliveMs: 65_000,
+  headerBytesMax: 128 * KIB,
+  headersMax: 200,
+  connectionsMax: 10_000,
+  backendConnectionsMax: 500,
+  failedEndpointSkipMs: 30_000,
+  holdRequestsMax: 1_000,
+  holdBodyBytesMax: 64 * MIB,
+  drainEmbeddedMs: 30_000,
+} as const;
+
+export const TOKEN_LIMITS = {
+  accessSeconds: 600,
+  clientAccessSeconds: 12 * 3_600,
+  refreshSeconds: 30 * 86_400,
+  clockLeewaySeconds: 30,
+  loginFailuresMax: 5,
+  loginFailureWindowMs: 300_000,
+  loginLockMs: 300_000,
+} as const;
+
+export const RETENTION = { packages: 5, droplets: 5, builds: 100, jobsMs: 31 * 86_400_000 } as const;
+
+/** Restart of a part by the supervisor: 0.2, 0.4, 0.8 ... 10 s, forgotten after 60 s of life. */
+export const SUPERVISOR = { backoffFirstMs: 200, backoffMaxMs: 10_000, resetAfterMs: 60_000 } as const;

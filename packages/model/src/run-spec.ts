@@ -1,0 +1,52 @@
+import type { HealthCheckType } from './states.ts';
+
+/** One layer of a droplet, a plain tar with root-relative paths, shared by every instance that needs it. */
+export interface Layer {
+  /** sha-256 of the tar, hex: its blob key and its OCI DiffID. */
+  digest: string;
+  sizeBytes: number;
+  /** `toolchain`: made by us (a Node.js, say), mounted read-only for any app. `app`: what staging left, mounted writable over itself for each instance. */
+  kind: 'toolchain' | 'app';
+  /** Where the layer's files appear inside: `/home/vcap` for the app, `/toolchains/node-24.21.0` for a toolchain. The tar's paths begin with it. */
+  mountPath: string;
+}
+
+/** How an instance's health is judged. Times in ms. */
+export interface HealthCheck {
+  type: HealthCheckType;
+  /** Path asked by the http kind. */
+  endpoint: string | null;
+  /** How long a start may take; null is the platform's default. */
+  timeoutMs: number | null;
+  /** How long one probe may take; null is the platform's default. */
+  invocationTimeoutMs: number | null;
+  intervalMs: number | null;
+}
+
+/** What to run: immutable, made at start, restart or deployment. An instance points to one, and a crash restart reuses it, so that `set-env` cannot leak into it. */
+export interface RunSpec {
+  guid: string;
+  appGuid: string;
+  processGuid: string;
+  processType: string;
+  appName: string;
+  spaceGuid: string;
+  spaceName: string;
+  organizationGuid: string;
+  organizationName: string;
+  dropletGuid: string;
+  layers: Layer[];
+  /** Run by `bash -c` in /home/vcap/app after the `.profile.d` scripts. */
+  command: string;
+  /** User-provided, VCAP_APPLICATION, VCAP_SERVICES, MEMORY_LIMIT ...; PORT, CF_INSTANCE_* and INSTANCE_* are the agent's, for each copy. */
+  environment: Record<string, string>;
+  memoryMb: number;
+  diskMb: number;
+  /** -1 is unlimited. */
+  logRateBytesPerSecond: number;
+  healthCheck: HealthCheck;
+  readinessHealthCheck: HealthCheck;
+  stack: string;
+  /** Ports the app listens on; the first is PORT. */
+  ports: number[];
+}

@@ -1,0 +1,473 @@
+/**
+ * The tables, as Kysely sees them; `migrations/` makes them on SQLite (STRICT) and PostgreSQL alike. Rows never leave this package's users in the API
+ * and scheduler: presenters turn them into CF's JSON.
+ *
+ * - guids are keys; times are integer ms (`*_at`); booleans are 0 or 1; JSON is TEXT (`*_json`) written with JSON.stringify.
+ * - `*_sealed` columns are AES-256-GCM with a key id (`seal.ts`); the key lies outside the store.
+ * - One writer for each fact: the API writes desired state, the scheduler `placements` and `cells.state`, agents (by report) `copies`.
+ * - Every mutation goes through `Store.mutate`, which takes the next revision and writes `changes` in the same transaction.
+ */
+import type {
+  AppState,
+  BuildState,
+  CellState,
+  CopyState,
+  DropletState,
+  HealthCheckType,
+  JobState,
+  PackageState,
+  RoleType,
+} from '@cupola/model/states';
+
+type Bool = 0 | 1;
+interface Stamped {
+  guid: string;
+  created_at: number;
+  updated_at: number;
+}
+
+/** Single row (id 1): the feed's cursor is (epoch, revision). Locked first in each batch. */
+export interface CounterTable {
+  id: 1;
+  epoch: string;
+  revision: number;
+}
+export interface ChangesTable {
+  revision: number;
+  kind: string;
+  guid: string;
+  organization_guid: string | null;
+  space_guid: string | null;
+}
+/** Platform facts by name: `installation_guid`, `admin_created`. */
+export interface SettingsTable {
+  key: string;
+  value: string;
+}
+
+export interface UsersTable extends Stamped {
+  username: string;
+  origin: string;
+  /** scrypt, with its parameters; null for users known by name only. */
+  password_hash: string | null;
+  is_admin: Bool;
+  given_name: string | null;
+  family_name: string | null;
+  email: string | null;
+  login_failures: number;
+  login_failed_at: number | null;
+  locked_until: number | null;
+}
+export interface OauthClientsTable {
+  client_id: string;
+  secret_hash: string | null;
+  /** Comma-separated: `password,refresh_token`. */
+  grant_types: string;
+  authorities: string;
+  created_at: number;
+}
+export interface RefreshTokensTable {
+  /** sha-256 of the token. */
+  token_hash: string;
+  family: string;
+  user_guid: string;
+  client_id: string;
+  used_at: number | null;
+  revoked: Bool;
+  expires_at: number;
+  created_at: number;
+}
+export interface SigningKeysTable {
+  kid: string;
+  public_jwk_json: string;
+  private_sealed: string;
+  created_at: number;
+  retired_at: number | null;
+}
+
+export interface OrganizationsTable extends Stamped {
+  name: string;
+  suspended: Bool;
+  quota_guid: string;
+}
+export interface OrganizationQuotasTable extends Stamped {
+  name: string;
+  total_memory_mb: number | null;
+  per_process_memory_mb: number | null;
+  total_instances: number | null;
+  log_rate_limit_bytes: number | null;
+  total_services: number | null;
+  paid_services_allowed: Bool;
+  total_routes: number | null;
+  total_reserved_ports: number | null;
+  total_domains: number | null;
+  per_app_tasks: number | null;
+  total_service_keys: number | null;
+}
+export interface SpacesTable extends Stamped {
+  name: string;
+  organization_guid: string;
+  allow_ssh: Bool;
+}
+export interface RolesTable extends Stamped {
+  type: RoleType;
+  user_guid: string;
+  organization_guid: string | null;
+  space_guid: string | null;
+}
+export interface DomainsTable extends Stamped {
+  name: string;
+  internal: Bool;
+  /** null: shared by all organizations. */
+  organization_guid: string | null;
+}
+
+export interface AppsTable extends Stamped {
+  name: string;
+  space_guid: string;
+  state: AppState;
+  /** When `actions/stop` came: copies and routes linger for STOP_LINGER_MS. Null while STARTED. */
+  stopped_at: number | null;
+  lifecycle_type: 'buildpack' | 'docker' | 'cnb';
+  /** JSON list of names or URLs, as asked for. */
+  buildpacks_json: string;
+  stack: string;
+  current_droplet_guid: string | null;
+  /** JSON object of user-provided variables, sealed. */
+  environment_sealed: string;
+  ssh_enabled: Bool;
+  revisions_enabled: Bool;
+}
+export interface ProcessesTable extends Stamped {
+  app_guid: string;
+  type: string;
+  instances: number;
+  memory_mb: number;
+  disk_mb: number;
+  log_rate_limit_bytes: number;
+  /** Set by the user (manifest `command`, PATCH); null: the droplet's. */
+  command: string | null;
+  /** What the current droplet says for this type. */
+  detected_command: string | null;
+  health_check_type: HealthCheckType;
+  health_check_endpoint: string | null;
+  health_check_timeout_s: number | null;
+  health_check_invocation_timeout_s: number | null;
+  health_check_interval_s: number | null;
+  readiness_type: HealthCheckType;
+  readiness_endpoint: string | null;
+  readiness_invocation_timeout_s: number | null;
+  readiness_interval_s: number | null;
+  /** What start, restart or a deployment last fixed; null before the first start. */
+  run_spec_guid: string | null;
+  /** Grows at each start or restart of the whole process: a placement with a smaller one is of a former run. */
+  start_sequence: number;
+  /** JSON object index -> number: grows by `restart-app-instance`. */
+  index_starts_json: string;
+  /** When it was last started, restarted or scaled on purpose: routers hold requests for what was planned. */
+  planned_at: number | null;
+}
+/** Immutable. */
+export interface RunSpecsTable {
+  guid: string;
+  app_guid: string;
+  process_guid: string;
+  droplet_guid: string;
+  memory_mb: number;
+  disk_mb: number;
+  stack: string;
+  /** The whole `RunSpec` as JSON, sealed since it holds the environment. */
+  spec_sealed: string;
+  created_at: number;
+}
+
+export interface PackagesTable extends Stamped {
+  app_guid: string;
+  type: 'bits' | 'docker';
+  state: PackageState;
+  /** Blob key of the pack (one zip). */
+  digest: string | null;
+  size_bytes: number | null;
+  error: string | null;
+  docker_image: string | null;
+  docker_username: string | null;
+  docker_password_sealed: string | null;
+}
+/** Where the newest pack of an organization has a file: an entry of that zip, still deflated. */
+export interface ResourcesTable {
+  organization_guid: string;
+  sha1: string;
+  size_bytes: number;
+  sha256: string;
+  blob_digest: string;
+  /** Of the entry's data in the zip, after its local header. */
+  data_offset: number;
+  compressed_bytes: number;
+  /** Zip method: 0 stored, 8 deflated. */
+  method: number;
+  crc32: number;
+  seen_at: number;
+}
+export interface BuildsTable extends Stamped {
+  app_guid: string;
+  package_guid: string;
+  state: BuildState;
+  error_title: string | null;
+  error: string | null;
+  droplet_guid: string | null;
+  buildpacks_json: string;
+  stack: string;
+  environment_sealed: string;
+  memory_mb: number;
+  disk_mb: number;
+  created_by_guid: string | null;
+  created_by_name: string | null;
+  /** 0: begun by the end of an upload and not asked for yet: invisible in the API. */
+  adopted: Bool;
+  /** sha-256 over env, buildpacks and stack: adoption needs the same. */
+  inputs_hash: string;
+  cancelled: Bool;
+  fence: number;
+  attempts: number;
+  stager: string | null;
+  /** Until when by the store's wall clock; judged only by the API that granted it. */
+  lease_until: number | null;
+  finished_at: number | null;
+}
+export interface DropletsTable extends Stamped {
+  app_guid: string;
+  package_guid: string | null;
+  build_guid: string | null;
+  state: DropletState;
+  error: string | null;
+  stack: string;
+  stack_digest: string | null;
+  abi_key: string | null;
+  /** JSON list of `Layer`. */
+  layers_json: string;
+  /** JSON list of {name, buildpackName, detectOutput, version}. */
+  buildpacks_json: string;
+  process_types_json: string;
+  execution_metadata: string;
+  image_digest: string | null;
+}
+/** Toolchain layers made once for all apps. */
+export interface ToolchainsTable {
+  key: string;
+  version: string;
+  layer_json: string;
+  created_at: number;
+}
+export interface JobsTable extends Stamped {
+  operation: string;
+  state: JobState;
+  errors_json: string;
+  warnings_json: string;
+  /** Of what it is about, for links. */
+  resource_guid: string | null;
+  user_guid: string | null;
+}
+
+export interface RoutesTable extends Stamped {
+  space_guid: string;
+  domain_guid: string;
+  host: string;
+  path: string;
+  options_json: string;
+}
+export interface RouteDestinationsTable {
+  guid: string;
+  route_guid: string;
+  app_guid: string;
+  process_type: string;
+  port: number | null;
+  protocol: string;
+  weight: number | null;
+  created_at: number;
+}
+
+/** Scheduler's: which copy shall run where. A row that goes away tells its agent to stop the copy. */
+export interface PlacementsTable {
+  /** The copy's guid. */
+  guid: string;
+  generation: number;
+  process_guid: string;
+  app_guid: string;
+  space_guid: string;
+  organization_guid: string;
+  index_number: number;
+  run_spec_guid: string;
+  start_sequence: number;
+  cell_id: string;
+  memory_mb: number;
+  disk_mb: number;
+  placed_at: number;
+}
+/** Why a wanted index has no placement: the reason the user sees. Scheduler's. */
+export interface PlacementErrorsTable {
+  process_guid: string;
+  index_number: number;
+  reason: string;
+  since: number;
+}
+/** Agents': what is so. */
+export interface CopiesTable {
+  guid: string;
+  generation: number;
+  process_guid: string;
+  app_guid: string;
+  space_guid: string;
+  organization_guid: string;
+  index_number: number;
+  run_spec_guid: string;
+  cell_id: string;
+  state: CopyState;
+  attempt: number;
+  host: string | null;
+  port: number | null;
+  routable: Bool;
+  crash_count: number;
+  restart_at: number | null;
+  since: number;
+  exit_json: string | null;
+  placement_error: string | null;
+}
+export interface CellsTable {
+  cell_id: string;
+  name: string;
+  zone: string;
+  state: CellState;
+  session: string;
+  fence: number;
+  /** The report sequence applied last in this session. */
+  report_sequence: number;
+  stacks_json: string;
+  rung_json: string;
+  capacity_memory_mb: number;
+  capacity_disk_mb: number;
+  capacity_copies: number;
+  registered_at: number;
+  lost_at: number | null;
+}
+/** Heartbeats: one unrevisioned row a cell, written without the feed. */
+export interface CellHeartbeatsTable {
+  cell_id: string;
+  session: string;
+  counter: number;
+  usage_json: string;
+  at: number;
+}
+export interface LeasesTable {
+  name: string;
+  holder: string;
+  fence: number;
+  counter: number;
+}
+
+export interface AuditEventsTable {
+  guid: string;
+  created_at: number;
+  type: string;
+  actor_guid: string;
+  actor_type: string;
+  actor_name: string;
+  target_guid: string;
+  target_type: string;
+  target_name: string;
+  space_guid: string | null;
+  organization_guid: string | null;
+  data_json: string;
+}
+/** Labels and annotations of any resource; `kind` as in the feed (`app`, `organization` ...). */
+export interface LabelsTable {
+  kind: string;
+  resource_guid: string;
+  /** Prefix and name as CF takes them: `example.com/team`. */
+  key: string;
+  value: string;
+}
+export interface AnnotationsTable {
+  kind: string;
+  resource_guid: string;
+  key: string;
+  value: string;
+}
+export interface FeatureFlagsTable {
+  name: string;
+  enabled: Bool;
+  custom_error_message: string | null;
+  updated_at: number;
+}
+export interface EnvironmentGroupsTable {
+  /** `running` or `staging`. */
+  name: string;
+  variables_sealed: string;
+  updated_at: number;
+}
+/** Offers that wait for the build queue's embedded adapter. */
+export interface BuildQueueTable {
+  build_guid: string;
+  priority: number;
+  offered_at: number;
+  leased_by: string | null;
+  leased_until: number | null;
+}
+
+export interface Database {
+  counter: CounterTable;
+  changes: ChangesTable;
+  settings: SettingsTable;
+  users: UsersTable;
+  oauth_clients: OauthClientsTable;
+  refresh_tokens: RefreshTokensTable;
+  signing_keys: SigningKeysTable;
+  organizations: OrganizationsTable;
+  organization_quotas: OrganizationQuotasTable;
+  spaces: SpacesTable;
+  roles: RolesTable;
+  domains: DomainsTable;
+  apps: AppsTable;
+  processes: ProcessesTable;
+  run_specs: RunSpecsTable;
+  packages: PackagesTable;
+  resources: ResourcesTable;
+  builds: BuildsTable;
+  droplets: DropletsTable;
+  toolchains: ToolchainsTable;
+  jobs: JobsTable;
+  routes: RoutesTable;
+  route_destinations: RouteDestinationsTable;
+  placements: PlacementsTable;
+  placement_errors: PlacementErrorsTable;
+  copies: CopiesTable;
+  cells: CellsTable;
+  cell_heartbeats: CellHeartbeatsTable;
+  leases: LeasesTable;
+  audit_events: AuditEventsTable;
+  labels: LabelsTable;
+  annotations: AnnotationsTable;
+  feature_flags: FeatureFlagsTable;
+  environment_groups: EnvironmentGroupsTable;
+  build_queue: BuildQueueTable;
+}
+
+/** Kinds of the change feed. */
+export const CHANGE_KINDS = [
+  'organization',
+  'space',
+  'role',
+  'user',
+  'domain',
+  'app',
+  'process',
+  'package',
+  'build',
+  'droplet',
+  'job',
+  'route',
+  'placement',
+  'placement_error',
+  'copy',
+  'cell',
+] as const;
+export type ChangeKind = (typeof CHANGE_KINDS)[number];
