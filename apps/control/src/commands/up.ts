@@ -1,0 +1,109 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, openSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { installMissing } from '../install.ts';
+import { adminPassword, dataFolder, makeFolders, PlainError, resolveConfig, type UpFlags, writeConfig } from '../platform-config.ts';
+import { pushFolder } from '../push-folder.ts';
+import { type PlatformStatus, startSupervisor } from '../supervisor.ts';
+import { askSupervisor } from './running.ts';
+
+export interface UpOptions extends UpFlags {
+  folder: string | undefined;
+  install: boolean;
+  detach?: boolean;
+  json?: boolean;
+}
+
+const SOURCES = resolve(fileURLToPath(import.meta.url), '../../../../..');
+
+/** Starts the platform of a data folder, pushes `folder` if given, prints where everything is, and stays until Ctrl-C (or comes back, with `detach`). */
+export async function up(options: UpOptions): Promise<void> {
+  const data = dataFolder(options.data);
+  const say = (text: string): void => console.error(`cupola: ${text}`);
+  const running = await askSupervisor(data, '/status');
+  if (running !== null) {
+    if (options.folder === undefined) throw new PlainError(`Cupola runs already with the data folder ${data} (pid ${running.pid}): ${running.api}. Stop it with ./cupola down, or give this one a folder of its own with --data.`);
+    say(`Cupola runs already (pid ${running.pid}); pushing ${options.folder} to it`);
+    return finish(options, data, running, adminPassword(data, undefined));
+  }
+  const config = resolveConfig(data, options);
+  makeFolders(data);
+  const password = adminPassword(data, options.adminPassword);
+  if (options.install) installMissing(say);
+  if (options.detach === true) return detach(options, data, password);
+
+  const supervisor = await startSupervisor({ data, config, sources: SOURCES, report: say });
+  const status = supervisor.status();
+  writeConfig(data, { ...config, port: status.port, apiPort: status.apiPort });
+  let stops = 0;
+  const stop = (): void => {
+    stops++;
+    if (stops === 1) {
+      say('stopping every instance, then the platform (what is desired stays: ./cupola up brings it back)');
+      void supervisor.down();
+    } else if (stops === 2) say('still stopping: apps have 10 s to end by themselves');
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  process.on('SIGHUP', stop);
+  await Promise.race([supervisor.ready(), supervisor.over]);
+  if (stops === 0) await finish(options, data, supervisor.status(), password);
+  await supervisor.over;
+}
+
+/** Starts the supervisor as a process of its own and waits until it serves. */
+async function detach(options: UpOptions, data: string, password: string): Promise<void> {
+  mkdirSync(join(data, 'log'), { recursive: true, mode: 0o700 });
+  const log = openSync(join(data, 'log', 'supervisor.log'), 'a', 0o600);
+  const flags = [
+    ...(options.port === undefined ? [] : ['--port', String(options.port)]),
+    ...(options.apiPort === undefined ? [] : ['--api-port', String(options.apiPort)]),
+    ...(options.listen === undefined ? [] : ['--listen', options.listen]),
+    ...(options.domain === undefined ? [] : ['--domain', options.domain]),
+    ...(options.allowUnsandboxed === true ? ['--allow-unsandboxed'] : []),
+  ];
+  const child = spawn(process.execPath, [join(SOURCES, 'apps/control/src/entry.mjs'), 'up', '--data', data, '--no-install', '--json', ...flags], {
+    detached: true,
+    stdio: ['ignore', log, 'pipe'],
+  });
+  let complaint = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    complaint += text;
+  });
+  const ended = new Promise<never>((_, reject) =>
+    child.once('exit', code => reject(new PlainError(complaint.trim() || `The platform ended at its start (exit ${code}). Its parts write to ${data}/log.`))),
+  );
+  ended.catch(() => undefined); // Only of interest while we wait below.
+  const answered = async (): Promise<PlatformStatus> => {
+    for (;;) {
+      const status = await askSupervisor(data, '/ready');
+      if (status !== null) return status;
+      await new Promise(done => setTimeout(done, 20));
+    }
+  };
+  const status = await Promise.race([answered(), ended]);
+  child.unref();
+  child.stderr?.destroy();
+  await finish(options, data, status, password);
+}
+
+/** Pushes the folder, then says where everything is. */
+async function finish(options: UpOptions, data: string, status: PlatformStatus, password: string): Promise<void> {
+  const pushed = options.folder === undefined ? null : await pushFolder({ sources: SOURCES, data, folder: resolve(options.folder), api: status.api, password, json: options.json === true });
+  if (options.json === true) {
+    console.log(JSON.stringify({ ...status, username: 'admin', passwordFile: join(data, 'admin-password'), organization: 'cupola', space: 'dev', app: pushed }));
+    return;
+  }
+  const lines = [
+    '',
+    ...(pushed?.url === undefined ? [] : [`  app      ${pushed.url}`]),
+    `  API      ${status.api}`,
+    `  login    cf login -a ${status.api} -u admin -p ${password} -o cupola -s dev`,
+    `  or       ./cupola login -a ${status.api} -u admin -p ${password} -o cupola -s dev`,
+    '',
+    pushed === null ? `  Push an app: ./cupola push NAME -p FOLDER   (after the login line above)` : `  Change the app, then: ./cupola push   in ${basename(options.folder ?? '.')}/ (after the login line above)`,
+    options.detach === true ? '  Stop:    ./cupola down' : '  Ctrl-C stops the platform and its apps; ./cupola up brings them back.',
+  ];
+  console.log(lines.join('\n'));
+}

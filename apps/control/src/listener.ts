@@ -1,0 +1,40 @@
+import net from 'node:net';
+import { PlainError } from './platform-config.ts';
+
+/** A bound address that nobody accepts on yet. Handed to a part as a file descriptor: connections wait in its queue while that part is being restarted. */
+export interface Listener {
+  fd: number;
+  port: number;
+  close(): void;
+}
+
+interface Handle {
+  fd: number;
+  getsockname(out: { port?: number }): number;
+  close(): void;
+}
+
+/**
+ * Binds without listening. `net.Server` would accept here, in the supervisor; `_createServerHandle` is what Node's own cluster module uses to bind for
+ * its workers (undocumented, there since 0.6; a test holds it).
+ */
+export function bindListener(address: string, port: number): Listener {
+  const create = (net as unknown as { _createServerHandle(address: string, port: number, type: 4 | 6): Handle | number })._createServerHandle;
+  const handle = create(address, port, net.isIPv6(address) ? 6 : 4);
+  if (typeof handle === 'number') throw new PlainError(refusal(address, port, handle));
+  const name: { port?: number } = {};
+  handle.getsockname(name);
+  // The bind error of a taken port shows only here with some kernels: nobody else may be listening.
+  return { fd: handle.fd, port: name.port ?? port, close: () => handle.close() };
+}
+
+function refusal(address: string, port: number, code: number): string {
+  const name = getErrorName(code);
+  if (name === 'EACCES') return `Port ${port} needs root. Start as root, or choose a port above 1023.`;
+  if (name === 'EADDRNOTAVAIL') return `${address} is not an address of this machine. Choose another with --listen.`;
+  return `Port ${port} on ${address} is taken by another program. Choose another with --port (apps) or --api-port (API); 0 picks a free one.`;
+}
+
+function getErrorName(code: number): string {
+  return code === -13 ? 'EACCES' : code === -99 || code === -49 ? 'EADDRNOTAVAIL' : 'EADDRINUSE';
+}

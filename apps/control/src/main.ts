@@ -1,0 +1,85 @@
+/** `./cupola up|down|restart|status|doctor`, and `part NAME`, by which the supervisor starts the parts. Each is loaded only when asked for. */
+import { Command, InvalidArgumentError } from 'commander';
+import { PlainError, type UpFlags } from './platform-config.ts';
+
+function port(text: string): number {
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 0 || number > 65_535) throw new InvalidArgumentError('A port is a number from 0 (a free one) to 65535.');
+  return number;
+}
+
+interface DataFlag {
+  data?: string;
+  json?: boolean;
+}
+
+const program = new Command('cupola').description('Cloud Foundry in one command. Below: the platform. Apps: cupola push --help');
+const data = ['--data <folder>', 'data folder of the platform (default: ~/.cupola)'] as const;
+
+program
+  .command('up [folder]')
+  .description('start the platform here; with FOLDER, push that app too')
+  .option(...data)
+  .option('--port <n>', 'port of the apps (8080; 0: a free one)', port)
+  .option('--api-port <n>', 'port of the API (8081; 0: a free one)', port)
+  .option('--listen <address>', 'address to listen on (127.0.0.1)')
+  .option('--domain <name>', 'domain of the apps (localhost)')
+  .option('--admin-password <password>', 'password of the user admin (one is made at first start)')
+  .option('--no-install', 'install no Debian packages')
+  .option('--allow-unsandboxed', 'run apps as plain processes where no sandbox works: for trusted code only')
+  .option('--detach', 'come back once it serves; stop it with `cupola down`')
+  .option('--json', 'print one JSON object')
+  .action(async (folder: string | undefined, flags: UpFlags & { install: boolean; detach?: boolean; json?: boolean }) => {
+    const { up } = await import('./commands/up.ts');
+    await up({ folder, ...flags });
+  });
+
+for (const [name, description] of [
+  ['down', 'stop the platform and all instances; `up` brings them back'],
+  ['restart', 'swap the platform\'s own processes for fresh ones, keep the instances'],
+  ['status', 'what runs: parts, ports, instances'],
+] as const)
+  program
+    .command(name)
+    .description(description)
+    .option(...data)
+    .option('--json', 'print one JSON object')
+    .action(async (flags: DataFlag) => {
+      const commands = await import('./commands/running.ts');
+      await commands[name](flags);
+    });
+
+program
+  .command('doctor')
+  .description('what this machine can do for Cupola, and what to install')
+  .option(...data)
+  .option('--json', 'print one JSON object')
+  .action(async (flags: DataFlag) => {
+    const { doctor } = await import('./commands/doctor.ts');
+    await doctor(flags);
+  });
+
+program
+  .command('part <name>', { hidden: true })
+  .description('one part of a platform, started by its supervisor')
+  .action(async (name: string) => {
+    if (name === 'control') await (await import('./control-part.ts')).runControl();
+    else if (name === 'cell') await (await import('./cell-part.ts')).runCell();
+    else throw new PlainError(`There is no part "${name}".`);
+  });
+
+program.addHelpText(
+  'after',
+  `
+Apps:
+  push, app, apps, logs, scale, start, stop, restart APP, delete, env, set-env, login, target, curl ...
+  Each explains itself: cupola push --help. The real cf CLI works too: \`cupola up\` prints its login line.`,
+);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof PlainError)) throw error;
+  console.error(error.message);
+  process.exitCode = 1;
+}

@@ -1,0 +1,158 @@
+/**
+ * One part of the platform: a process in a session of its own that ends when its stdin closes (so when the supervisor dies), says `{"ready":...}` on fd 3
+ * when it serves, and is started again when it ends: after 0.2, 0.4, 0.8 ... 10 s, forgotten after 60 s of life.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
+import { SUPERVISOR } from '@cupola/model/limits';
+import type { PartLog } from './part-log.ts';
+
+export interface PartCommand {
+  argv: string[];
+  cwd?: string;
+  environment: Record<string, string>;
+  /** File descriptors for 4, 5 ...: 0 to 2 are stdin and output, 3 is the ready pipe. */
+  passFds: number[];
+}
+
+export interface Part {
+  readonly name: string;
+  /** Null while it is down between two starts. */
+  readonly pid: number | null;
+  readonly restarts: number;
+  /** Resolves with what the part said at its newest start; waits through failed starts. */
+  ready(): Promise<Record<string, unknown>>;
+  /** Starts a fresh process beside the old one (both hold the same listening socket), then lets the old one drain and end. For parts without state of their own. */
+  replaceBeside(): Promise<void>;
+  /** Lets the process end, then starts a fresh one: for parts of which there can be only one. Connections wait in the listening socket's queue meanwhile. */
+  replaceAfter(graceMs: number): Promise<void>;
+  /** Writes a line to the part's stdin: `stop-all` to the cell. */
+  tell(line: string): void;
+  /** No more restarts; closes stdin, and kills what has not ended after `graceMs`. */
+  end(graceMs: number): Promise<void>;
+}
+
+interface Deps {
+  now(): number;
+  log: PartLog;
+  /** Every start and end, for the supervisor's own log. */
+  report(text: string): void;
+}
+
+/** Starts `name` and keeps it running until `end`. */
+export function startPart(name: string, command: () => PartCommand, deps: Deps): Part {
+  let child: ChildProcess | null = null;
+  let ending = false;
+  let restarts = 0;
+  let failures = 0;
+  let timer: NodeJS.Timeout | null = null;
+  let ready = Promise.withResolvers<Record<string, unknown>>();
+
+  const launch = (): void => {
+    timer = null;
+    const { argv, cwd, environment, passFds } = command();
+    const [file = '', ...args] = argv;
+    const startedMs = deps.now();
+    const born = spawn(file, args, {
+      ...(cwd === undefined ? {} : { cwd }),
+      env: environment,
+      detached: true,
+      stdio: ['pipe', 'pipe', 'pipe', 'pipe', ...passFds],
+    });
+    child = born;
+    const writers = [born.stdout, born.stderr].map(stream => stream as Readable);
+    for (const stream of writers) stream.on('data', (chunk: Buffer) => deps.log.write(chunk));
+    born.stdin?.on('error', () => undefined); // It has ended: `exit` says so.
+    createInterface({ input: born.stdio[3] as Readable }).on('line', line => {
+      const said = parseReady(line);
+      if (said !== null) ready.resolve(said);
+    });
+    let over = false;
+    const ended = (how: string): void => {
+      if (over) return;
+      over = true;
+      if (born !== child) return; // Swapped away: its successor runs.
+      child = null;
+      if (ending) return;
+      ready.promise.catch(() => undefined);
+      ready = renewed(ready);
+      restarts++;
+      failures = deps.now() - startedMs > SUPERVISOR.resetAfterMs ? 0 : failures + 1;
+      const waitMs = failures === 0 ? 0 : Math.min(SUPERVISOR.backoffFirstMs * 2 ** (failures - 1), SUPERVISOR.backoffMaxMs);
+      deps.report(`${name} ended (${how}); it starts again in ${waitMs / 1000} s`);
+      timer = setTimeout(launch, waitMs);
+    };
+    born.on('error', error => ended(error.message));
+    born.on('exit', (code, signal) => ended(signal ?? `exit ${code}`));
+  };
+  launch();
+
+  return {
+    name,
+    get pid() {
+      return child?.pid ?? null;
+    },
+    get restarts() {
+      return restarts;
+    },
+    ready: async () => {
+      for (;;) {
+        const current = ready;
+        const said = await current.promise;
+        if (current === ready) return said;
+      }
+    },
+    replaceBeside: async () => {
+      const old = child;
+      ready = renewed(ready);
+      if (timer !== null) clearTimeout(timer);
+      launch();
+      await ready.promise;
+      (old?.stdin as Writable | null)?.end();
+    },
+    replaceAfter: async graceMs => {
+      if (timer !== null) clearTimeout(timer);
+      const old = child;
+      child = null; // What ends now is expected: `ended` ignores it.
+      ready = renewed(ready);
+      if (old !== null) await endProcess(old, graceMs);
+      launch();
+      await ready.promise;
+    },
+    tell: line => {
+      child?.stdin?.write(`${line}\n`);
+    },
+    end: async graceMs => {
+      ending = true;
+      if (timer !== null) clearTimeout(timer);
+      if (child !== null) await endProcess(child, graceMs);
+    },
+  };
+}
+
+/** Closes its stdin, which tells a part to end; kills it after `graceMs`. Resolves when it is gone. */
+async function endProcess(child: ChildProcess, graceMs: number): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise<void>(resolve => child.once('exit', () => resolve()));
+  child.stdin?.end();
+  const killer = setTimeout(() => child.kill('SIGKILL'), graceMs);
+  await gone;
+  clearTimeout(killer);
+}
+
+/** A promise for the next start; who waited on the former one is answered by it too. */
+function renewed(old: PromiseWithResolvers<Record<string, unknown>>): PromiseWithResolvers<Record<string, unknown>> {
+  const next = Promise.withResolvers<Record<string, unknown>>();
+  old.resolve(next.promise);
+  return next;
+}
+
+function parseReady(line: string): Record<string, unknown> | null {
+  try {
+    const { ready } = JSON.parse(line) as { ready?: Record<string, unknown> };
+    return ready ?? null;
+  } catch {
+    return null; // Not ours: a library wrote to fd 3.
+  }
+}

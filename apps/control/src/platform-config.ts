@@ -1,0 +1,130 @@
+/**
+ * What one platform is: its data folder and the settings remembered there, so that `up` without flags brings back the same platform at the same addresses.
+ *
+ *     DATA/config.json       settings and the resolved ports (0644)
+ *     DATA/admin-password    made at first start (0600)
+ *     DATA/run/              sockets of this run, lock of the supervisor
+ *     DATA/state/            store, blobs, logs, keys, router table: owned by the platform's own uid when started as root
+ *     DATA/cell/             the agent's: instances, layers, build folders (0700)
+ *     DATA/log/              what the parts wrote, one file each, rotated
+ */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+
+/** Sun_path holds 108 bytes, and the longest socket is `run/supervisor.sock`. */
+const DATA_PATH_MAX = 80;
+/** Uid of api, scheduler and router when started as root: in the range that Debian allocates on demand only, and below 65,536 so that it exists in a container's uid map too. */
+const PLATFORM_UID = 64_000;
+
+const schema = z.object({
+  version: z.literal(1),
+  installation: z.string(),
+  listen: z.string(),
+  port: z.number().int(),
+  apiPort: z.number().int(),
+  domain: z.string(),
+  /** Null when an ordinary user started it: then all parts are theirs. */
+  platformUid: z.number().int().nullable(),
+  ownerUid: z.number().int(),
+  allowUnsandboxed: z.boolean(),
+});
+export type PlatformConfig = z.infer<typeof schema>;
+
+/** Flags of `up`; what is undefined is remembered, or the default. */
+export interface UpFlags {
+  data?: string | undefined;
+  port?: number | undefined;
+  apiPort?: number | undefined;
+  listen?: string | undefined;
+  domain?: string | undefined;
+  adminPassword?: string | undefined;
+  allowUnsandboxed?: boolean | undefined;
+}
+
+/** An error whose message is all that the user needs: printed without a stack, exit code 1. */
+export class PlainError extends Error {
+  override readonly name = 'PlainError';
+}
+
+/** Absolute data folder: `--data`, else `~/.cupola`. */
+export function dataFolder(flag: string | undefined): string {
+  const folder = resolve(flag ?? join(homedir(), '.cupola'));
+  if (Buffer.byteLength(folder) > DATA_PATH_MAX)
+    throw new PlainError(`The data folder's path is longer than ${DATA_PATH_MAX} bytes, too long for the sockets in it: ${folder}. Choose a shorter one with --data.`);
+  return folder;
+}
+
+/** Null when no platform was ever started there. */
+export function readConfig(data: string): PlatformConfig | null {
+  const file = join(data, 'config.json');
+  if (!existsSync(file)) return null;
+  const parsed = schema.safeParse(JSON.parse(readFileSync(file, 'utf8')));
+  if (!parsed.success) throw new PlainError(`${file} cannot be read: ${z.prettifyError(parsed.error)}. Mend or remove that file; apps and users lie elsewhere.`);
+  return parsed.data;
+}
+
+/** Written whole and durable: a kill leaves the old file or the new one. */
+function writeDurable(file: string, text: string, mode: number): void {
+  const temporary = `${file}.new`;
+  const fd = openSync(temporary, 'w', mode);
+  writeSync(fd, text);
+  fsyncSync(fd);
+  closeSync(fd);
+  renameSync(temporary, file);
+}
+
+export function writeConfig(data: string, config: PlatformConfig): void {
+  writeDurable(join(data, 'config.json'), `${JSON.stringify(config, null, 2)}\n`, 0o644);
+}
+
+/** Remembered settings, flags over them; refuses a data folder of another user. */
+export function resolveConfig(data: string, flags: UpFlags): PlatformConfig {
+  const uid = process.getuid?.() ?? 0;
+  const known = readConfig(data);
+  if (known !== null && known.ownerUid !== uid)
+    throw new PlainError(`${data} belongs to a platform that uid ${known.ownerUid} started, and you are uid ${uid}. Run as that user, or choose another folder with --data.`);
+  if (flags.domain !== undefined && !/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/.test(flags.domain))
+    throw new PlainError(`"${flags.domain}" is not a domain name. Use lower-case letters, digits, dots and hyphens: --domain apps.example.com`);
+  return {
+    version: 1,
+    installation: known?.installation ?? randomUUID(),
+    listen: flags.listen ?? known?.listen ?? '127.0.0.1',
+    port: flags.port ?? known?.port ?? 8080,
+    apiPort: flags.apiPort ?? known?.apiPort ?? 8081,
+    domain: flags.domain ?? known?.domain ?? 'localhost',
+    platformUid: uid === 0 ? PLATFORM_UID : null,
+    ownerUid: uid,
+    allowUnsandboxed: flags.allowUnsandboxed ?? known?.allowUnsandboxed ?? false,
+  };
+}
+
+/** Makes the folders that the parts expect. Idempotent. */
+export function makeFolders(data: string): void {
+  mkdirSync(data, { recursive: true, mode: 0o755 });
+  for (const [name, mode] of [
+    ['run', 0o755],
+    ['state', 0o700],
+    ['cell', 0o700],
+    ['log', 0o700],
+  ] as const)
+    mkdirSync(join(data, name), { recursive: true, mode });
+  if (!statSync(data).isDirectory()) throw new PlainError(`${data} is not a folder.`);
+}
+
+/** The admin's password: made at first start, kept 0600. `--admin-password` replaces it. */
+export function adminPassword(data: string, flag: string | undefined): string {
+  const file = join(data, 'admin-password');
+  if (flag === undefined && existsSync(file)) return readFileSync(file, 'utf8').trim();
+  const password = flag ?? randomBytes(15).toString('base64url');
+  writeDurable(file, `${password}\n`, 0o600);
+  return password;
+}
+
+/** Where clients find the API. `localhost` resolves everywhere; its sub-names do in browsers and curl only. */
+export function publicUrl(config: PlatformConfig): string {
+  const host = config.domain === 'localhost' ? 'localhost' : `api.${config.domain}`;
+  return `http://${host}:${config.apiPort}`;
+}

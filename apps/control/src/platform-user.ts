@@ -1,0 +1,50 @@
+/** Who the parts run as. Started as root, api, scheduler and router share one uid of their own that owns the state folder; else all parts are the user's. */
+import { spawnSync } from 'node:child_process';
+import { chownSync, lstatSync, readdirSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import type { PartCommand } from './part.ts';
+import type { PlatformConfig } from './platform-config.ts';
+
+interface Request {
+  config: PlatformConfig;
+  data: string;
+  sources: string;
+  /** Below `sources`. */
+  entry: string;
+  args: string[];
+  environment: Record<string, string>;
+  passFds: number[];
+}
+
+/** The command line of a part that runs under the platform's uid. Inside, CUPOLA_STATE is where it finds the state folder. */
+export function platformCommand({ config, data, sources, entry, args, environment, passFds }: Request): PartCommand {
+  const state = join(data, 'state');
+  if (config.platformUid === null || !maySeparate())
+    return { argv: [process.execPath, join(sources, entry), ...args], cwd: state, environment: { ...(process.env as Record<string, string>), ...environment, CUPOLA_STATE: state }, passFds };
+  const script = join(sources, 'apps/control/src/as-platform.sh');
+  const uid = String(config.platformUid);
+  return {
+    argv: ['unshare', '--mount', '--propagation', 'private', '--', 'sh', script, uid, sources, state, dirname(process.execPath), '--', `/mnt/sources/${entry}`, ...args],
+    environment: { PATH: process.env.PATH ?? '', LANG: 'C.UTF-8', HOME: '/mnt/state', ...environment, CUPOLA_STATE: '/mnt/state' },
+    passFds,
+  };
+}
+
+let separation: boolean | undefined;
+/** Whether root may make a mount namespace and drop its uid here: not so in many containers. Tried once, by doing it. */
+export function maySeparate(): boolean {
+  separation ??= spawnSync('unshare', ['--mount', '--propagation', 'private', '--', 'setpriv', '--reuid', '64000', '--clear-groups', 'true'], { stdio: 'ignore' }).status === 0 && basename(process.execPath) === 'node';
+  return separation;
+}
+
+/** Gives the state folder, which may come from an older start, to the platform's uid. */
+export function giveState(folder: string, uid: number | null): void {
+  if (uid === null || !maySeparate()) return;
+  const give = (path: string): void => {
+    const stat = lstatSync(path);
+    if (stat.uid !== uid) chownSync(path, uid, uid);
+    // What lies in a folder that is theirs already was made by them: blobs are many, and need no look.
+    if (stat.isDirectory() && (stat.uid !== uid || path === folder)) for (const name of readdirSync(path)) give(join(path, name));
+  };
+  give(folder);
+}
