@@ -116,6 +116,23 @@ export const ROUTER_LIMITS = {
   holdRequestsMax: 1_000,
   holdBodyBytesMax: 64 * MIB,
   drainEmbeddedMs: 30_000,
+  /** After every endpoint of a route refused the dial a request waits this long for the table to say more: the promise of "route change visible" (ours). */
+  dialGraceMs: 1_000,
+  /** A request's body may pause this long, then 408 (ours: slow uploads hold nothing for ever). */
+  uploadIdleMs: 60_000,
+  /** Only a backend connection that rested less than this carries a request that must not be repeated: older ones may be closing (ours). */
+  reuseUnsafeIdleMs: 1_000,
+  /** Idle backend connections are closed after this unless the app's Keep-Alive header says less (ours: under Node's 5 s). */
+  backendKeepAliveMs: 4_000,
+  /** Of a body that nobody wants any more (an error answered early), this much is still read, so that the client gets to see the answer (Go's net/http). */
+  lingerBytesMax: 256 * KIB,
+  /** A watch without any line, not even an empty one (they come each 5 s), is dead after this. */
+  watchSilenceMs: 15_000,
+  watchRetryMaxMs: 1_000,
+  /** Access log: one batch each 100 ms or 500 lines; beyond 10,000 waiting lines the newest are counted and dropped (ours). */
+  accessLogFlushMs: 100,
+  accessLogBatchMax: 500,
+  accessLogBufferMax: 10_000,
 } as const;
 
 export const TOKEN_LIMITS = {
