@@ -1,0 +1,119 @@
+/** kill -9 of everything, one after another, while a client keeps a ledger. */
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Platform, ROOT, startPlatform, until } from './platform.ts';
+
+/** Host pids of the app's own process: `node server.js` below this platform's shims. */
+function appPids(): number[] {
+  return readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name))
+    .map(Number)
+    .filter(pid => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('node\0server.js') || readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('/node\0server.js');
+      } catch {
+        return false; // Ended between readdir and read.
+      }
+    });
+}
+
+/** Asks without pause until told to stop; every answer is written down. */
+function client(platform: Platform): { stop(): Promise<Array<number | string>> } {
+  let on = true;
+  const ledger: Array<number | string> = [];
+  const done = (async () => {
+    while (on) {
+      try {
+        ledger.push((await platform.ask('node-hello.localhost')).status);
+      } catch (error) {
+        ledger.push((error as NodeJS.ErrnoException).code ?? String(error));
+      }
+      await new Promise(next => setTimeout(next, 5));
+    }
+  })();
+  return {
+    stop: async () => {
+      on = false;
+      await done;
+      return ledger;
+    },
+  };
+}
+
+describe('kill -9', () => {
+  let platform: Platform;
+  beforeAll(async () => {
+    platform = await startPlatform();
+    await platform.cupola(['login', '-a', platform.facts.api, '-u', 'admin', '-o', 'cupola', '-s', 'dev'], {
+      env: { CUPOLA_PASSWORD: readFileSync(join(platform.data, 'admin-password'), 'utf8').trim() },
+    });
+    await platform.cupola(['push'], { cwd: join(ROOT, 'examples/node-hello') });
+  });
+  afterAll(() => platform[Symbol.asyncDispose]());
+
+  test.each(['control', 'cell'])('of %s: the app answers every request meanwhile, and the part comes back', async part => {
+    const ledger = client(platform);
+    const before = await platform.pidOf(part);
+    const apps = appPids();
+    process.kill(before, 'SIGKILL');
+    await until(`${part} has a new pid`, async () => (await platform.pidOf(part)) !== before);
+    await until('the API lists the instance as RUNNING', async () => (await platform.status()).instances.some(({ state }) => state === 'RUNNING'));
+    const answers = await ledger.stop();
+    expect(answers.filter(answer => answer !== 200)).toEqual([]);
+    expect(answers.length).toBeGreaterThan(0);
+    expect(appPids()).toEqual(apps);
+  });
+
+  test('of the router: the next request is answered, with the old table', async () => {
+    const before = await platform.pidOf('router');
+    process.kill(before, 'SIGKILL');
+    const answer = await until('the router answers', () => platform.ask('node-hello.localhost').catch(() => null));
+    expect(answer.status).toBe(200);
+  });
+
+  test('of the app: it is started again, the crash is an event with its reason', async () => {
+    const [pid] = appPids();
+    process.kill(Number(pid), 'SIGKILL');
+    await until('another process runs', async () => appPids().length === 1 && appPids()[0] !== pid);
+    await until('it answers', async () => (await platform.ask('node-hello.localhost')).status === 200);
+    await until('the crash is among the events', async () => {
+      const { body } = await platform.api('GET', '/v3/audit_events?types=app.crash');
+      return (body as { resources: unknown[] }).resources.length > 0;
+    });
+  });
+
+  test('of the shim: the app ends with it, and is started again', async () => {
+    const [pid] = appPids();
+    const shim = readdirSync('/proc')
+      .filter(name => /^\d+$/.test(name))
+      .find(name => {
+        try {
+          return readFileSync(`/proc/${name}/cmdline`, 'utf8').includes('shim.pl') && readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(platform.data);
+        } catch {
+          return false; // Ended between readdir and read.
+        }
+      });
+    process.kill(Number(shim), 'SIGKILL');
+    await until('another process runs', async () => appPids().length === 1 && appPids()[0] !== pid);
+    await until('it answers', async () => (await platform.ask('node-hello.localhost')).status === 200);
+  });
+
+  test('of the supervisor: the instance lives on, and the next `up` adopts it', async () => {
+    const apps = appPids();
+    process.kill(platform.facts.pid, 'SIGKILL');
+    await until('the parts have ended with it', async () => (await platform.ask('node-hello.localhost').catch(() => null)) === null);
+    await platform.up();
+    await until('it answers', async () => (await platform.ask('node-hello.localhost')).status === 200);
+    expect(appPids()).toEqual(apps);
+  });
+
+  test('of everything, as in a reboot: the next `up` starts the app anew', async () => {
+    const status = await platform.status();
+    const apps = appPids();
+    for (const pid of [status.pid, ...status.parts.map(part => part.pid), ...apps]) process.kill(pid, 'SIGKILL');
+    await until('the app has ended', async () => appPids().length === 0);
+    await platform.up();
+    await until('it answers', async () => (await platform.ask('node-hello.localhost')).status === 200);
+  });
+});

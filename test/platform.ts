@@ -1,0 +1,173 @@
+/**
+ * Starts a whole platform as its user would, on a data folder and ports of its own, and looks at it from outside: by HTTP, by the CLI, by /proc.
+ * Nothing here imports Cupola's code: the judge stands outside.
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+
+export const ROOT = resolve(import.meta.dirname, '..');
+const run = promisify(execFile);
+
+export interface Answer {
+  status: number;
+  headers: http.IncomingHttpHeaders;
+  body: string;
+}
+
+export interface PlatformFacts {
+  data: string;
+  pid: number;
+  api: string;
+  port: number;
+  apiPort: number;
+  parts: Array<{ name: string; pid: number; restarts: number }>;
+  instances: Array<{ app: string; process: string; index: number; state: string; crashes: number }>;
+}
+
+export interface Platform extends AsyncDisposable {
+  readonly data: string;
+  readonly facts: PlatformFacts;
+  /** `./cupola ARGS`, with this platform's data folder or CLI home. Throws when it ends with another code than 0. */
+  cupola(args: string[], options?: { cwd?: string; env?: Record<string, string> }): Promise<{ stdout: string; stderr: string }>;
+  status(): Promise<PlatformFacts>;
+  /** Pid of a part now; waits until it has one. */
+  pidOf(part: string): Promise<number>;
+  /** A request to an app through the router. */
+  ask(host: string, path?: string, options?: { method?: string; body?: string; headers?: Record<string, string> }): Promise<Answer>;
+  /** A call of the API as admin. */
+  api(method: string, path: string, body?: unknown): Promise<{ status: number; body: unknown; headers: http.IncomingHttpHeaders }>;
+  up(): Promise<void>;
+  down(): Promise<void>;
+}
+
+/** Runs `probe` until it answers something other than null, false or undefined; throws after `limitMs` with what it saw last. */
+export async function until<T>(what: string, probe: () => Promise<T | null | false | undefined>, limitMs = 60_000): Promise<T> {
+  const end = performance.now() + limitMs;
+  let last: unknown;
+  for (;;) {
+    try {
+      const value = await probe();
+      if (value !== null && value !== false && value !== undefined) return value;
+      last = value;
+    } catch (error) {
+      last = error;
+    }
+    if (performance.now() > end) throw new Error(`waited ${limitMs} ms in vain: ${what}; last: ${String(last)}`);
+    await new Promise(done => setTimeout(done, 25));
+  }
+}
+
+export function request(options: { port: number; host: string; path: string; method: string; headers: Record<string, string>; body?: string | undefined }): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const { port, host, path, method, headers, body } = options;
+    const sent = http.request({ host: '127.0.0.1', port, path, method, headers: { host, ...headers }, agent: false }, response => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks).toString() }));
+      response.on('error', reject);
+    });
+    sent.on('error', reject);
+    sent.end(body);
+  });
+}
+
+/** What a platform could leave on the machine: compared before and after by the teardown audit. Processes are told by the data folder in their command line. */
+export function traces(data: string): { processes: string[]; mounts: string[]; namespaces: string[] } {
+  const processes = readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .flatMap(pid => {
+      try {
+        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+        const state = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[0];
+        const line = `${readFileSync(`/proc/${pid}/cmdline`, 'utf8')} ${readFileSync(`/proc/${pid}/environ`, 'utf8')}`;
+        return state !== 'Z' && line.includes(data) ? [`${pid} ${readFileSync(`/proc/${pid}/comm`, 'utf8').trim()}`] : [];
+      } catch {
+        return []; // It has ended, or is another user's.
+      }
+    });
+  const mounts = readFileSync('/proc/mounts', 'utf8')
+    .split('\n')
+    .filter(line => line.includes(data));
+  let namespaces: string[] = [];
+  try {
+    namespaces = readdirSync('/run/netns');
+  } catch {
+    // No namespace was ever made here.
+  }
+  return { processes, mounts, namespaces };
+}
+
+/** A platform that serves, on a fresh data folder; down and away when disposed. `args` are more flags of `up`. */
+export async function startPlatform(args: string[] = []): Promise<Platform> {
+  const data = mkdtempSync(join(tmpdir(), 'cupola-'));
+  const home = join(data, 'cli-home');
+  let facts = await launch(data, args);
+  let token: string | null = null;
+
+  const cupola: Platform['cupola'] = (argv, { cwd = ROOT, env = {} } = {}) =>
+    run(join(ROOT, 'cupola'), argv, { cwd, env: { ...process.env, CUPOLA_HOME: home, ...env }, maxBuffer: 64 * 1024 * 1024 });
+  const status = async (): Promise<PlatformFacts> => JSON.parse((await cupola(['status', '--data', data, '--json'])).stdout) as PlatformFacts;
+  const login = async (): Promise<string> => {
+    const password = readFileSync(join(data, 'admin-password'), 'utf8').trim();
+    const answer = await request({
+      port: facts.apiPort,
+      host: 'localhost',
+      path: '/oauth/token',
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded', authorization: `Basic ${Buffer.from('cf:').toString('base64')}` },
+      body: new URLSearchParams({ grant_type: 'password', username: 'admin', password }).toString(),
+    });
+    if (answer.status !== 200) throw new Error(`login: ${answer.status} ${answer.body}`);
+    return (JSON.parse(answer.body) as { access_token: string }).access_token;
+  };
+
+  return {
+    data,
+    get facts() {
+      return facts;
+    },
+    cupola,
+    status,
+    pidOf: part => until(`${part} has a pid`, async () => (await status()).parts.find(({ name }) => name === part)?.pid),
+    ask: (host, path = '/', { method = 'GET', body, headers = {} } = {}) => request({ port: facts.port, host, path, method, headers, body }),
+    api: async (method, path, body) => {
+      token ??= await login();
+      const answer = await request({
+        port: facts.apiPort,
+        host: 'localhost',
+        path,
+        method,
+        headers: { authorization: `bearer ${token}`, 'content-type': 'application/json' },
+        body: body === undefined ? undefined : JSON.stringify(body),
+      });
+      return { status: answer.status, headers: answer.headers, body: answer.body === '' ? null : (JSON.parse(answer.body) as unknown) };
+    },
+    up: async () => {
+      facts = await launch(data, []);
+    },
+    down: async () => {
+      await cupola(['down', '--data', data]);
+    },
+    [Symbol.asyncDispose]: async () => {
+      await cupola(['down', '--data', data]);
+      rmSync(data, { recursive: true, force: true });
+    },
+  };
+}
+
+async function launch(data: string, args: string[]): Promise<PlatformFacts> {
+  const ports = args.includes('--port') ? [] : ['--port', '0', '--api-port', '0'];
+  const { stdout } = await run(join(ROOT, 'cupola'), ['up', '--data', data, '--detach', '--json', '--no-install', ...ports, ...args], { env: process.env });
+  return { instances: [], ...(JSON.parse(stdout) as Omit<PlatformFacts, 'instances'>) };
+}
+
+/** A process of ours that is ended with the test. */
+export function spawned(argv: string[], env: Record<string, string> = {}): ChildProcess & Disposable {
+  const [file = '', ...args] = argv;
+  const child = spawn(file, args, { env: { ...process.env, ...env }, stdio: 'pipe' });
+  return Object.assign(child, { [Symbol.dispose]: () => void child.kill('SIGKILL') });
+}
