@@ -1,0 +1,103 @@
+/**
+ * `node apps/router/src/main.ts`: reads the environment once, serves until SIGTERM, SIGINT, or the end of the parent's pipe, then drains.
+ * Under a supervisor (a listening socket was passed on) stdin is that pipe and fd 3 takes one line `{"ready":{...}}` once requests are served.
+ */
+import { createReadStream, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { z } from 'zod';
+import { start } from './start.ts';
+
+const fd = z.coerce.number().int().nonnegative();
+const environment = z
+  .object({
+    /** Folder with `internal.sock` and the saved table, unless named one by one below. */
+    CUPOLA_STATE: z.string().min(1).exactOptional(),
+    /** Unix socket of the internal API, or its origin. */
+    CUPOLA_ROUTER_INTERNAL: z.string().min(1).exactOptional(),
+    CUPOLA_ROUTER_TABLE_FILE: z.string().min(1).exactOptional(),
+    CUPOLA_ROUTER_LISTEN_FD: fd.exactOptional(),
+    /** `host:port`, where no socket is passed on. */
+    CUPOLA_ROUTER_LISTEN: z
+      .string()
+      .regex(/^.+:\d+$/)
+      .exactOptional(),
+    /** Read until it ends; then the router ends too. */
+    CUPOLA_ROUTER_PARENT_FD: fd.exactOptional(),
+    CUPOLA_ROUTER_READY_FD: fd.exactOptional(),
+    /** Addresses or networks, with commas between. */
+    CUPOLA_ROUTER_TRUSTED_HOPS: z.string().default(''),
+    CUPOLA_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+  })
+  .refine(
+    env =>
+      env.CUPOLA_STATE !== undefined ||
+      (env.CUPOLA_ROUTER_INTERNAL !== undefined && env.CUPOLA_ROUTER_TABLE_FILE !== undefined),
+    {
+      message: 'set CUPOLA_STATE, or both CUPOLA_ROUTER_INTERNAL and CUPOLA_ROUTER_TABLE_FILE',
+    },
+  )
+  .refine(env => env.CUPOLA_ROUTER_LISTEN_FD !== undefined || env.CUPOLA_ROUTER_LISTEN !== undefined, {
+    message: 'set CUPOLA_ROUTER_LISTEN (host:port) or CUPOLA_ROUTER_LISTEN_FD',
+  });
+
+const parsed = environment.safeParse(process.env);
+if (!parsed.success) {
+  console.error(`The router's settings cannot be used.\n${z.prettifyError(parsed.error)}`);
+  process.exit(2);
+}
+const env = parsed.data;
+const state = env.CUPOLA_STATE ?? '';
+const supervised = env.CUPOLA_ROUTER_LISTEN_FD !== undefined;
+const log = pino({ name: 'router', level: env.CUPOLA_LOG_LEVEL });
+const internal = env.CUPOLA_ROUTER_INTERNAL ?? join(state, 'internal.sock');
+
+const router = await start({
+  internal: /^https?:\/\//.test(internal) ? { origin: internal } : { socketPath: internal },
+  listen:
+    env.CUPOLA_ROUTER_LISTEN_FD === undefined
+      ? splitAddress(env.CUPOLA_ROUTER_LISTEN ?? '')
+      : { fd: env.CUPOLA_ROUTER_LISTEN_FD },
+  tableFile: env.CUPOLA_ROUTER_TABLE_FILE ?? join(state, 'router-table.json'),
+  trustedHops: env.CUPOLA_ROUTER_TRUSTED_HOPS.split(',')
+    .map(hop => hop.trim())
+    .filter(hop => hop !== ''),
+  log,
+  now: Date.now,
+  monotonic: () => performance.now(),
+});
+log.info({ address: router.address }, 'the router serves');
+
+let ending = false;
+const end = (why: string): void => {
+  if (ending) return;
+  ending = true;
+  log.info({ why }, 'the router drains and ends');
+  router[Symbol.asyncDispose]().then(
+    () => process.exit(0),
+    (error: unknown) => {
+      log.error({ err: error }, 'the router did not end in order');
+      process.exit(1);
+    },
+  );
+};
+process.on('SIGTERM', () => end('SIGTERM'));
+process.on('SIGINT', () => end('SIGINT'));
+const parentFd = env.CUPOLA_ROUTER_PARENT_FD ?? (supervised ? 0 : undefined);
+if (parentFd !== undefined) followParent(parentFd);
+const readyFd = env.CUPOLA_ROUTER_READY_FD ?? (supervised ? 3 : undefined);
+if (readyFd !== undefined) writeSync(readyFd, `${JSON.stringify({ ready: router.address })}\n`);
+
+/** The pipe ends when the supervisor ends, however that happened. */
+function followParent(pipe: number): void {
+  const stream = pipe === 0 ? process.stdin : createReadStream('', { fd: pipe });
+  stream.on('error', () => end('the parent is gone'));
+  stream.on('end', () => end('the parent is gone'));
+  stream.on('close', () => end('the parent is gone'));
+  stream.resume();
+}
+
+function splitAddress(address: string): { host: string; port: number } {
+  const colon = address.lastIndexOf(':');
+  return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) };
+}

@@ -1,0 +1,84 @@
+/** From raw request to the route that it is for, the same for plain requests and upgrades: everything that is decided before a copy is chosen. */
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { BlockList } from 'node:net';
+import type { RouterSettings } from '../settings.ts';
+import type { RouteEntry, RouteTable } from '../table/route-table.ts';
+import { type Answer, answers } from './answers.ts';
+import type { Balance } from './balance.ts';
+import { isTrustedHop, type Origin } from './forward-headers.ts';
+import type { Holds } from './holds.ts';
+import { type Journey, startJourney } from './journey.ts';
+import { plainAddress, type RawRequest, type ScreenedRequest, screen } from './screen.ts';
+import { readSelector, readSticky } from './selection.ts';
+
+export interface RoutingDeps {
+  readonly table: RouteTable;
+  readonly balance: Balance;
+  readonly holds: Holds;
+  readonly settings: RouterSettings;
+  readonly trustedHops: BlockList;
+  /** False until the first table has come, from disk or from the API. */
+  hasTable(): boolean;
+  /** Epoch ms. */
+  now(): number;
+  /** Monotonic ms. */
+  monotonic(): number;
+}
+
+/** What is known of a request however it ends: for the answer and the access log. */
+export interface Arrival {
+  readonly raw: RawRequest;
+  readonly origin: Origin;
+  readonly remotePort: number;
+  readonly startedMonotonicMs: number;
+}
+
+export interface Admitted {
+  readonly request: ScreenedRequest;
+  readonly entry: RouteEntry;
+  readonly journey: Journey;
+  /** Instance guid of the client's sticky cookie. */
+  readonly sticky: string | null;
+}
+
+/** Stamps a request as it comes in. */
+export function arrive(deps: RoutingDeps, message: IncomingMessage): Arrival {
+  const { socket, method = '', url = '', httpVersion, rawHeaders } = message;
+  const remoteAddress = plainAddress(socket.remoteAddress);
+  return {
+    raw: { method, url, httpVersion, rawHeaders },
+    origin: {
+      remoteAddress,
+      trusted: isTrustedHop(deps.trustedHops, remoteAddress),
+      requestId: randomUUID(),
+      startedMs: deps.now(),
+    },
+    remotePort: socket.remotePort ?? 0,
+    startedMonotonicMs: deps.monotonic(),
+  };
+}
+
+/** Finds the route, or the answer that ends it here. `request` is null when it was not even understood. */
+export function admit(
+  deps: RoutingDeps,
+  { raw }: Arrival,
+): Admitted | { readonly refusal: Answer; readonly request: ScreenedRequest | null } {
+  const { table, settings } = deps;
+  const screened = screen(raw, settings);
+  if ('refusal' in screened) return { refusal: screened.refusal, request: null };
+  const entry = table.find(screened.host, screened.target);
+  if (entry === null)
+    return { refusal: deps.hasTable() ? answers.unknownRoute(screened.host) : answers.noTableYet(), request: screened };
+  const choice = readSelector(screened);
+  if ('refusal' in choice) return { refusal: choice.refusal, request: screened };
+  const sticky = choice.selector === null ? readSticky(screened.cookie) : null;
+  const journey = startJourney(deps, {
+    host: screened.host,
+    routeGuid: entry.item.guid,
+    selector: choice.selector,
+    sticky,
+    idempotent: screened.idempotent,
+  });
+  return { request: screened, entry, journey, sticky };
+}

@@ -1,0 +1,119 @@
+/**
+ * Chooses the copy for a request: round robin over a route's pool, or the one with the fewest requests in flight where the route's option
+ * `loadbalancing` says `least-connection`. Copies that failed are passed over for 30 s unless nothing else is left; copies that could not be dialled are out
+ * until the table states them anew, or, so that a wrong suspicion heals by itself, until they are tried again after the same while a request would wait.
+ */
+import type { RouterSettings } from '../settings.ts';
+import type { Backend, RouteEntry } from '../table/route-table.ts';
+import type { Selector } from './selection.ts';
+
+export interface Balance {
+  /** `full`: there are copies, but all have as many connections as they may. `none`: there is no copy to try. */
+  choose(entry: RouteEntry, wish: Wish): Backend | 'full' | 'none';
+  /** Counts a request towards a copy; call the result once when it is over. */
+  occupy(backend: Backend): () => void;
+  /** It could not be dialled. */
+  pruned(key: string): void;
+  /** It was dialled but did not answer properly. */
+  failed(key: string): void;
+  /** The table says that these are healthy: suspicion from dialling ends. */
+  restated(keys: readonly string[]): void;
+  forget(key: string): void;
+}
+
+export interface Wish {
+  readonly selector: Selector;
+  /** Instance guid of the sticky cookie. */
+  readonly sticky: string | null;
+  /** Keys that this request has tried already. */
+  readonly tried: ReadonlySet<string>;
+}
+
+interface Health {
+  active: number;
+  /** Monotonic ms; 0 when it never failed. */
+  failedAtMs: number;
+  prunedAtMs: number;
+}
+
+export function createBalance({ settings, monotonic }: { settings: RouterSettings; monotonic(): number }): Balance {
+  const known = new Map<string, Health>();
+  const turns = new Map<string, number>();
+  const healthOf = (key: string): Health => {
+    let health = known.get(key);
+    if (health === undefined) {
+      health = { active: 0, failedAtMs: 0, prunedAtMs: 0 };
+      known.set(key, health);
+    }
+    return health;
+  };
+  /** 0: fine. 1: failed lately. 2: was not to be dialled, but that is a while ago. 3: out. */
+  const suspicion = (key: string, now: number): 0 | 1 | 2 | 3 => {
+    const health = known.get(key);
+    if (health === undefined) return 0;
+    if (health.prunedAtMs !== 0) return now - health.prunedAtMs >= settings.dialGraceMs ? 2 : 3;
+    return health.failedAtMs !== 0 && now - health.failedAtMs < settings.failedEndpointSkipMs ? 1 : 0;
+  };
+
+  const choose = (entry: RouteEntry, { selector, sticky, tried }: Wish): Backend | 'full' | 'none' => {
+    const { pool, item } = entry;
+    const now = monotonic();
+    const usable = (backend: Backend): boolean =>
+      !tried.has(backend.key) && (selector === null || selector(backend)) && suspicion(backend.key, now) < 3;
+    const isFull = (backend: Backend): boolean =>
+      (known.get(backend.key)?.active ?? 0) >= settings.backendConnectionsMax;
+    if (sticky !== null) {
+      const tied = pool.find(backend => backend.instanceGuid === sticky);
+      if (tied !== undefined && usable(tied) && suspicion(tied.key, now) === 0 && !isFull(tied)) return tied;
+    }
+    const turn = turns.get(item.guid) ?? Math.floor(now) % Math.max(1, pool.length);
+    let best: Backend | null = null;
+    let bestRank = Number.POSITIVE_INFINITY;
+    let bestAt = 0;
+    let full = false;
+    const leastConnection = item.options.loadbalancing === 'least-connection';
+    for (let step = 0; step < pool.length; step++) {
+      const at = (turn + step) % pool.length;
+      const backend = pool[at] as Backend;
+      if (!usable(backend)) continue;
+      if (isFull(backend)) {
+        full = true;
+        continue;
+      }
+      // Suspicion weighs more than load, load more than the turn.
+      const rank = suspicion(backend.key, now) * 1e6 + (leastConnection ? (known.get(backend.key)?.active ?? 0) : 0);
+      if (rank >= bestRank) continue;
+      [best, bestRank, bestAt] = [backend, rank, at];
+      if (rank === 0) break;
+    }
+    if (best === null) return full ? 'full' : 'none';
+    turns.set(item.guid, bestAt + 1);
+    return best;
+  };
+
+  return {
+    choose,
+    occupy: backend => {
+      const health = healthOf(backend.key);
+      health.active++;
+      return () => {
+        health.active--;
+      };
+    },
+    pruned: key => {
+      healthOf(key).prunedAtMs = monotonic();
+    },
+    failed: key => {
+      healthOf(key).failedAtMs = monotonic();
+    },
+    restated: keys => {
+      for (const key of keys) {
+        const health = known.get(key);
+        if (health !== undefined) health.prunedAtMs = 0;
+      }
+    },
+    forget: key => {
+      known.delete(key);
+    },
+  };
+}

@@ -1,0 +1,109 @@
+/**
+ * One request's way to a copy, as decisions only: which to try, when to wait, what to answer when nothing is left. Whoever serves it (plain or upgrade)
+ * does what the step says and reports how that went.
+ *
+ * Keeps true: at most 3 attempts and never more than there are copies; tried again only what was not written (the dial failed), or what ended without an
+ * answer and may be repeated; after a refused dial of every copy it waits for the table's next word instead of failing at once.
+ */
+import type { RouterSettings } from '../settings.ts';
+import type { Backend, RouteEntry, RouteTable } from '../table/route-table.ts';
+import { type Answer, answers } from './answers.ts';
+import type { Balance } from './balance.ts';
+import type { Selector } from './selection.ts';
+
+export interface Failure {
+  /**
+   * `dial`: no connection, so nothing was written. `ended`: the connection ended before an answer began. `broken`: what came was no HTTP answer.
+   * `refused`: our own HTTP client does not write such a request.
+   */
+  readonly kind: 'dial' | 'ended' | 'broken' | 'refused';
+  /** Short, for the answer's header and the log. */
+  readonly cause: string;
+}
+
+export type Step =
+  | { readonly do: 'try'; readonly backend: Backend }
+  | { readonly do: 'hold'; readonly forMs: number }
+  | { readonly do: 'answer'; readonly answer: Answer };
+
+export interface Journey {
+  readonly routeGuid: string;
+  /** What to do now: at the start, and after a hold. */
+  next(): Step;
+  /** After an attempt failed; `bodyTouched`: a byte of the request's body has been passed on. */
+  failed(backend: Backend, failure: Failure, bodyTouched: boolean): Step;
+}
+
+interface Deps {
+  table: RouteTable;
+  balance: Balance;
+  settings: RouterSettings;
+  monotonic(): number;
+}
+
+interface Traveller {
+  readonly host: string;
+  readonly routeGuid: string;
+  readonly selector: Selector;
+  readonly sticky: string | null;
+  readonly idempotent: boolean;
+}
+
+export function startJourney({ table, balance, settings, monotonic }: Deps, traveller: Traveller): Journey {
+  const { host, routeGuid, selector, sticky, idempotent } = traveller;
+  /** Copies that this request is not to be sent to (again). */
+  let tried = new Set<string>();
+  /** Those of them that may have acted on it: no word of the table makes them untried. */
+  const reached = new Set<string>();
+  let seen: RouteEntry | null = null;
+  let attempts = 0;
+  let last: Failure | null = null;
+  let heldSinceMs: number | null = null;
+
+  const answer = (what: Answer): Step => ({ do: 'answer', answer: what });
+  const next = (): Step => {
+    const entry = table.byGuid(routeGuid);
+    if (entry === null || entry.item.destinations.length === 0) return answer(answers.unknownRoute(host));
+    if (entry !== seen) {
+      // The table has spoken since: what could not be dialled may be new.
+      seen = entry;
+      attempts = reached.size;
+      tried = new Set(reached);
+    }
+    const pool = selector === null ? entry.pool : entry.pool.filter(selector);
+    if (selector !== null && pool.length === 0 && entry.pool.length > 0)
+      return answer(answers.selectedCopyAbsent(host));
+    if (attempts < Math.min(settings.attemptsMax, pool.length)) {
+      const choice = balance.choose(entry, { selector, sticky, tried });
+      if (choice === 'full') return answer(answers.backendsFull(host));
+      if (choice !== 'none') {
+        attempts++;
+        tried.add(choice.key);
+        return { do: 'try', backend: choice };
+      }
+    }
+    if (last !== null && last.kind !== 'dial') return answer(answers.endpointFailure(last.cause));
+    // A copy that is in the table but cannot be dialled has most likely just ended: its agent is about to say so.
+    const patienceMs = entry.holdMs > 0 ? entry.holdMs : pool.length > 0 || last !== null ? settings.dialGraceMs : 0;
+    heldSinceMs ??= monotonic();
+    const leftMs = heldSinceMs + patienceMs - monotonic();
+    if (leftMs > 0) return { do: 'hold', forMs: leftMs };
+    return answer(last === null ? answers.noEndpoints(host) : answers.endpointFailure(last.cause));
+  };
+
+  return {
+    routeGuid,
+    next,
+    failed: (backend, failure, bodyTouched) => {
+      last = failure;
+      if (failure.kind === 'refused') return answer(answers.badRequest('cannot be written as HTTP/1.1'));
+      if (failure.kind === 'dial') balance.pruned(backend.key);
+      else {
+        reached.add(backend.key);
+        balance.failed(backend.key);
+      }
+      const repeatable = failure.kind === 'dial' || (failure.kind === 'ended' && idempotent && !bodyTouched);
+      return repeatable ? next() : answer(answers.endpointFailure(failure.cause));
+    },
+  };
+}

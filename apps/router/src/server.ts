@@ -1,0 +1,137 @@
+/** The listening side: Node's HTTP server with every limit set, its refusals in our words, and its end in order. */
+
+import { randomUUID } from 'node:crypto';
+import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type Answer, answers, rawAnswer } from './requests/answers.ts';
+import { type ServeDeps, serve } from './requests/serve.ts';
+import { acceptsUpgrade, serveUpgrade } from './requests/upgrade.ts';
+
+export interface RouterServer {
+  readonly http: http.Server;
+  /** Takes no new connection, lets what is under way end for up to `drainMs`, then cuts it. */
+  drain(drainMs: number): Promise<void>;
+}
+
+export type Drain = { draining: boolean };
+
+/** How often Node looks for clients that are too slow with their headers. */
+const SLOW_CHECK_MS = 1_000;
+
+export function createServer(deps: ServeDeps, drain: Drain): RouterServer {
+  const { settings, log } = deps;
+  const sockets = new Set<Socket>();
+  /** Plain requests in flight on each socket: a refusal of the parser may be written only where no answer has begun. */
+  const inFlight = new WeakMap<Duplex, { count: number; started: boolean }>();
+
+  const guarded = (response: ServerResponse, act: () => void): void => {
+    try {
+      act();
+    } catch (error) {
+      // Our bug: this request fails loudly, the others go on.
+      const id = randomUUID();
+      log.error({ err: error, requestId: id }, 'a request failed within the router');
+      if (response.headersSent) response.destroy();
+      else {
+        response.socket?.write(rawAnswer(answers.unknownFailure(id), id));
+        response.destroy();
+      }
+    }
+  };
+  const onRequest = (expectsContinue: boolean) => (message: IncomingMessage, response: ServerResponse) => {
+    const state = inFlight.get(message.socket) ?? { count: 0, started: false };
+    inFlight.set(message.socket, state);
+    state.count++;
+    response.once('close', () => {
+      state.count--;
+    });
+    guarded(response, () => serve(deps, message, response, expectsContinue));
+  };
+  const server = http.createServer({
+    maxHeaderSize: settings.headerBytesMax,
+    headersTimeout: settings.headersTimeoutMs,
+    requestTimeout: settings.requestTimeoutMs,
+    keepAliveTimeout: settings.keepAliveMs,
+    connectionsCheckingInterval: Math.min(SLOW_CHECK_MS, settings.headersTimeoutMs),
+    requireHostHeader: false, // Refused by us, in the words of the table.
+    shouldUpgradeCallback: acceptsUpgrade,
+    noDelay: true,
+  });
+  // More than our own limit, so that the screen sees that there were too many instead of a list cut short.
+  server.maxHeadersCount = settings.headersMax + 1;
+  server.maxConnections = settings.connectionsMax;
+  server.on('request', onRequest(false));
+  server.on('checkContinue', onRequest(true));
+  server.on('upgrade', (message: IncomingMessage, socket: Duplex, head: Buffer) =>
+    serveUpgrade(deps, message, socket, head),
+  );
+  server.on('connect', (_message: IncomingMessage, socket: Duplex) =>
+    end(socket, answers.badRequest('uses CONNECT, which leads nowhere here')),
+  );
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    const answer = refusalOf(error, settings);
+    const state = inFlight.get(socket);
+    const busy =
+      (state?.count ?? 0) > 0 &&
+      (socket as Duplex & { _httpMessage?: ServerResponse | null })._httpMessage?.headersSent !== false;
+    if (answer === null || busy || !socket.writable) socket.destroy();
+    else end(socket, answer);
+  });
+  keepCount(server, sockets, settings.connectionsPerAddressMax);
+
+  return {
+    http: server,
+    drain: async drainMs => {
+      drain.draining = true;
+      const closed = new Promise<void>(resolve => server.close(() => resolve()));
+      const gone = Promise.all([
+        closed,
+        ...[...sockets].map(socket => new Promise<void>(resolve => socket.once('close', () => resolve()))),
+      ]);
+      server.closeIdleConnections();
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<void>(resolve => {
+        timer = setTimeout(resolve, drainMs);
+      });
+      await Promise.race([gone, late]);
+      clearTimeout(timer);
+      for (const socket of sockets) socket.destroy();
+      await gone;
+    },
+  };
+}
+
+/** Keeps all sockets, upgraded ones too, and turns away those over the cap of one address. */
+function keepCount(server: http.Server, sockets: Set<Socket>, perAddressMax: number | null): void {
+  const byAddress = new Map<string, number>();
+  server.on('connection', (socket: Socket) => {
+    const address = socket.remoteAddress ?? '';
+    if (perAddressMax !== null && (byAddress.get(address) ?? 0) >= perAddressMax) return void socket.destroy();
+    sockets.add(socket);
+    byAddress.set(address, (byAddress.get(address) ?? 0) + 1);
+    socket.once('close', () => {
+      sockets.delete(socket);
+      const left = (byAddress.get(address) ?? 1) - 1;
+      if (left === 0) byAddress.delete(address);
+      else byAddress.set(address, left);
+    });
+  });
+}
+
+function end(socket: Duplex, answer: Answer): void {
+  socket.on('error', () => undefined); // It is being ended anyway.
+  socket.end(rawAnswer(answer, randomUUID()), () => socket.destroy());
+}
+
+/** What the parser's refusal is in our table; null: the client has gone, there is nobody to answer. */
+function refusalOf(
+  { code = '' }: NodeJS.ErrnoException,
+  { headersMax, headerBytesMax, headersTimeoutMs }: ServeDeps['settings'],
+): Answer | null {
+  if (code === 'HPE_HEADER_OVERFLOW') return answers.headersTooLarge(`${headersMax} headers, ${headerBytesMax} bytes`);
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
+    return answers.tooSlow(`The request's headers did not come within ${headersTimeoutMs / 1000} s`);
+  if (code.startsWith('HPE_')) return answers.badRequest('is not well-formed HTTP/1.1');
+  return null;
+}

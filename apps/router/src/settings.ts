@@ -1,0 +1,15 @@
+import { ROUTER_LIMITS } from '@cupola/model/limits';
+
+/** Every limit of the router, by default those of `ROUTER_LIMITS`; tests make them small. */
+export type RouterSettings = { readonly [Name in keyof typeof ROUTER_LIMITS]: number } & {
+  /** Largest request body in bytes; null is no limit, as in CF. */
+  readonly bodyMaxBytes: number | null;
+  /** Connections for each client address; null is no limit, since clients may share one address behind a balancer. */
+  readonly connectionsPerAddressMax: number | null;
+};
+
+export const DEFAULT_SETTINGS: RouterSettings = {
+  ...ROUTER_LIMITS,
+  bodyMaxBytes: null,
+  connectionsPerAddressMax: null,
+};

@@ -1,0 +1,222 @@
+/**
+ * The router: HTTP in, by host and path to a healthy copy, HTTP out. Holds no database: its table comes by a watch of the internal API and lies on disk, so
+ * that it serves at once after a restart and goes on serving while the API is away. Numbers: failure-rules.md section 5 (`ROUTER_LIMITS`).
+ *
+ * Leaves out, for now by design: TLS, HTTP/2, TCP routes, weights, route services.
+ */
+import { type AddressInfo, BlockList, isIPv6 } from 'node:net';
+import type { RouteItem } from '@cupola/contract/internal';
+import type { Logger } from 'pino';
+import { Client } from 'undici';
+import { createBackends } from './backends/backends.ts';
+import { createAccessLog } from './logs/access-log.ts';
+import { createBalance } from './requests/balance.ts';
+import { createHolds } from './requests/holds.ts';
+import type { ServeDeps } from './requests/serve.ts';
+import { createServer, type Drain } from './server.ts';
+import { DEFAULT_SETTINGS, type RouterSettings } from './settings.ts';
+import { createRouteTable, type RouteTable } from './table/route-table.ts';
+import { type Cursor, createTableWriter, loadTable, type TableWriter } from './table/table-file.ts';
+import { followRoutes } from './table/watch.ts';
+
+export interface RouterDeps {
+  /** Where the internal API listens. */
+  internal: { socketPath: string } | { origin: string };
+  /** `fd`: a bound socket that the supervisor passed on. Port 0 takes a free one. */
+  listen: { fd: number } | { host: string; port: number };
+  /** Where the table is kept. */
+  tableFile: string;
+  /** Addresses or networks (`10.0.0.0/8`) of the operator's own proxies, whose X-Forwarded-* is believed. */
+  trustedHops: readonly string[];
+  settings?: Partial<RouterSettings>;
+  log: Logger;
+  /** Epoch ms. */
+  now(): number;
+  /** ms of a clock that never jumps. */
+  monotonic(): number;
+}
+
+export interface Router extends AsyncDisposable {
+  readonly address: { host: string; port: number };
+  /** Requests by app guid ('' where no app was found), then by status. */
+  readonly counts: ReadonlyMap<string, ReadonlyMap<number, number>>;
+  /** Routes in the table (and one of them as the table has it), requests that wait for a copy, connections to copies, log lines lost. */
+  state(): {
+    route(guid: string): RouteItem | null;
+    routes: number;
+    held: number;
+    backendConnections: number;
+    logLinesLost: number;
+  };
+  /** Resolves once a table is there, from disk or from the API. */
+  readonly hasTable: Promise<void>;
+}
+
+/** Serves until disposed; disposing drains first. Rejects when it cannot listen. */
+export async function start(deps: RouterDeps): Promise<Router> {
+  const { log, now, monotonic, tableFile } = deps;
+  const settings: RouterSettings = { ...DEFAULT_SETTINGS, ...deps.settings };
+  const stopped = new AbortController();
+
+  const balance = createBalance({ settings, monotonic });
+  const holds = createHolds(settings);
+  const backends = createBackends({ settings, monotonic });
+  const table = createRouteTable({
+    routeChanged: (guid, entry) => {
+      if (entry !== null) balance.restated(entry.pool.map(({ key }) => key));
+      holds.release(guid);
+    },
+    backendGone: key => {
+      backends.retire(key);
+      balance.forget(key);
+    },
+  });
+
+  const known = keepTable({ file: tableFile, table, monotonic, log });
+  const watchClient = internalClient(deps.internal);
+  const logClient = internalClient(deps.internal);
+  const accessLog = createAccessLog({ client: logClient, settings, now, monotonic, log });
+
+  const drain: Drain = { draining: false };
+  const serveDeps: ServeDeps = {
+    table,
+    balance,
+    holds,
+    backends,
+    accessLog,
+    settings,
+    log,
+    trustedHops: blockList(deps.trustedHops),
+    hasTable: () => known.has,
+    isDraining: () => drain.draining,
+    now,
+    monotonic,
+  };
+  const server = createServer(serveDeps, drain);
+  const address = await listen(server.http, deps.listen);
+  const watching = followRoutes(
+    {
+      client: watchClient,
+      table,
+      settings,
+      cursor: known.cursor,
+      log,
+      random: Math.random,
+      advanced: known.advanced,
+    },
+    stopped.signal,
+  );
+
+  let ending: Promise<void> | null = null;
+  const end = async (): Promise<void> => {
+    await server.drain(settings.drainEmbeddedMs);
+    stopped.abort();
+    holds.releaseAll();
+    await watching;
+    await Promise.all([
+      known.writer[Symbol.asyncDispose](),
+      accessLog[Symbol.asyncDispose](),
+      backends[Symbol.asyncDispose](),
+    ]);
+    await Promise.all([watchClient.destroy(), logClient.destroy()]);
+  };
+  return {
+    address,
+    counts: accessLog.counts,
+    state: () => ({
+      route: guid => table.byGuid(guid)?.item ?? null,
+      routes: table.size,
+      held: holds.waiting,
+      backendConnections: backends.connections,
+      logLinesLost: accessLog.lost,
+    }),
+    hasTable: known.first,
+    [Symbol.asyncDispose]: () => {
+      ending ??= end();
+      return ending;
+    },
+  };
+}
+
+interface KnownTable {
+  /** False until the first table has come, from disk or from the API. */
+  readonly has: boolean;
+  readonly first: Promise<void>;
+  readonly cursor: Cursor | null;
+  readonly writer: TableWriter;
+  advanced(reached: Cursor, changed: boolean): void;
+}
+
+/** Fills the table from disk, and keeps the disk up to date as the watch goes on. */
+function keepTable({
+  file,
+  table,
+  monotonic,
+  log,
+}: {
+  file: string;
+  table: RouteTable;
+  monotonic(): number;
+  log: Logger;
+}): KnownTable {
+  const first = Promise.withResolvers<void>();
+  const saved = loadTable(file, log);
+  let has = saved !== null;
+  let cursor: Cursor | null = saved?.cursor ?? null;
+  if (saved !== null) {
+    table.replaceAll(saved.items);
+    first.resolve();
+    log.info({ routes: table.size }, 'routes loaded from disk');
+  }
+  const writer = createTableWriter({ file, snapshot: () => ({ cursor, items: table.items() }), monotonic, log });
+  return {
+    get has() {
+      return has;
+    },
+    first: first.promise,
+    get cursor() {
+      return cursor;
+    },
+    writer,
+    advanced: (reached, changed) => {
+      cursor = reached;
+      has = true;
+      first.resolve();
+      if (changed) writer.touch();
+    },
+  };
+}
+
+function internalClient(internal: RouterDeps['internal']): Client {
+  return 'socketPath' in internal
+    ? new Client('http://api', { socketPath: internal.socketPath })
+    : new Client(internal.origin);
+}
+
+function blockList(hops: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const hop of hops) {
+    const [address = '', bits] = hop.split('/');
+    const family = isIPv6(address) ? 'ipv6' : 'ipv4';
+    if (bits === undefined) list.addAddress(address, family);
+    else list.addSubnet(address, Number(bits), family);
+  }
+  return list;
+}
+
+/** As many connections as the kernel lets wait while a router is being restarted. */
+const BACKLOG = 4_096;
+
+function listen(
+  server: import('node:http').Server,
+  where: RouterDeps['listen'],
+): Promise<{ host: string; port: number }> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ ...where, backlog: BACKLOG }, () => {
+      server.off('error', reject);
+      const { address, port } = server.address() as AddressInfo;
+      resolve({ host: address, port });
+    });
+  });
+}
