@@ -1,0 +1,152 @@
+/** HTTP as our clients need it: JSON in and out, `.localhost` names, every failure as a typed error, safe requests tried again. Knows no login. */
+import { lookup as systemLookup } from 'node:dns';
+import type { LookupFunction } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { readErrors } from '@cupola/contract/v3/client-reads';
+import { Agent, type Dispatcher, EnvHttpProxyAgent, request as send } from 'undici';
+import { CfApiError, UnreachableError } from './errors.ts';
+
+/** What a zod schema is to us. */
+export interface Schema<T> {
+  parse(value: unknown): T;
+}
+
+export interface HttpRequest {
+  readonly method: string;
+  /** Absolute. */
+  readonly url: string;
+  readonly headers: Record<string, string>;
+  /** Made anew for each try. */
+  readonly body?: () => Dispatcher.DispatchOptions['body'];
+  readonly signal?: AbortSignal | undefined;
+  /** Longest wait for the answer's beginning, ms. */
+  readonly timeoutMs?: number;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: Record<string, string | string[] | undefined>;
+  readonly text: string;
+}
+
+export interface Transport extends AsyncDisposable {
+  /** Any status is an answer. Throws UnreachableError. GET and HEAD are tried again when nobody answers or the server says 503 with Retry-After. */
+  exchange(request: HttpRequest): Promise<HttpAnswer>;
+}
+
+export interface TransportOptions {
+  readonly userAgent: string;
+  readonly skipSslValidation: boolean;
+  /** Follow HTTP_PROXY, HTTPS_PROXY and NO_PROXY of the environment; loopback is always asked directly. */
+  readonly proxyFromEnvironment: boolean;
+}
+
+const TIMEOUT_MS = 120_000;
+/** Pauses before the second, third ... try of a safe request. */
+const RETRY_PAUSES_MS = [100, 400, 1_000];
+/** A server that asks for more patience than this is not waited for. */
+const RETRY_AFTER_MAX_MS = 5_000;
+
+export function createTransport({ userAgent, skipSslValidation, proxyFromEnvironment }: TransportOptions): Transport {
+  const connect = { rejectUnauthorized: !skipSslValidation, lookup };
+  const direct = new Agent({ connect });
+  const proxied = proxyFromEnvironment
+    ? new EnvHttpProxyAgent({ connect, requestTls: { rejectUnauthorized: !skipSslValidation } })
+    : direct;
+
+  const once = async ({
+    method,
+    url,
+    headers,
+    body,
+    signal,
+    timeoutMs = TIMEOUT_MS,
+  }: HttpRequest): Promise<HttpAnswer> => {
+    try {
+      const answer = await send(url, {
+        dispatcher: isLoopback(new URL(url).hostname) ? direct : proxied,
+        method: method as Dispatcher.HttpMethod,
+        headers: { 'user-agent': userAgent, ...headers },
+        body: body?.() ?? null,
+        signal: signal ?? null,
+        headersTimeout: timeoutMs,
+        bodyTimeout: timeoutMs,
+      });
+      return { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() };
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      throw new UnreachableError(new URL(url).origin, error);
+    }
+  };
+  return {
+    exchange: async request => {
+      const safe = request.method === 'GET' || request.method === 'HEAD';
+      for (let attempt = 0; ; attempt++) {
+        const pauseMs = safe ? RETRY_PAUSES_MS[attempt] : undefined;
+        try {
+          const answer = await once(request);
+          const wishMs = Number(answer.headers['retry-after'] ?? Number.NaN) * 1_000;
+          if (answer.status !== 503 || pauseMs === undefined || !(wishMs <= RETRY_AFTER_MAX_MS)) return answer;
+          await pause(Math.max(pauseMs, wishMs), undefined, { signal: request.signal });
+        } catch (error) {
+          if (!(error instanceof UnreachableError) || pauseMs === undefined) throw error;
+          await pause(pauseMs, undefined, { signal: request.signal });
+        }
+      }
+    },
+    [Symbol.asyncDispose]: async () => {
+      await direct.destroy();
+      if (proxied !== direct) await proxied.destroy();
+    },
+  };
+}
+
+/** Names under `.localhost` mean this machine (RFC 6761), though not every resolver knows it. */
+const lookup: LookupFunction = (hostname, options, callback) => {
+  if (hostname !== 'localhost' && !hostname.endsWith('.localhost'))
+    return systemLookup(hostname, options, callback as never);
+  const address = '127.0.0.1';
+  if (options.all)
+    (callback as unknown as (error: null, found: { address: string; family: number }[]) => void)(null, [
+      { address, family: 4 },
+    ]);
+  else callback(null, address, 4);
+};
+
+function isLoopback(hostname: string): boolean {
+  return (
+    hostname === 'localhost' || hostname.endsWith('.localhost') || hostname.startsWith('127.') || hostname === '[::1]'
+  );
+}
+
+/** The error that an answer of the v3 API stands for. */
+export function apiError(request: { method: string; url: string }, { status, headers, text }: HttpAnswer): CfApiError {
+  const requestId = headers['x-vcap-request-id'];
+  return new CfApiError({
+    status,
+    errors: parseErrors(text),
+    requestId: typeof requestId === 'string' ? requestId : null,
+    request: `${request.method} ${new URL(request.url).pathname}`,
+    body: text,
+  });
+}
+
+function parseErrors(text: string): CfApiError['errors'] {
+  try {
+    return readErrors.parse(JSON.parse(text)).errors;
+  } catch {
+    return []; // Not the API's own answer, but a proxy's: its text is shown instead.
+  }
+}
+
+/** Parses a body; a body of another shape is an error that names the request. */
+export function parseBody<T>(schema: Schema<T>, request: { method: string; url: string }, { text }: HttpAnswer): T {
+  try {
+    return schema.parse(text === '' ? undefined : JSON.parse(text));
+  } catch (cause) {
+    throw new Error(
+      `${request.method} ${request.url} answered something that is not the Cloud Foundry API's. Is this address the API's own?`,
+      { cause },
+    );
+  }
+}

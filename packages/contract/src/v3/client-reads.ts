@@ -1,0 +1,183 @@
+/**
+ * The fields that our own clients read of a Cloud Foundry v3 API, of any vendor: as little as they need, unknown fields ignored, so that an API that is
+ * older, newer or fuller than ours does no harm. What our API sends is described by the schemas of the resources themselves.
+ */
+import { APP_STATES, BUILD_STATES, INSTANCE_STATES, JOB_STATES, PACKAGE_STATES } from '@cupola/model/states';
+import { z } from 'zod';
+
+const link = z.object({ href: z.string(), meta: z.object({ version: z.string().exactOptional() }).nullish() });
+const optionalLink = link.nullish();
+const toOne = z.object({ data: z.object({ guid: z.string() }).nullish() }).nullish();
+
+/** `GET /`: where the other parts of the platform are. */
+export const readRoot = z.object({
+  links: z.object({
+    cloud_controller_v3: optionalLink,
+    login: optionalLink,
+    uaa: optionalLink,
+    log_cache: optionalLink,
+  }),
+});
+/** `GET /v3/info`; `custom` is the vendor's own: Cupola says there how apps are reached. */
+export const readInfo = z.object({
+  name: z.string().nullish(),
+  custom: z
+    .object({ apps_scheme: z.enum(['http', 'https']).nullish(), apps_port: z.number().int().nullish() })
+    .nullish(),
+});
+
+export const readToken = z.object({
+  access_token: z.string(),
+  refresh_token: z.string().nullish(),
+  token_type: z.string().nullish(),
+});
+export const readUaaError = z.object({ error: z.string(), error_description: z.string().nullish() });
+
+/** An error body of the v3 API. */
+export const readErrors = z.object({
+  errors: z.array(z.object({ code: z.number(), title: z.string(), detail: z.string() })).min(1),
+});
+
+/** Any list: `next` is followed as it is. */
+export const readPage = z.object({
+  pagination: z.object({
+    total_results: z.number().nullish(),
+    next: z.object({ href: z.string() }).nullish(),
+  }),
+  resources: z.array(z.unknown()),
+});
+
+export const readOrganization = z.object({ guid: z.string(), name: z.string() });
+export type ReadOrganization = z.infer<typeof readOrganization>;
+export const readSpace = z.object({ guid: z.string(), name: z.string() });
+export type ReadSpace = z.infer<typeof readSpace>;
+
+export const readApp = z.object({
+  guid: z.string(),
+  name: z.string(),
+  state: z.enum(APP_STATES),
+  lifecycle: z
+    .object({
+      type: z.string(),
+      data: z.object({ buildpacks: z.array(z.string()).nullish(), stack: z.string().nullish() }).nullish(),
+    })
+    .nullish(),
+});
+export type ReadApp = z.infer<typeof readApp>;
+
+export const readProcess = z.object({
+  guid: z.string(),
+  type: z.string(),
+  command: z.string().nullish(),
+  instances: z.number().int(),
+  memory_in_mb: z.number().int(),
+  disk_in_mb: z.number().int(),
+  relationships: z.object({ app: toOne }).nullish(),
+});
+export type ReadProcess = z.infer<typeof readProcess>;
+
+export const readStats = z.object({
+  resources: z.array(
+    z.object({
+      index: z.number().int(),
+      state: z.string().pipe(z.enum(INSTANCE_STATES).or(z.string())),
+      uptime: z.number().nullish(),
+      details: z.string().nullish(),
+      mem_quota: z.number().nullish(),
+      disk_quota: z.number().nullish(),
+      usage: z.object({ cpu: z.number().nullish(), mem: z.number().nullish(), disk: z.number().nullish() }).nullish(),
+    }),
+  ),
+});
+export type ReadStats = z.infer<typeof readStats>;
+
+export const readRoute = z.object({
+  guid: z.string(),
+  url: z.string(),
+  destinations: z.array(z.object({ app: z.object({ guid: z.string().nullish() }).nullish() })).nullish(),
+});
+export type ReadRoute = z.infer<typeof readRoute>;
+
+export const readPackage = z.object({
+  guid: z.string(),
+  state: z.enum(PACKAGE_STATES),
+  data: z.object({ error: z.string().nullish() }).nullish(),
+});
+export type ReadPackage = z.infer<typeof readPackage>;
+
+export const readBuild = z.object({
+  guid: z.string(),
+  state: z.enum(BUILD_STATES),
+  error: z.string().nullish(),
+  droplet: z.object({ guid: z.string() }).nullish(),
+});
+export type ReadBuild = z.infer<typeof readBuild>;
+
+export const readDroplet = z.object({
+  guid: z.string(),
+  stack: z.string().nullish(),
+  buildpacks: z.array(z.object({ name: z.string(), detect_output: z.string().nullish() })).nullish(),
+});
+export type ReadDroplet = z.infer<typeof readDroplet>;
+
+export const readDeployment = z.object({
+  guid: z.string(),
+  status: z.object({ value: z.string(), reason: z.string().nullish() }),
+});
+export type ReadDeployment = z.infer<typeof readDeployment>;
+
+export const readJob = z.object({
+  guid: z.string(),
+  operation: z.string().nullish(),
+  state: z.enum(JOB_STATES),
+  errors: z.array(z.object({ code: z.number().nullish(), title: z.string().nullish(), detail: z.string() })).nullish(),
+  warnings: z.array(z.object({ detail: z.string() })).nullish(),
+});
+export type ReadJob = z.infer<typeof readJob>;
+
+const variables = z.record(z.string(), z.unknown());
+export const readAppEnvironment = z.object({
+  environment_variables: variables.nullish(),
+  staging_env_json: variables.nullish(),
+  running_env_json: variables.nullish(),
+  system_env_json: variables.nullish(),
+  application_env_json: variables.nullish(),
+});
+export type ReadAppEnvironment = z.infer<typeof readAppEnvironment>;
+
+export const readAuditEvent = z.object({
+  type: z.string(),
+  created_at: z.string(),
+  data: z
+    .object({ reason: z.string().nullish(), exit_description: z.string().nullish(), index: z.number().nullish() })
+    .nullish(),
+});
+export type ReadAuditEvent = z.infer<typeof readAuditEvent>;
+
+/** One file that is offered for matching, and its form in the answer and in the upload. */
+export const resourceMatch = z.object({
+  path: z.string(),
+  mode: z.string(),
+  checksum: z.object({ value: z.string() }),
+  size_in_bytes: z.number(),
+});
+export type ResourceMatch = z.infer<typeof resourceMatch>;
+export const readResourceMatches = z.object({ resources: z.array(resourceMatch).nullish() });
+
+/** log-cache's `GET /api/v1/read/GUID`. */
+export const readLogEnvelopes = z.object({
+  envelopes: z
+    .object({
+      batch: z
+        .array(
+          z.object({
+            timestamp: z.union([z.string(), z.number()]).transform(String),
+            instance_id: z.string().nullish(),
+            tags: z.record(z.string(), z.string()).nullish(),
+            log: z.object({ payload: z.string().nullish(), type: z.string().nullish() }).nullish(),
+          }),
+        )
+        .nullish(),
+    })
+    .nullish(),
+});
