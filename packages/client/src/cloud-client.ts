@@ -70,6 +70,8 @@ interface Deps {
 /** cf's margin too: a token with less life than this is not worth starting with. */
 const REFRESH_BEFORE_MS = 60_000;
 const HOLD_SECONDS = 20;
+/** CF's most for one page. */
+const PAGE_MAX = '5000';
 const JOB_LIMIT_MS = 15 * 60_000;
 /** A server that answers "not yet" at once does not hold: then asked after these pauses, the last one again and again. */
 const POLL_PAUSES_MS = [100, 200, 400, 800, 1_500];
@@ -114,30 +116,8 @@ export function createCloudClient({ transport, endpoints, tokens, now }: Deps): 
   const read = async <T>(schema: Schema<T>, call: Call): Promise<T> =>
     parseBody(schema, { method: call.method ?? 'GET', url: urlOf(endpoints, call) }, await succeed(call));
 
-  async function* list<T>(schema: Schema<T>, path: string, query: Record<string, string> = {}): AsyncGenerator<T> {
-    let next: string | null = urlOf(endpoints, { path, query: { per_page: '5000', ...query } });
-    while (next !== null) {
-      const page: ReturnType<typeof readPage.parse> = await read(readPage, { path: next });
-      for (const resource of page.resources) yield schema.parse(resource);
-      next = page.pagination.next?.href ?? null;
-    }
-  }
-  const poll = async <T>({ path, schema, what, limitMs, isDone, progress, signal }: Poll<T>): Promise<T> => {
-    const startedMs = now();
-    for (let quick = 0; ; ) {
-      const askedMs = now();
-      const value = await read(schema, {
-        path,
-        headers: { prefer: `wait=${HOLD_SECONDS}` },
-        ...(signal === undefined ? {} : { signal }),
-      });
-      if (isDone(value)) return value;
-      progress?.(value);
-      if (now() - startedMs > limitMs) throw new WaitedTooLongError(what, limitMs);
-      if (now() - askedMs >= HELD_AT_LEAST_MS) continue;
-      await pause(POLL_PAUSES_MS[Math.min(quick++, POLL_PAUSES_MS.length - 1)], undefined, { signal });
-    }
-  };
+  const list = createList(endpoints, read);
+  const poll = createPoll(read, now);
 
   return {
     endpoints,
@@ -186,6 +166,40 @@ function createAccess({ transport, endpoints, tokens, now }: Deps): (refused?: s
       return refreshTokens(transport, endpoints, current.refresh);
     });
     return renewed.access;
+  };
+}
+
+type Read = <T>(schema: Schema<T>, call: Call) => Promise<T>;
+
+function createList(endpoints: Endpoints, read: Read): CloudClient['list'] {
+  return async function* list<T>(
+    schema: Schema<T>,
+    path: string,
+    query: Record<string, string> = {},
+  ): AsyncGenerator<T> {
+    let next: string | null = urlOf(endpoints, { path, query: { per_page: PAGE_MAX, ...query } });
+    while (next !== null) {
+      const page: ReturnType<typeof readPage.parse> = await read(readPage, { path: next });
+      for (const resource of page.resources) yield schema.parse(resource);
+      next = page.pagination.next?.href ?? null;
+    }
+  };
+}
+
+function createPoll(read: Read, now: () => number): CloudClient['poll'] {
+  return async ({ path, schema, what, limitMs, isDone, progress, signal }) => {
+    const startedMs = now();
+    for (let quick = 0; ; ) {
+      const askedMs = now();
+      const headers = { prefer: `wait=${HOLD_SECONDS}` };
+      const value = await read(schema, { path, headers, ...(signal === undefined ? {} : { signal }) });
+      if (isDone(value)) return value;
+      progress?.(value);
+      if (now() - startedMs > limitMs) throw new WaitedTooLongError(what, limitMs);
+      // A server that held the request has done the waiting.
+      if (now() - askedMs >= HELD_AT_LEAST_MS) continue;
+      await pause(POLL_PAUSES_MS[Math.min(quick++, POLL_PAUSES_MS.length - 1)], undefined, { signal });
+    }
   };
 }
 

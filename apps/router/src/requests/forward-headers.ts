@@ -25,13 +25,17 @@ const HOP_BY_HOP = new Set([
 const REWRITTEN = new Set(['host', 'x-request-start', 'x-forwarded-for', 'x-forwarded-proto']);
 const SELECTORS = new Set(['x-cf-app-instance', 'x-cf-process-instance']);
 
+/** Framing and routing words: an underscore variant of one of these is never meant well. */
+const CRITICAL = new Set([...HOP_BY_HOP, ...REWRITTEN, 'content-length', 'forwarded']);
+
 /** Whether a client's header of that lower-case name goes on to the app. */
 function passes(name: string, trusted: boolean): boolean {
-  if (HOP_BY_HOP.has(name) || REWRITTEN.has(name) || SELECTORS.has(name)) return SELECTORS.has(name);
-  if (name.charCodeAt(0) !== 120 /* x */ && name !== 'forwarded') return true;
+  if (SELECTORS.has(name)) return true;
+  if (HOP_BY_HOP.has(name) || REWRITTEN.has(name)) return false;
   const plain = name.includes('_') ? name.replaceAll('_', '-') : name;
-  if (plain.startsWith('x-cf-') || plain.startsWith('x-vcap-')) return false;
-  if (plain === 'x-forwarded-client-cert' || (plain !== name && REWRITTEN.has(plain))) return false;
+  if (plain !== name && CRITICAL.has(plain)) return false;
+  if (plain.charCodeAt(0) !== 120 /* x */ && plain !== 'forwarded') return true;
+  if (plain.startsWith('x-cf-') || plain.startsWith('x-vcap-') || plain === 'x-forwarded-client-cert') return false;
   // Hosts, ports and clients named by hops that we do not know would be believed by the app's framework.
   if (plain.startsWith('x-forwarded-') || plain === 'forwarded' || plain === 'x-real-ip') return trusted;
   return true;

@@ -148,6 +148,7 @@ function readFraming(values: ReadonlyMap<string, string>, httpVersion: string): 
 /** Absolute form is allowed where it names the same host; the app gets the origin form. */
 function readTarget(url: string, host: string | undefined): { target: string } | { fault: string } {
   if (!VISIBLE.test(url)) return { fault: 'has blanks or control characters in its path' };
+  if (url.includes('#')) return { fault: 'has a fragment (#) in its path, which no browser sends' };
   if (url.startsWith('/')) return { target: url };
   const absolute = /^https?:\/\/([^/?#]*)(.*)$/i.exec(url);
   if (absolute === null) return { fault: 'has a path that does not begin with a slash' };

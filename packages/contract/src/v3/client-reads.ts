@@ -72,6 +72,7 @@ export const readProcess = z.object({
   instances: z.number().int(),
   memory_in_mb: z.number().int(),
   disk_in_mb: z.number().int(),
+  health_check: z.object({ data: z.object({ timeout: z.number().nullish() }).nullish() }).nullish(),
   relationships: z.object({ app: toOne }).nullish(),
 });
 export type ReadProcess = z.infer<typeof readProcess>;
@@ -101,6 +102,7 @@ export type ReadRoute = z.infer<typeof readRoute>;
 export const readPackage = z.object({
   guid: z.string(),
   state: z.enum(PACKAGE_STATES),
+  created_at: z.string(),
   data: z.object({ error: z.string().nullish() }).nullish(),
 });
 export type ReadPackage = z.infer<typeof readPackage>;

@@ -1,0 +1,198 @@
+/** `cupola push`: manifest, files, staging, start; each app of the manifest in turn. Ends with the URL, the seconds, and where they went. */
+import { writeFileSync } from 'node:fs';
+import type { ClientLogLine } from '@cupola/client/logs';
+import { type ReadApp, readRoute } from '@cupola/contract/v3/client-reads';
+import { type CliContext, findApp } from '../context.ts';
+import { CliError, explain } from '../failures.ts';
+import { type ManifestPlan, type PushFlags, planManifest } from '../manifest/manifest.ts';
+import { type Phase, runPhases } from '../push/phases.ts';
+import { runDroplet } from '../push/run-app.ts';
+import { stage } from '../push/stage.ts';
+import { type Prepared, prepareUpload, type Uploaded, upload } from '../push/upload-app.ts';
+import { bytes, harmless, logLine, plural, seconds } from '../text.ts';
+import { appUrl } from '../urls.ts';
+
+export interface PushOptions extends PushFlags {
+  /** `--no-start` makes it false. */
+  start: boolean;
+  route: boolean;
+  strategy?: string;
+  /** Where to write the result as JSON besides: for programs that show the output to a person. */
+  resultFile?: string;
+}
+
+interface PushedApp {
+  name: string;
+  guid: string;
+  url: string | null;
+  urls: string[];
+  files: { total: number; matched: number; sentBytes: number };
+  seconds: { total: number; upload: number; stage: number; start: number };
+}
+
+export async function push(context: CliContext, name: string | undefined, options: PushOptions): Promise<void> {
+  const startedMs = performance.now();
+  const plan = planManifest(name, { ...options, noRoute: !options.route }, process.cwd());
+  const { organization, space } = context.target();
+  context.say(`Pushing ${plan.apps.map(app => app.name).join(', ')} to ${organization.name} / ${space.name}`);
+  // Hashing needs no app: the manifest is applied meanwhile.
+  const applying = apply(context, plan);
+  applying.catch(() => undefined); // Thrown where it is awaited below.
+  const pushed: PushedApp[] = [];
+  for (const one of plan.apps)
+    pushed.push(
+      await pushOne(context, {
+        ...one,
+        applying,
+        options,
+        startedMs: pushed.length === 0 ? startedMs : performance.now(),
+      }),
+    );
+  const total = round(performance.now() - startedMs);
+  const value =
+    pushed.length === 1
+      ? { ...pushed[0], seconds: { ...pushed[0]?.seconds, total } }
+      : { apps: pushed, seconds: { total } };
+  if (options.resultFile !== undefined) writeFileSync(options.resultFile, `${JSON.stringify(value)}\n`);
+  context.result(value, pushed.map(app => summary(app, options)).join('\n'));
+}
+
+/** One call for all apps; they exist when it returns. */
+async function apply(context: CliContext, plan: ManifestPlan): Promise<void> {
+  const { space } = context.target();
+  await context.client().act({
+    method: 'POST',
+    path: `/v3/spaces/${space.guid}/actions/apply_manifest`,
+    raw: { contentType: 'application/x-yaml', body: () => plan.body },
+  });
+}
+
+interface One {
+  name: string;
+  folder: string;
+  applying: Promise<void>;
+  options: PushOptions;
+  startedMs: number;
+}
+
+async function pushOne(context: CliContext, { name, folder, applying, options, startedMs }: One): Promise<PushedApp> {
+  const client = context.client();
+  const state: { app?: ReadApp; uploaded?: Uploaded; dropletGuid?: string } = {};
+  const staging: ClientLogLine[] = [];
+  const phases: Phase[] = [
+    {
+      title: `Upload ${folder}`,
+      run: async show => {
+        const prepared = await together(prepareUpload(client, folder), applying);
+        for (const path of prepared.walked?.skipped ?? []) show(`left out: ${path} is no file, folder or link`);
+        state.app = await findApp(context, name);
+        state.uploaded = await upload(client, state.app.guid, prepared, sparingly(show));
+        return uploadText(state.uploaded);
+      },
+    },
+  ];
+  if (options.start)
+    phases.push(
+      {
+        title: 'Stage',
+        run: async show => {
+          const { app, uploaded } = state as Required<typeof state>;
+          state.dropletGuid = await stage(client, {
+            appGuid: app.guid,
+            appName: name,
+            package: uploaded.package,
+            show: line => {
+              staging.push(line);
+              show(harmless(line.text));
+            },
+          });
+          return 'Staged';
+        },
+      },
+      {
+        title: 'Start',
+        run: async () => {
+          const { app, dropletGuid } = state as Required<typeof state>;
+          const strategy = options.strategy === undefined || options.strategy === 'null' ? null : options.strategy;
+          await runDroplet(context, { app, dropletGuid, strategy, startTimeout: options.startTimeout ?? null });
+          return 'Started';
+        },
+      },
+    );
+  const tookMs = await runPhases(phases, {
+    json: context.json,
+    isTerminal: process.stdout.isTTY === true,
+    monotonic: () => performance.now(),
+  }).catch((error: unknown) => {
+    throw withStagingLog(error, staging, context);
+  });
+  const { app, uploaded } = state as Required<typeof state>;
+  if (!options.start && app.state === 'STARTED')
+    await client.act({ method: 'POST', path: `/v3/apps/${app.guid}/actions/stop` });
+  const routes = await client.all(readRoute, `/v3/apps/${app.guid}/routes`);
+  const urls = routes.map(route => appUrl(client.endpoints, route.url));
+  const [uploadMs = 0, stageMs = 0, startMs = 0] = tookMs;
+  return {
+    name,
+    guid: app.guid,
+    url: urls[0] ?? null,
+    urls,
+    files: { total: uploaded.files, matched: uploaded.matchedFiles, sentBytes: uploaded.sentBytes },
+    seconds: {
+      total: round(performance.now() - startedMs),
+      upload: round(uploadMs),
+      stage: round(stageMs),
+      start: round(startMs),
+    },
+  };
+}
+
+/** Awaits both; what the API says about the manifest counts more than a fault of a folder. */
+async function together(preparing: Promise<Prepared>, applying: Promise<void>): Promise<Prepared> {
+  const [prepared] = await Promise.allSettled([preparing, applying]);
+  await applying;
+  if (prepared.status === 'rejected') throw prepared.reason;
+  return prepared.value;
+}
+
+/** Where the live list has folded the log away, or none was shown, a failed staging shows the end of it. */
+function withStagingLog(error: unknown, lines: readonly ClientLogLine[], context: CliContext): unknown {
+  const failure = explain(error);
+  if (failure === null || failure.details.length > 0 || lines.length === 0) return error;
+  if (!context.json && process.stdout.isTTY !== true) return error;
+  return new CliError(failure.message, {
+    exitCode: failure.exitCode,
+    next: failure.next,
+    details: lines.slice(-LOG_LINES).map(logLine),
+  });
+}
+
+const LOG_LINES = 40;
+const PROGRESS_MS = 500;
+
+/** Progress of the upload, now and then: short ones show none. */
+function sparingly(show: (line: string) => void): (sent: number, total: number) => void {
+  let shownMs = performance.now();
+  return (sent, total) => {
+    if (performance.now() - shownMs < PROGRESS_MS) return;
+    shownMs = performance.now();
+    show(`${bytes(sent)} of ${bytes(total)} sent`);
+  };
+}
+
+function uploadText({ files, matchedFiles, sentBytes }: Uploaded): string {
+  if (matchedFiles === 0) return `Uploaded ${plural(files, 'file')}, ${bytes(sentBytes)}`;
+  return `Uploaded ${files - matchedFiles} of ${plural(files, 'file')}, ${bytes(sentBytes)}; the others were there`;
+}
+
+function round(ms: number): number {
+  return Math.round(ms) / 1_000;
+}
+
+function summary({ name, url, urls, seconds: took }: PushedApp, { start }: PushOptions): string {
+  const split = start
+    ? ` (upload ${seconds(took.upload * 1_000)}, stage ${seconds(took.stage * 1_000)}, start ${seconds(took.start * 1_000)})`
+    : '';
+  const where = url === null ? 'it has no route' : urls.join(', ');
+  return `\n${name}: ${where}\n${start ? 'done' : 'uploaded, not started: cupola start '.concat(name, ';')} in ${seconds(took.total * 1_000)}${split}`;
+}

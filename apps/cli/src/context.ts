@@ -1,0 +1,102 @@
+/** What a command works with: the remembered settings, a client that is logged in, a place to write. Made once in `main.ts`. */
+import { type CloudClient, createCloudClient } from '@cupola/client/cloud-client';
+import { createTransport, type Transport } from '@cupola/client/transport';
+import { type ReadApp, readApp } from '@cupola/contract/v3/client-reads';
+import type { CliConfig, ConfigFile } from './config.ts';
+import { CliError, EXIT } from './failures.ts';
+
+export interface Named {
+  readonly guid: string;
+  readonly name: string;
+}
+
+export interface CliContext extends AsyncDisposable {
+  readonly config: ConfigFile;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Print one JSON object and nothing else on stdout. */
+  readonly json: boolean;
+  readonly isTerminal: boolean;
+  /** A line for the user; silent with `--json`. */
+  say(text?: string): void;
+  /** A line beside the result, on stderr. */
+  note(text: string): void;
+  /** The result of the command: printed as JSON with `--json`, else `text` is. */
+  result(value: unknown, text: string): void;
+  transport(skipSslValidation?: boolean): Transport;
+  /** Throws when nobody is logged in. */
+  client(): CloudClient;
+  /** Throws when no space is targeted. */
+  target(): { organization: Named; space: Named };
+}
+
+interface Options {
+  config: ConfigFile;
+  environment: Readonly<Record<string, string | undefined>>;
+  json: boolean;
+  version: string;
+}
+
+export function createContext({ config, environment, json, version }: Options): CliContext {
+  const transports: Transport[] = [];
+  let client: CloudClient | null = null;
+  const transport = (skipSslValidation = config.read().skipSslValidation): Transport => {
+    const made = createTransport({
+      userAgent: `cupola/${version} (node${process.versions.node}; ${process.arch} ${process.platform})`,
+      skipSslValidation,
+      proxyFromEnvironment: ['HTTP_PROXY', 'HTTPS_PROXY', 'http_proxy', 'https_proxy'].some(name => environment[name]),
+    });
+    transports.push(made);
+    return made;
+  };
+  return {
+    config,
+    environment,
+    json,
+    isTerminal: process.stdin.isTTY === true && process.stdout.isTTY === true,
+    say: (text = '') => {
+      if (!json) console.log(text);
+    },
+    note: text => console.error(text),
+    result: (value, text) => console.log(json ? JSON.stringify(value) : text),
+    transport,
+    client: () => {
+      client ??= createCloudClient({
+        transport: transport(),
+        endpoints: loggedIn(config.read()),
+        tokens: config.tokens,
+        now: Date.now,
+      });
+      return client;
+    },
+    target: () => {
+      const { organization, space } = config.read();
+      loggedIn(config.read());
+      if (organization === null || space === null)
+        throw new CliError('No space is targeted.', {
+          exitCode: EXIT.login,
+          next: 'Choose one: cupola target -o ORG -s SPACE (lists: cupola orgs, cupola spaces)',
+        });
+      return { organization, space };
+    },
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(transports.map(made => made[Symbol.asyncDispose]()));
+    },
+  };
+}
+
+function loggedIn({ endpoints, tokens }: CliConfig): NonNullable<CliConfig['endpoints']> {
+  if (endpoints === null || tokens === null)
+    throw new CliError('Nobody is logged in.', { exitCode: EXIT.login, next: 'Log in: cupola login -a URL -u NAME' });
+  return endpoints;
+}
+
+/** The app of that name in the targeted space. */
+export async function findApp(context: CliContext, name: string): Promise<ReadApp> {
+  const { space } = context.target();
+  const app = await context.client().first(readApp, '/v3/apps', { names: name, space_guids: space.guid });
+  if (app === null)
+    throw new CliError(`App "${name}" was not found in space ${space.name}.`, {
+      next: 'See which there are: cupola apps. Another space: cupola target -s SPACE',
+    });
+  return app;
+}

@@ -1,0 +1,86 @@
+/** How the CLI ends when it cannot do what was asked: one sentence on what happened, one on what to do next, and an exit code that scripts can rely on. */
+import { CfApiError, JobFailedError, LoginError, UnreachableError, WaitedTooLongError } from '@cupola/client/errors';
+
+export const EXIT = {
+  ok: 0,
+  /** The platform said no, or staging, start or a wait failed. */
+  failed: 1,
+  /** The command line, a manifest or a file is wrong: nothing was changed. */
+  usage: 2,
+  /** Nobody is logged in, or no space is targeted. */
+  login: 3,
+  /** The API cannot be reached. */
+  unreachable: 4,
+  /** `curl --fail` and an error status, as in cf. */
+  curl: 22,
+  interrupted: 130,
+} as const;
+
+/** A failure in words for the user. `next` says what to do. */
+export class CliError extends Error {
+  override readonly name = 'CliError';
+  readonly exitCode: number;
+  readonly next: string | null;
+  /** Lines that explain it: the last log lines, say. */
+  readonly details: readonly string[];
+  constructor(
+    message: string,
+    {
+      exitCode = EXIT.failed,
+      next = null,
+      details = [],
+    }: { exitCode?: number; next?: string | null; details?: readonly string[] } = {},
+  ) {
+    super(message);
+    this.exitCode = exitCode;
+    this.next = next;
+    this.details = details;
+  }
+}
+
+export function usageError(message: string, next: string): CliError {
+  return new CliError(message, { exitCode: EXIT.usage, next });
+}
+
+/** The same failure in the CLI's words; anything unknown is a bug and goes on as it is. */
+export function explain(error: unknown): CliError | null {
+  if (error instanceof CliError) return error;
+  if (error instanceof UnreachableError)
+    return new CliError(error.message, {
+      exitCode: EXIT.unreachable,
+      next: 'Is the platform up? Start yours with ./cupola up, or name another: cupola login -a URL (add --skip-ssl-validation for a certificate of your own).',
+    });
+  if (error instanceof LoginError)
+    return new CliError(error.message, {
+      exitCode: EXIT.login,
+      next:
+        error.reason === 'unauthorized'
+          ? 'Check name and password, then: cupola login'
+          : 'Log in: cupola login -a URL -u NAME',
+    });
+  if (error instanceof CfApiError) return explainApiError(error);
+  if (error instanceof JobFailedError) return new CliError(error.message);
+  if (error instanceof WaitedTooLongError)
+    return new CliError(error.message, {
+      next: 'It may still finish: look with cupola app NAME and cupola logs NAME --recent.',
+    });
+  return null;
+}
+
+const FORBIDDEN = 403;
+const UNAUTHENTICATED = 401;
+
+function explainApiError(error: CfApiError): CliError {
+  const { status, requestId, message } = error;
+  if (status === UNAUTHENTICATED)
+    return new CliError(message, { exitCode: EXIT.login, next: 'Log in again: cupola login' });
+  if (status === FORBIDDEN)
+    return new CliError(message, {
+      next: 'Your user lacks the role for it: ask a manager of the organization or space, or target another (cupola target -o ORG -s SPACE).',
+    });
+  if (status >= 500)
+    return new CliError(message, {
+      next: `Try again; if it stays so, tell the operator request ${requestId ?? '(no id)'}.`,
+    });
+  return new CliError(message);
+}

@@ -1,0 +1,228 @@
+/** The CLI's door: commands are declared here and loaded only when asked for; every failure ends here, in words and with an exit code. */
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { configFolder, openConfig } from './config.ts';
+import { type CliContext, createContext } from './context.ts';
+import { EXIT, explain } from './failures.ts';
+
+const VERSION = '0.1.0';
+
+type Act = (context: CliContext) => Promise<void>;
+
+/** Runs one command with what it needs, and lets go of it afterwards. */
+async function withContext(json: boolean, act: Act): Promise<void> {
+  await using context = createContext({
+    config: openConfig(configFolder(process.env)),
+    environment: process.env,
+    json,
+    version: VERSION,
+  });
+  await act(context);
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError('A whole number is wanted.');
+  return value;
+}
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
+/** A command with `--json`, as they all have it. */
+function command(program: Command, usage: string, description: string): Command {
+  return program
+    .command(usage)
+    .description(description)
+    .option('--json', 'print one JSON object and nothing else on stdout');
+}
+
+function declareAccount(program: Command): void {
+  command(program, 'login', 'log in to a platform and choose where to work')
+    .option('-a, --api <url>', 'address of the API')
+    .option('-u, --username <name>')
+    .option(
+      '-p, --password <password>',
+      'visible to others on this machine: better CUPOLA_PASSWORD or --password-stdin',
+    )
+    .option('--password-stdin', 'read the password from stdin')
+    .option('-o, --organization <name>')
+    .option('-s, --space <name>')
+    .option('--skip-ssl-validation', 'trust any certificate of that platform')
+    .action(flags =>
+      withContext(flags.json === true, async context => (await import('./commands/account.ts')).login(context, flags)),
+    );
+  command(program, 'logout', 'forget the login').action(flags =>
+    withContext(flags.json === true, async context => (await import('./commands/account.ts')).logout(context)),
+  );
+  command(program, 'target', 'show, or choose, organization and space')
+    .option('-o, --organization <name>')
+    .option('-s, --space <name>')
+    .action(flags =>
+      withContext(flags.json === true, async context => (await import('./commands/account.ts')).target(context, flags)),
+    );
+  command(program, 'orgs', 'list organizations').action(flags =>
+    withContext(flags.json === true, async context => (await import('./commands/account.ts')).orgs(context)),
+  );
+  command(program, 'spaces', 'list the spaces of the targeted organization').action(flags =>
+    withContext(flags.json === true, async context => (await import('./commands/account.ts')).spaces(context)),
+  );
+  command(program, 'create-space <name>', 'make a space')
+    .option('-o, --organization <name>')
+    .action((name: string, flags) =>
+      withContext(flags.json === true, async context =>
+        (await import('./commands/account.ts')).createSpace(context, name, flags),
+      ),
+    );
+}
+
+function declarePush(program: Command): void {
+  command(program, 'push [app]', 'push the files of a folder and run them')
+    .option('-f, --manifest <path>', 'manifest, or a folder with one (default: manifest.yml here)')
+    .option('--no-manifest', 'use no manifest')
+    .option('--var <name=value>', 'value for ((name)) in the manifest', collect, [])
+    .option('--vars-file <path>', 'file with such values', collect, [])
+    .option('-p, --path <folder>', 'folder, or .zip, .jar, .war')
+    .option('-b, --buildpack <name>', 'buildpack, by name or git URL; "default" detects', collect, [])
+    .option('-m, --memory <size>', 'memory of each instance: 256M, 1G')
+    .option('-k, --disk <size>', 'disk of each instance')
+    .option('-i, --instances <n>', 'number of instances', wholeNumber)
+    .option('-c, --command <command>', 'start command; "null" goes back to the default')
+    .option('-u, --health-check-type <type>', 'port, http or process')
+    .option('--endpoint <path>', 'path that the http health check asks')
+    .option('-t, --start-timeout <seconds>', 'how long a start may take', wholeNumber)
+    .option('-s, --stack <name>', 'stack to run on')
+    .option('--no-start', 'upload only')
+    .option('--no-route', 'map no route')
+    .option('--random-route', 'map a route with a random host')
+    .option('--strategy <name>', 'rolling or canary')
+    .option('--result-file <path>', 'write the result there too, as --json prints it')
+    .action((name: string | undefined, flags) =>
+      withContext(flags.json === true, async context => {
+        // Commander keeps `--no-manifest` and `-f` under one name: false, absent or the path.
+        const { manifest, ...rest } = flags;
+        return (await import('./commands/push.ts')).push(context, name, {
+          ...rest,
+          noManifest: manifest === false,
+          ...(typeof manifest === 'string' ? { manifest } : {}),
+        });
+      }),
+    );
+}
+
+function declareApps(program: Command): void {
+  command(program, 'apps', 'list the apps of the targeted space').action(flags =>
+    withContext(flags.json === true, async context => (await import('./commands/apps.ts')).apps(context)),
+  );
+  command(program, 'app <name>', 'show one app and its instances')
+    .option('--guid', 'print its guid only')
+    .action((name: string, flags) =>
+      withContext(flags.json === true, async context => (await import('./commands/apps.ts')).app(context, name, flags)),
+    );
+  command(program, 'logs <app>', 'follow the log of an app')
+    .option('--recent', 'print what there is and come back')
+    .action((name: string, flags) =>
+      withContext(flags.json === true, async context =>
+        (await import('./commands/apps.ts')).logs(context, name, flags),
+      ),
+    );
+  command(program, 'env <app>', 'show the environment of an app').action((name: string, flags) =>
+    withContext(flags.json === true, async context => (await import('./commands/apps.ts')).env(context, name)),
+  );
+  command(
+    program,
+    'set-env <app> <name> <value>',
+    'set an environment variable; takes effect at the next restart',
+  ).action((name: string, key: string, value: string, flags) =>
+    withContext(flags.json === true, async context =>
+      (await import('./commands/apps.ts')).setEnv(context, name, { key, value }),
+    ),
+  );
+  command(program, 'unset-env <app> <name>', 'remove an environment variable').action(
+    (name: string, key: string, flags) =>
+      withContext(flags.json === true, async context =>
+        (await import('./commands/apps.ts')).setEnv(context, name, { key, value: null }),
+      ),
+  );
+  command(program, 'curl <path>', 'ask the API as the user who is logged in')
+    .option('-X, --method <method>')
+    .option('-d, --data <data>', 'body; @FILE sends a file')
+    .option('-H, --header <header>', 'another header', collect, [])
+    .option('-i, --include', "print the answer's headers too")
+    .option('--output <file>', 'write to a file')
+    .option('--fail', 'exit code 22 when the API answers with an error')
+    .action((path: string, flags) =>
+      withContext(flags.json === true, async context =>
+        (await import('./commands/apps.ts')).curl(context, path, flags),
+      ),
+    );
+}
+
+function declareLifecycle(program: Command): void {
+  for (const [name, description] of [
+    ['start', 'start an app'],
+    ['stop', 'stop an app'],
+    ['restart', 'stop and start an app; requests wait meanwhile'],
+  ] as const)
+    command(program, `${name} <app>`, description).action((app: string, flags) =>
+      withContext(flags.json === true, async context => (await import('./commands/lifecycle.ts'))[name](context, app)),
+    );
+  command(program, 'scale <app>', 'change the number or the size of instances')
+    .option('-i, --instances <n>', 'number of instances', wholeNumber)
+    .option('-m, --memory <size>', 'memory of each instance')
+    .option('-k, --disk <size>', 'disk of each instance')
+    .action((name: string, flags) =>
+      withContext(flags.json === true, async context =>
+        (await import('./commands/lifecycle.ts')).scale(context, name, flags),
+      ),
+    );
+  command(program, 'delete <app>', 'delete an app')
+    .option('-f, --force', 'do not ask')
+    .option('-r, --routes', 'delete its routes too')
+    .action((name: string, flags) =>
+      withContext(flags.json === true, async context =>
+        (await import('./commands/lifecycle.ts')).remove(context, name, flags),
+      ),
+    );
+}
+
+/** Says what went wrong and what to do next. Null means a bug: shown whole. */
+function report(error: unknown, json: boolean): number {
+  const failure = explain(error);
+  if (failure === null) {
+    console.error(error);
+    return EXIT.failed;
+  }
+  const { message, next, details, exitCode } = failure;
+  if (json) console.log(JSON.stringify({ error: { message, next, details } }));
+  else {
+    for (const line of details) console.error(line);
+    console.error(`cupola: ${message}${next === null ? '' : `\n${next}`}`);
+  }
+  return exitCode;
+}
+
+const program = new Command('cupola')
+  .description('Push and run apps on Cupola, or any Cloud Foundry.')
+  .version(VERSION)
+  .exitOverride()
+  .addHelpText(
+    'after',
+    `
+Settings: $CUPOLA_HOME or ~/.cupola-cli. Password for login: CUPOLA_PASSWORD.
+Exit codes: 0 done; 1 the platform said no, or staging or start failed; 2 the command line, a manifest or a file is wrong; 3 not logged in, or no
+space targeted; 4 the API cannot be reached; 22 curl --fail; 130 interrupted.`,
+  );
+declareAccount(program);
+declarePush(program);
+declareApps(program);
+declareLifecycle(program);
+process.on('SIGINT', () => {
+  if (process.listenerCount('SIGINT') === 1) process.exit(EXIT.interrupted);
+});
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  else process.exitCode = report(error, process.argv.includes('--json'));
+}

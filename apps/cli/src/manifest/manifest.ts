@@ -1,0 +1,246 @@
+/**
+ * manifest.yml as cf reads it: YAML 1.1 with anchors and merges, variables, several apps; flags override the one app they can mean. What comes out is sent
+ * to the API as it is, unknown keys too: the API knows them better.
+ */
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { PUSH_LIMITS } from '@cupola/model/limits';
+import { parseDocument } from 'yaml';
+import { usageError } from '../failures.ts';
+import { interpolate } from './interpolate.ts';
+
+export type AppManifest = Record<string, unknown> & { name: string };
+
+export interface PushFlags {
+  /** `-f`: a manifest, or a folder with one. */
+  readonly manifest?: string | undefined;
+  readonly noManifest?: boolean;
+  readonly var?: readonly string[];
+  readonly varsFile?: readonly string[];
+  readonly path?: string | undefined;
+  readonly buildpack?: readonly string[];
+  readonly memory?: string | undefined;
+  readonly disk?: string | undefined;
+  readonly instances?: number | undefined;
+  readonly command?: string | undefined;
+  readonly healthCheckType?: string | undefined;
+  readonly endpoint?: string | undefined;
+  readonly startTimeout?: number | undefined;
+  readonly stack?: string | undefined;
+  readonly noRoute?: boolean;
+  readonly randomRoute?: boolean;
+}
+
+export interface ManifestPlan {
+  /** Sent to `apply_manifest`: JSON, which is YAML that every parser reads alike. */
+  readonly body: string;
+  /** What is pushed, in the manifest's order; `folder` is absolute. */
+  readonly apps: readonly { readonly name: string; readonly folder: string }[];
+}
+
+const ALIASES_MAX = 100;
+const DEPTH_MAX = 32;
+const FILE_NAMES = ['manifest.yml', 'manifest.yaml'];
+
+/** Reads, interpolates, picks and overrides. `cwd` is absolute. Throws usage errors that name the file and the key. */
+export function planManifest(name: string | undefined, flags: PushFlags, cwd: string): ManifestPlan {
+  const file = flags.noManifest ? null : locate(flags.manifest, cwd);
+  const known: Record<string, unknown> = file === null ? { applications: [{}] } : readManifest(file, flags);
+  const applications = readApplications(known, file);
+  const picked = pick(applications, name, file);
+  const overridden = override(picked, flags);
+  const folders = overridden.map(app => folderOf(app, flags, { file, cwd }));
+  const sent = overridden.map(({ path: _, ...app }) => withDefaultRoute(app as AppManifest));
+  return {
+    body: JSON.stringify(
+      { ...(known.version === undefined ? {} : { version: known.version }), applications: sent },
+      null,
+      2,
+    ),
+    apps: sent.map((app, at) => ({ name: app.name, folder: folders[at] as string })),
+  };
+}
+
+function locate(flag: string | undefined, cwd: string): string | null {
+  const place = resolve(cwd, flag ?? '.');
+  if (flag !== undefined && !existsSync(place))
+    throw usageError(`There is no ${place}.`, 'Name the manifest with -f FILE, or push without one: --no-manifest');
+  if (!statSync(place).isDirectory()) return place;
+  const found = FILE_NAMES.map(name => join(place, name)).find(existsSync);
+  if (found === undefined && flag !== undefined)
+    throw usageError(
+      `There is no manifest.yml in ${place}.`,
+      'Name the manifest with -f FILE, or push without one: --no-manifest',
+    );
+  return found ?? null;
+}
+
+function readManifest(file: string, { var: pairs = [], varsFile = [] }: PushFlags): Record<string, unknown> {
+  const variables: Record<string, unknown> = {};
+  for (const path of varsFile) Object.assign(variables, asMap(parseYaml(path), path));
+  for (const pair of pairs) {
+    const equals = pair.indexOf('=');
+    if (equals <= 0) throw usageError(`--var ${pair} is not NAME=VALUE.`, 'Write it like --var host=shop');
+    variables[pair.slice(0, equals)] = parseText(pair.slice(equals + 1), `--var ${pair}`);
+  }
+  return asMap(interpolate(asMap(parseYaml(file), file), variables), file);
+}
+
+function parseYaml(file: string): unknown {
+  let text: string;
+  try {
+    if (statSync(file).size > PUSH_LIMITS.manifestMaxBytes)
+      throw usageError(`${file} is larger than 1 MiB.`, 'A manifest describes apps; put data into files of the app.');
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+    throw usageError(`${file} cannot be read: ${(error as Error).message}`, 'Check the path.');
+  }
+  return parseText(text, file);
+}
+
+/** Go's yaml.v2, which cf uses, reads YAML 1.1 but neither `1:30` as a number nor dates as dates. */
+function parseText(text: string, source: string): unknown {
+  const document = parseDocument(text, {
+    version: '1.1',
+    customTags: tags =>
+      tags
+        .filter(tag => typeof tag !== 'object' || !('format' in tag) || tag.format !== 'TIME')
+        .filter(tag => typeof tag !== 'object' || tag.tag !== 'tag:yaml.org,2002:timestamp'),
+  });
+  const fault = document.errors[0] ?? document.warnings[0];
+  if (fault !== undefined) throw usageError(`${source} is not valid YAML: ${fault.message}`, 'Mend that line.');
+  try {
+    const value: unknown = document.toJS({ maxAliasCount: ALIASES_MAX });
+    if (depthOf(value) > DEPTH_MAX)
+      throw usageError(`${source} is nested deeper than ${DEPTH_MAX} levels.`, 'A manifest needs five.');
+    return value;
+  } catch (error) {
+    if (error instanceof ReferenceError)
+      throw usageError(`${source} uses more than ${ALIASES_MAX} aliases.`, 'Write the values out.');
+    throw error;
+  }
+}
+
+function depthOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  return 1 + Math.max(0, ...Object.values(value).map(depthOf));
+}
+
+function asMap(value: unknown, source: string): Record<string, unknown> {
+  if (value === null || value === undefined) return {};
+  if (typeof value !== 'object' || Array.isArray(value))
+    throw usageError(`${source} is not a map of names to values.`, 'A manifest begins with "applications:".');
+  return value as Record<string, unknown>;
+}
+
+function readApplications(manifest: Record<string, unknown>, file: string | null): Record<string, unknown>[] {
+  const { applications } = manifest;
+  if (manifest.inherit !== undefined)
+    throw usageError(`${file} uses "inherit", which cf has dropped.`, 'Use YAML anchors, or --vars-file, instead.');
+  if (!Array.isArray(applications) || applications.length === 0)
+    throw usageError(
+      `${file} names no app under "applications:".`,
+      'Add one, or push without a manifest: --no-manifest',
+    );
+  return applications.map(app => normalize(asMap(app, `an entry of "applications" in ${file}`), file));
+}
+
+/** `disk_quota` is the old spelling of `disk-quota`. */
+function normalize(app: Record<string, unknown>, file: string | null): Record<string, unknown> {
+  if (app.disk_quota !== undefined && app['disk-quota'] !== undefined)
+    throw usageError(`${file} gives both disk_quota and disk-quota.`, 'Keep one of them.');
+  const { disk_quota: old, ...rest } = app;
+  return old === undefined ? rest : { ...rest, 'disk-quota': old };
+}
+
+function pick(
+  applications: readonly Record<string, unknown>[],
+  name: string | undefined,
+  file: string | null,
+): AppManifest[] {
+  const isNamed = (app: Record<string, unknown>): app is AppManifest => typeof app.name === 'string' && app.name !== '';
+  if (applications.length > 1 && !applications.every(isNamed))
+    throw usageError(`${file} has an app without a name.`, 'Give each entry a "name:".');
+  if (name === undefined) {
+    if (applications.every(isNamed)) return [...applications] as AppManifest[];
+    throw usageError(
+      file === null ? 'Which name shall the app have?' : `${file} gives the app no name.`,
+      'cupola push NAME',
+    );
+  }
+  const found = applications.find(app => app.name === name);
+  if (found !== undefined) return [found as AppManifest];
+  if (applications.length === 1) return [{ ...applications[0], name }];
+  throw usageError(
+    `${file} has no app "${name}"; it has ${applications.map(app => app.name).join(', ')}.`,
+    'Name one of these, or none to push all.',
+  );
+}
+
+/** Sets a key under one spelling; CF reads `no-route` and `no_route` alike, so both at once would contradict each other. */
+function set(app: Record<string, unknown>, key: string, value: unknown): void {
+  delete app[key.replaceAll('-', '_')];
+  delete app[key.replaceAll('_', '-')];
+  app[key] = value;
+}
+
+function override(apps: readonly AppManifest[], flags: PushFlags): AppManifest[] {
+  const { noManifest: _, manifest: __, var: ___, varsFile: ____, ...own } = flags;
+  const given = Object.entries(own).filter(
+    ([, value]) => value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0),
+  );
+  if (given.length === 0) return [...apps];
+  if (apps.length > 1)
+    throw usageError(
+      'Flags that change an app cannot be used when several apps are pushed.',
+      'Name one app, or put the values into the manifest.',
+    );
+  const app = structuredClone(apps[0] as AppManifest);
+  const web = Array.isArray(app.processes)
+    ? (app.processes as Record<string, unknown>[]).find(process => process?.type === 'web')
+    : undefined;
+  const scaled: Record<string, unknown> = web ?? app;
+  if (flags.memory !== undefined) set(scaled, 'memory', flags.memory);
+  if (flags.disk !== undefined) set(scaled, web === undefined ? 'disk-quota' : 'disk_quota', flags.disk);
+  if (flags.instances !== undefined) set(scaled, 'instances', flags.instances);
+  if (flags.command !== undefined) set(scaled, 'command', isReset(flags.command) ? null : flags.command);
+  if (flags.startTimeout !== undefined) set(scaled, 'timeout', flags.startTimeout);
+  if (flags.healthCheckType !== undefined) {
+    set(scaled, 'health-check-type', flags.healthCheckType === 'none' ? 'process' : flags.healthCheckType);
+    if (flags.healthCheckType !== 'http')
+      for (const key of ['health-check-http-endpoint', 'health_check_http_endpoint']) delete scaled[key];
+  }
+  if (flags.endpoint !== undefined) set(scaled, 'health-check-http-endpoint', flags.endpoint);
+  if (flags.buildpack !== undefined && flags.buildpack.length > 0) {
+    delete app.buildpack;
+    set(app, 'buildpacks', isReset(flags.buildpack[0] ?? '') ? [] : flags.buildpack);
+  }
+  if (flags.stack !== undefined) set(app, 'stack', flags.stack);
+  if (flags.noRoute) set(app, 'no-route', true);
+  if (flags.randomRoute) set(app, 'random-route', true);
+  return [app];
+}
+
+function isReset(value: string): boolean {
+  return value === 'null' || value === 'default';
+}
+
+/** As cf: where neither is wanted, CF makes NAME.DOMAIN for an app that has no route yet. */
+function withDefaultRoute(app: AppManifest): AppManifest {
+  const wants = (key: string): boolean => app[key] === true || app[key.replaceAll('-', '_')] === true;
+  if (wants('no-route') || wants('random-route')) return app;
+  return { ...app, 'default-route': true };
+}
+
+/** `-p` counts from here, a manifest's `path` from the manifest, and without both it is this folder. */
+function folderOf(app: AppManifest, { path }: PushFlags, { file, cwd }: { file: string | null; cwd: string }): string {
+  const own = typeof app.path === 'string' ? resolve(dirname(file ?? cwd), app.path) : cwd;
+  const folder = path === undefined ? own : resolve(cwd, path);
+  if (!existsSync(folder))
+    throw usageError(
+      `There is no ${folder} to push.`,
+      path === undefined ? `Mend "path" of ${app.name} in ${file}.` : 'Check -p.',
+    );
+  return folder;
+}

@@ -1,0 +1,37 @@
+/** Questions, only ever on a terminal: a script must not hang. */
+import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
+import { CliError, EXIT } from './failures.ts';
+
+/** Asks on stderr, so that stdout stays the command's result. */
+export async function question(text: string): Promise<string> {
+  return askOn(process.stderr, text);
+}
+
+/** Shows the question, not the answer. */
+export async function secret(text: string): Promise<string> {
+  process.stderr.write(text);
+  const answer = await askOn(new Writable({ write: (_chunk, _encoding, done) => done() }), '');
+  process.stderr.write('\n');
+  return answer;
+}
+
+async function askOn(output: NodeJS.WritableStream, text: string): Promise<string> {
+  const lines = createInterface({ input: process.stdin, output, terminal: true });
+  const interrupted = Promise.withResolvers<never>();
+  lines.on('SIGINT', () => interrupted.reject(new CliError('Interrupted.', { exitCode: EXIT.interrupted })));
+  try {
+    return await Promise.race([lines.question(text), interrupted.promise]);
+  } finally {
+    lines.close();
+  }
+}
+
+/** All of stdin, without the newline at its end. */
+export async function readStdin(): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) chunks.push(chunk);
+  return Buffer.concat(chunks)
+    .toString()
+    .replace(/\r?\n$/, '');
+}

@@ -1,0 +1,40 @@
+/** The phases of a push, each with its seconds: a live list on a terminal, plain lines elsewhere, nothing with `--json`. */
+import { Listr } from 'listr2';
+import { seconds } from '../text.ts';
+
+export interface Phase {
+  readonly title: string;
+  /** Returns what to say when it is done. */
+  run(show: (line: string) => void): Promise<string>;
+}
+
+/** Runs them one after another; the first that throws ends it. Returns the ms that each took. */
+export async function runPhases(
+  phases: readonly Phase[],
+  { json, isTerminal, monotonic }: { json: boolean; isTerminal: boolean; monotonic(): number },
+): Promise<number[]> {
+  const tookMs: number[] = [];
+  const tasks = phases.map(phase => ({
+    title: phase.title,
+    task: async (_: unknown, task: { output: string; title: string }) => {
+      const startedMs = monotonic();
+      const text = await phase.run(line => {
+        task.output = line;
+      });
+      const ms = monotonic() - startedMs;
+      tookMs.push(ms);
+      task.title = `${text} (${seconds(ms)})`;
+    },
+    rendererOptions: { outputBar: OUTPUT_LINES, persistentOutput: false },
+  }));
+  const renderer = json ? 'silent' : isTerminal ? 'default' : 'simple';
+  await new Listr(tasks, {
+    renderer,
+    fallbackRenderer: renderer,
+    rendererOptions: { showErrorMessage: false, collapseErrors: false },
+  } as ConstructorParameters<typeof Listr>[1]).run();
+  return tookMs;
+}
+
+/** As many of the newest lines as a terminal shows below a phase while it runs. */
+const OUTPUT_LINES = 12;

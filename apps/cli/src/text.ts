@@ -1,0 +1,59 @@
+/** Pure text: tables, sizes, durations, log lines. */
+import type { ClientLogLine } from '@cupola/client/logs';
+
+/** Columns as wide as their widest cell; the last one as it is. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map(row => (row[column] ?? '').length)));
+  return rows
+    .map(row =>
+      row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join('   '),
+    )
+    .join('\n');
+}
+
+export function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(2)} s`;
+}
+
+const UNITS = ['B', 'K', 'M', 'G', 'T'];
+
+/** `64M`, `1.5G`: bytes in the letters that cf takes. */
+export function bytes(count: number): string {
+  let value = count;
+  let unit = 0;
+  while (value >= 1024 && unit < UNITS.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${Number.isInteger(value) ? value : value.toFixed(1)}${UNITS[unit]}`;
+}
+
+/** `64M`, `1G`, `512MB` in mebibytes; null for anything else. */
+export function parseMegabytes(text: string): number | null {
+  const [, digits, unit] = /^(\d+)\s*([MGT])B?$/i.exec(text.trim()) ?? [];
+  if (digits === undefined || unit === undefined) return null;
+  return Number(digits) * { M: 1, G: 1024, T: 1024 * 1024 }[unit.toUpperCase() as 'M' | 'G' | 'T'];
+}
+
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+/** What a program printed, without what could move the cursor or rename the window; colours stay. */
+export function harmless(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not get through
+  return text.replace(/\u001b\[[\d;]*m|[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/g, found =>
+    found.length > 1 ? found : '',
+  );
+}
+
+/** As cf prints it: `2026-11-23T05:09:16.23+0000 [APP/PROC/WEB/0] OUT text`. */
+export function logLine({ timestampNs, sourceType, instanceId, stream, text }: ClientLogLine): string {
+  const at = new Date(Number(timestampNs / 1_000_000n));
+  const two = (value: number): string => String(Math.floor(value)).padStart(2, '0');
+  const offset = -at.getTimezoneOffset();
+  const zone = `${offset < 0 ? '-' : '+'}${two(Math.abs(offset) / 60)}${two(Math.abs(offset) % 60)}`;
+  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  const time = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${two(at.getMilliseconds() / 10)}`;
+  return `${day}T${time}${zone} [${sourceType}/${instanceId}] ${stream} ${harmless(text)}`;
+}
