@@ -5,6 +5,7 @@ import type { Sealer } from '@cupola/store/seal';
 import type { Store } from '@cupola/store/store';
 import type { Logger } from 'pino';
 import type { Holds } from './holds/holds.ts';
+import type { Tails } from './logcache/tails.ts';
 
 /** Settings of the API, parsed once at the edge. URLs have no slash at their end. */
 export interface ApiConfig {
@@ -28,6 +29,8 @@ export interface ApiDeps {
   queue: BuildQueue;
   sealer: Sealer;
   holds: Holds;
+  /** What log tails of the cf CLI have read: a finished build is answered when they have its last line. */
+  tails: Tails;
   config: ApiConfig;
   log: Logger;
   /** Epoch ms. */
