@@ -17,3 +17,19 @@ export class NewerSchemaError extends Error {
     );
   }
 }
+
+/** Nothing of the mutation was written: the disk has no room. Reads go on working. */
+export class StoreFullError extends Error {
+  override readonly name = 'StoreFullError';
+  constructor(options: { cause: unknown }) {
+    super('The disk with the data folder is full: nothing was changed. Free some space and try again.', options);
+  }
+}
+
+/** The file is not what was written: no part of it can be trusted. */
+export class DamagedStoreError extends Error {
+  override readonly name = 'DamagedStoreError';
+  constructor(path: string, found: string, options?: { cause: unknown }) {
+    super(`${path} is damaged (${found}). Set it aside with its -wal file and restore the newest backup.`, options);
+  }
+}

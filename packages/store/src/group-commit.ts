@@ -2,14 +2,20 @@
  * One fsync for many writes: the mutations of a moment run one after another in one transaction, a savepoint each, and are answered after its COMMIT.
  * A mutation that fails is undone alone. When the whole group dies (disk full, an error at COMMIT), each mutation is run again in a transaction of its
  * own: so it must be repeatable, and await nothing but the transaction.
+ *
+ * Each change has a revision of its own, in the order of the mutations: a reader that takes `limit` changes can go on anywhere.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Kysely, Transaction } from 'kysely';
 import type { ChangeKind, Database } from './schema.ts';
+import { asStoreError } from './sqlite-driver.ts';
 import type { Change, ChangeScope, Mutation } from './store.ts';
 
-/** Larger groups save no more fsyncs worth having and hold the event loop longer (measured: 16 to 32). */
+/** Larger groups save no more fsyncs worth having and hold the event loop longer (16 to 32 measured, toolchain.md). */
 const GROUP_MAX = 32;
+/** Rows of one INSERT: five parameters each stay far below SQLite's 32,766. */
+const CHANGES_PER_INSERT = 500;
 
 interface Job {
   work(mutation: Mutation): Promise<unknown>;
@@ -17,11 +23,11 @@ interface Job {
   resolve(value: unknown): void;
   reject(error: unknown): void;
 }
-interface Outcome {
-  job: Job;
-  value?: unknown;
-  error?: unknown;
-  failed: boolean;
+type Outcome = { job: Job } & ({ value: unknown } | { error: unknown });
+/** Why nothing of a group was written, and whether its mutations may do better one by one. */
+interface Undone {
+  error: unknown;
+  retryAlone: boolean;
 }
 
 export interface GroupCommit {
@@ -34,93 +40,60 @@ interface Deps {
   connection: DatabaseSync;
   db: Kysely<Database>;
   now(): number;
-  /** After each COMMIT that moved the revision. */
+  /** After each COMMIT that moved the revision. Must not throw. */
   committed(changes: readonly Change[]): void;
 }
 
+/** The writer of a store: all that writes goes through it, one group at a time. */
 export function groupCommit({ connection, db, now, committed }: Deps): GroupCommit {
   const waiting: Job[] = [];
   let busy: Promise<void> | null = null;
   let closed = false;
-  // Only `work` sees it, and only while the writer's transaction is open.
-  const transaction = db as unknown as Transaction<Database>;
+  const inMutation = new AsyncLocalStorage<true>();
 
-  async function runOne(job: Job, at: number, changes: Change[]): Promise<Outcome> {
-    connection.exec('savepoint mutation');
-    const mine: Omit<Change, 'revision'>[] = [];
-    const changed = (kind: ChangeKind, guid: string, scope: ChangeScope = {}): void => {
-      mine.push({ kind, guid, organizationGuid: scope.organizationGuid ?? null, spaceGuid: scope.spaceGuid ?? null });
-    };
+  async function runGroup(group: readonly Job[]): Promise<Undone | null> {
     try {
-      const value = await job.work({ db: transaction, now: at, changed });
-      connection.exec('release mutation');
-      if (job.feeds) for (const change of mine) changes.push({ revision: 0, ...change });
-      return { job, value, failed: false };
+      connection.exec('begin immediate');
     } catch (error) {
-      if (!connection.isTransaction) throw error; // SQLite has ended the transaction itself: the whole group is undone.
-      connection.exec('rollback to mutation; release mutation');
-      return { job, error, failed: true };
+      // Another process holds the file, or it is gone: each of the group would wait as long again.
+      return { error: asStoreError(error), retryAlone: false };
     }
-  }
-
-  async function writeChanges(changes: Change[]): Promise<void> {
-    if (changes.length === 0) return;
-    const { revision } = await db.selectFrom('counter').select('revision').executeTakeFirstOrThrow();
-    let next = revision;
-    for (const change of changes) change.revision = ++next;
-    for (let from = 0; from < changes.length; from += 500)
-      await db
-        .insertInto('changes')
-        .values(
-          changes.slice(from, from + 500).map(change => ({
-            revision: change.revision,
-            kind: change.kind,
-            guid: change.guid,
-            organization_guid: change.organizationGuid,
-            space_guid: change.spaceGuid,
-          })),
-        )
-        .execute();
-    await db.updateTable('counter').set({ revision: next }).execute();
-  }
-
-  /** True when committed; false when all of it was undone (the error is in `lastError`). */
-  let lastError: unknown;
-  async function runGroup(group: Job[]): Promise<boolean> {
     const changes: Change[] = [];
     const outcomes: Outcome[] = [];
     try {
-      connection.exec('begin immediate');
       const at = now();
-      for (const job of group) outcomes.push(await runOne(job, at, changes));
-      await writeChanges(changes);
+      for (const job of group)
+        outcomes.push(await inMutation.run(true, () => runOne({ connection, db, at, changes }, job)));
+      await writeChanges(db, changes);
       connection.exec('commit');
     } catch (error) {
-      lastError = error;
       if (connection.isTransaction) connection.exec('rollback');
-      return false;
+      return { error: asStoreError(error), retryAlone: group.length > 1 };
     }
+    for (const outcome of outcomes)
+      'error' in outcome ? outcome.job.reject(outcome.error) : outcome.job.resolve(outcome.value);
     if (changes.length > 0) committed(changes);
-    for (const { job, value, error, failed } of outcomes) failed ? job.reject(error) : job.resolve(value);
-    return true;
+    return null;
+  }
+
+  async function settle(group: readonly Job[]): Promise<void> {
+    const undone = await runGroup(group);
+    // The driver is synchronous: without a turn of the loop, timers and requests would starve.
+    await new Promise(resolve => setImmediate(resolve));
+    if (undone === null) return;
+    for (const job of group) undone.retryAlone ? await settle([job]) : job.reject(undone.error);
   }
 
   async function drain(): Promise<void> {
-    while (waiting.length > 0) {
-      const group = waiting.splice(0, GROUP_MAX);
-      if (!(await runGroup(group))) {
-        if (group.length === 1) group[0]?.reject(lastError);
-        else for (const job of group) if (!(await runGroup([job]))) job.reject(lastError);
-      }
-      // The driver is synchronous: without a turn of the loop, timers and requests would starve.
-      await new Promise(resolve => setImmediate(resolve));
-    }
+    while (waiting.length > 0) await settle(waiting.splice(0, GROUP_MAX));
   }
 
   return {
     run: (work, { feeds }) =>
       new Promise((resolve, reject) => {
         if (closed) return reject(new Error('the store is closed'));
+        if (inMutation.getStore())
+          return reject(new Error('a mutation inside a mutation would wait for itself: use the `db` it was given'));
         waiting.push({ work, feeds, resolve: resolve as (value: unknown) => void, reject });
         // A turn of the loop gathers what this moment brings.
         busy ??= new Promise<void>(done => setImmediate(done)).then(drain).finally(() => {
@@ -132,4 +105,56 @@ export function groupCommit({ connection, db, now, committed }: Deps): GroupComm
       while (busy !== null) await busy;
     },
   };
+}
+
+interface Group {
+  connection: DatabaseSync;
+  db: Kysely<Database>;
+  at: number;
+  changes: Change[];
+}
+
+/** Throws only when SQLite itself has ended the transaction. */
+async function runOne({ connection, db, at, changes }: Group, job: Job): Promise<Outcome> {
+  connection.exec('savepoint mutation');
+  const mine: Change[] = [];
+  const changed = (kind: ChangeKind, guid: string, scope: ChangeScope = {}): void => {
+    const { organizationGuid = null, spaceGuid = null } = scope;
+    mine.push({ revision: 0, kind, guid, organizationGuid, spaceGuid });
+  };
+  try {
+    // To its user it is a transaction: it is open for as long as `work` runs.
+    const value = await job.work({ db: db as unknown as Transaction<Database>, now: at, changed });
+    connection.exec('release mutation');
+    if (job.feeds) changes.push(...mine);
+    return { job, value };
+  } catch (error) {
+    if (!connection.isTransaction) throw error;
+    connection.exec('rollback to mutation; release mutation');
+    return { job, error };
+  }
+}
+
+/** Gives the changes their revisions. BEGIN IMMEDIATE is the counter's lock here; PostgreSQL's adapter locks the row first. */
+async function writeChanges(db: Kysely<Database>, changes: Change[]): Promise<void> {
+  if (changes.length === 0) return;
+  const { revision } = await db.selectFrom('counter').select('revision').executeTakeFirstOrThrow();
+  for (const [index, change] of changes.entries()) change.revision = revision + index + 1;
+  for (let from = 0; from < changes.length; from += CHANGES_PER_INSERT)
+    await db
+      .insertInto('changes')
+      .values(
+        changes.slice(from, from + CHANGES_PER_INSERT).map(change => ({
+          revision: change.revision,
+          kind: change.kind,
+          guid: change.guid,
+          organization_guid: change.organizationGuid,
+          space_guid: change.spaceGuid,
+        })),
+      )
+      .execute();
+  await db
+    .updateTable('counter')
+    .set({ revision: revision + changes.length })
+    .execute();
 }

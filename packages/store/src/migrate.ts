@@ -1,16 +1,36 @@
+import { randomUUID } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
 import { NewerSchemaError } from './errors.ts';
 import * as foundation from './migrations/0001-foundation.ts';
+import type { Database } from './schema.ts';
 
 /** All migrations, forward only. */
-const MIGRATIONS: Record<string, Migration> = { '0001-foundation': { up: foundation.up } };
+const MIGRATIONS: Record<string, Migration> = { '0001-foundation': inNewEpoch(foundation) };
 
-/** Brings the schema to what this version knows; throws NewerSchemaError when it is further than that. Safe to repeat. */
+/**
+ * Brings the schema to what this version knows, all in one transaction: a killed start leaves the former schema. Throws NewerSchemaError when the schema
+ * is further than that, and writes nothing.
+ */
 export async function migrate(db: Kysely<unknown>): Promise<void> {
   const migrator = new Migrator({ db, provider: { getMigrations: async () => MIGRATIONS } });
   const { error } = await migrator.migrateToLatest();
   if (error === undefined) return;
   const newer = /previously executed migration (\S+) is missing/.exec(String(error))?.[1];
   throw newer === undefined ? error : new NewerSchemaError(newer);
+}
+
+/** What a watcher remembers of rows before a migration may have other columns now: its cursor ends with the epoch, in the same transaction. */
+function inNewEpoch(migration: Migration): Migration {
+  return {
+    up: async (db: Kysely<Database>) => {
+      await migration.up(db);
+      const epoch = randomUUID();
+      await db
+        .insertInto('counter')
+        .values({ id: 1, epoch, revision: 0 })
+        .onConflict(conflict => conflict.column('id').doUpdateSet({ epoch }))
+        .execute();
+    },
+  };
 }

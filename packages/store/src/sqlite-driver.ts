@@ -1,14 +1,19 @@
 /**
- * Kysely's own SQLite dialect over `node:sqlite`: the little that differs from better-sqlite3, for which Kysely's driver was written. Statements are
- * cached by their text; unique violations become typed errors.
+ * Kysely's dialect over `node:sqlite`. Kysely's own SQLite driver was written for better-sqlite3; here is the little that differs: statements cached by
+ * their text, booleans bound as 0 and 1, DDL in transactions (a start killed half-way through a migration leaves nothing), errors with a type.
  */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
-import { type Dialect, SqliteDialect } from 'kysely';
-import { UniqueViolationError } from './errors.ts';
+import { type Dialect, SqliteAdapter, SqliteDriver, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
+import { StoreFullError, UniqueViolationError } from './errors.ts';
 
 /** SQLITE_CONSTRAINT_PRIMARYKEY and SQLITE_CONSTRAINT_UNIQUE (sqlite.org/rescode.html). */
 const UNIQUE_CODES = [1555, 2067];
+/** SQLITE_FULL, the low byte of the code. */
+const FULL_CODE = 13;
+/** Lists of changing length make ever new texts; our own queries are some 300. */
 const STATEMENTS_MAX = 500;
+/** A second process that holds the file (a former part that still ends, a backup) gets this long (failure-rules.md section 8). */
+const BUSY_TIMEOUT_MS = 5_000;
 
 interface Prepared {
   reader: boolean;
@@ -17,57 +22,81 @@ interface Prepared {
   iterate(parameters: readonly unknown[]): IterableIterator<unknown>;
 }
 
-/** Opens a connection as this store needs it: WAL, FULL (an acknowledged write survives power loss), 5 s of patience. */
+/** Opens a connection as this store needs it: WAL, FULL (an acknowledged write survives power loss; `fullfsync` is macOS' real fsync). */
 export function openConnection(path: string, { readOnly }: { readOnly: boolean }): DatabaseSync {
-  const db = new DatabaseSync(path, { readOnly, timeout: 5_000 });
-  db.exec(
-    readOnly
-      ? 'pragma query_only = on'
-      : 'pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma wal_autocheckpoint = 2000',
-  );
-  return db;
+  const db = new DatabaseSync(path, { readOnly, timeout: BUSY_TIMEOUT_MS });
+  try {
+    db.exec(
+      readOnly
+        ? 'pragma query_only = on'
+        : `pragma journal_mode = wal; pragma synchronous = full; pragma fullfsync = on; pragma foreign_keys = on;
+           pragma wal_autocheckpoint = 2000`,
+    );
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
 }
 
-/** A Kysely dialect over an open connection. Closing Kysely closes it. */
+/** SQLite runs DDL in transactions; Kysely's adapter leaves it out. */
+class TransactionalSqliteAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true;
+  }
+}
+
+/** A Kysely dialect over an open connection. Destroying the Kysely closes it. */
 export function nodeSqliteDialect(db: DatabaseSync): Dialect {
   const statements = new Map<string, Prepared>();
   const prepare = (sql: string): Prepared => {
     const known = statements.get(sql);
     if (known !== undefined) return known;
-    // Lists of changing length make ever new texts: the oldest goes.
     if (statements.size >= STATEMENTS_MAX) statements.delete(statements.keys().next().value ?? '');
-    const made = wrap(db.prepare(sql));
+    const made = prepareTyped(db, sql);
     statements.set(sql, made);
     return made;
   };
-  return new SqliteDialect({ database: { prepare, close: () => db.close() } });
+  return {
+    createAdapter: () => new TransactionalSqliteAdapter(),
+    createDriver: () => new SqliteDriver({ database: { prepare, close: () => db.close() } }),
+    createIntrospector: kysely => new SqliteIntrospector(kysely),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+  };
 }
 
-function wrap(statement: StatementSync): Prepared {
-  const reader = statement.columns().length > 0;
+function prepareTyped(db: DatabaseSync, sql: string): Prepared {
   const typed = <T>(run: () => T): T => {
     try {
       return run();
     } catch (error) {
-      throw asUniqueViolation(error);
+      throw asStoreError(error);
     }
   };
-  // Kysely hands over what our own code bound: integers, text, null (schema.ts has no other types).
-  const values = (parameters: readonly unknown[]): SQLInputValue[] => parameters as SQLInputValue[];
+  const statement: StatementSync = typed(() => db.prepare(sql));
   return {
-    reader,
-    all: parameters => typed(() => statement.all(...values(parameters))),
-    run: parameters => typed(() => statement.run(...values(parameters))),
-    iterate: parameters => statement.iterate(...values(parameters)) as IterableIterator<unknown>,
+    reader: statement.columns().length > 0,
+    all: parameters => typed(() => statement.all(...bound(parameters))),
+    run: parameters => typed(() => statement.run(...bound(parameters))),
+    // A statement of its own: the cached one may be used again while this iterator is open.
+    iterate: parameters => db.prepare(sql).iterate(...bound(parameters)) as IterableIterator<unknown>,
   };
 }
 
-/** `UNIQUE constraint failed: index 'apps_space_guid_name'`, or `UNIQUE constraint failed: apps.guid`. */
-function asUniqueViolation(error: unknown): unknown {
-  const { errcode, message } = error as { errcode?: number; message?: string };
-  if (errcode === undefined || !UNIQUE_CODES.includes(errcode)) return error;
-  const named = /index '([^']+)'/.exec(message ?? '')?.[1];
-  const columns = (message ?? '').replace(/^.*failed: /, '').split(', ');
+/** Kysely hands over what our own code bound; booleans are the one type of it that SQLite does not take. */
+function bound(parameters: readonly unknown[]): SQLInputValue[] {
+  return parameters.map(value => (typeof value === 'boolean' ? Number(value) : (value as SQLInputValue)));
+}
+
+/** Gives what callers tell apart a type; anything else comes back as it is. */
+export function asStoreError(error: unknown): unknown {
+  const { errcode, message = '' } = error as { errcode?: number; message?: string };
+  if (errcode === undefined) return error;
+  if ((errcode & 0xff) === FULL_CODE) return new StoreFullError({ cause: error });
+  if (!UNIQUE_CODES.includes(errcode)) return error;
+  // `UNIQUE constraint failed: index 'apps_space_guid_name'`, or `UNIQUE constraint failed: apps.guid`.
+  const named = /index '([^']+)'/.exec(message)?.[1];
+  const columns = message.replace(/^.*failed: /, '').split(', ');
   const table = columns[0]?.split('.')[0] ?? '';
   return new UniqueViolationError(named ?? `${table}_${columns.map(column => column.split('.')[1]).join('_')}`, {
     cause: error,

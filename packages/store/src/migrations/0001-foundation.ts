@@ -1,12 +1,26 @@
-/** The first schema, as `schema.ts` types it. Never edited after a release: later changes are migrations of their own, expand first, contract later. */
-import { type Kysely, sql } from 'kysely';
+/**
+ * The first schema. Never edited after a release: later changes are migrations of their own, expand first, contract later. While it is the only one, its
+ * type holds it to `schema.ts`, column by column; the migration that follows cuts that tie (`Record<string, Record<string, Column>>`).
+ * No foreign keys: deletes run in the order of what a user asked for, and a deferred key would end a whole group at its COMMIT.
+ */
+import { type Kysely, SqliteAdapter, sql } from 'kysely';
+import type { Database } from '../schema.ts';
 
-type Column = 'key' | 'text' | 'text?' | 'int' | 'int?';
+type Column = 'key' | 'int key' | 'text' | 'text?' | 'int' | 'int?';
+type ColumnFor<T> = null extends T
+  ? [Exclude<T, null>] extends [number]
+    ? 'int?'
+    : 'text?'
+  : [T] extends [number]
+    ? 'int' | 'int key'
+    : 'text' | 'key';
+type Tables = { [T in keyof Database]: { [C in keyof Database[T]]: ColumnFor<Database[T][C]> } };
+
 const STAMPED = { guid: 'key', created_at: 'int', updated_at: 'int' } as const;
 
-const TABLES: Record<string, Record<string, Column>> = {
-  counter: { id: 'int', epoch: 'text', revision: 'int' },
-  changes: { revision: 'int', kind: 'text', guid: 'text', organization_guid: 'text?', space_guid: 'text?' },
+const TABLES: Tables = {
+  counter: { id: 'int key', epoch: 'text', revision: 'int' },
+  changes: { revision: 'int key', kind: 'text', guid: 'text', organization_guid: 'text?', space_guid: 'text?' },
   settings: { key: 'key', value: 'text' },
   users: {
     ...STAMPED,
@@ -270,8 +284,6 @@ const TABLES: Record<string, Record<string, Column>> = {
 
 /** table, columns; `lower(x)` for names that are one whatever their case, as in CF. */
 const UNIQUE: Array<[table: string, columns: string]> = [
-  ['counter', 'id'],
-  ['changes', 'revision'],
   ['users', 'lower(username), origin'],
   ['organizations', 'lower(name)'],
   ['organization_quotas', 'lower(name)'],
@@ -280,76 +292,98 @@ const UNIQUE: Array<[table: string, columns: string]> = [
   ['domains', 'lower(name)'],
   ['apps', 'space_guid, lower(name)'],
   ['resources', 'organization_guid, sha1, size_bytes'],
-  ['routes', 'domain_guid, host, path'],
+  ['routes', 'domain_guid, lower(host), lower(path)'],
   ['route_destinations', 'route_guid, app_guid, process_type, coalesce(port, 0)'],
   ['placements', 'process_guid, index_number, generation'],
   ['placement_errors', 'process_guid, index_number'],
   ['labels', 'kind, resource_guid, key'],
   ['annotations', 'kind, resource_guid, key'],
 ];
+/** Foreign guids that a query starts from, and the orders that lists are paged in. */
 const INDEXES: Array<[table: string, columns: string]> = [
+  ['users', 'username'],
+  ['users', 'created_at, guid'],
   ['refresh_tokens', 'family'],
+  ['refresh_tokens', 'user_guid'],
   ['refresh_tokens', 'expires_at'],
+  ['organizations', 'name, guid'],
+  ['organizations', 'created_at, guid'],
+  ['spaces', 'name, guid'],
   ['spaces', 'created_at, guid'],
   ['roles', 'user_guid'],
   ['roles', 'organization_guid'],
   ['roles', 'space_guid'],
+  ['roles', 'created_at, guid'],
+  ['domains', 'name, guid'],
   ['domains', 'organization_guid'],
-  ['apps', 'created_at, guid'],
+  ['domains', 'created_at, guid'],
   ['apps', 'name, guid'],
+  ['apps', 'space_guid, created_at'],
+  ['apps', 'created_at, guid'],
   ['processes', 'app_guid, type'],
+  ['processes', 'run_spec_guid'],
   ['processes', 'created_at, guid'],
   ['run_specs', 'process_guid'],
   ['run_specs', 'app_guid'],
+  ['run_specs', 'droplet_guid'],
   ['packages', 'app_guid, created_at'],
+  ['packages', 'digest'],
+  ['packages', 'created_at, guid'],
   ['resources', 'blob_digest'],
   ['builds', 'app_guid, created_at'],
   ['builds', 'package_guid'],
-  ['builds', 'state'],
+  ['builds', 'droplet_guid'],
+  ['builds', 'state, created_at'],
+  ['builds', 'created_at, guid'],
   ['droplets', 'app_guid, created_at'],
   ['droplets', 'package_guid'],
+  ['droplets', 'build_guid'],
+  ['droplets', 'created_at, guid'],
   ['jobs', 'created_at'],
   ['routes', 'space_guid'],
+  ['routes', 'host, domain_guid'],
   ['routes', 'created_at, guid'],
   ['route_destinations', 'route_guid'],
   ['route_destinations', 'app_guid'],
   ['placements', 'cell_id'],
-  ['placements', 'process_guid'],
   ['placements', 'app_guid'],
-  ['copies', 'process_guid'],
+  ['placements', 'run_spec_guid'],
+  ['copies', 'process_guid, index_number'],
   ['copies', 'app_guid'],
   ['copies', 'cell_id'],
-  ['audit_events', 'created_at'],
+  ['audit_events', 'created_at, guid'],
   ['audit_events', 'target_guid, created_at'],
-  ['audit_events', 'space_guid'],
+  ['audit_events', 'space_guid, created_at'],
+  ['audit_events', 'organization_guid, created_at'],
   ['labels', 'kind, key, value'],
   ['build_queue', 'priority, offered_at'],
 ];
 
-/** STRICT holds SQLite to the declared types; PostgreSQL always does. `bigint` is 64 bits on both (SQLite wants INTEGER by name under STRICT). */
+/** STRICT holds SQLite to the declared types; PostgreSQL always does. `bigint` is 64 bits there, INTEGER (STRICT wants that name) is here. */
 export async function up(db: Kysely<unknown>): Promise<void> {
-  const isSqlite = db.getExecutor().adapter.constructor.name === 'SqliteAdapter';
-  for (const [table, columns] of Object.entries(TABLES)) {
+  const isSqlite = db.getExecutor().adapter instanceof SqliteAdapter;
+  const typeOf = (column: Column): 'text' | 'integer' | 'bigint' =>
+    column.startsWith('int') ? (isSqlite ? 'integer' : 'bigint') : 'text';
+  for (const [table, columns] of Object.entries<Record<string, Column>>(TABLES)) {
     let builder = db.schema.createTable(table);
-    for (const [name, kind] of Object.entries(columns)) {
-      const type = kind.startsWith('int') ? (isSqlite ? 'integer' : 'bigint') : 'text';
-      builder = builder.addColumn(name, type, column =>
-        kind === 'key' ? column.primaryKey().notNull() : kind.endsWith('?') ? column : column.notNull(),
-      );
-    }
+    for (const [name, column] of Object.entries(columns))
+      builder = builder.addColumn(name, typeOf(column), definition => {
+        if (column.endsWith('key')) return definition.primaryKey().notNull();
+        return column.endsWith('?') ? definition : definition.notNull();
+      });
     if (isSqlite) builder = builder.modifyEnd(sql`strict`);
     await builder.execute();
   }
-  for (const [kind, list] of [
-    ['unique index', UNIQUE],
-    ['index', INDEXES],
-  ] as const)
-    for (const [table, columns] of list)
-      await sql.raw(`create ${kind} ${indexName(table, columns)} on ${table} (${columns})`).execute(db);
+  for (const [table, columns] of UNIQUE) await createIndex(db, 'unique index', table, columns);
+  for (const [table, columns] of INDEXES) await createIndex(db, 'index', table, columns);
+}
+
+async function createIndex(db: Kysely<unknown>, kind: string, table: string, columns: string): Promise<void> {
+  await sql.raw(`create ${kind} ${indexName(table, columns)} on ${table} (${columns})`).execute(db);
 }
 
 /** `apps_space_guid_name`: SQLite names the index of an expression in its unique violations, so the name says what is taken. */
-export function indexName(table: string, columns: string): string {
+function indexName(table: string, columns: string): string {
   const words = columns.replace(/\b(lower|coalesce)\b|''|\b0\b/g, '').match(/[a-z_0-9]+/g) ?? [];
   return `${table}_${words.join('_')}`;
 }

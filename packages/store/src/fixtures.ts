@@ -1,0 +1,441 @@
+/**
+ * A real store in a temp folder, and builders that insert one row with good defaults and return it. What a row needs above it (an app's space, its
+ * organization) is made too unless its guid is given: `await aProcess(store, { instances: 3 })`. For tests of any workspace.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { InsertObject } from 'kysely';
+import type {
+  AppsTable,
+  BuildsTable,
+  CellsTable,
+  ChangeKind,
+  CopiesTable,
+  Database,
+  DomainsTable,
+  DropletsTable,
+  OrganizationQuotasTable,
+  OrganizationsTable,
+  PackagesTable,
+  PlacementsTable,
+  ProcessesTable,
+  RolesTable,
+  RouteDestinationsTable,
+  RoutesTable,
+  RunSpecsTable,
+  SpacesTable,
+  UsersTable,
+} from './schema.ts';
+import { aesSealer, type Sealer } from './seal.ts';
+import { openSqliteStore, type SqliteStore } from './sqlite.ts';
+import type { ChangeScope, Store } from './store.ts';
+
+/** The sealer of every fixture: what the builders seal, a test's handlers can open. */
+export const testSealer: Sealer = aesSealer(new Map([['test', Buffer.alloc(32, 7)]]), 'test');
+
+export interface TestStore extends AsyncDisposable {
+  store: SqliteStore;
+  /** The store's file; its folder goes away with the test. */
+  path: string;
+}
+
+/** `await using test = await openTestStore()`. */
+export async function openTestStore(options: { now?: () => number; changesKept?: number } = {}): Promise<TestStore> {
+  const folder = await mkdtemp(join(tmpdir(), 'cupola-store-'));
+  const path = join(folder, 'store.db');
+  const store = await openSqliteStore({ path, ...options });
+  return {
+    store,
+    path,
+    [Symbol.asyncDispose]: async () => {
+      await store.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+type Writable = Pick<Store, 'mutate'>;
+interface Row<T extends keyof Database> {
+  table: T;
+  row: Database[T];
+  change?: [kind: ChangeKind, guid: string, scope?: ChangeScope];
+}
+
+/** Inserts a row as it is, with its change on the feed. */
+async function insert<T extends keyof Database>(store: Writable, { table, row, change }: Row<T>): Promise<Database[T]> {
+  await store.mutate(async ({ db, changed }) => {
+    await db
+      .insertInto(table)
+      .values(row as InsertObject<Database, T>)
+      .execute();
+    if (change !== undefined) changed(...change);
+  });
+  return row;
+}
+
+const STAMP = Date.UTC(2026, 0, 1);
+const stamped = () => ({ guid: randomUUID(), created_at: STAMP, updated_at: STAMP });
+/** Names are unique, so that two rows of a kind do not collide. */
+const named = (kind: string): string => `${kind}-${randomUUID().slice(0, 8)}`;
+
+/** A user who can not log in: `password_hash` is null unless given. */
+export async function aUser(store: Writable, given: Partial<UsersTable> = {}): Promise<UsersTable> {
+  const row: UsersTable = {
+    ...stamped(),
+    username: named('user'),
+    origin: 'uaa',
+    password_hash: null,
+    is_admin: 0,
+    given_name: null,
+    family_name: null,
+    email: null,
+    login_failures: 0,
+    login_failed_at: null,
+    locked_until: null,
+    ...given,
+  };
+  return insert(store, { table: 'users', row, change: ['user', row.guid] });
+}
+
+/** A quota without limits. */
+export async function aQuota(
+  store: Writable,
+  given: Partial<OrganizationQuotasTable> = {},
+): Promise<OrganizationQuotasTable> {
+  const row: OrganizationQuotasTable = {
+    ...stamped(),
+    name: named('quota'),
+    total_memory_mb: null,
+    per_process_memory_mb: null,
+    total_instances: null,
+    log_rate_limit_bytes: null,
+    total_services: null,
+    paid_services_allowed: 1,
+    total_routes: null,
+    total_reserved_ports: null,
+    total_domains: null,
+    per_app_tasks: null,
+    total_service_keys: null,
+    ...given,
+  };
+  return insert(store, { table: 'organization_quotas', row });
+}
+
+export async function anOrganization(
+  store: Writable,
+  given: Partial<OrganizationsTable> = {},
+): Promise<OrganizationsTable> {
+  const row: OrganizationsTable = {
+    ...stamped(),
+    name: named('org'),
+    suspended: 0,
+    quota_guid: given.quota_guid ?? (await aQuota(store)).guid,
+    ...given,
+  };
+  return insert(store, {
+    table: 'organizations',
+    row,
+    change: ['organization', row.guid, { organizationGuid: row.guid }],
+  });
+}
+
+export async function aSpace(store: Writable, given: Partial<SpacesTable> = {}): Promise<SpacesTable> {
+  const row: SpacesTable = {
+    ...stamped(),
+    name: named('space'),
+    organization_guid: given.organization_guid ?? (await anOrganization(store)).guid,
+    allow_ssh: 1,
+    ...given,
+  };
+  const scope = { organizationGuid: row.organization_guid, spaceGuid: row.guid };
+  return insert(store, { table: 'spaces', row, change: ['space', row.guid, scope] });
+}
+
+/** `space_developer` in a new space unless said otherwise; an organization's role needs its `organization_guid`. */
+export async function aRole(store: Writable, given: Partial<RolesTable> = {}): Promise<RolesTable> {
+  const type = given.type ?? 'space_developer';
+  const ofSpace = type.startsWith('space_');
+  const row: RolesTable = {
+    ...stamped(),
+    type,
+    user_guid: given.user_guid ?? (await aUser(store)).guid,
+    organization_guid: ofSpace ? null : (given.organization_guid ?? (await anOrganization(store)).guid),
+    space_guid: ofSpace ? (given.space_guid ?? (await aSpace(store)).guid) : null,
+    ...given,
+  };
+  const scope = { organizationGuid: row.organization_guid, spaceGuid: row.space_guid };
+  return insert(store, { table: 'roles', row, change: ['role', row.guid, scope] });
+}
+
+/** A shared domain. */
+export async function aDomain(store: Writable, given: Partial<DomainsTable> = {}): Promise<DomainsTable> {
+  const row: DomainsTable = {
+    ...stamped(),
+    name: `${named('apps')}.example`,
+    internal: 0,
+    organization_guid: null,
+    ...given,
+  };
+  return insert(store, {
+    table: 'domains',
+    row,
+    change: ['domain', row.guid, { organizationGuid: row.organization_guid }],
+  });
+}
+
+/** A stopped app without a droplet and without processes. */
+export async function anApp(store: Writable, given: Partial<AppsTable> = {}): Promise<AppsTable> {
+  const row: AppsTable = {
+    ...stamped(),
+    name: named('app'),
+    space_guid: given.space_guid ?? (await aSpace(store)).guid,
+    state: 'STOPPED',
+    stopped_at: null,
+    lifecycle_type: 'buildpack',
+    buildpacks_json: '[]',
+    stack: 'host',
+    current_droplet_guid: null,
+    environment_sealed: testSealer.seal('{}'),
+    ssh_enabled: 1,
+    revisions_enabled: 0,
+    ...given,
+  };
+  return insert(store, { table: 'apps', row, change: ['app', row.guid, { spaceGuid: row.space_guid }] });
+}
+
+/** One `web` instance of 1 GB, port check, never started. */
+export async function aProcess(store: Writable, given: Partial<ProcessesTable> = {}): Promise<ProcessesTable> {
+  const row: ProcessesTable = {
+    ...stamped(),
+    app_guid: given.app_guid ?? (await anApp(store)).guid,
+    type: 'web',
+    instances: 1,
+    memory_mb: 1024,
+    disk_mb: 1024,
+    log_rate_limit_bytes: -1,
+    command: null,
+    detected_command: null,
+    health_check_type: 'port',
+    health_check_endpoint: null,
+    health_check_timeout_s: null,
+    health_check_invocation_timeout_s: null,
+    health_check_interval_s: null,
+    readiness_type: 'process',
+    readiness_endpoint: null,
+    readiness_invocation_timeout_s: null,
+    readiness_interval_s: null,
+    run_spec_guid: null,
+    start_sequence: 0,
+    index_starts_json: '{}',
+    planned_at: null,
+    ...given,
+  };
+  return insert(store, { table: 'processes', row, change: ['process', row.guid] });
+}
+
+/** A bits package that waits for its upload. */
+export async function aPackage(store: Writable, given: Partial<PackagesTable> = {}): Promise<PackagesTable> {
+  const row: PackagesTable = {
+    ...stamped(),
+    app_guid: given.app_guid ?? (await anApp(store)).guid,
+    type: 'bits',
+    state: 'AWAITING_UPLOAD',
+    digest: null,
+    size_bytes: null,
+    error: null,
+    docker_image: null,
+    docker_username: null,
+    docker_password_sealed: null,
+    ...given,
+  };
+  return insert(store, { table: 'packages', row, change: ['package', row.guid] });
+}
+
+/** A build that a user asked for and no stager has claimed. */
+export async function aBuild(store: Writable, given: Partial<BuildsTable> = {}): Promise<BuildsTable> {
+  const app_guid = given.app_guid ?? (await anApp(store)).guid;
+  const row: BuildsTable = {
+    ...stamped(),
+    app_guid,
+    package_guid: given.package_guid ?? (await aPackage(store, { app_guid, state: 'READY' })).guid,
+    state: 'STAGING',
+    error_title: null,
+    error: null,
+    droplet_guid: null,
+    buildpacks_json: '[]',
+    stack: 'host',
+    environment_sealed: testSealer.seal('{}'),
+    memory_mb: 1024,
+    disk_mb: 6144,
+    created_by_guid: null,
+    created_by_name: null,
+    adopted: 1,
+    inputs_hash: '',
+    cancelled: 0,
+    fence: 0,
+    attempts: 0,
+    stager: null,
+    lease_until: null,
+    finished_at: null,
+    ...given,
+  };
+  return insert(store, { table: 'builds', row, change: ['build', row.guid] });
+}
+
+/** A staged droplet without layers that would run `npm start`. */
+export async function aDroplet(store: Writable, given: Partial<DropletsTable> = {}): Promise<DropletsTable> {
+  const row: DropletsTable = {
+    ...stamped(),
+    app_guid: given.app_guid ?? (await anApp(store)).guid,
+    package_guid: null,
+    build_guid: null,
+    state: 'STAGED',
+    error: null,
+    stack: 'host',
+    stack_digest: null,
+    abi_key: null,
+    layers_json: '[]',
+    buildpacks_json: '[]',
+    process_types_json: '{"web":"npm start"}',
+    execution_metadata: '',
+    image_digest: null,
+    ...given,
+  };
+  return insert(store, { table: 'droplets', row, change: ['droplet', row.guid] });
+}
+
+/** A spec whose sealed text is `{}` unless given. */
+export async function aRunSpec(store: Writable, given: Partial<RunSpecsTable> = {}): Promise<RunSpecsTable> {
+  const app_guid = given.app_guid ?? (await anApp(store)).guid;
+  const row: RunSpecsTable = {
+    guid: randomUUID(),
+    app_guid,
+    process_guid: given.process_guid ?? (await aProcess(store, { app_guid })).guid,
+    droplet_guid: given.droplet_guid ?? (await aDroplet(store, { app_guid })).guid,
+    memory_mb: 1024,
+    disk_mb: 1024,
+    stack: 'host',
+    spec_sealed: testSealer.seal('{}'),
+    created_at: STAMP,
+    ...given,
+  };
+  return insert(store, { table: 'run_specs', row });
+}
+
+export async function aRoute(store: Writable, given: Partial<RoutesTable> = {}): Promise<RoutesTable> {
+  const row: RoutesTable = {
+    ...stamped(),
+    space_guid: given.space_guid ?? (await aSpace(store)).guid,
+    domain_guid: given.domain_guid ?? (await aDomain(store)).guid,
+    host: named('host'),
+    path: '',
+    options_json: '{}',
+    ...given,
+  };
+  return insert(store, { table: 'routes', row, change: ['route', row.guid, { spaceGuid: row.space_guid }] });
+}
+
+/** A destination: the app's `web`, at its default port. Its change is the route's. */
+export async function aDestination(
+  store: Writable,
+  given: Partial<RouteDestinationsTable> = {},
+): Promise<RouteDestinationsTable> {
+  const row: RouteDestinationsTable = {
+    guid: randomUUID(),
+    route_guid: given.route_guid ?? (await aRoute(store)).guid,
+    app_guid: given.app_guid ?? (await anApp(store)).guid,
+    process_type: 'web',
+    port: null,
+    protocol: 'http1',
+    weight: null,
+    created_at: STAMP,
+    ...given,
+  };
+  return insert(store, { table: 'route_destinations', row, change: ['route', row.route_guid] });
+}
+
+/** An active cell with 4 GB of memory and 20 GB of disk. */
+export async function aCell(store: Writable, given: Partial<CellsTable> = {}): Promise<CellsTable> {
+  const cell_id = given.cell_id ?? named('cell');
+  const row: CellsTable = {
+    cell_id,
+    name: cell_id,
+    zone: 'z1',
+    state: 'ACTIVE',
+    session: randomUUID(),
+    fence: 1,
+    report_sequence: 0,
+    stacks_json: '["host"]',
+    rung_json: '{}',
+    capacity_memory_mb: 4096,
+    capacity_disk_mb: 20_480,
+    capacity_copies: 250,
+    registered_at: STAMP,
+    lost_at: null,
+    ...given,
+  };
+  return insert(store, { table: 'cells', row, change: ['cell', row.cell_id] });
+}
+
+/** What a placement and a copy have in common. Space and organization are the app's. */
+async function whereItRuns(store: Writable, given: Partial<PlacementsTable> | Partial<CopiesTable>) {
+  const app_guid = given.app_guid ?? (await anApp(store)).guid;
+  const process_guid = given.process_guid ?? (await aProcess(store, { app_guid })).guid;
+  const home = await store.mutate(({ db }) =>
+    db
+      .selectFrom('apps')
+      .innerJoin('spaces', 'spaces.guid', 'apps.space_guid')
+      .select(['space_guid', 'organization_guid'])
+      .where('apps.guid', '=', app_guid)
+      .executeTakeFirstOrThrow(),
+  );
+  return {
+    ...home,
+    guid: randomUUID(),
+    generation: 1,
+    process_guid,
+    app_guid,
+    index_number: 0,
+    run_spec_guid: given.run_spec_guid ?? (await aRunSpec(store, { app_guid, process_guid })).guid,
+    cell_id: given.cell_id ?? (await aCell(store)).cell_id,
+  };
+}
+
+/** Index 0 in its first generation on a new cell. */
+export async function aPlacement(store: Writable, given: Partial<PlacementsTable> = {}): Promise<PlacementsTable> {
+  const row: PlacementsTable = {
+    ...(await whereItRuns(store, given)),
+    start_sequence: 1,
+    memory_mb: 1024,
+    disk_mb: 1024,
+    placed_at: STAMP,
+    ...given,
+  };
+  return insert(store, { table: 'placements', row, change: ['placement', row.guid, scopeOf(row)] });
+}
+
+/** A healthy copy at 127.0.0.1:61001, as its agent reported it. */
+export async function aCopy(store: Writable, given: Partial<CopiesTable> = {}): Promise<CopiesTable> {
+  const row: CopiesTable = {
+    ...(await whereItRuns(store, given)),
+    state: 'RUNNING',
+    attempt: 1,
+    host: '127.0.0.1',
+    port: 61_001,
+    routable: 1,
+    crash_count: 0,
+    restart_at: null,
+    since: STAMP,
+    exit_json: null,
+    placement_error: null,
+    ...given,
+  };
+  return insert(store, { table: 'copies', row, change: ['copy', row.guid, scopeOf(row)] });
+}
+
+const scopeOf = (row: PlacementsTable | CopiesTable): ChangeScope => ({
+  organizationGuid: row.organization_guid,
+  spaceGuid: row.space_guid,
+});
