@@ -24,6 +24,16 @@ export class UnprocessableError extends Error {
   }
 }
 
+/** Several things are wrong with one request, and all are said: CF's `errors` list has an entry for each (422, code 10008). Never empty. */
+export class UnprocessableListError extends Error {
+  override readonly name = 'UnprocessableListError';
+  readonly details: readonly string[];
+  constructor(details: readonly string[]) {
+    super(details.join(', '));
+    this.details = details;
+  }
+}
+
 /** The request itself is wrong (CF 400). `title` is a CF error title without `CF-`: `BadQueryParameter`, `MessageParseError`, `AppBitsUploadInvalid`. */
 export class InvalidRequestError extends Error {
   override readonly name = 'InvalidRequestError';
