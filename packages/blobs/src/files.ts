@@ -1,33 +1,39 @@
 /**
- * Blobs as files: FOLDER/ab/cdef..., written beside and renamed, file and folder fsynced before `put` resolves. What turns out to be damaged is set aside
- * under FOLDER/corrupt, so that it is never run and can be looked at.
+ * Blobs as files: FOLDER/ab/cdef..., written beside and renamed, file and folders fsynced before `put` resolves. What turns out to be damaged is set
+ * aside under FOLDER/corrupt, so that it is never run and can be looked at. One process at a time opens a folder: it sweeps what others left in FOLDER/tmp.
  */
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream, mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Readable, Transform } from 'node:stream';
+import { Readable, Transform } from 'node:stream';
 import type { BlobInfo, BlobStore } from './blob-store.ts';
 import { BlobMissingError, DigestMismatchError } from './errors.ts';
 
-/** Opens a folder of blobs; what a killed writer left half-way goes away. */
+const READ_BYTES = 256 * 1024;
+
+/** Opens a folder of blobs, made when missing; what a killed writer left half-way goes away. */
 export function openFileBlobs({ folder }: { folder: string }): BlobStore {
   const temporary = join(folder, 'tmp');
-  mkdirSync(temporary, { recursive: true });
-  for (const name of readdirSync(temporary)) rmSync(join(temporary, name), { force: true });
+  const quarantine = join(folder, 'corrupt');
+  for (const made of [temporary, quarantine]) mkdirSync(made, { recursive: true });
+  for (const name of readdirSync(temporary)) rmSync(join(temporary, name), { force: true, recursive: true });
   const pathOf = (digest: string): string => join(folder, digest.slice(0, 2), digest.slice(2));
 
+  /** Renaming over an equal blob is right too: it may be damaged, and its time is new for the sweeper. */
   async function publish(from: string, info: BlobInfo): Promise<BlobInfo> {
     const target = pathOf(info.digest);
-    await mkdir(dirname(target), { recursive: true });
+    const made = await mkdir(dirname(target), { recursive: true });
     await rename(from, target);
-    await syncFolder(dirname(target));
+    await syncPath(dirname(target));
+    if (made !== undefined) await syncPath(folder);
     return info;
   }
 
-  async function statBlob(digest: string): Promise<BlobInfo | null> {
-    const found = await stat(pathOf(digest)).catch(whenMissing);
-    return found === null ? null : { digest, sizeBytes: found.size };
+  async function openFile(digest: string): Promise<FileHandle> {
+    const handle = isDigest(digest) ? await open(pathOf(digest), 'r').catch(whenMissing) : null;
+    if (handle === null) throw new BlobMissingError(digest);
+    return handle;
   }
 
   return {
@@ -43,37 +49,36 @@ export function openFileBlobs({ folder }: { folder: string }): BlobStore {
       }
     },
     adopt: async (path, info) => {
-      const handle = await open(path, 'r');
-      await handle.sync();
-      await handle.close();
+      if (!isDigest(info.digest)) throw new TypeError(`"${info.digest}" is no sha-256 in hex`);
+      await syncPath(path);
       return publish(path, info);
     },
-    stat: statBlob,
+    stat: async digest => {
+      const found = isDigest(digest) ? await stat(pathOf(digest)).catch(whenMissing) : null;
+      return found === null ? null : { digest, sizeBytes: found.size };
+    },
     open: async (digest, range) => {
-      if ((await statBlob(digest)) === null) throw new BlobMissingError(digest);
-      return createReadStream(pathOf(digest), range === undefined ? {} : { start: range.start, end: range.end - 1 });
+      const handle = await openFile(digest);
+      if (range === undefined) return handle.createReadStream({ highWaterMark: READ_BYTES });
+      if (range.start < range.end)
+        return handle.createReadStream({ highWaterMark: READ_BYTES, start: range.start, end: range.end - 1 });
+      await handle.close();
+      return Readable.from([]);
     },
     openVerified: async digest => {
-      if ((await statBlob(digest)) === null) throw new BlobMissingError(digest);
-      const setAside = async (): Promise<void> => {
-        await mkdir(join(folder, 'corrupt'), { recursive: true });
-        await rename(pathOf(digest), join(folder, 'corrupt', digest)).catch(whenMissing);
-      };
-      const file = createReadStream(pathOf(digest), { highWaterMark: 256 * 1024 });
-      const check = verifying(digest, setAside);
+      const file = (await openFile(digest)).createReadStream({ highWaterMark: READ_BYTES });
+      const check = verifying(digest, async () => {
+        await rename(pathOf(digest), join(quarantine, digest));
+      });
       file.on('error', error => check.destroy(error));
       check.on('close', () => file.destroy());
       return file.pipe(check);
     },
-    localPath: pathOf,
-    async *list() {
-      for (const prefix of (await readdir(folder)).filter(name => /^[0-9a-f]{2}$/.test(name)))
-        for (const name of await readdir(join(folder, prefix))) {
-          const found = await stat(join(folder, prefix, name)).catch(whenMissing);
-          if (found !== null) yield { digest: prefix + name, sizeBytes: found.size, storedAtMs: found.mtimeMs };
-        }
+    localPath: digest => (isDigest(digest) ? pathOf(digest) : null),
+    list: () => listBlobs(folder),
+    remove: async digest => {
+      if (isDigest(digest)) await rm(pathOf(digest), { force: true });
     },
-    remove: async digest => rm(pathOf(digest), { force: true }),
     space: async () => {
       const { bavail, blocks, bsize } = await statfs(folder);
       return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
@@ -81,15 +86,28 @@ export function openFileBlobs({ folder }: { folder: string }): BlobStore {
   };
 }
 
+/** Digests come from requests too: nothing else may become a path. */
+const isDigest = (text: string): boolean => /^[0-9a-f]{64}$/.test(text);
+
+async function* listBlobs(folder: string): AsyncGenerator<BlobInfo & { storedAtMs: number }> {
+  for (const prefix of (await readdir(folder)).filter(name => /^[0-9a-f]{2}$/.test(name)))
+    for (const name of await readdir(join(folder, prefix))) {
+      const found = await stat(join(folder, prefix, name)).catch(whenMissing);
+      if (found !== null && isDigest(prefix + name))
+        yield { digest: prefix + name, sizeBytes: found.size, storedAtMs: found.mtimeMs };
+    }
+}
+
 async function writeHashed(path: string, body: Readable): Promise<BlobInfo> {
   const hash = createHash('sha256');
   const handle = await open(path, 'wx', 0o600);
   let sizeBytes = 0;
   try {
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      hash.update(chunk);
-      sizeBytes += chunk.length;
-      await handle.writeFile(chunk);
+    for await (const chunk of body as AsyncIterable<Buffer | string>) {
+      const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+      hash.update(bytes);
+      sizeBytes += bytes.length;
+      await handle.writeFile(bytes);
     }
     await handle.sync();
   } finally {
@@ -101,27 +119,27 @@ async function writeHashed(path: string, body: Readable): Promise<BlobInfo> {
 /** Passes bytes on, holding one chunk back: the last one goes out only when the whole is what it should be. */
 function verifying(digest: string, setAside: () => Promise<void>): Transform {
   const hash = createHash('sha256');
-  let held: Buffer | null = null;
+  let held: Buffer | undefined;
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       hash.update(chunk);
       const ready = held;
       held = chunk;
-      done(null, ready ?? undefined);
+      done(null, ready);
     },
     flush(done) {
       const actual = hash.digest('hex');
-      if (actual === digest) return done(null, held ?? undefined);
-      setAside().then(
-        () => done(new DigestMismatchError(digest, actual)),
-        () => done(new DigestMismatchError(digest, actual)),
-      );
+      if (actual === digest) return done(null, held);
+      const mismatch = () => done(new DigestMismatchError(digest, actual));
+      // Removed meanwhile, or a full disk: the reader is warned all the same, and the next one finds the damage again.
+      setAside().then(mismatch, mismatch);
     },
   });
 }
 
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
+/** Of a file or a folder. */
+async function syncPath(path: string): Promise<void> {
+  const handle = await open(path, 'r');
   try {
     await handle.sync();
   } finally {

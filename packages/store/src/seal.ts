@@ -11,7 +11,8 @@ export interface Sealer {
 export function aesSealer(keys: ReadonlyMap<string, Buffer>, newest: string): Sealer {
   const keyOf = (id: string): Buffer => {
     const key = keys.get(id);
-    if (key === undefined) throw new Error(`sealed with key "${id}", which is not in the key file`);
+    if (key === undefined)
+      throw new Error(`sealed with key "${id}", which is not in the key file: restore that file from a backup`);
     return key;
   };
   return {
