@@ -44,6 +44,7 @@ export interface Router extends AsyncDisposable {
   state(): {
     route(guid: string): RouteItem | null;
     routes: number;
+    listening: boolean;
     held: number;
     backendConnections: number;
     logLinesLost: number;
@@ -126,6 +127,7 @@ export async function start(deps: RouterDeps): Promise<Router> {
     state: () => ({
       route: guid => table.byGuid(guid)?.item ?? null,
       routes: table.size,
+      listening: server.http.listening,
       held: holds.waiting,
       backendConnections: backends.connections,
       logLinesLost: accessLog.lost,

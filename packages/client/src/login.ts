@@ -11,7 +11,7 @@ export interface Endpoints {
   /** Null where the platform keeps no logs. */
   readonly logCache: string | null;
   readonly apiVersion: string;
-  /** How apps are reached: `https` and the scheme's own port, unless the platform says otherwise. */
+  /** How apps are reached: as the API is, on the scheme's own port, unless the platform says otherwise. */
   readonly appsScheme: 'http' | 'https';
   readonly appsPort: number | null;
 }
@@ -36,7 +36,7 @@ export async function discover(transport: Transport, api: string): Promise<Endpo
     uaa,
     logCache: trim(links.log_cache?.href),
     apiVersion: links.cloud_controller_v3?.meta?.version ?? '',
-    appsScheme: custom?.apps_scheme ?? 'https',
+    appsScheme: custom?.apps_scheme ?? (origin.startsWith('http:') ? 'http' : 'https'),
     appsPort: custom?.apps_port ?? null,
   };
 }

@@ -58,6 +58,8 @@ interface Deps {
   monotonic(): number;
 }
 
+const BODILESS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'DELETE']);
+
 export function createBackends({ settings, monotonic }: Deps): Backends {
   /** Idle connections of each copy, the newest last. */
   const idle = new Map<string, Connection[]>();
@@ -127,6 +129,8 @@ export function createBackends({ settings, monotonic }: Deps): Backends {
           method: request.method as Dispatcher.HttpMethod,
           headers: request.headers,
           body: request.body,
+          // A server that does not expect a body there may take it for the next request.
+          ...(request.body !== null && BODILESS.has(request.method) ? { reset: true } : {}),
         },
         handler,
       );

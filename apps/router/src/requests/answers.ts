@@ -21,6 +21,7 @@ export const answers = {
     status: 400,
     routerError: 'empty_host',
     text: 'The request names no host, or an address instead of one. Ask for an app by its name: http://NAME.DOMAIN/',
+    close: true,
   }),
   /** `fault` completes "the request ...". */
   badRequest: (fault: string): Answer => ({

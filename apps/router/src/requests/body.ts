@@ -77,11 +77,11 @@ export function createRequestBody(request: IncomingMessage, settings: RouterSett
         read: () => {
           if (body !== current || left) return;
           attend();
-          if (attached) request.resume();
-          else {
+          if (!attached) {
             watcher.begins();
             attach();
           }
+          request.resume();
         },
         destroy: (error, done) => {
           if (body === current && !left) {
@@ -107,8 +107,8 @@ export function createRequestBody(request: IncomingMessage, settings: RouterSett
       if (request.complete && request.readableEnded) return;
       left = true;
       current?.destroy();
-      if (attached) request.resume();
-      else attach();
+      if (!attached) attach();
+      request.resume();
     },
   };
 }
