@@ -1,0 +1,227 @@
+/**
+ * Fixes what an app runs: a new immutable run spec for each of its processes, from the droplet, environment and settings of this moment. Called by start
+ * and restart alone, so that `set-env`, `scale -m` or a new health check change nothing that runs until the user asks for it, and a crash restart runs
+ * what crashed (foundations.md 1).
+ */
+import { randomUUID } from 'node:crypto';
+import { UnprocessableError } from '@cupola/model/errors';
+import type { HealthCheck, Layer, RunSpec } from '@cupola/model/run-spec';
+import type { HealthCheckType } from '@cupola/model/states';
+import type { Database, ProcessesTable } from '@cupola/store/schema';
+import type { Mutation } from '@cupola/store/store';
+import type { Kysely, Selectable } from 'kysely';
+import type { ApiDeps } from '../deps.ts';
+import { type AppPlace, processFacts } from './vcap-application.ts';
+
+/** What an app listens on: PORT (CF's default; the agent says which host port leads there). */
+export const APP_PORT = 8_080;
+/** Specs of former runs are kept at least this long: a placement decided a moment ago may still name one. */
+const SPEC_KEPT_MS = 3_600_000;
+/** CF's launcher says the like of a droplet that names no command. */
+const NO_COMMAND =
+  "echo 'No start command: neither the droplet nor the manifest has one for this process. Push with -c COMMAND, or with a Procfile.' >&2; exit 1";
+
+type Process = Selectable<ProcessesTable>;
+
+/**
+ * @param only `unfixed`: just the processes that never ran (an app that is STARTED got a new process type); all when not given.
+ * @throws UnprocessableError when the app has no staged droplet.
+ */
+export async function fixRunSpecs(
+  { db, now, changed }: Mutation,
+  deps: Pick<ApiDeps, 'sealer' | 'config'>,
+  appGuid: string,
+  only: 'all' | 'unfixed' = 'all',
+): Promise<void> {
+  const app = await readApp(db, appGuid);
+  if (app.current_droplet_guid === null) throw new UnprocessableError('Assign a droplet before starting this app.');
+  const droplet = await db
+    .selectFrom('droplets')
+    .select(['guid', 'layers_json', 'stack', 'state'])
+    .where('guid', '=', app.current_droplet_guid)
+    .executeTakeFirst();
+  if (droplet === undefined || droplet.state !== 'STAGED')
+    throw new UnprocessableError('Assign a droplet before starting this app.');
+  const group = await db
+    .selectFrom('environment_groups')
+    .select('variables_sealed')
+    .where('name', '=', 'running')
+    .executeTakeFirst();
+  const open = (sealed: string): Record<string, string> =>
+    JSON.parse(deps.sealer.open(sealed)) as Record<string, string>;
+  const given = { ...(group === undefined ? {} : open(group.variables_sealed)), ...open(app.environment_sealed) };
+  const uris = await urisByProcessType(db, appGuid);
+  const processes = await db.selectFrom('processes').selectAll().where('app_guid', '=', appGuid).execute();
+
+  for (const process of processes) {
+    if (only === 'unfixed' && process.run_spec_guid !== null) continue;
+    const guid = randomUUID();
+    const facts = processFacts(app, process, {
+      apiUrl: deps.config.publicUrl,
+      uris: uris.get(process.type) ?? [],
+      version: guid,
+    });
+    const spec = makeSpec({ guid, app, process, droplet }, environmentOf(given, facts, process));
+    await db
+      .insertInto('run_specs')
+      .values({
+        guid,
+        app_guid: appGuid,
+        process_guid: process.guid,
+        droplet_guid: droplet.guid,
+        memory_mb: process.memory_mb,
+        disk_mb: process.disk_mb,
+        stack: droplet.stack,
+        spec_sealed: deps.sealer.seal(JSON.stringify(spec)),
+        created_at: now,
+      })
+      .execute();
+    await db
+      .updateTable('processes')
+      .set({ run_spec_guid: guid, start_sequence: process.start_sequence + 1, planned_at: now, updated_at: now })
+      .where('guid', '=', process.guid)
+      .execute();
+    changed('process', process.guid, { organizationGuid: app.organization_guid, spaceGuid: app.space_guid });
+    await forgetOldSpecs(db, process.guid, { current: guid, now });
+  }
+}
+
+async function readApp(
+  db: Kysely<Database>,
+  appGuid: string,
+): Promise<AppPlace & { current_droplet_guid: string | null; environment_sealed: string }> {
+  return db
+    .selectFrom('apps')
+    .innerJoin('spaces', 'spaces.guid', 'apps.space_guid')
+    .innerJoin('organizations', 'organizations.guid', 'spaces.organization_guid')
+    .where('apps.guid', '=', appGuid)
+    .select([
+      'apps.guid',
+      'apps.name',
+      'apps.space_guid',
+      'apps.current_droplet_guid',
+      'apps.environment_sealed',
+      'spaces.name as space_name',
+      'organizations.guid as organization_guid',
+      'organizations.name as organization_name',
+    ])
+    .executeTakeFirstOrThrow();
+}
+
+/** Host, domain and path of each route, by the process type it leads to. */
+export async function urisByProcessType(db: Kysely<Database>, appGuid: string): Promise<Map<string, string[]>> {
+  const rows = await db
+    .selectFrom('route_destinations')
+    .innerJoin('routes', 'routes.guid', 'route_destinations.route_guid')
+    .innerJoin('domains', 'domains.guid', 'routes.domain_guid')
+    .where('route_destinations.app_guid', '=', appGuid)
+    .select(['route_destinations.process_type', 'routes.host', 'routes.path', 'domains.name'])
+    .orderBy('routes.created_at')
+    .orderBy('routes.guid')
+    .execute();
+  const uris = new Map<string, string[]>();
+  for (const { process_type, host, path, name } of rows) {
+    const known = uris.get(process_type) ?? [];
+    known.push(`${host === '' ? '' : `${host}.`}${name}${path}`);
+    uris.set(process_type, known);
+  }
+  return uris;
+}
+
+/** What the platform says goes over what the user says; PORT, CF_INSTANCE_* and the like are the agent's, for each copy. */
+function environmentOf(
+  given: Record<string, string>,
+  facts: Record<string, unknown>,
+  process: Process,
+): Record<string, string> {
+  return {
+    ...given,
+    VCAP_APPLICATION: JSON.stringify(facts),
+    VCAP_SERVICES: '{}',
+    MEMORY_LIMIT: `${process.memory_mb}m`,
+  };
+}
+
+interface SpecParts {
+  guid: string;
+  app: AppPlace;
+  process: Process;
+  droplet: { guid: string; layers_json: string; stack: string };
+}
+
+function makeSpec({ guid, app, process, droplet }: SpecParts, environment: Record<string, string>): RunSpec {
+  return {
+    guid,
+    appGuid: app.guid,
+    processGuid: process.guid,
+    processType: process.type,
+    appName: app.name,
+    spaceGuid: app.space_guid,
+    spaceName: app.space_name,
+    organizationGuid: app.organization_guid,
+    organizationName: app.organization_name,
+    dropletGuid: droplet.guid,
+    layers: JSON.parse(droplet.layers_json) as Layer[],
+    command: commandOf(process),
+    environment,
+    memoryMb: process.memory_mb,
+    diskMb: process.disk_mb,
+    logRateBytesPerSecond: process.log_rate_limit_bytes,
+    healthCheck: healthCheck(process.health_check_type, {
+      endpoint: process.health_check_endpoint,
+      timeoutS: process.health_check_timeout_s,
+      invocationTimeoutS: process.health_check_invocation_timeout_s,
+      intervalS: process.health_check_interval_s,
+    }),
+    readinessHealthCheck: healthCheck(process.readiness_type, {
+      endpoint: process.readiness_endpoint,
+      timeoutS: null,
+      invocationTimeoutS: process.readiness_invocation_timeout_s,
+      intervalS: process.readiness_interval_s,
+    }),
+    stack: droplet.stack,
+    ports: [APP_PORT],
+  };
+}
+
+function commandOf({ command, detected_command }: Process): string {
+  const chosen = command ?? detected_command ?? '';
+  return chosen.trim() === '' ? NO_COMMAND : chosen;
+}
+
+interface CheckSettings {
+  endpoint: string | null;
+  timeoutS: number | null;
+  invocationTimeoutS: number | null;
+  intervalS: number | null;
+}
+function healthCheck(type: HealthCheckType, settings: CheckSettings): HealthCheck {
+  const ms = (seconds: number | null): number | null => (seconds === null ? null : seconds * 1_000);
+  return {
+    type,
+    endpoint: type === 'http' ? (settings.endpoint ?? '/') : null,
+    timeoutMs: ms(settings.timeoutS),
+    invocationTimeoutMs: ms(settings.invocationTimeoutS),
+    intervalMs: ms(settings.intervalS),
+  };
+}
+
+/** Nothing points to them any more: no placement, and no copy that is still stopping. */
+async function forgetOldSpecs(
+  db: Kysely<Database>,
+  processGuid: string,
+  { current, now }: { current: string; now: number },
+): Promise<void> {
+  await db
+    .deleteFrom('run_specs')
+    .where('process_guid', '=', processGuid)
+    .where('guid', '!=', current)
+    .where('created_at', '<', now - SPEC_KEPT_MS)
+    .where(
+      'guid',
+      'not in',
+      db.selectFrom('placements').select('run_spec_guid').where('process_guid', '=', processGuid),
+    )
+    .where('guid', 'not in', db.selectFrom('copies').select('run_spec_guid').where('process_guid', '=', processGuid))
+    .execute();
+}
