@@ -64,7 +64,8 @@ export async function start(deps: RouterDeps): Promise<Router> {
   const backends = createBackends({ settings, monotonic });
   const table = createRouteTable({
     routeChanged: (guid, entry) => {
-      if (entry !== null) balance.restated(entry.pool.map(({ key }) => key));
+      if (entry === null) balance.forgetRoute(guid);
+      else balance.restated(entry.pool.map(({ key }) => key));
       holds.release(guid);
     },
     backendGone: key => {

@@ -147,4 +147,12 @@ describe('upgrade', () => {
     socket.destroy();
     await ended.promise;
   });
+
+  test('a client that leaves while its upgrade waits is forgotten', async () => {
+    await using router = await aRouter([aRoute({ destinations: [aDestination({ holdMs: 60_000 })] })]);
+    const { socket } = client(router.port, UPGRADE);
+    await until(() => router.router.state().held === 1);
+    socket.end();
+    await until(() => router.router.state().held === 0);
+  });
 });

@@ -19,6 +19,7 @@ export interface Balance {
   /** The table says that these are healthy: suspicion from dialling ends. */
   restated(keys: readonly string[]): void;
   forget(key: string): void;
+  forgetRoute(guid: string): void;
 }
 
 export interface Wish {
@@ -114,6 +115,9 @@ export function createBalance({ settings, monotonic }: { settings: RouterSetting
     },
     forget: key => {
       known.delete(key);
+    },
+    forgetRoute: guid => {
+      turns.delete(guid);
     },
   };
 }

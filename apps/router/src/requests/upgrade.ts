@@ -32,21 +32,33 @@ interface Tunnel {
   readonly deps: ServeDeps;
   readonly message: IncomingMessage;
   readonly socket: Duplex;
-  readonly head: Buffer;
+  /** What the client sent before both sides were joined. */
+  early: Buffer;
   readonly arrival: Arrival;
   readonly outcome: Outcome;
   giveUp: (() => void) | null;
   over: boolean;
 }
 
+/** Bytes that a client may send before the 101: it has no reason to send any. */
+const EARLY_MAX_BYTES = 64 * 1024;
+
 export function serveUpgrade(deps: ServeDeps, message: IncomingMessage, socket: Duplex, head: Buffer): void {
   const arrival = arrive(deps, message);
   const outcome: Outcome = { status: 0, bytesIn: 0, bytesOut: 0, backend: null, routerError: null, backendMs: 0 };
-  const tunnel: Tunnel = { deps, message, socket, head, arrival, outcome, giveUp: null, over: false };
+  const tunnel: Tunnel = { deps, message, socket, early: head, arrival, outcome, giveUp: null, over: false };
   const admitted = admit(deps, arrival);
   socket.on('error', () => undefined); // `close` says so.
-  // Nobody reads it yet; without this a client that leaves while it is held would go unnoticed.
-  socket.pause();
+  // Read on, so that a client that leaves while it waits is noticed; frames before the 101 are few.
+  const wait = (chunk: Buffer): void => {
+    if (tunnel.outcome.status !== 0) return;
+    tunnel.early = Buffer.concat([tunnel.early, chunk]);
+    if (tunnel.early.length > EARLY_MAX_BYTES) socket.destroy();
+  };
+  socket.on('data', wait);
+  socket.on('end', () => {
+    if (outcome.status === 0) socket.destroy();
+  });
   socket.on('close', () => {
     tunnel.giveUp?.();
     tunnel.over = true;
@@ -158,7 +170,7 @@ function join(
   upstreamHead: Buffer,
   release: () => void,
 ): void {
-  const { deps, socket, head, arrival, outcome } = tunnel;
+  const { deps, socket, early, arrival, outcome } = tunnel;
   const { headers } = backwardHeaders(answer.rawHeaders, { trailers: false, requestId: arrival.origin.requestId });
   headers.push('Connection', 'Upgrade', 'Upgrade', answer.headers.upgrade ?? '');
   outcome.status = 101;
@@ -178,7 +190,7 @@ function join(
   upstream.once('close', end);
   socket.write(rawHead(101, answer.statusMessage ?? '', headers), 'latin1');
   if (upstreamHead.length > 0) socket.write(upstreamHead);
-  if (head.length > 0) upstream.write(head);
+  if (early.length > 0) upstream.write(early);
   upstream.on('data', (chunk: Buffer) => {
     idle.refresh();
     outcome.bytesOut += chunk.length;
