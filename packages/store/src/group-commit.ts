@@ -47,7 +47,7 @@ interface Deps {
 /** The writer of a store: all that writes goes through it, one group at a time. */
 export function groupCommit({ connection, db, now, committed }: Deps): GroupCommit {
   const waiting: Job[] = [];
-  let busy: Promise<void> | null = null;
+  let draining: Promise<void> | null = null;
   let closed = false;
   const inMutation = new AsyncLocalStorage<true>();
 
@@ -67,7 +67,7 @@ export function groupCommit({ connection, db, now, committed }: Deps): GroupComm
       await writeChanges(db, changes);
       connection.exec('commit');
     } catch (error) {
-      if (connection.isTransaction) connection.exec('rollback');
+      rollBack(connection);
       return { error: asStoreError(error), retryAlone: group.length > 1 };
     }
     for (const outcome of outcomes)
@@ -85,7 +85,11 @@ export function groupCommit({ connection, db, now, committed }: Deps): GroupComm
   }
 
   async function drain(): Promise<void> {
+    // A turn of the loop gathers what this moment brings.
+    await new Promise(resolve => setImmediate(resolve));
     while (waiting.length > 0) await settle(waiting.splice(0, GROUP_MAX));
+    // In the same step as the last look at `waiting`: what comes later begins a new drain.
+    draining = null;
   }
 
   return {
@@ -95,16 +99,21 @@ export function groupCommit({ connection, db, now, committed }: Deps): GroupComm
         if (inMutation.getStore())
           return reject(new Error('a mutation inside a mutation would wait for itself: use the `db` it was given'));
         waiting.push({ work, feeds, resolve: resolve as (value: unknown) => void, reject });
-        // A turn of the loop gathers what this moment brings.
-        busy ??= new Promise<void>(done => setImmediate(done)).then(drain).finally(() => {
-          busy = null;
-        });
+        draining ??= drain();
       }),
     close: async () => {
       closed = true;
-      while (busy !== null) await busy;
+      while (draining !== null) await draining;
     },
   };
+}
+
+function rollBack(connection: DatabaseSync): void {
+  try {
+    if (connection.isTransaction) connection.exec('rollback');
+  } catch {
+    // The error that led here is answered; a connection that cannot even roll back refuses the next BEGIN and says why.
+  }
 }
 
 interface Group {

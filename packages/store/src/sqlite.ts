@@ -13,6 +13,8 @@ import type { Change, Cursor, Store } from './store.ts';
 
 /** So many changes are kept for watchers that were away (an hour at 28 writes a second, ours); older cursors list again. */
 const CHANGES_KEPT = 100_000;
+/** More than any store has: a backup in one step. */
+const ALL_PAGES = 2 ** 31 - 1;
 /** SQLITE_CORRUPT and SQLITE_NOTADB. */
 const DAMAGE_CODES = [11, 26];
 
@@ -39,6 +41,13 @@ export async function openSqliteStore(options: SqliteOptions): Promise<SqliteSto
   const feed = changeFeed(changesKept);
   const commits = groupCommit({ connection: writer, db: write, now, committed: feed.tell });
   feed.compactWith(commits);
+  const close = async (): Promise<void> => {
+    await commits.close();
+    // The writer last: the last connection to close takes the -wal file away, by which the next start knows a clean stop.
+    await read.destroy();
+    await write.destroy();
+  };
+  let closing: Promise<void> | undefined;
   return {
     read,
     mutate: work => commits.run(work, { feeds: true }),
@@ -51,12 +60,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<SqliteSto
       commits.run(async ({ db }) => void (await db.updateTable('counter').set({ epoch: randomUUID() }).execute()), {
         feeds: false,
       }),
-    close: async () => {
-      await commits.close();
-      // The writer last: the last connection to close takes the -wal file away, by which the next start knows a clean stop.
-      await read.destroy();
-      await write.destroy();
-    },
+    close: () => (closing ??= close()),
   };
 }
 
@@ -162,7 +166,7 @@ async function backupTo(path: string, target: string): Promise<void> {
   const source = openConnection(path, { readOnly: true });
   const part = `${target}.part`;
   try {
-    await backup(source, part, { rate: -1 });
+    await backup(source, part, { rate: ALL_PAGES });
     syncPath(part);
     renameSync(part, target);
     syncPath(dirname(target));
