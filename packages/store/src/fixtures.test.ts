@@ -1,17 +1,53 @@
 import { describe, expect, test } from 'vitest';
 import {
   aBuild,
+  aCell,
   aCopy,
   aDestination,
+  aDomain,
+  aDroplet,
+  anApp,
+  anOrganization,
+  aPackage,
   aPlacement,
+  aProcess,
+  aQuota,
   aRole,
   aRoute,
+  aRunSpec,
+  aSpace,
+  aUser,
   openTestStore,
   type TestStore,
   testSealer,
 } from './fixtures.ts';
 
 describe('builders', () => {
+  test.each([
+    ['users', aUser],
+    ['organization_quotas', aQuota],
+    ['organizations', anOrganization],
+    ['spaces', aSpace],
+    ['roles', aRole],
+    ['domains', aDomain],
+    ['apps', anApp],
+    ['processes', aProcess],
+    ['packages', aPackage],
+    ['builds', aBuild],
+    ['droplets', aDroplet],
+    ['run_specs', aRunSpec],
+    ['routes', aRoute],
+    ['route_destinations', aDestination],
+    ['cells', aCell],
+    ['placements', aPlacement],
+    ['copies', aCopy],
+  ] as const)('a row of %s is inserted as it is returned, twice without a clash', async (table, build) => {
+    await using test = await openTestStore();
+    const rows = [await build(test.store), await build(test.store)];
+    const found = await test.store.read.selectFrom(table).selectAll().execute();
+    expect(found).toEqual(expect.arrayContaining(rows));
+  });
+
   test('aDestination() makes the route, the domain, the app and all that is above them', async () => {
     await using test = await openTestStore();
     const destination = await aDestination(test.store);
