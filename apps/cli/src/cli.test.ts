@@ -1,10 +1,24 @@
-import { readFileSync, statSync } from 'node:fs';
+/** The CLI as a user runs it: a process, against a fake Cloud Foundry that records every request. */
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { bench, fakeCf, loggedIn } from './fixtures.ts';
+import { bench, fakeCf, loggedIn, type Recorded } from './fixtures.ts';
+
+/** The parts of a multipart body by name, bytes as latin1. */
+function parts({ headers, body }: Recorded): Record<string, string> {
+  const boundary = /boundary=(.*)$/.exec(headers['content-type'] ?? '')?.[1] ?? '';
+  const found = body.toString('latin1').split(`--${boundary}`).slice(1, -1);
+  return Object.fromEntries(
+    found.map(part => [/name="(\w+)"/.exec(part)?.[1] ?? '', part.slice(part.indexOf('\r\n\r\n') + 4, -2)]),
+  );
+}
+const sha1 = (text: string): string => createHash('sha1').update(text).digest('hex');
+const seen = (requests: Recorded[], call: string): Recorded[] =>
+  requests.filter(({ method, url }) => `${method} ${url.split('?')[0]}` === call);
 
 describe('push', () => {
-  test('makes the calls of a push in order, and ends with the URL and the split of seconds', async () => {
+  test('makes the calls of a push, shows staging, and ends with the URL and where the seconds went', async () => {
     await using cf = await fakeCf();
     using user = await loggedIn(cf);
     user.write({
@@ -13,12 +27,528 @@ describe('push', () => {
       '.git/HEAD': 'z',
       'manifest.yml': 'applications:\n- name: web1\n  memory: 64M\n',
     });
-    cf.logLines.push({ type: 'STG', instance: '0', text: 'Installing Node.js' });
-    const ran = await user.run(['push']);
-    expect(ran.stderr).toBe('');
-    expect(ran.code).toBe(0);
-    expect(ran.stdout).toMatch(
-      /web1: http:\/\/web1\.localhost:8080\ndone in [\d.]+ s \(upload [\d.]+ s, stage [\d.]+ s, start [\d.]+ s\)/,
+    cf.logLines.push(
+      { type: 'STG', instance: '0', text: 'Installing Node.js' },
+      { type: 'APP/PROC/WEB', instance: '0', text: 'not staging' },
     );
+    const { code, stdout, stderr } = await user.run(['push']);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toContain('Pushing web1 to cupola / dev');
+    expect(stdout).toContain('Installing Node.js');
+    expect(stdout).not.toContain('not staging');
+    expect(stdout).toMatch(
+      /web1: http:\/\/web1\.localhost:8080\ndone in [\d.]+ s \(upload [\d.]+ s, stage [\d.]+ s, start [\d.]+ s\)\n$/,
+    );
+    expect(cf.log().filter(call => !call.includes('/api/v1/read/') && !call.includes('resource_matches'))).toEqual([
+      'POST /v3/spaces/space-1/actions/apply_manifest',
+      'GET /v3/jobs/job-1',
+      'GET /v3/apps',
+      'POST /v3/packages',
+      'POST /v3/packages/package-1/upload',
+      'POST /v3/builds',
+      'GET /v3/builds/build-1',
+      'PATCH /v3/apps/app-1/relationships/current_droplet',
+      'POST /v3/apps/app-1/actions/restart',
+      'GET /v3/apps/app-1/processes',
+      'GET /v3/processes/process-1/stats',
+      'GET /v3/apps/app-1/routes',
+    ]);
+    const [applied] = seen(cf.requests, 'POST /v3/spaces/space-1/actions/apply_manifest');
+    expect(applied?.headers['content-type']).toBe('application/x-yaml');
+    expect(JSON.parse(applied?.body.toString() ?? '')).toEqual({
+      applications: [{ name: 'web1', memory: '64M', 'default-route': true }],
+    });
+  });
+
+  test('one invocation has one trace, and asks the server to hold its polls', async () => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    user.write({ a: 'x' });
+    await user.run(['push', 'web1']);
+    expect(new Set(cf.requests.map(({ headers }) => headers['x-b3-traceid'])).size).toBe(1);
+    expect(cf.requests[0]?.headers['x-b3-traceid']).toMatch(/^[0-9a-f]{32}$/);
+    for (const call of ['GET /v3/jobs/job-1', 'GET /v3/builds/build-1', 'GET /v3/processes/process-1/stats'])
+      expect(seen(cf.requests, call)[0]?.headers.prefer).toBe('wait=20');
+    expect(seen(cf.requests, 'GET /v3/apps')[0]?.headers.prefer).toBeUndefined();
+  });
+
+  test('sends only what the server lacks, links and empty folders always, with a length', async () => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    user.write({ known: 'known content', 'sub/new': 'new content', link: '-> known', empty: null, nothing: '' });
+    cf.known.add(sha1('known content'));
+    const { stdout } = await user.run(['push', 'web1']);
+    expect(stdout).toContain('Uploaded 2 of 3 files');
+    const offered = JSON.parse(seen(cf.requests, 'POST /v3/resource_matches')[0]?.body.toString() ?? '') as {
+      resources: { path: string }[];
+    };
+    expect(offered.resources.map(({ path }) => path)).toEqual(['known', 'sub/new']);
+    const [sent] = seen(cf.requests, 'POST /v3/packages/package-1/upload');
+    if (sent === undefined) throw new Error('nothing was uploaded');
+    expect(Number(sent.headers['content-length'])).toBe(sent.body.length);
+    const { resources, bits } = parts(sent);
+    expect(JSON.parse(resources ?? '')).toEqual([
+      { path: 'known', mode: '644', checksum: { value: sha1('known content') }, size_in_bytes: 13 },
+    ]);
+    for (const name of ['sub/new', 'link', 'empty/', 'nothing']) expect(bits).toContain(name);
+  });
+
+  test('sends no archive at all when the server has every file', async () => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    user.write({ a: 'one', 'b/c': 'two' });
+    cf.known.add(sha1('one')).add(sha1('two'));
+    expect((await user.run(['push', 'web1'])).code).toBe(0);
+    const [sent] = seen(cf.requests, 'POST /v3/packages/package-1/upload');
+    expect(Object.keys(sent === undefined ? {} : parts(sent))).toEqual(['resources']);
+  });
+
+  test('asks for matches in chunks of 5,000', async () => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    user.write(Object.fromEntries(Array.from({ length: 5_001 }, (_, n) => [`f${n}`, `${n}`])));
+    expect((await user.run(['push', 'web1'])).code).toBe(0);
+    const sizes = seen(cf.requests, 'POST /v3/resource_matches').map(
+      ({ body }) => (JSON.parse(body.toString()) as { resources: unknown[] }).resources.length,
+    );
+    expect(sizes).toEqual([5_000, 1]);
+  });
+
+  test('--json prints one object and nothing else; --result-file keeps it besides', async () => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    user.write({ a: 'x' });
+    const result = join(user.home, 'result.json');
+    const { code, stdout } = await user.run(['push', 'web1', '--json', '--result-file', result]);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      name: 'web1',
+      guid: 'app-1',
+      url: 'http://web1.localhost:8080',
+      files: { total: 1, matched: 0 },
+      seconds: {
+        total: expect.any(Number),
+        upload: expect.any(Number),
+        stage: expect.any(Number),
+        start: expect.any(Number),
+      },
+    });
+    expect(JSON.parse(readFileSync(result, 'utf8'))).toEqual(JSON.parse(stdout));
+  });
+
+  test('--no-start uploads, stops what ran, stages nothing', async () => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    user.write({ a: 'x' });
+    cf.answer('GET /v3/apps', {
+      body: { pagination: {}, resources: [{ guid: 'app-1', name: 'web1', state: 'STARTED' }] },
+    });
+    const { code, stdout } = await user.run(['push', 'web1', '--no-start']);
+    expect(code).toBe(0);
+    expect(stdout).toContain('cupola start web1');
+    expect(cf.log()).toContain('POST /v3/apps/app-1/actions/stop');
+    expect(cf.log()).not.toContain('POST /v3/builds');
+  });
+
+  test('--strategy rolling deploys the droplet', async () => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    user.write({ a: 'x' });
+    expect((await user.run(['push', 'web1', '--strategy', 'rolling'])).code).toBe(0);
+    expect(JSON.parse(seen(cf.requests, 'POST /v3/deployments')[0]?.body.toString() ?? '')).toEqual({
+      droplet: { guid: 'droplet-1' },
+      strategy: 'rolling',
+      relationships: { app: { data: { guid: 'app-1' } } },
+    });
+    expect(cf.log()).not.toContain('POST /v3/apps/app-1/actions/restart');
+  });
+
+  test('a zip is pushed as it is', async () => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    user.write({ 'app.zip': 'PK-not-looked-at' });
+    expect((await user.run(['push', 'web1', '-p', 'app.zip'])).code).toBe(0);
+    const [sent] = seen(cf.requests, 'POST /v3/packages/package-1/upload');
+    expect(sent === undefined ? {} : parts(sent)).toEqual({ resources: '[]', bits: 'PK-not-looked-at' });
+  });
+
+  test('several apps of a manifest are applied in one call and pushed in turn', async () => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    user.write({ a: 'x', 'manifest.yml': 'applications:\n- name: one\n- name: two\n' });
+    const { code, stdout } = await user.run(['push', '--json']);
+    expect(code).toBe(0);
+    expect((JSON.parse(stdout) as { apps: { name: string }[] }).apps.map(({ name }) => name)).toEqual(['one', 'two']);
+    expect(seen(cf.requests, 'POST /v3/spaces/space-1/actions/apply_manifest')).toHaveLength(1);
+    expect(seen(cf.requests, 'POST /v3/builds')).toHaveLength(2);
+  });
+
+  test('a failed staging says why, with the end of its log, and exits 1', async () => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    user.write({ a: 'x' });
+    cf.logLines.push({ type: 'STG', instance: '0', text: 'npm error missing' });
+    cf.answer(
+      'GET /v3/builds/*',
+      { body: { guid: 'build-1', state: 'STAGING' } },
+      { body: { guid: 'build-1', state: 'FAILED', error: 'BuildpackCompileFailed - npm ci ended with 1' } },
+    );
+    const plain = await user.run(['push', 'web1']);
+    expect(plain.code).toBe(1);
+    expect(plain.stdout).toContain('npm error missing');
+    expect(plain.stderr).toMatch(
+      /\ncupola: Staging of web1 failed: BuildpackCompileFailed - npm ci ended with 1\n.*cupola logs web1 --recent/,
+    );
+    const json = await user.run(['push', 'web1', '--json']);
+    expect(json.code).toBe(1);
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      error: {
+        message: expect.stringContaining('BuildpackCompileFailed'),
+        details: [expect.stringContaining('npm error missing')],
+      },
+    });
+  });
+
+  test('a crash on start says its reason and shows the last lines of the app', async () => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    user.write({ a: 'x' });
+    cf.answer(
+      'GET /v3/processes/*/stats',
+      { body: { resources: [{ index: 0, state: 'STARTING' }] } },
+      { body: { resources: [{ index: 0, state: 'CRASHED', uptime: 0 }] } },
+    );
+    cf.answer('GET /v3/audit_events', {
+      body: {
+        pagination: {},
+        resources: [
+          {
+            type: 'audit.app.process.crash',
+            created_at: '2026-11-23T05:00:00Z',
+            data: { exit_description: 'out of memory: limit 64 MB' },
+          },
+        ],
+      },
+    });
+    cf.logLines.push(
+      { type: 'APP/PROC/WEB', instance: '0', text: 'FATAL heap' },
+      { type: 'RTR', instance: '0', text: 'access' },
+    );
+    const { code, stderr } = await user.run(['push', 'web1']);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /\[APP\/PROC\/WEB\/0\] OUT FATAL heap\ncupola: web1 \(web\) does not run: out of memory: limit 64 MB\.\n/,
+    );
+    expect(stderr).not.toContain('access');
+  });
+
+  test.each([
+    [
+      'a refused manifest',
+      'POST /v3/spaces/*/actions/apply_manifest',
+      {
+        status: 422,
+        body: {
+          errors: [
+            {
+              code: 10008,
+              title: 'CF-UnprocessableEntity',
+              detail: "For application 'web1': memory 4G is over the quota",
+            },
+          ],
+        },
+      },
+      /memory 4G is over the quota/,
+    ],
+    [
+      'a failed job',
+      'GET /v3/jobs/*',
+      { body: { guid: 'job-1', state: 'FAILED', errors: [{ code: 1, title: 'x', detail: 'route is taken' }] } },
+      /route is taken/,
+    ],
+    [
+      'a refused upload',
+      'POST /v3/packages/*/upload',
+      {
+        status: 400,
+        body: {
+          errors: [{ code: 160001, title: 'CF-AppBitsUploadInvalid', detail: 'entry "../x" leaves the folder' }],
+        },
+      },
+      /entry "\.\.\/x" leaves/,
+    ],
+    [
+      'a package that failed later',
+      'POST /v3/packages/*/upload',
+      { body: { guid: 'package-1', state: 'FAILED', created_at: '2026-11-23T05:00:00Z', data: { error: 'bad zip' } } },
+      /bad zip/,
+    ],
+    [
+      'not being allowed',
+      'POST /v3/packages',
+      { status: 403, body: { errors: [{ code: 10003, title: 'CF-NotAuthorized', detail: 'You are not authorized' }] } },
+      /not authorized\n.*role/,
+    ],
+    [
+      "a proxy's page",
+      'POST /v3/builds',
+      { status: 502, body: 'bad gateway' },
+      /POST \/v3\/builds was answered with 502/,
+    ],
+  ])('%s ends it with the reason and exit code 1', async (_name, call, answer, message) => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    user.write({ a: 'x' });
+    cf.answer(call, answer);
+    const { code, stderr } = await user.run(['push', 'web1']);
+    expect(stderr).toMatch(message);
+    expect(code).toBe(1);
+  });
+
+  test.each([
+    [['push'], /name/],
+    [['push', 'web1', '-p', 'nowhere'], /There is no .*nowhere/],
+    [['push', 'web1', '-f', 'nowhere.yml'], /There is no .*nowhere\.yml/],
+    [['push', 'web1', '-i', 'many'], /whole number/],
+    [['push', 'web1', '--nonsense'], /unknown option/],
+    [['nonsense'], /unknown command/],
+    [['push', 'web1', '-p', 'empty'], /no files to push/],
+  ])('%j is refused with exit code 2', async (args, message) => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    user.write({ empty: null });
+    const { code, stderr, stdout } = await user.run(args);
+    expect(stderr + stdout).toMatch(message);
+    expect(code).toBe(2);
+    expect(cf.log().filter(call => !call.startsWith('POST /v3/spaces') && !call.startsWith('GET'))).toEqual([]);
+  });
+});
+
+describe('login and target', () => {
+  test('keeps tokens and target in a file that only the owner reads, in CUPOLA_HOME', async () => {
+    await using cf = await fakeCf();
+    using user = bench();
+    const { code, stdout } = await user.run(['login', '-a', cf.origin, '-u', 'admin', '-o', 'cupola', '-s', 'dev'], {
+      CUPOLA_PASSWORD: 'secret',
+    });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/org +cupola\nspace +dev/);
+    const file = join(user.home, 'config.json');
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(statSync(user.home).mode & 0o777).toBe(0o700);
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({
+      organization: { name: 'cupola' },
+      space: { name: 'dev' },
+      endpoints: { api: cf.origin, appsScheme: 'http', appsPort: 8080 },
+    });
+    expect(existsSync(join(user.home, 'config.lock'))).toBe(false);
+  });
+
+  test('takes the password from stdin or a flag; never asks without a terminal', async () => {
+    await using cf = await fakeCf();
+    using user = bench();
+    const login = ['login', '-a', cf.origin, '-u', 'admin'];
+    expect((await user.run([...login, '--password-stdin'], {}, 'secret\n')).code).toBe(0);
+    expect((await user.run([...login, '-p', 'secret'])).code).toBe(0);
+    const none = await user.run(login);
+    expect([none.code, none.stderr]).toEqual([2, expect.stringContaining('CUPOLA_PASSWORD')]);
+    expect((await user.run(['login', '-a', cf.origin])).code).toBe(2);
+    expect((await user.run(['login'])).code).toBe(2);
+  });
+
+  test('a wrong password is exit code 3, an address where nobody listens 4', async () => {
+    await using cf = await fakeCf();
+    using user = bench();
+    const wrong = await user.run(['login', '-a', cf.origin, '-u', 'admin', '-p', 'wrong']);
+    expect([wrong.code, wrong.stderr]).toEqual([3, expect.stringContaining('Bad credentials')]);
+    const nobody = await user.run(['login', '-a', 'http://127.0.0.1:1', '-u', 'admin', '-p', 'x']);
+    expect([nobody.code, nobody.stderr]).toEqual([4, expect.stringMatching(/nobody listens there[\s\S]*cupola up/)]);
+  });
+
+  test('without a login every command says how to log in', async () => {
+    using user = bench();
+    for (const args of [['apps'], ['push', 'x'], ['logs', 'x'], ['target'], ['orgs'], ['curl', '/v3/apps']]) {
+      const { code, stderr } = await user.run(args);
+      expect([args, code, stderr]).toEqual([args, 3, expect.stringContaining('cupola login')]);
+    }
+  });
+
+  test('an old token is refreshed once, and the new refresh token kept', async () => {
+    await using cf = await fakeCf();
+    cf.tokenSeconds = 30;
+    using user = await loggedIn(cf);
+    cf.tokenSeconds = 600;
+    expect((await user.run(['orgs'])).code).toBe(0);
+    expect((await user.run(['orgs'])).code).toBe(0);
+    expect(cf.log().filter(call => call === 'POST /oauth/token')).toHaveLength(1);
+  });
+
+  test('two commands at once refresh once: a rotating token is never used twice', async () => {
+    await using cf = await fakeCf();
+    cf.tokenSeconds = 30;
+    using user = await loggedIn(cf);
+    cf.tokenSeconds = 600;
+    const ran = await Promise.all(Array.from({ length: 5 }, () => user.run(['orgs'])));
+    expect(ran.map(({ code }) => code)).toEqual([0, 0, 0, 0, 0]);
+    expect(cf.log().filter(call => call === 'POST /oauth/token')).toHaveLength(1);
+  });
+
+  test('a login that has ended is exit code 3', async () => {
+    await using cf = await fakeCf();
+    cf.tokenSeconds = 30;
+    using user = await loggedIn(cf);
+    cf.answer('POST /oauth/token', {
+      status: 401,
+      body: { error: 'invalid_token', error_description: 'The token has been used' },
+    });
+    const { code, stderr } = await user.run(['orgs']);
+    expect([code, stderr]).toEqual([3, expect.stringContaining('cupola login')]);
+  });
+
+  test('target chooses, create-space makes, logout forgets', async () => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    expect(JSON.parse((await user.run(['target', '-o', 'cupola', '-s', 'dev', '--json'])).stdout)).toMatchObject({
+      organization: { name: 'cupola' },
+      space: { name: 'dev' },
+      username: 'admin',
+    });
+    cf.answer('GET /v3/spaces', { body: { pagination: {}, resources: [] } });
+    expect((await user.run(['target', '-s', 'none'])).stderr).toContain('cupola create-space none');
+    expect((await user.run(['create-space', 'new'])).code).toBe(0);
+    expect(
+      seen(cf.requests, 'POST /v3/roles').map(({ body }) => (JSON.parse(body.toString()) as { type: string }).type),
+    ).toEqual(['space_manager', 'space_developer']);
+    expect((await user.run(['logout'])).code).toBe(0);
+    expect((await user.run(['apps'])).code).toBe(3);
+  });
+
+  test('a damaged settings file is named, a lock that was left is taken over, CF_HOME is not looked at', async () => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    writeFileSync(join(user.home, 'config.lock'), '999999999');
+    expect((await user.run(['target', '-s', 'dev'], { CF_HOME: '/nonexistent' })).code).toBe(0);
+    writeFileSync(join(user.home, 'config.json'), '{');
+    const { code, stderr } = await user.run(['apps']);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('log in again')]);
+  });
+});
+
+describe('looking and changing', () => {
+  test.each([
+    [['apps'], /web1 +stopped +web:0\/1 +http:\/\/web1\.localhost:8080/],
+    [
+      ['app', 'web1'],
+      /name +web1[\s\S]*buildpacks +nodejs_buildpack[\s\S]*web: 1 of 1 running[\s\S]*#0 +running +3 s +1\.0 %/,
+    ],
+    [['app', 'web1', '--guid'], /^app-1\n$/],
+    [['env', 'web1'], /User-Provided:\nGREETING: hi/],
+    [['orgs'], /^cupola\n$/],
+    [['spaces'], /^dev\n$/],
+    [['curl', '/v3/info'], /"name":"fake"/],
+    [['scale', 'web1'], /1 of 1 running/],
+    [['delete', 'web1', '-f', '-r'], /web1 is deleted, and web1\.localhost with it/],
+    [['stop', 'web1'], /web1 is stopped/],
+    [['start', 'web1'], /web: 1 of 1 running/],
+    [['restart', 'web1'], /web: 1 of 1 running/],
+  ])('%j', async (args, text) => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    const plain = await user.run(args);
+    expect([plain.code, plain.stderr]).toEqual([0, '']);
+    expect(plain.stdout).toMatch(text);
+    if (args[0] === 'curl') return;
+    const json = await user.run([...args, '--json']);
+    expect(json.code).toBe(0);
+    expect(typeof JSON.parse(json.stdout)).toBe('object');
+  });
+
+  test('set-env and unset-env send a value and a null', async () => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    await user.run(['set-env', 'web1', 'KEY', '-value with blanks']);
+    await user.run(['unset-env', 'web1', 'KEY']);
+    expect(
+      seen(cf.requests, 'PATCH /v3/apps/app-1/environment_variables').map(({ body }) => JSON.parse(body.toString())),
+    ).toEqual([{ var: { KEY: '-value with blanks' } }, { var: { KEY: null } }]);
+  });
+
+  test('scale sends what was given; memory needs a restart', async () => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    cf.answer('GET /v3/apps', {
+      body: { pagination: {}, resources: [{ guid: 'app-1', name: 'web1', state: 'STARTED' }] },
+    });
+    await user.run(['scale', 'web1', '-i', '1']);
+    expect(cf.log()).not.toContain('POST /v3/apps/app-1/actions/restart');
+    await user.run(['scale', 'web1', '-m', '1G', '-k', '512M']);
+    expect(cf.log()).toContain('POST /v3/apps/app-1/actions/restart');
+    expect(
+      seen(cf.requests, 'POST /v3/apps/app-1/processes/web/actions/scale').map(({ body }) =>
+        JSON.parse(body.toString()),
+      ),
+    ).toEqual([{ instances: 1 }, { memory_in_mb: 1024, disk_in_mb: 512 }]);
+    expect((await user.run(['scale', 'web1', '-m', 'much'])).code).toBe(2);
+  });
+
+  test('start of an app that was only uploaded stages it first', async () => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    cf.answer('GET /v3/apps/*/droplets/current', {
+      status: 404,
+      body: { errors: [{ code: 10010, title: 'CF-ResourceNotFound', detail: 'Droplet not found' }] },
+    });
+    expect((await user.run(['start', 'web1'])).code).toBe(0);
+    const calls = cf.log();
+    expect(calls.indexOf('POST /v3/builds')).toBeGreaterThan(0);
+    expect(calls.indexOf('POST /v3/apps/app-1/actions/start')).toBeGreaterThan(
+      calls.indexOf('PATCH /v3/apps/app-1/relationships/current_droplet'),
+    );
+  });
+
+  test('delete asks on a terminal only: without one it wants -f; an app that is not there is fine', async () => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    expect(await user.run(['delete', 'web1'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('delete web1 -f'),
+    });
+    cf.answer('GET /v3/apps', { body: { pagination: {}, resources: [] } });
+    expect((await user.run(['delete', 'web1', '-f'])).code).toBe(0);
+    expect((await user.run(['app', 'web1'])).stderr).toContain('cupola apps');
+  });
+
+  test('logs --recent prints as cf does, without what could steer a terminal', async () => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    cf.logLines.push(
+      { type: 'APP/PROC/WEB', instance: '0', text: 'hello \u001b[31mred\u001b[0m \u001b]0;title\u0007 \u001b[2J' },
+      { type: 'RTR', instance: '0', text: 'x' },
+    );
+    const { stdout } = await user.run(['logs', 'web1', '--recent']);
+    const [first = '', second = ''] = stdout.split('\n');
+    expect(first).toMatch(/^2026-11-23T\d\d:\d\d:00\.00[+-]\d{4} \[APP\/PROC\/WEB\/0\] OUT hello /);
+    expect(first.slice(first.indexOf('hello'))).toBe('hello \u001b[31mred\u001b[0m ]0;title [2J');
+    expect(second).toContain('[RTR/0] OUT x');
+    const json = JSON.parse((await user.run(['logs', 'web1', '--recent', '--json'])).stdout) as {
+      lines: { text: string }[];
+    };
+    expect(json.lines).toHaveLength(2);
+  });
+
+  test('curl passes method, body and headers, prints any answer, and --fail makes an error exit 22', async () => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    const sent = await user.run(['curl', '/v3/packages', '-X', 'POST', '-d', '{"a":1}', '-H', 'X-Thing: kept', '-i']);
+    expect(sent.stdout).toMatch(/^HTTP 201\n[\s\S]*package-1/);
+    const [recorded] = seen(cf.requests, 'POST /v3/packages');
+    expect([recorded?.body.toString(), recorded?.headers['x-thing'], recorded?.headers['content-type']]).toEqual([
+      '{"a":1}',
+      'kept',
+      'application/json',
+    ]);
+    const missing = await user.run(['curl', '/v3/none']);
+    expect([missing.code, missing.stdout]).toEqual([0, expect.stringContaining('Unknown request')]);
+    expect((await user.run(['curl', '/v3/none', '--fail'])).code).toBe(22);
   });
 });

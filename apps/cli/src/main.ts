@@ -129,15 +129,13 @@ function declareApps(program: Command): void {
   command(program, 'env <app>', 'show the environment of an app').action((name: string, flags) =>
     withContext(flags.json === true, async context => (await import('./commands/apps.ts')).env(context, name)),
   );
-  command(
-    program,
-    'set-env <app> <name> <value>',
-    'set an environment variable; takes effect at the next restart',
-  ).action((name: string, key: string, value: string, flags) =>
-    withContext(flags.json === true, async context =>
-      (await import('./commands/apps.ts')).setEnv(context, name, { key, value }),
-    ),
-  );
+  command(program, 'set-env <app> <name> <value>', 'set an environment variable; takes effect at the next restart')
+    .allowUnknownOption() // A value may begin with a hyphen.
+    .action((name: string, key: string, value: string, flags) =>
+      withContext(flags.json === true, async context =>
+        (await import('./commands/apps.ts')).setEnv(context, name, { key, value }),
+      ),
+    );
   command(program, 'unset-env <app> <name>', 'remove an environment variable').action(
     (name: string, key: string, flags) =>
       withContext(flags.json === true, async context =>

@@ -185,11 +185,26 @@ function set(app: Record<string, unknown>, key: string, value: unknown): void {
   app[key] = value;
 }
 
+const CHANGE_THE_APP = [
+  'path',
+  'buildpack',
+  'memory',
+  'disk',
+  'instances',
+  'command',
+  'healthCheckType',
+  'endpoint',
+  'startTimeout',
+  'stack',
+  'noRoute',
+  'randomRoute',
+] as const satisfies readonly (keyof PushFlags)[];
+
 function override(apps: readonly AppManifest[], flags: PushFlags): AppManifest[] {
-  const { noManifest: _, manifest: __, var: ___, varsFile: ____, ...own } = flags;
-  const given = Object.entries(own).filter(
-    ([, value]) => value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0),
-  );
+  const given = CHANGE_THE_APP.filter(name => {
+    const value = flags[name];
+    return value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0);
+  });
   if (given.length === 0) return [...apps];
   if (apps.length > 1)
     throw usageError(

@@ -14,13 +14,19 @@ export async function runPhases(
   { json, isTerminal, monotonic }: { json: boolean; isTerminal: boolean; monotonic(): number },
 ): Promise<number[]> {
   const tookMs: number[] = [];
+  let failure: { error: unknown } | null = null;
   const tasks = phases.map(phase => ({
     title: phase.title,
     task: async (_: unknown, task: { output: string; title: string }) => {
       const startedMs = monotonic();
-      const text = await phase.run(line => {
-        task.output = line;
-      });
+      const text = await phase
+        .run(line => {
+          task.output = line;
+        })
+        .catch((error: unknown) => {
+          failure = { error };
+          throw new Error('see below'); // The renderer prints it; what happened is said once, by main.
+        });
       const ms = monotonic() - startedMs;
       tookMs.push(ms);
       task.title = `${text} (${seconds(ms)})`;
@@ -28,11 +34,15 @@ export async function runPhases(
     rendererOptions: { outputBar: OUTPUT_LINES, persistentOutput: false },
   }));
   const renderer = json ? 'silent' : isTerminal ? 'default' : 'simple';
-  await new Listr(tasks, {
-    renderer,
-    fallbackRenderer: renderer,
-    rendererOptions: { showErrorMessage: false, collapseErrors: false },
-  } as ConstructorParameters<typeof Listr>[1]).run();
+  try {
+    await new Listr(tasks, {
+      renderer,
+      fallbackRenderer: renderer,
+      rendererOptions: { showErrorMessage: false, collapseErrors: false },
+    } as ConstructorParameters<typeof Listr>[1]).run();
+  } catch (error) {
+    throw (failure as { error: unknown } | null)?.error ?? error;
+  }
   return tookMs;
 }
 
