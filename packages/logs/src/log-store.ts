@@ -5,7 +5,7 @@ export interface LogLine {
   sourceType: string;
   instanceId: string;
   type: 'OUT' | 'ERR';
-  /** Nanoseconds since the epoch; `append` makes them unique and rising for each app. */
+  /** Nanoseconds since the epoch; `append` makes them unique and rising for each app, and takes those of a clock that is ahead back to now. */
   timestampNs: bigint;
   line: string;
 }
@@ -25,9 +25,12 @@ export interface LogQuery {
 
 /** Recent log lines of every app: lossy under a budget, and the loss is counted and shown as a line. Survives restarts. Any API answers any read. */
 export interface LogStore {
-  /** Appends a batch; never throws for a full disk: it drops, counts, and says so later. Not fsynced. */
+  /** Appends a batch of any apps; throws for an `appGuid` that is no guid, never for a full disk: it drops, counts, and says so later. Not fsynced. */
   append(lines: readonly LogLine[]): Promise<void>;
-  /** Newest or oldest first as asked; an unknown app has no lines. */
+  /**
+   * Newest or oldest first as asked; an unknown app has no lines. Where lines were dropped for their age, a line of `API` at the oldest end says how many,
+   * to whom asks for times from before it.
+   */
   read(query: LogQuery): Promise<LogLine[]>;
   /** Called with lines of one app as they are appended. Returns how to stop. */
   follow(appGuid: string, listener: (lines: readonly LogLine[]) => void): () => void;

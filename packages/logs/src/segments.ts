@@ -49,7 +49,15 @@ export function openSegmentLogs(options: SegmentLogsOptions): LogStore {
     const log = apps.get(appGuid) ?? open(appGuid);
     apps.set(appGuid, log);
     const stamped = await log.append(lines);
-    for (const listener of followers.get(appGuid) ?? []) listener(stamped);
+    for (const listener of followers.get(appGuid) ?? [])
+      try {
+        listener(stamped);
+      } catch (error) {
+        // A listener's bug is no reason to tell the sender that its lines were refused. It ends the process as any uncaught error does.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
   }
 
   return {

@@ -12,7 +12,7 @@ export interface Mutation {
   db: Transaction<Database>;
   /** One time for all that the mutation writes, epoch ms. */
   now: number;
-  /** Puts a change on the feed, visible with the mutation's own revision. */
+  /** Puts a change on the feed, committed with the mutation's rows; each change has a revision of its own. */
   changed(kind: ChangeKind, guid: string, scope?: ChangeScope): void;
 }
 
