@@ -261,6 +261,20 @@ describe('durability', () => {
     expect(unsynced).toEqual([]);
   });
 
+  test.skipIf(!strace).each([1, 6, 100, 300, 450])(
+    'a first start that is killed at write %i can be begun again (strace)',
+    async at => {
+      using place = temporary();
+      const inject = ['-f', '-o', '/dev/null', '-e', 'trace=pwrite64', '-e', `inject=pwrite64:signal=KILL:when=${at}`];
+      const first = spawnSync('strace', [...inject, process.execPath, CHILD, place.path, '1', '1']);
+      expect(first.signal).toBe('SIGKILL');
+      const store = await openSqliteStore(place);
+      await store.mutate(put('a'));
+      expect(await store.cursor()).toMatchObject({ epoch: expect.stringMatching(/./), revision: expect.any(Number) });
+      await store.close();
+    },
+  );
+
   const mayMount = process.platform === 'linux' && process.getuid?.() === 0;
   test.skipIf(!mayMount)('a full disk fails the mutation that does not fit, and no other; reads go on', async () => {
     using place = temporary();
