@@ -143,7 +143,7 @@ export interface TestRouter extends AsyncDisposable {
   route(item: RouteItem): Promise<void>;
 }
 
-export const quiet = pino({ level: 'silent' });
+const quiet = pino({ level: 'silent' });
 
 export async function startOn(folder: string, api: FakeApi, overrides: Partial<RouterDeps> = {}): Promise<Router> {
   return start({

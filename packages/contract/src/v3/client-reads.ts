@@ -48,9 +48,7 @@ export const readPage = z.object({
 });
 
 export const readOrganization = z.object({ guid: z.string(), name: z.string() });
-export type ReadOrganization = z.infer<typeof readOrganization>;
 export const readSpace = z.object({ guid: z.string(), name: z.string() });
-export type ReadSpace = z.infer<typeof readSpace>;
 
 export const readApp = z.object({
   guid: z.string(),
@@ -113,20 +111,17 @@ export const readBuild = z.object({
   error: z.string().nullish(),
   droplet: z.object({ guid: z.string() }).nullish(),
 });
-export type ReadBuild = z.infer<typeof readBuild>;
 
 export const readDroplet = z.object({
   guid: z.string(),
   stack: z.string().nullish(),
   buildpacks: z.array(z.object({ name: z.string(), detect_output: z.string().nullish() })).nullish(),
 });
-export type ReadDroplet = z.infer<typeof readDroplet>;
 
 export const readDeployment = z.object({
   guid: z.string(),
   status: z.object({ value: z.string(), reason: z.string().nullish() }),
 });
-export type ReadDeployment = z.infer<typeof readDeployment>;
 
 export const readJob = z.object({
   guid: z.string(),
@@ -135,7 +130,6 @@ export const readJob = z.object({
   errors: z.array(z.object({ code: z.number().nullish(), title: z.string().nullish(), detail: z.string() })).nullish(),
   warnings: z.array(z.object({ detail: z.string() })).nullish(),
 });
-export type ReadJob = z.infer<typeof readJob>;
 
 const variables = z.record(z.string(), z.unknown());
 export const readAppEnvironment = z.object({
@@ -145,7 +139,6 @@ export const readAppEnvironment = z.object({
   system_env_json: variables.nullish(),
   application_env_json: variables.nullish(),
 });
-export type ReadAppEnvironment = z.infer<typeof readAppEnvironment>;
 
 export const readAuditEvent = z.object({
   type: z.string(),
@@ -154,7 +147,6 @@ export const readAuditEvent = z.object({
     .object({ reason: z.string().nullish(), exit_description: z.string().nullish(), index: z.number().nullish() })
     .nullish(),
 });
-export type ReadAuditEvent = z.infer<typeof readAuditEvent>;
 
 /** One file that is offered for matching, and its form in the answer and in the upload. */
 export const resourceMatch = z.object({
