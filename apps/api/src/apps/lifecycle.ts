@@ -1,0 +1,57 @@
+/** How an app is staged: which buildpacks and stacks there are, by the names that users write. */
+import type { LifecycleBody } from '@cupola/contract/v3/app';
+import { UnprocessableError } from '@cupola/model/errors';
+
+/** Every machine's own root is the stack of apps; see foundations.md 12. */
+export const DEFAULT_STACK = 'host';
+/** Stacks of other platforms, taken for ours so that their manifests work. */
+const STACK_ALIASES = ['cflinuxfs3', 'cflinuxfs4', 'cflinuxfs5'];
+
+/** @throws UnprocessableError for a stack that is not there. `warning` is told to the user. */
+export function resolveStack(name: string | null | undefined): { stack: string; warning: string | null } {
+  if (name === undefined || name === null || name === DEFAULT_STACK) return { stack: DEFAULT_STACK, warning: null };
+  if (STACK_ALIASES.includes(name))
+    return {
+      stack: DEFAULT_STACK,
+      warning: `Stack '${name}' is not installed here; the app is staged and run on stack '${DEFAULT_STACK}' instead.`,
+    };
+  throw new UnprocessableError(
+    `Stack must be an existing stack: there is no '${name}'. Use '${DEFAULT_STACK}', or leave it out.`,
+  );
+}
+
+export interface Lifecycle {
+  buildpacks: string[];
+  stack: string;
+  warnings: string[];
+}
+
+/** What a body asks for, over what is so. @throws UnprocessableError for what is not there, or not built yet. */
+export function resolveLifecycle(
+  body: LifecycleBody | undefined,
+  present: { buildpacks: string[]; stack: string } = { buildpacks: [], stack: DEFAULT_STACK },
+): Lifecycle {
+  if (body?.type === 'docker')
+    throw new UnprocessableError('Docker images are not supported yet. Push the source, with a buildpack.');
+  if (body?.type === 'cnb')
+    throw new UnprocessableError('Cloud Native Buildpacks are not supported yet. Use lifecycle type buildpack.');
+  const { stack, warning } =
+    body?.data.stack === undefined ? { stack: present.stack, warning: null } : resolveStack(body.data.stack);
+  const buildpacks = body?.data.buildpacks === undefined ? present.buildpacks : (body.data.buildpacks ?? []);
+  checkBuildpacks(buildpacks);
+  return { buildpacks, stack, warnings: warning === null ? [] : [warning] };
+}
+
+const BUILDPACKS = ['nodejs_buildpack', 'staticfile_buildpack', 'binary_buildpack'];
+/** The addresses by which other platforms' manifests name the same buildpacks, with or without a branch. */
+const WELL_KNOWN_URL =
+  /^(?:https?|git):\/\/github\.com\/cloudfoundry\/(?:nodejs|staticfile|binary)-buildpack(?:\.git)?(?:#[\w./-]+)?$/;
+
+/** @throws UnprocessableError that names the first one that is not there, and those that are. */
+export function checkBuildpacks(names: readonly string[]): void {
+  const unknown = names.find(name => !BUILDPACKS.includes(name) && !WELL_KNOWN_URL.test(name));
+  if (unknown !== undefined)
+    throw new UnprocessableError(
+      `Buildpack "${unknown}" must be an existing admin buildpack or a valid git URI of one that is known here: ${BUILDPACKS.join(', ')}.`,
+    );
+}

@@ -1,0 +1,50 @@
+import type { AppAnswer } from '@cupola/contract/v3/app';
+import type { AppsTable } from '@cupola/store/schema';
+import type { Selectable } from 'kysely';
+import { isoTime } from '../http/iso-time.ts';
+
+export interface ShownMetadata {
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+}
+
+export function presentApp(app: Selectable<AppsTable>, metadata: ShownMetadata, baseUrl: string): AppAnswer {
+  const self = `${baseUrl}/v3/apps/${app.guid}`;
+  const href = (path: string): { href: string } => ({ href: `${self}/${path}` });
+  const action = (name: string): { href: string; method: string } => ({ ...href(`actions/${name}`), method: 'POST' });
+  return {
+    guid: app.guid,
+    created_at: isoTime(app.created_at),
+    updated_at: isoTime(app.updated_at),
+    name: app.name,
+    state: app.state,
+    lifecycle: {
+      type: app.lifecycle_type,
+      data:
+        app.lifecycle_type === 'docker'
+          ? {}
+          : { buildpacks: JSON.parse(app.buildpacks_json) as string[], stack: app.stack },
+    },
+    relationships: {
+      space: { data: { guid: app.space_guid } },
+      current_droplet: { data: { guid: app.current_droplet_guid } },
+    },
+    metadata,
+    links: {
+      self: { href: self },
+      environment_variables: href('environment_variables'),
+      space: { href: `${baseUrl}/v3/spaces/${app.space_guid}` },
+      processes: href('processes'),
+      packages: href('packages'),
+      current_droplet: href('droplets/current'),
+      droplets: href('droplets'),
+      tasks: href('tasks'),
+      start: action('start'),
+      stop: action('stop'),
+      clear_buildpack_cache: action('clear_buildpack_cache'),
+      revisions: href('revisions'),
+      deployed_revisions: href('revisions/deployed'),
+      features: href('features'),
+    },
+  };
+}

@@ -1,0 +1,47 @@
+/**
+ * Starting, stopping and restarting inside a mutation. A stop answers at once, but copies and routes linger for STOP_LINGER_MS: the cf CLI's restart and
+ * scale send stop and then start, and a start within that time is a planned restart without a dropped request (failure-rules.md 5).
+ */
+import type { Mutation } from '@cupola/store/store';
+import type { ApiDeps } from '../deps.ts';
+import { checkQuota, quotaUse } from '../processes/quota.ts';
+import { fixRunSpecs } from '../run-specs/fix.ts';
+import type { ScopedApp } from './find-app.ts';
+
+type RunDeps = Pick<ApiDeps, 'sealer' | 'config'>;
+
+/** An app that is STARTED keeps what it runs; only process types that never ran are fixed. @throws UnprocessableError without a droplet. */
+export async function startApp(mutation: Mutation, deps: RunDeps, app: ScopedApp): Promise<void> {
+  await run(mutation, deps, app, app.state === 'STARTED' ? 'unfixed' : 'all');
+}
+
+/** A stopped app is started. @throws UnprocessableError without a droplet. */
+export async function restartApp(mutation: Mutation, deps: RunDeps, app: ScopedApp): Promise<void> {
+  await run(mutation, deps, app, 'all');
+}
+
+async function run(mutation: Mutation, deps: RunDeps, app: ScopedApp, only: 'all' | 'unfixed'): Promise<void> {
+  const { db, now, changed } = mutation;
+  const before = await quotaUse(db, app.organization_guid);
+  await fixRunSpecs(mutation, deps, app.guid, only);
+  if (app.state !== 'STARTED') {
+    await db
+      .updateTable('apps')
+      .set({ state: 'STARTED', stopped_at: null, updated_at: now })
+      .where('guid', '=', app.guid)
+      .execute();
+    changed('app', app.guid, { organizationGuid: app.organization_guid, spaceGuid: app.space_guid });
+  }
+  await checkQuota(db, { organizationGuid: app.organization_guid, appGuid: app.guid, before });
+}
+
+/** A stopped app stays as it is: its copies' time to linger is not begun anew. */
+export async function stopApp({ db, now, changed }: Mutation, app: ScopedApp): Promise<void> {
+  if (app.state === 'STOPPED') return;
+  await db
+    .updateTable('apps')
+    .set({ state: 'STOPPED', stopped_at: now, updated_at: now })
+    .where('guid', '=', app.guid)
+    .execute();
+  changed('app', app.guid, { organizationGuid: app.organization_guid, spaceGuid: app.space_guid });
+}

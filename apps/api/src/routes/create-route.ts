@@ -1,0 +1,118 @@
+/** Making a route: CF's rules, in CF's words (CF: route_create.rb, models/runtime/route.rb). Runs inside a mutation. */
+import { randomUUID } from 'node:crypto';
+import { UnprocessableError } from '@cupola/model/errors';
+import type { Database, DomainsTable, RoutesTable } from '@cupola/store/schema';
+import type { Mutation } from '@cupola/store/store';
+import type { Kysely, Selectable } from 'kysely';
+
+export interface RouteHome {
+  space: { guid: string; name: string; organization_guid: string; organization_name: string };
+  domain: Selectable<DomainsTable>;
+}
+export interface RouteAsk {
+  host: string;
+  path: string;
+  options: Record<string, string>;
+}
+
+/** Hosts of the platform itself on its own domains (foundations.md 19): the router's system table serves them. */
+const RESERVED_HOSTS = ['api', 'login', 'uaa', 'log-cache', 'log-stream', 'git', 'ssh', 'registry'];
+const NAME_MAX = 253;
+
+/** @throws UnprocessableError for each rule that it breaks, `Route already exists with host 'h' for domain 'd'.` among them. */
+export async function createRoute(
+  { db, now, changed }: Mutation,
+  home: RouteHome,
+  ask: RouteAsk,
+  systemDomain: string,
+): Promise<Selectable<RoutesTable>> {
+  const host = ask.host.toLowerCase();
+  checkNames(home, { ...ask, host }, systemDomain);
+  await checkOthers(db, home, { ...ask, host });
+  await checkQuota(db, home.space);
+  const route = {
+    guid: randomUUID(),
+    created_at: now,
+    updated_at: now,
+    space_guid: home.space.guid,
+    domain_guid: home.domain.guid,
+    host,
+    path: ask.path,
+    options_json: JSON.stringify(ask.options),
+  };
+  await db.insertInto('routes').values(route).execute();
+  changed('route', route.guid, { organizationGuid: home.space.organization_guid, spaceGuid: home.space.guid });
+  return route;
+}
+
+function refuse(message: string): never {
+  throw new UnprocessableError(message);
+}
+
+function checkNames({ space, domain }: RouteHome, { host, path }: RouteAsk, systemDomain: string): void {
+  if (domain.organization_guid !== null && domain.organization_guid !== space.organization_guid)
+    refuse(`Invalid domain. Domain '${domain.name}' is not available in organization '${space.organization_name}'.`);
+  if (domain.internal === 1)
+    refuse(
+      `Domain '${domain.name}' is internal, and routes on internal domains are not supported yet. Use a domain that is not.`,
+    );
+  if (host === '' && domain.organization_guid === null)
+    refuse('Missing host. Routes in shared domains must have a host defined.');
+  if (domain.name === systemDomain && RESERVED_HOSTS.includes(host))
+    refuse('Route conflicts with a reserved system route.');
+  if (host.length + 1 + domain.name.length > NAME_MAX)
+    refuse('Host combined with domain name must be no more than 253 characters.');
+  if (path === '/') refuse("Path cannot be a single '/'.");
+  if (!isPath(path)) refuse('Path is invalid.');
+}
+
+/** Letters, digits and what a path may hold unescaped (RFC 3986); the router compares without case. */
+function isPath(path: string): boolean {
+  return path === '' || /^\/(?:[\w\-.~!$&'()*+,;=:@/]|%[0-9a-f]{2})*$/i.test(path);
+}
+
+async function checkOthers(
+  db: Kysely<Database>,
+  { space, domain }: RouteHome,
+  { host, path }: RouteAsk,
+): Promise<void> {
+  if (host !== '') {
+    const name = `${host}.${domain.name}`;
+    const taken = await db.selectFrom('domains').select('guid').where('name', '=', name).executeTakeFirst();
+    if (taken !== undefined) refuse(`Route conflicts with domain '${name}'.`);
+  }
+  const others = await db
+    .selectFrom('routes')
+    .select(['space_guid', 'path'])
+    .where('domain_guid', '=', domain.guid)
+    .where('host', '=', host)
+    .execute();
+  if (others.some(other => other.path.toLowerCase() === path.toLowerCase())) refuse(takenText({ host, path }, domain));
+  // One host is one team's: paths under a host of a shared domain belong to the space that has the host.
+  if (domain.organization_guid === null && others.some(other => other.space_guid !== space.guid))
+    refuse(
+      `Route conflicts with another space: host '${host}' of domain '${domain.name}' is in use there. Use another host.`,
+    );
+}
+
+function takenText({ host, path }: { host: string; path: string }, domain: { name: string }): string {
+  const parts = [...(host === '' ? [] : [`host '${host}'`]), ...(path === '' ? [] : [`path '${path}'`])];
+  return `Route already exists${parts.length === 0 ? '' : ` with ${parts.join(' and ')}`} for domain '${domain.name}'.`;
+}
+
+async function checkQuota(db: Kysely<Database>, space: RouteHome['space']): Promise<void> {
+  const { total_routes } = await db
+    .selectFrom('organizations')
+    .innerJoin('organization_quotas', 'organization_quotas.guid', 'organizations.quota_guid')
+    .where('organizations.guid', '=', space.organization_guid)
+    .select('organization_quotas.total_routes')
+    .executeTakeFirstOrThrow();
+  if (total_routes === null) return;
+  const { count } = await db
+    .selectFrom('routes')
+    .innerJoin('spaces', 'spaces.guid', 'routes.space_guid')
+    .where('spaces.organization_guid', '=', space.organization_guid)
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .executeTakeFirstOrThrow();
+  if (count >= total_routes) refuse(`Routes quota exceeded for organization '${space.organization_name}'.`);
+}
