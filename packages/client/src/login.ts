@@ -1,5 +1,5 @@
 /** Discovery and login: where the API's parts are, tokens by password or refresh. Refresh tokens rotate: each is used once, the new one kept at once. */
-import { readInfo, readRoot, readToken, readUaaError } from '@cupola/contract/v3/client-reads';
+import { readInfo, readRoot, readToken, readTokenClaims, readUaaError } from '@cupola/contract/v3/client-reads';
 import { LoginError } from './errors.ts';
 import { apiError, type HttpAnswer, parseBody, type Transport } from './transport.ts';
 
@@ -99,13 +99,17 @@ function loginError(url: string, answer: HttpAnswer): Error {
   }
 }
 
+interface TokenClaims {
+  /** Seconds since the epoch. */
+  readonly exp?: number | null | undefined;
+  readonly user_name?: string | null | undefined;
+  readonly user_id?: string | null | undefined;
+}
+
 /** Claims of an access token, unchecked: the server checks. Empty for what is no JWT. */
-export function readClaims(token: string): { exp?: number; user_name?: string } {
+export function readClaims(token: string): TokenClaims {
   try {
-    return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as {
-      exp?: number;
-      user_name?: string;
-    };
+    return readTokenClaims.parse(JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()));
   } catch {
     return {}; // Opaque tokens are legal: they are used until the server refuses them.
   }

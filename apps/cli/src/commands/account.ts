@@ -188,8 +188,8 @@ export async function createSpace(context: CliContext, name: string, flags: { or
     path: '/v3/spaces',
     json: { name, relationships: { organization: { data: { guid: organization.guid } } } },
   });
-  const claims = readClaims(context.config.read().tokens?.access ?? '') as { user_id?: string };
-  for (const type of claims.user_id === undefined ? [] : ['space_manager', 'space_developer'])
+  const claims = readClaims(context.config.read().tokens?.access ?? '');
+  for (const type of typeof claims.user_id !== 'string' ? [] : ['space_manager', 'space_developer'])
     await client.act({
       method: 'POST',
       path: '/v3/roles',

@@ -31,6 +31,12 @@ export const readToken = z.object({
   refresh_token: z.string().nullish(),
   token_type: z.string().nullish(),
 });
+/** Payload of an access token, as far as a client looks: it is the server that checks. */
+export const readTokenClaims = z.object({
+  exp: z.number().nullish(),
+  user_name: z.string().nullish(),
+  user_id: z.string().nullish(),
+});
 export const readUaaError = z.object({ error: z.string(), error_description: z.string().nullish() });
 
 /** An error body of the v3 API. */
