@@ -1,0 +1,176 @@
+/**
+ * Limits by control groups, v1 and v2. One group for each sandbox, made before its start; the shim's child joins it, the shim itself stays outside.
+ * `root` is where the hierarchies are mounted: a fake tree in tests.
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface CgroupLimits {
+  memoryMb: number;
+  /** Share under contention; 1 is 1,024 cgroup-v1 shares. */
+  cpuShare: number;
+  pidsMax: number;
+}
+export interface Cgroup {
+  /** Files to write a pid into, to join. */
+  joinFiles: string[];
+  /** Has a line `oom_kill N`. Null where memory is not limited. */
+  oomFile: string | null;
+  usage(): { cpuSeconds: number; memoryBytes: number };
+  /** Pids in it, on the host. */
+  pids(): number[];
+  remove(): void;
+}
+export interface Cgroups {
+  version: 1 | 2;
+  enforced: { mem: boolean; cpu: boolean; pids: boolean };
+  create(name: string, limits: CgroupLimits): Cgroup;
+  /** An existing group, after a restart of the agent. */
+  find(name: string): Cgroup;
+}
+
+const read = (file: string): string => {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return ''; // The group is gone: its sandbox has ended.
+  }
+};
+const pidsOf = (file: string): number[] => read(file).split('\n').filter(Boolean).map(Number);
+const removeFolder = (folder: string): void => {
+  try {
+    for (const name of readdirSync(folder, { withFileTypes: true }))
+      if (name.isDirectory()) removeFolder(join(folder, name.name));
+    rmdirSync(folder);
+  } catch {
+    // Gone already, or a process is just leaving it: the next sweep removes it.
+  }
+};
+
+/** Null when no hierarchy is writable for us: limits are then what the rung report says is missing. */
+export function openCgroups(parent: string, root = '/sys/fs/cgroup'): Cgroups | null {
+  return existsSync(join(root, 'cgroup.controllers')) ? openV2(parent, root) : openV1(parent, root);
+}
+
+const CONTROLLERS = ['memory', 'cpu', 'pids'] as const;
+
+function openV1(parent: string, root: string): Cgroups | null {
+  const usable = CONTROLLERS.filter(controller => {
+    try {
+      mkdirSync(join(root, controller, parent), { recursive: true });
+      return existsSync(join(root, controller, 'cgroup.procs')) || root !== '/sys/fs/cgroup';
+    } catch {
+      return false; // Not mounted, or not ours.
+    }
+  });
+  if (usable.length === 0) return null;
+  const has = (controller: (typeof CONTROLLERS)[number]): boolean => usable.includes(controller);
+  const folder = (controller: string, name: string): string => join(root, controller, parent, name);
+  // cpuacct is mounted with cpu or beside it; usage is worth having, a limit it is not.
+  const accounting = [join(root, 'cpuacct'), join(root, 'cpu,cpuacct'), join(root, 'cpu')].find(path =>
+    existsSync(join(path, 'cpuacct.usage')),
+  );
+
+  const find = (name: string): Cgroup => ({
+    joinFiles: [
+      ...usable.map(controller => join(folder(controller, name), 'cgroup.procs')),
+      ...(accounting === undefined ? [] : [join(accounting, parent, name, 'cgroup.procs')]),
+    ],
+    oomFile: has('memory') ? join(folder('memory', name), 'memory.oom_control') : null,
+    usage: () => ({
+      cpuSeconds: accounting === undefined ? 0 : Number(read(join(accounting, parent, name, 'cpuacct.usage'))) / 1e9,
+      memoryBytes: v1Memory(folder('memory', name)),
+    }),
+    pids: () => pidsOf(join(folder(usable[0] ?? 'memory', name), 'cgroup.procs')),
+    remove: () => {
+      for (const controller of usable) removeFolder(folder(controller, name));
+      if (accounting !== undefined) removeFolder(join(accounting, parent, name));
+    },
+  });
+  return {
+    version: 1,
+    enforced: { mem: has('memory'), cpu: has('cpu'), pids: has('pids') },
+    find,
+    create: (name, { memoryMb, cpuShare, pidsMax }) => {
+      for (const controller of usable) mkdirSync(folder(controller, name), { recursive: true });
+      if (accounting !== undefined) mkdirSync(join(accounting, parent, name), { recursive: true });
+      const bytes = String(memoryMb * 1024 * 1024);
+      if (has('memory')) {
+        writeFileSync(join(folder('memory', name), 'memory.limit_in_bytes'), bytes);
+        // Without swap: where swap accounting is off, there is nothing to limit.
+        if (existsSync(join(folder('memory', name), 'memory.memsw.limit_in_bytes')))
+          writeFileSync(join(folder('memory', name), 'memory.memsw.limit_in_bytes'), bytes);
+      }
+      if (has('cpu'))
+        writeFileSync(join(folder('cpu', name), 'cpu.shares'), String(Math.max(2, Math.round(cpuShare * 1024))));
+      if (has('pids')) writeFileSync(join(folder('pids', name), 'pids.max'), String(pidsMax));
+      return find(name);
+    },
+  };
+}
+
+/** What counts for people: without the page cache that the kernel may drop. */
+function v1Memory(folder: string): number {
+  const usage = Number(read(join(folder, 'memory.usage_in_bytes'))) || 0;
+  const inactive = /^total_inactive_file (\d+)/m.exec(read(join(folder, 'memory.stat')))?.[1];
+  return Math.max(0, usage - Number(inactive ?? 0));
+}
+
+function openV2(parent: string, root: string): Cgroups | null {
+  const base = join(root, parent);
+  try {
+    mkdirSync(base, { recursive: true });
+    // Each level must hand the controllers down; a controller that is not to be had is left out.
+    const levels = parent
+      .split('/')
+      .reduce<string[]>((paths, part) => [...paths, join(paths.at(-1) ?? root, part)], [root]);
+    for (const level of levels)
+      for (const controller of CONTROLLERS)
+        try {
+          writeFileSync(join(level, 'cgroup.subtree_control'), `+${controller}`);
+        } catch {
+          // Reported by what `cgroup.controllers` of the base says below.
+        }
+  } catch {
+    return null; // Read-only, or another user's.
+  }
+  const available = read(join(base, 'cgroup.subtree_control')).split(/\s+/);
+  const has = (controller: (typeof CONTROLLERS)[number]): boolean =>
+    available.some(name => name.replace('+', '') === controller);
+  if (!CONTROLLERS.some(has)) return null;
+  const find = (name: string): Cgroup => {
+    const folder = join(base, name);
+    return {
+      joinFiles: [join(folder, 'cgroup.procs')],
+      oomFile: has('memory') ? join(folder, 'memory.events') : null,
+      usage: () => ({
+        cpuSeconds: Number(/^usage_usec (\d+)/m.exec(read(join(folder, 'cpu.stat')))?.[1] ?? 0) / 1e6,
+        memoryBytes: Math.max(
+          0,
+          (Number(read(join(folder, 'memory.current'))) || 0) -
+            Number(/^inactive_file (\d+)/m.exec(read(join(folder, 'memory.stat')))?.[1] ?? 0),
+        ),
+      }),
+      pids: () => pidsOf(join(folder, 'cgroup.procs')),
+      remove: () => removeFolder(folder),
+    };
+  };
+  return {
+    version: 2,
+    enforced: { mem: has('memory'), cpu: has('cpu'), pids: has('pids') },
+    find,
+    create: (name, { memoryMb, cpuShare, pidsMax }) => {
+      const folder = join(base, name);
+      mkdirSync(folder, { recursive: true });
+      if (has('memory')) {
+        writeFileSync(join(folder, 'memory.max'), String(memoryMb * 1024 * 1024));
+        if (existsSync(join(folder, 'memory.swap.max'))) writeFileSync(join(folder, 'memory.swap.max'), '0');
+      }
+      // v1's 1,024 shares are v2's weight 100 (both are the kernel's default); v2 takes 1 to 10,000.
+      if (has('cpu'))
+        writeFileSync(join(folder, 'cpu.weight'), String(Math.min(10_000, Math.max(1, Math.round(cpuShare * 100)))));
+      if (has('pids')) writeFileSync(join(folder, 'pids.max'), String(pidsMax));
+      return find(name);
+    },
+  };
+}
