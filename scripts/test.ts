@@ -47,10 +47,16 @@ function install(): void {
     console.log(`installing Debian packages: ${missing.join(' ')}`);
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
     spawnSync('apt-get', ['-qq', 'update'], { stdio: 'inherit', env });
-    spawnSync('apt-get', ['-qq', 'install', '-y', '--no-install-recommends', ...missing], { stdio: ['ignore', 'ignore', 'inherit'], env });
+    spawnSync('apt-get', ['-qq', 'install', '-y', '--no-install-recommends', ...missing], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env,
+    });
   }
   const still = missingPackages();
-  if (still.length > 0) console.log(`\nMissing here: ${still.join(' ')}. The tests that need them are skipped. As root: apt-get install ${still.join(' ')}\n`);
+  if (still.length > 0)
+    console.log(
+      `\nMissing here: ${still.join(' ')}. The tests that need them are skipped. As root: apt-get install ${still.join(' ')}\n`,
+    );
 }
 
 const ci = process.env.CI === 'true';
@@ -59,7 +65,10 @@ const folder = mkdtempSync(join(tmpdir(), 'cupola-test-'));
 const counts = join(folder, 'counts');
 const only = process.argv.slice(2);
 const checked = only.length > 0 || spawnSync(process.execPath, ['scripts/check.ts'], { stdio: 'inherit' }).status === 0;
-spawnSync('node_modules/.bin/vitest', ['run', ...only], { stdio: 'inherit', env: { ...process.env, CUPOLA_TEST_COUNTS: counts } });
+spawnSync('node_modules/.bin/vitest', ['run', ...only], {
+  stdio: 'inherit',
+  env: { ...process.env, CUPOLA_TEST_COUNTS: counts },
+});
 
 let [passed = 0, failed = 1, skipped = 0] = [0, 1, 0];
 try {

@@ -1,5 +1,5 @@
 /** kill -9 of everything, one after another, while a client keeps a ledger. */
-import { readFileSync, readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Platform, ROOT, startPlatform, until } from './platform.ts';
@@ -11,7 +11,10 @@ function appPids(): number[] {
     .map(Number)
     .filter(pid => {
       try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('node\0server.js') || readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('/node\0server.js');
+        return (
+          readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('node\0server.js') ||
+          readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('/node\0server.js')
+        );
       } catch {
         return false; // Ended between readdir and read.
       }
@@ -52,18 +55,23 @@ describe('kill -9', () => {
   });
   afterAll(() => platform[Symbol.asyncDispose]());
 
-  test.each(['control', 'cell'])('of %s: the app answers every request meanwhile, and the part comes back', async part => {
-    const ledger = client(platform);
-    const before = await platform.pidOf(part);
-    const apps = appPids();
-    process.kill(before, 'SIGKILL');
-    await until(`${part} has a new pid`, async () => (await platform.pidOf(part)) !== before);
-    await until('the API lists the instance as RUNNING', async () => (await platform.status()).instances.some(({ state }) => state === 'RUNNING'));
-    const answers = await ledger.stop();
-    expect(answers.filter(answer => answer !== 200)).toEqual([]);
-    expect(answers.length).toBeGreaterThan(0);
-    expect(appPids()).toEqual(apps);
-  });
+  test.each(['control', 'cell'])(
+    'of %s: the app answers every request meanwhile, and the part comes back',
+    async part => {
+      const ledger = client(platform);
+      const before = await platform.pidOf(part);
+      const apps = appPids();
+      process.kill(before, 'SIGKILL');
+      await until(`${part} has a new pid`, async () => (await platform.pidOf(part)) !== before);
+      await until('the API lists the instance as RUNNING', async () =>
+        (await platform.status()).instances.some(({ state }) => state === 'RUNNING'),
+      );
+      const answers = await ledger.stop();
+      expect(answers.filter(answer => answer !== 200)).toEqual([]);
+      expect(answers.length).toBeGreaterThan(0);
+      expect(appPids()).toEqual(apps);
+    },
+  );
 
   test('of the router: the next request is answered, with the old table', async () => {
     const before = await platform.pidOf('router');
@@ -89,7 +97,10 @@ describe('kill -9', () => {
       .filter(name => /^\d+$/.test(name))
       .find(name => {
         try {
-          return readFileSync(`/proc/${name}/cmdline`, 'utf8').includes('shim.pl') && readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(platform.data);
+          return (
+            readFileSync(`/proc/${name}/cmdline`, 'utf8').includes('shim.pl') &&
+            readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(platform.data)
+          );
         } catch {
           return false; // Ended between readdir and read.
         }
@@ -102,7 +113,10 @@ describe('kill -9', () => {
   test('of the supervisor: the instance lives on, and the next `up` adopts it', async () => {
     const apps = appPids();
     process.kill(platform.facts.pid, 'SIGKILL');
-    await until('the parts have ended with it', async () => (await platform.ask('node-hello.localhost').catch(() => null)) === null);
+    await until(
+      'the parts have ended with it',
+      async () => (await platform.ask('node-hello.localhost').catch(() => null)) === null,
+    );
     await platform.up();
     await until('it answers', async () => (await platform.ask('node-hello.localhost')).status === 200);
     expect(appPids()).toEqual(apps);

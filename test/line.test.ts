@@ -11,7 +11,9 @@ describe('one platform', () => {
   beforeAll(async () => {
     platform = await startPlatform();
     await platform.cupola(['login', '-a', platform.facts.api, '-u', 'admin', '-o', 'cupola', '-s', 'dev'], {
-      env: { CUPOLA_PASSWORD: (await import('node:fs')).readFileSync(join(platform.data, 'admin-password'), 'utf8').trim() },
+      env: {
+        CUPOLA_PASSWORD: (await import('node:fs')).readFileSync(join(platform.data, 'admin-password'), 'utf8').trim(),
+      },
     });
     await platform.cupola(['push'], { cwd: join(ROOT, 'examples/node-hello') });
   });
@@ -37,9 +39,11 @@ describe('one platform', () => {
     expect(answer.headers['x-cf-routererror']).toBe('unknown_route');
   });
 
-  test('every link of GET / starts with the API\'s own origin', async () => {
+  test("every link of GET / starts with the API's own origin", async () => {
     const { body } = await platform.api('GET', '/');
-    const links = Object.values((body as { links: Record<string, { href: string } | null> }).links).filter(link => link !== null);
+    const links = Object.values((body as { links: Record<string, { href: string } | null> }).links).filter(
+      link => link !== null,
+    );
     expect(links.map(({ href }) => new URL(href).origin)).toEqual(links.map(() => platform.facts.api));
   });
 
@@ -52,7 +56,10 @@ describe('one platform', () => {
 
   test('a second `up` on the same data says that it runs, and how to stop it', async () => {
     const refused = platform.cupola(['up', '--data', platform.data, '--no-install']);
-    await expect(refused).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(/runs already.*cupola down/) });
+    await expect(refused).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/runs already.*cupola down/),
+    });
   });
 
   test('scale to 3: every instance answers, then scale to 1: one is left', async () => {
@@ -76,7 +83,9 @@ describe('one platform', () => {
   test('logs --recent shows what the app printed, staging and requests', async () => {
     await until('the line of the app is there', async () => {
       const { stdout } = await platform.cupola(['logs', 'node-hello', '--recent']);
-      return /\[APP\/PROC\/WEB\/0\].*listening on/.test(stdout) && /\[STG\/0\]/.test(stdout) && /\[RTR\/0\]/.test(stdout);
+      return (
+        /\[APP\/PROC\/WEB\/0\].*listening on/.test(stdout) && /\[STG\/0\]/.test(stdout) && /\[RTR\/0\]/.test(stdout)
+      );
     });
   });
 

@@ -32,20 +32,35 @@ export interface Platform extends AsyncDisposable {
   readonly data: string;
   readonly facts: PlatformFacts;
   /** `./cupola ARGS`, with this platform's data folder or CLI home. Throws when it ends with another code than 0. */
-  cupola(args: string[], options?: { cwd?: string; env?: Record<string, string> }): Promise<{ stdout: string; stderr: string }>;
+  cupola(
+    args: string[],
+    options?: { cwd?: string; env?: Record<string, string> },
+  ): Promise<{ stdout: string; stderr: string }>;
   status(): Promise<PlatformFacts>;
   /** Pid of a part now; waits until it has one. */
   pidOf(part: string): Promise<number>;
   /** A request to an app through the router. */
-  ask(host: string, path?: string, options?: { method?: string; body?: string; headers?: Record<string, string> }): Promise<Answer>;
+  ask(
+    host: string,
+    path?: string,
+    options?: { method?: string; body?: string; headers?: Record<string, string> },
+  ): Promise<Answer>;
   /** A call of the API as admin. */
-  api(method: string, path: string, body?: unknown): Promise<{ status: number; body: unknown; headers: http.IncomingHttpHeaders }>;
+  api(
+    method: string,
+    path: string,
+    body?: unknown,
+  ): Promise<{ status: number; body: unknown; headers: http.IncomingHttpHeaders }>;
   up(): Promise<void>;
   down(): Promise<void>;
 }
 
 /** Runs `probe` until it answers something other than null, false or undefined; throws after `limitMs` with what it saw last. */
-export async function until<T>(what: string, probe: () => Promise<T | null | false | undefined>, limitMs = 60_000): Promise<T> {
+export async function until<T>(
+  what: string,
+  probe: () => Promise<T | null | false | undefined>,
+  limitMs = 60_000,
+): Promise<T> {
   const end = performance.now() + limitMs;
   let last: unknown;
   for (;;) {
@@ -61,15 +76,31 @@ export async function until<T>(what: string, probe: () => Promise<T | null | fal
   }
 }
 
-export function request(options: { port: number; host: string; path: string; method: string; headers: Record<string, string>; body?: string | undefined }): Promise<Answer> {
+export function request(options: {
+  port: number;
+  host: string;
+  path: string;
+  method: string;
+  headers: Record<string, string>;
+  body?: string | undefined;
+}): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const { port, host, path, method, headers, body } = options;
-    const sent = http.request({ host: '127.0.0.1', port, path, method, headers: { host, ...headers }, agent: false }, response => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks).toString() }));
-      response.on('error', reject);
-    });
+    const sent = http.request(
+      { host: '127.0.0.1', port, path, method, headers: { host, ...headers }, agent: false },
+      response => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('end', () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body: Buffer.concat(chunks).toString(),
+          }),
+        );
+        response.on('error', reject);
+      },
+    );
     sent.on('error', reject);
     sent.end(body);
   });
@@ -84,7 +115,9 @@ export function traces(data: string): { processes: string[]; mounts: string[]; n
         const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
         const state = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[0];
         const line = `${readFileSync(`/proc/${pid}/cmdline`, 'utf8')} ${readFileSync(`/proc/${pid}/environ`, 'utf8')}`;
-        return state !== 'Z' && line.includes(data) ? [`${pid} ${readFileSync(`/proc/${pid}/comm`, 'utf8').trim()}`] : [];
+        return state !== 'Z' && line.includes(data)
+          ? [`${pid} ${readFileSync(`/proc/${pid}/comm`, 'utf8').trim()}`]
+          : [];
       } catch {
         return []; // It has ended, or is another user's.
       }
@@ -109,8 +142,13 @@ export async function startPlatform(args: string[] = []): Promise<Platform> {
   let token: string | null = null;
 
   const cupola: Platform['cupola'] = (argv, { cwd = ROOT, env = {} } = {}) =>
-    run(join(ROOT, 'cupola'), argv, { cwd, env: { ...process.env, CUPOLA_HOME: home, ...env }, maxBuffer: 64 * 1024 * 1024 });
-  const status = async (): Promise<PlatformFacts> => JSON.parse((await cupola(['status', '--data', data, '--json'])).stdout) as PlatformFacts;
+    run(join(ROOT, 'cupola'), argv, {
+      cwd,
+      env: { ...process.env, CUPOLA_HOME: home, ...env },
+      maxBuffer: 64 * 1024 * 1024,
+    });
+  const status = async (): Promise<PlatformFacts> =>
+    JSON.parse((await cupola(['status', '--data', data, '--json'])).stdout) as PlatformFacts;
   const login = async (): Promise<string> => {
     const password = readFileSync(join(data, 'admin-password'), 'utf8').trim();
     const answer = await request({
@@ -118,7 +156,10 @@ export async function startPlatform(args: string[] = []): Promise<Platform> {
       host: 'localhost',
       path: '/oauth/token',
       method: 'POST',
-      headers: { 'content-type': 'application/x-www-form-urlencoded', authorization: `Basic ${Buffer.from('cf:').toString('base64')}` },
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded',
+        authorization: `Basic ${Buffer.from('cf:').toString('base64')}`,
+      },
       body: new URLSearchParams({ grant_type: 'password', username: 'admin', password }).toString(),
     });
     if (answer.status !== 200) throw new Error(`login: ${answer.status} ${answer.body}`);
@@ -132,8 +173,10 @@ export async function startPlatform(args: string[] = []): Promise<Platform> {
     },
     cupola,
     status,
-    pidOf: part => until(`${part} has a pid`, async () => (await status()).parts.find(({ name }) => name === part)?.pid),
-    ask: (host, path = '/', { method = 'GET', body, headers = {} } = {}) => request({ port: facts.port, host, path, method, headers, body }),
+    pidOf: part =>
+      until(`${part} has a pid`, async () => (await status()).parts.find(({ name }) => name === part)?.pid),
+    ask: (host, path = '/', { method = 'GET', body, headers = {} } = {}) =>
+      request({ port: facts.port, host, path, method, headers, body }),
     api: async (method, path, body) => {
       token ??= await login();
       const answer = await request({
@@ -144,7 +187,11 @@ export async function startPlatform(args: string[] = []): Promise<Platform> {
         headers: { authorization: `bearer ${token}`, 'content-type': 'application/json' },
         body: body === undefined ? undefined : JSON.stringify(body),
       });
-      return { status: answer.status, headers: answer.headers, body: answer.body === '' ? null : (JSON.parse(answer.body) as unknown) };
+      return {
+        status: answer.status,
+        headers: answer.headers,
+        body: answer.body === '' ? null : (JSON.parse(answer.body) as unknown),
+      };
     },
     up: async () => {
       facts = await launch(data, []);
@@ -161,7 +208,11 @@ export async function startPlatform(args: string[] = []): Promise<Platform> {
 
 async function launch(data: string, args: string[]): Promise<PlatformFacts> {
   const ports = args.includes('--port') ? [] : ['--port', '0', '--api-port', '0'];
-  const { stdout } = await run(join(ROOT, 'cupola'), ['up', '--data', data, '--detach', '--json', '--no-install', ...ports, ...args], { env: process.env });
+  const { stdout } = await run(
+    join(ROOT, 'cupola'),
+    ['up', '--data', data, '--detach', '--json', '--no-install', ...ports, ...args],
+    { env: process.env },
+  );
   return { instances: [], ...(JSON.parse(stdout) as Omit<PlatformFacts, 'instances'>) };
 }
 

@@ -27,7 +27,9 @@ export function missingPackages(): string[] {
 
 function isDebian(): boolean {
   try {
-    return /^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(readFileSync('/etc/os-release', 'utf8')) && findTool('apt-get') !== null;
+    return (
+      /^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(readFileSync('/etc/os-release', 'utf8')) && findTool('apt-get') !== null
+    );
   } catch {
     return false;
   }
@@ -41,7 +43,8 @@ export function installMissing(say: (text: string) => void): void {
   if (process.platform !== 'linux' || missing.length === 0 || process.getuid?.() !== 0 || !isDebian()) return;
   say(`installing ${missing.join(', ')} for stronger sandboxes (--no-install leaves them out)`);
   const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const run = (args: string[]): boolean => spawnSync('apt-get', args, { stdio: ['ignore', 'ignore', 'pipe'], env: environment }).status === 0;
+  const run = (args: string[]): boolean =>
+    spawnSync('apt-get', args, { stdio: ['ignore', 'ignore', 'pipe'], env: environment }).status === 0;
   if (!run(['-qq', 'update']) || !run(['-qq', 'install', '-y', '--no-install-recommends', ...missing]))
     say(`apt-get could not install them all; going on with what is here. Later: apt-get install ${missing.join(' ')}`);
 }

@@ -19,7 +19,9 @@ interface Handle {
  * its workers (undocumented, there since 0.6; a test holds it).
  */
 export function bindListener(address: string, port: number): Listener {
-  const create = (net as unknown as { _createServerHandle(address: string, port: number, type: 4 | 6): Handle | number })._createServerHandle;
+  const create = (
+    net as unknown as { _createServerHandle(address: string, port: number, type: 4 | 6): Handle | number }
+  )._createServerHandle;
   const handle = create(address, port, net.isIPv6(address) ? 6 : 4);
   if (typeof handle === 'number') throw new PlainError(refusal(address, port, handle));
   const name: { port?: number } = {};

@@ -4,7 +4,8 @@ import { PlainError, type UpFlags } from './platform-config.ts';
 
 function port(text: string): number {
   const number = Number(text);
-  if (!Number.isInteger(number) || number < 0 || number > 65_535) throw new InvalidArgumentError('A port is a number from 0 (a free one) to 65535.');
+  if (!Number.isInteger(number) || number < 0 || number > 65_535)
+    throw new InvalidArgumentError('A port is a number from 0 (a free one) to 65535.');
   return number;
 }
 
@@ -13,7 +14,9 @@ interface DataFlag {
   json?: boolean;
 }
 
-const program = new Command('cupola').description('Cloud Foundry in one command. Below: the platform. Apps: cupola push --help');
+const program = new Command('cupola').description(
+  'Cloud Foundry in one command. Below: the platform. Apps: cupola push --help',
+);
 const data = ['--data <folder>', 'data folder of the platform (default: ~/.cupola)'] as const;
 
 program
@@ -29,14 +32,16 @@ program
   .option('--allow-unsandboxed', 'run apps as plain processes where no sandbox works: for trusted code only')
   .option('--detach', 'come back once it serves; stop it with `cupola down`')
   .option('--json', 'print one JSON object')
-  .action(async (folder: string | undefined, flags: UpFlags & { install: boolean; detach?: boolean; json?: boolean }) => {
-    const { up } = await import('./commands/up.ts');
-    await up({ folder, ...flags });
-  });
+  .action(
+    async (folder: string | undefined, flags: UpFlags & { install: boolean; detach?: boolean; json?: boolean }) => {
+      const { up } = await import('./commands/up.ts');
+      await up({ folder, ...flags });
+    },
+  );
 
 for (const [name, description] of [
   ['down', 'stop the platform and all instances; `up` brings them back'],
-  ['restart', 'swap the platform\'s own processes for fresh ones, keep the instances'],
+  ['restart', "swap the platform's own processes for fresh ones, keep the instances"],
   ['status', 'what runs: parts, ports, instances'],
 ] as const)
   program

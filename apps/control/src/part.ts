@@ -79,7 +79,8 @@ export function startPart(name: string, command: () => PartCommand, deps: Deps):
       ready = renewed(ready);
       restarts++;
       failures = deps.now() - startedMs > SUPERVISOR.resetAfterMs ? 0 : failures + 1;
-      const waitMs = failures === 0 ? 0 : Math.min(SUPERVISOR.backoffFirstMs * 2 ** (failures - 1), SUPERVISOR.backoffMaxMs);
+      const waitMs =
+        failures === 0 ? 0 : Math.min(SUPERVISOR.backoffFirstMs * 2 ** (failures - 1), SUPERVISOR.backoffMaxMs);
       deps.report(`${name} ended (${how}); it starts again in ${waitMs / 1000} s`);
       timer = setTimeout(launch, waitMs);
     };

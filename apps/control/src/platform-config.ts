@@ -9,7 +9,17 @@
  *     DATA/log/              what the parts wrote, one file each, rotated
  */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
@@ -53,7 +63,9 @@ export class PlainError extends Error {
 export function dataFolder(flag: string | undefined): string {
   const folder = resolve(flag ?? join(homedir(), '.cupola'));
   if (Buffer.byteLength(folder) > DATA_PATH_MAX)
-    throw new PlainError(`The data folder's path is longer than ${DATA_PATH_MAX} bytes, too long for the sockets in it: ${folder}. Choose a shorter one with --data.`);
+    throw new PlainError(
+      `The data folder's path is longer than ${DATA_PATH_MAX} bytes, too long for the sockets in it: ${folder}. Choose a shorter one with --data.`,
+    );
   return folder;
 }
 
@@ -62,7 +74,10 @@ export function readConfig(data: string): PlatformConfig | null {
   const file = join(data, 'config.json');
   if (!existsSync(file)) return null;
   const parsed = schema.safeParse(JSON.parse(readFileSync(file, 'utf8')));
-  if (!parsed.success) throw new PlainError(`${file} cannot be read: ${z.prettifyError(parsed.error)}. Mend or remove that file; apps and users lie elsewhere.`);
+  if (!parsed.success)
+    throw new PlainError(
+      `${file} cannot be read: ${z.prettifyError(parsed.error)}. Mend or remove that file; apps and users lie elsewhere.`,
+    );
   return parsed.data;
 }
 
@@ -85,9 +100,13 @@ export function resolveConfig(data: string, flags: UpFlags): PlatformConfig {
   const uid = process.getuid?.() ?? 0;
   const known = readConfig(data);
   if (known !== null && known.ownerUid !== uid)
-    throw new PlainError(`${data} belongs to a platform that uid ${known.ownerUid} started, and you are uid ${uid}. Run as that user, or choose another folder with --data.`);
+    throw new PlainError(
+      `${data} belongs to a platform that uid ${known.ownerUid} started, and you are uid ${uid}. Run as that user, or choose another folder with --data.`,
+    );
   if (flags.domain !== undefined && !/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/.test(flags.domain))
-    throw new PlainError(`"${flags.domain}" is not a domain name. Use lower-case letters, digits, dots and hyphens: --domain apps.example.com`);
+    throw new PlainError(
+      `"${flags.domain}" is not a domain name. Use lower-case letters, digits, dots and hyphens: --domain apps.example.com`,
+    );
   return {
     version: 1,
     installation: known?.installation ?? randomUUID(),

@@ -20,12 +20,38 @@ interface Request {
 export function platformCommand({ config, data, sources, entry, args, environment, passFds }: Request): PartCommand {
   const state = join(data, 'state');
   if (config.platformUid === null || !maySeparate())
-    return { argv: [process.execPath, join(sources, entry), ...args], cwd: state, environment: { ...(process.env as Record<string, string>), ...environment, CUPOLA_STATE: state }, passFds };
+    return {
+      argv: [process.execPath, join(sources, entry), ...args],
+      cwd: state,
+      environment: { ...(process.env as Record<string, string>), ...environment, CUPOLA_STATE: state },
+      passFds,
+    };
   const script = join(sources, 'apps/control/src/as-platform.sh');
   const uid = String(config.platformUid);
   return {
-    argv: ['unshare', '--mount', '--propagation', 'private', '--', 'sh', script, uid, sources, state, dirname(process.execPath), '--', `/mnt/sources/${entry}`, ...args],
-    environment: { PATH: process.env.PATH ?? '', LANG: 'C.UTF-8', HOME: '/mnt/state', ...environment, CUPOLA_STATE: '/mnt/state' },
+    argv: [
+      'unshare',
+      '--mount',
+      '--propagation',
+      'private',
+      '--',
+      'sh',
+      script,
+      uid,
+      sources,
+      state,
+      dirname(process.execPath),
+      '--',
+      `/mnt/sources/${entry}`,
+      ...args,
+    ],
+    environment: {
+      PATH: process.env.PATH ?? '',
+      LANG: 'C.UTF-8',
+      HOME: '/mnt/state',
+      ...environment,
+      CUPOLA_STATE: '/mnt/state',
+    },
     passFds,
   };
 }
@@ -33,7 +59,12 @@ export function platformCommand({ config, data, sources, entry, args, environmen
 let separation: boolean | undefined;
 /** Whether root may make a mount namespace and drop its uid here: not so in many containers. Tried once, by doing it. */
 export function maySeparate(): boolean {
-  separation ??= spawnSync('unshare', ['--mount', '--propagation', 'private', '--', 'setpriv', '--reuid', '64000', '--clear-groups', 'true'], { stdio: 'ignore' }).status === 0 && basename(process.execPath) === 'node';
+  separation ??=
+    spawnSync(
+      'unshare',
+      ['--mount', '--propagation', 'private', '--', 'setpriv', '--reuid', '64000', '--clear-groups', 'true'],
+      { stdio: 'ignore' },
+    ).status === 0 && basename(process.execPath) === 'node';
   return separation;
 }
 
@@ -44,7 +75,8 @@ export function giveState(folder: string, uid: number | null): void {
     const stat = lstatSync(path);
     if (stat.uid !== uid) chownSync(path, uid, uid);
     // What lies in a folder that is theirs already was made by them: blobs are many, and need no look.
-    if (stat.isDirectory() && (stat.uid !== uid || path === folder)) for (const name of readdirSync(path)) give(join(path, name));
+    if (stat.isDirectory() && (stat.uid !== uid || path === folder))
+      for (const name of readdirSync(path)) give(join(path, name));
   };
   give(folder);
 }

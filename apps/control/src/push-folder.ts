@@ -33,8 +33,13 @@ export async function pushFolder({ sources, data, folder, api, password, json }:
       child.once('error', reject);
       child.once('exit', code => resolve(code ?? 1));
     });
-  const login = await run(['login', '-a', api, '-u', 'admin', '-o', 'cupola', '-s', 'dev'], 'ignore', { CUPOLA_PASSWORD: password });
-  if (login !== 0) throw new PlainError(`The platform runs at ${api}, but the login as admin failed. Was its password changed? ./cupola up --admin-password sets a new one.`);
+  const login = await run(['login', '-a', api, '-u', 'admin', '-o', 'cupola', '-s', 'dev'], 'ignore', {
+    CUPOLA_PASSWORD: password,
+  });
+  if (login !== 0)
+    throw new PlainError(
+      `The platform runs at ${api}, but the login as admin failed. Was its password changed? ./cupola up --admin-password sets a new one.`,
+    );
   const result = join(home, 'push.json');
   rmSync(result, { force: true });
   const hasManifest = existsSync(join(folder, 'manifest.yml')) || existsSync(join(folder, 'manifest.yaml'));
@@ -44,5 +49,7 @@ export async function pushFolder({ sources, data, folder, api, password, json }:
 }
 
 function nameOf(folder: string): string {
-  return basename(folder).toLowerCase().replace(/[^a-z0-9-]+/g, '-');
+  return basename(folder)
+    .toLowerCase()
+    .replace(/[^a-z0-9-]+/g, '-');
 }

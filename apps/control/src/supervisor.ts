@@ -66,19 +66,45 @@ export async function startSupervisor({ data, config, sources, report }: Options
   rmSync(join(data, 'state', 'internal.sock'), { force: true });
 
   const start = (name: string, command: () => PartCommand): Part =>
-    startPart(name, command, { now: () => performance.now(), log: openPartLog(join(data, 'log', `${name}.log`)), report });
+    startPart(name, command, {
+      now: () => performance.now(),
+      log: openPartLog(join(data, 'log', `${name}.log`)),
+      report,
+    });
   const common = commonEnvironment(resolved);
   const control = start('control', () =>
-    platformCommand({ config: resolved, data, sources, entry: 'apps/control/src/entry.mjs', args: ['part', 'control'], environment: { ...common, CUPOLA_API_FD: '4' }, passFds: [api.fd] }),
+    platformCommand({
+      config: resolved,
+      data,
+      sources,
+      entry: 'apps/control/src/entry.mjs',
+      args: ['part', 'control'],
+      environment: { ...common, CUPOLA_API_FD: '4' },
+      passFds: [api.fd],
+    }),
   );
   const cell = start('cell', () => ({
     argv: [process.execPath, join(sources, 'apps/control/src/entry.mjs'), 'part', 'cell'],
     cwd: data,
-    environment: { ...process.env, ...common, CUPOLA_SOURCES: sources, CUPOLA_STATE: join(data, 'state'), CUPOLA_CELL: join(data, 'cell') } as Record<string, string>,
+    environment: {
+      ...process.env,
+      ...common,
+      CUPOLA_SOURCES: sources,
+      CUPOLA_STATE: join(data, 'state'),
+      CUPOLA_CELL: join(data, 'cell'),
+    } as Record<string, string>,
     passFds: [],
   }));
   const router = start('router', () =>
-    platformCommand({ config: resolved, data, sources, entry: 'apps/router/src/main.ts', args: [], environment: { ...common, CUPOLA_ROUTER_LISTEN_FD: '4' }, passFds: [apps.fd] }),
+    platformCommand({
+      config: resolved,
+      data,
+      sources,
+      entry: 'apps/router/src/main.ts',
+      args: [],
+      environment: { ...common, CUPOLA_ROUTER_LISTEN_FD: '4' },
+      passFds: [apps.fd],
+    }),
   );
   const parts = [control, cell, router];
   const over = Promise.withResolvers<void>();
@@ -183,7 +209,8 @@ function lockData(data: string): () => void {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       const [pid, started] = readFileSync(file, 'utf8').trim().split(' ');
-      if (pid !== undefined && isAlive(Number(pid), started)) throw new PlainError(`A platform with the data folder ${data} is running already (pid ${pid}).`);
+      if (pid !== undefined && isAlive(Number(pid), started))
+        throw new PlainError(`A platform with the data folder ${data} is running already (pid ${pid}).`);
       rmSync(file, { force: true });
     }
   }

@@ -33,7 +33,11 @@ export function createTailHolds(logs: Pick<LogStore, 'follow'>): TailHolds {
           const lines = await read();
           if (lines.length > 0 || over.aborted) return lines;
           // Lines that came while the read ran have set `isNew`: nothing is missed between read and wait.
-          if (!isNew) await new Promise<void>(resolve => { wake = resolve; if (isNew || over.aborted) resolve(); });
+          if (!isNew)
+            await new Promise<void>(resolve => {
+              wake = resolve;
+              if (isNew || over.aborted) resolve();
+            });
         }
       } finally {
         stop();

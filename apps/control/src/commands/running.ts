@@ -1,8 +1,8 @@
 /** `down`, `restart` and `status`: they speak to a running supervisor by its socket. */
 import http from 'node:http';
+import { listInstances } from '../instances.ts';
 import { dataFolder, PlainError } from '../platform-config.ts';
 import { type PlatformStatus, socketPath } from '../supervisor.ts';
-import { listInstances } from '../instances.ts';
 
 interface Flags {
   data?: string;
@@ -10,7 +10,10 @@ interface Flags {
 }
 
 /** Null when no supervisor answers there. */
-export async function askSupervisor(data: string, path: '/status' | '/ready' | '/restart' | '/down'): Promise<PlatformStatus | null> {
+export async function askSupervisor(
+  data: string,
+  path: '/status' | '/ready' | '/restart' | '/down',
+): Promise<PlatformStatus | null> {
   const { status, text } = await new Promise<{ status: number; text: string }>((resolve, reject) => {
     const request = http.get({ socketPath: socketPath(data), path }, response => {
       let text = '';
@@ -23,23 +26,32 @@ export async function askSupervisor(data: string, path: '/status' | '/ready' | '
     request.on('error', reject);
   }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') return { status: 0, text: '' };
-    if (error.code === 'EACCES') throw new PlainError(`The platform in ${data} belongs to another user. Run this as that user.`);
+    if (error.code === 'EACCES')
+      throw new PlainError(`The platform in ${data} belongs to another user. Run this as that user.`);
     throw error;
   });
   if (status === 0) return null;
-  if (status !== 200) throw new PlainError(`The platform in ${data} answered: ${text}. Its parts write to ${data}/log.`);
+  if (status !== 200)
+    throw new PlainError(`The platform in ${data} answered: ${text}. Its parts write to ${data}/log.`);
   return JSON.parse(text) as PlatformStatus;
 }
 
 function notRunning(data: string): PlainError {
-  return new PlainError(`No platform runs with the data folder ${data}. Start it: ./cupola up${data.endsWith('/.cupola') ? '' : ` --data ${data}`}`);
+  return new PlainError(
+    `No platform runs with the data folder ${data}. Start it: ./cupola up${data.endsWith('/.cupola') ? '' : ` --data ${data}`}`,
+  );
 }
 
 export async function down(flags: Flags): Promise<void> {
   const data = dataFolder(flags.data);
   const status = await askSupervisor(data, '/down');
   if (flags.json) console.log(JSON.stringify({ data, down: status !== null }));
-  else console.log(status === null ? `No platform runs with the data folder ${data}.` : 'Cupola is down. Apps and users are kept: ./cupola up brings everything back.');
+  else
+    console.log(
+      status === null
+        ? `No platform runs with the data folder ${data}.`
+        : 'Cupola is down. Apps and users are kept: ./cupola up brings everything back.',
+    );
 }
 
 export async function restart(flags: Flags): Promise<void> {
@@ -60,7 +72,11 @@ export async function status(flags: Flags): Promise<void> {
   console.log('part        pid      restarts');
   for (const { name, pid, restarts } of [{ name: 'supervisor', pid: found.pid, restarts: 0 }, ...found.parts])
     console.log(`${name.padEnd(11)} ${String(pid ?? 'down').padEnd(8)} ${restarts}`);
-  console.log(instances.length === 0 ? '\nno instances' : '\ninstance                        state     restarts  since');
+  console.log(
+    instances.length === 0 ? '\nno instances' : '\ninstance                        state     restarts  since',
+  );
   for (const { app, process, index, state, crashes, since } of instances)
-    console.log(`${`${app}/${process}/${index}`.padEnd(31)} ${state.padEnd(9)} ${String(crashes).padEnd(9)} ${new Date(since).toISOString()}`);
+    console.log(
+      `${`${app}/${process}/${index}`.padEnd(31)} ${state.padEnd(9)} ${String(crashes).padEnd(9)} ${new Date(since).toISOString()}`,
+    );
 }

@@ -3,7 +3,15 @@ import { mkdirSync, openSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { installMissing } from '../install.ts';
-import { adminPassword, dataFolder, makeFolders, PlainError, resolveConfig, type UpFlags, writeConfig } from '../platform-config.ts';
+import {
+  adminPassword,
+  dataFolder,
+  makeFolders,
+  PlainError,
+  resolveConfig,
+  type UpFlags,
+  writeConfig,
+} from '../platform-config.ts';
 import { pushFolder } from '../push-folder.ts';
 import { type PlatformStatus, startSupervisor } from '../supervisor.ts';
 import { askSupervisor } from './running.ts';
@@ -23,7 +31,10 @@ export async function up(options: UpOptions): Promise<void> {
   const say = (text: string): void => console.error(`cupola: ${text}`);
   const running = await askSupervisor(data, '/status');
   if (running !== null) {
-    if (options.folder === undefined) throw new PlainError(`Cupola runs already with the data folder ${data} (pid ${running.pid}): ${running.api}. Stop it with ./cupola down, or give this one a folder of its own with --data.`);
+    if (options.folder === undefined)
+      throw new PlainError(
+        `Cupola runs already with the data folder ${data} (pid ${running.pid}): ${running.api}. Stop it with ./cupola down, or give this one a folder of its own with --data.`,
+      );
     say(`Cupola runs already (pid ${running.pid}); pushing ${options.folder} to it`);
     return finish(options, data, running, adminPassword(data, undefined));
   }
@@ -63,16 +74,26 @@ async function detach(options: UpOptions, data: string, password: string): Promi
     ...(options.domain === undefined ? [] : ['--domain', options.domain]),
     ...(options.allowUnsandboxed === true ? ['--allow-unsandboxed'] : []),
   ];
-  const child = spawn(process.execPath, [join(SOURCES, 'apps/control/src/entry.mjs'), 'up', '--data', data, '--no-install', '--json', ...flags], {
-    detached: true,
-    stdio: ['ignore', log, 'pipe'],
-  });
+  const child = spawn(
+    process.execPath,
+    [join(SOURCES, 'apps/control/src/entry.mjs'), 'up', '--data', data, '--no-install', '--json', ...flags],
+    {
+      detached: true,
+      stdio: ['ignore', log, 'pipe'],
+    },
+  );
   let complaint = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     complaint += text;
   });
   const ended = new Promise<never>((_, reject) =>
-    child.once('exit', code => reject(new PlainError(complaint.trim() || `The platform ended at its start (exit ${code}). Its parts write to ${data}/log.`))),
+    child.once('exit', code =>
+      reject(
+        new PlainError(
+          complaint.trim() || `The platform ended at its start (exit ${code}). Its parts write to ${data}/log.`,
+        ),
+      ),
+    ),
   );
   ended.catch(() => undefined); // Only of interest while we wait below.
   const answered = async (): Promise<PlatformStatus> => {
@@ -90,9 +111,28 @@ async function detach(options: UpOptions, data: string, password: string): Promi
 
 /** Pushes the folder, then says where everything is. */
 async function finish(options: UpOptions, data: string, status: PlatformStatus, password: string): Promise<void> {
-  const pushed = options.folder === undefined ? null : await pushFolder({ sources: SOURCES, data, folder: resolve(options.folder), api: status.api, password, json: options.json === true });
+  const pushed =
+    options.folder === undefined
+      ? null
+      : await pushFolder({
+          sources: SOURCES,
+          data,
+          folder: resolve(options.folder),
+          api: status.api,
+          password,
+          json: options.json === true,
+        });
   if (options.json === true) {
-    console.log(JSON.stringify({ ...status, username: 'admin', passwordFile: join(data, 'admin-password'), organization: 'cupola', space: 'dev', app: pushed }));
+    console.log(
+      JSON.stringify({
+        ...status,
+        username: 'admin',
+        passwordFile: join(data, 'admin-password'),
+        organization: 'cupola',
+        space: 'dev',
+        app: pushed,
+      }),
+    );
     return;
   }
   const lines = [
@@ -102,8 +142,12 @@ async function finish(options: UpOptions, data: string, status: PlatformStatus, 
     `  login    cf login -a ${status.api} -u admin -p ${password} -o cupola -s dev`,
     `  or       ./cupola login -a ${status.api} -u admin -p ${password} -o cupola -s dev`,
     '',
-    pushed === null ? `  Push an app: ./cupola push NAME -p FOLDER   (after the login line above)` : `  Change the app, then: ./cupola push   in ${basename(options.folder ?? '.')}/ (after the login line above)`,
-    options.detach === true ? '  Stop:    ./cupola down' : '  Ctrl-C stops the platform and its apps; ./cupola up brings them back.',
+    pushed === null
+      ? `  Push an app: ./cupola push NAME -p FOLDER   (after the login line above)`
+      : `  Change the app, then: ./cupola push   in ${basename(options.folder ?? '.')}/ (after the login line above)`,
+    options.detach === true
+      ? '  Stop:    ./cupola down'
+      : '  Ctrl-C stops the platform and its apps; ./cupola up brings them back.',
   ];
   console.log(lines.join('\n'));
 }
