@@ -38,6 +38,10 @@ interface Deps {
   log: PartLog;
   /** Every start and end, for the supervisor's own log. */
   report(text: string): void;
+  /** A process of this part has begun. */
+  born(name: string, pid: number): void;
+  /** A start that no repetition will mend, in words for the user. */
+  refused(text: string): void;
 }
 
 /** Starts `name` and keeps it running until `end`. */
@@ -51,41 +55,24 @@ export function startPart(name: string, command: () => PartCommand, deps: Deps):
 
   const launch = (): void => {
     timer = null;
-    const { argv, cwd, environment, passFds } = command();
-    const [file = '', ...args] = argv;
     const startedMs = deps.now();
-    const born = spawn(file, args, {
-      ...(cwd === undefined ? {} : { cwd }),
-      env: environment,
-      detached: true,
-      stdio: ['pipe', 'pipe', 'pipe', 'pipe', ...passFds],
+    child = spawnPart(command(), deps.log, {
+      ready: said => ready.resolve(said),
+      refused: deps.refused,
+      ended: (born, how) => {
+        if (born !== child) return; // Swapped away: its successor runs.
+        child = null;
+        if (ending) return;
+        ready = renewed(ready);
+        restarts++;
+        failures = deps.now() - startedMs > SUPERVISOR.resetAfterMs ? 0 : failures + 1;
+        const waitMs =
+          failures === 0 ? 0 : Math.min(SUPERVISOR.backoffFirstMs * 2 ** (failures - 1), SUPERVISOR.backoffMaxMs);
+        deps.report(`${name} ended (${how}); it starts again in ${waitMs / 1000} s`);
+        timer = setTimeout(launch, waitMs);
+      },
     });
-    child = born;
-    const writers = [born.stdout, born.stderr].map(stream => stream as Readable);
-    for (const stream of writers) stream.on('data', (chunk: Buffer) => deps.log.write(chunk));
-    born.stdin?.on('error', () => undefined); // It has ended: `exit` says so.
-    createInterface({ input: born.stdio[3] as Readable }).on('line', line => {
-      const said = parseReady(line);
-      if (said !== null) ready.resolve(said);
-    });
-    let over = false;
-    const ended = (how: string): void => {
-      if (over) return;
-      over = true;
-      if (born !== child) return; // Swapped away: its successor runs.
-      child = null;
-      if (ending) return;
-      ready.promise.catch(() => undefined);
-      ready = renewed(ready);
-      restarts++;
-      failures = deps.now() - startedMs > SUPERVISOR.resetAfterMs ? 0 : failures + 1;
-      const waitMs =
-        failures === 0 ? 0 : Math.min(SUPERVISOR.backoffFirstMs * 2 ** (failures - 1), SUPERVISOR.backoffMaxMs);
-      deps.report(`${name} ended (${how}); it starts again in ${waitMs / 1000} s`);
-      timer = setTimeout(launch, waitMs);
-    };
-    born.on('error', error => ended(error.message));
-    born.on('exit', (code, signal) => ended(signal ?? `exit ${code}`));
+    if (child.pid !== undefined) deps.born(name, child.pid);
   };
   launch();
 
@@ -132,6 +119,41 @@ export function startPart(name: string, command: () => PartCommand, deps: Deps):
   };
 }
 
+/** One process of a part. `ended` comes once, also when it could not be started. */
+function spawnPart(
+  { argv, cwd, environment, passFds }: PartCommand,
+  log: PartLog,
+  on: {
+    ready(said: Record<string, unknown>): void;
+    refused(text: string): void;
+    ended(born: ChildProcess, how: string): void;
+  },
+): ChildProcess {
+  const [file = '', ...args] = argv;
+  const born = spawn(file, args, {
+    ...(cwd === undefined ? {} : { cwd }),
+    env: environment,
+    detached: true,
+    stdio: ['pipe', 'pipe', 'pipe', 'pipe', ...passFds],
+  });
+  for (const stream of [born.stdout, born.stderr]) (stream as Readable).on('data', (chunk: Buffer) => log.write(chunk));
+  born.stdin?.on('error', () => undefined); // It has ended: `exit` says so.
+  createInterface({ input: born.stdio[3] as Readable }).on('line', line => {
+    const { ready, refused } = parseSaid(line);
+    if (ready !== undefined) on.ready(ready);
+    if (refused !== undefined) on.refused(refused);
+  });
+  let over = false;
+  const ended = (how: string): void => {
+    if (over) return;
+    over = true;
+    on.ended(born, how);
+  };
+  born.on('error', error => ended(error.message));
+  born.on('exit', (code, signal) => ended(signal ?? `exit ${code}`));
+  return born;
+}
+
 /** Closes its stdin, which tells a part to end; kills it after `graceMs`. Resolves when it is gone. */
 async function endProcess(child: ChildProcess, graceMs: number): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
@@ -149,11 +171,14 @@ function renewed(old: PromiseWithResolvers<Record<string, unknown>>): PromiseWit
   return next;
 }
 
-function parseReady(line: string): Record<string, unknown> | null {
+interface Said {
+  ready?: Record<string, unknown>;
+  refused?: string;
+}
+function parseSaid(line: string): Said {
   try {
-    const { ready } = JSON.parse(line) as { ready?: Record<string, unknown> };
-    return ready ?? null;
+    return JSON.parse(line) as Said;
   } catch {
-    return null; // Not ours: a library wrote to fd 3.
+    return {}; // Not ours: a library wrote to fd 3.
   }
 }

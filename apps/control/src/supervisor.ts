@@ -5,11 +5,12 @@
 import { chmodSync, closeSync, constants, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import http from 'node:http';
 import { dirname, join } from 'node:path';
+import { endLeftParts, forgetParts } from './left-parts.ts';
 import { bindListener, type Listener } from './listener.ts';
-import { type Part, type PartCommand, startPart } from './part.ts';
-import { openPartLog } from './part-log.ts';
+import { startParts } from './parts.ts';
 import { PlainError, type PlatformConfig, publicUrl } from './platform-config.ts';
-import { giveState, platformCommand } from './platform-user.ts';
+import { giveState } from './platform-user.ts';
+import { isAlive, startTime } from './process-life.ts';
 
 export interface PartStatus {
   name: string;
@@ -36,82 +37,55 @@ export interface Supervisor {
   down(): Promise<void>;
   /** Resolves after `down`, whoever asked for it. */
   readonly over: Promise<void>;
+  /** Resolves, with words for the user, when a part cannot be started here and no repetition will mend it. */
+  readonly refused: Promise<string>;
 }
 
 /** Long enough for an app's 10 s of grace after SIGTERM, its 1 s pause, and the rest. */
 const STOP_INSTANCES_MS = 20_000;
 const PART_GRACE_MS = 5_000;
+/** How long `down` waits for a cell that is just being started again. */
+const CELL_BACK_MS = 10_000;
 
 interface Options {
   data: string;
   config: PlatformConfig;
   sources: string;
+  admin: { password: string; reset: boolean };
   report(text: string): void;
 }
 
 /** Throws PlainError when a port is taken or another supervisor holds the data folder. */
-export async function startSupervisor({ data, config, sources, report }: Options): Promise<Supervisor> {
+export async function startSupervisor(options: Options): Promise<Supervisor> {
+  const { data, config } = options;
   const unlock = lockData(data);
-  const bound: Listener[] = [];
+  let bound: { apps: Listener; api: Listener };
   try {
-    bound.push(bindListener(config.listen, config.port), bindListener(config.listen, config.apiPort));
+    await endLeftParts(data);
+    bound = bindBoth(config);
   } catch (error) {
-    for (const listener of bound) listener.close();
     unlock();
     throw error;
   }
-  const [apps, api] = bound as [Listener, Listener];
+  const { apps, api } = bound;
   const resolved: PlatformConfig = { ...config, port: apps.port, apiPort: api.port };
   giveState(join(data, 'state'), resolved.platformUid);
   rmSync(join(data, 'state', 'internal.sock'), { force: true });
-
-  const start = (name: string, command: () => PartCommand): Part =>
-    startPart(name, command, {
-      now: () => performance.now(),
-      log: openPartLog(join(data, 'log', `${name}.log`)),
-      report,
-    });
-  const common = commonEnvironment(resolved);
-  const control = start('control', () =>
-    platformCommand({
-      config: resolved,
-      data,
-      sources,
-      entry: 'apps/control/src/entry.mjs',
-      args: ['part', 'control'],
-      environment: { ...common, CUPOLA_API_FD: '4' },
-      passFds: [api.fd],
-    }),
-  );
-  const cell = start('cell', () => ({
-    argv: [process.execPath, join(sources, 'apps/control/src/entry.mjs'), 'part', 'cell'],
-    cwd: data,
-    environment: {
-      ...process.env,
-      ...common,
-      CUPOLA_SOURCES: sources,
-      CUPOLA_STATE: join(data, 'state'),
-      CUPOLA_CELL: join(data, 'cell'),
-    } as Record<string, string>,
-    passFds: [],
-  }));
-  const router = start('router', () =>
-    platformCommand({
-      config: resolved,
-      data,
-      sources,
-      entry: 'apps/router/src/main.ts',
-      args: [],
-      environment: { ...common, CUPOLA_ROUTER_LISTEN_FD: '4' },
-      passFds: [apps.fd],
-    }),
-  );
+  const refused = Promise.withResolvers<string>();
+  const { control, cell, router } = startParts({
+    ...options,
+    config: resolved,
+    appsFd: apps.fd,
+    apiFd: api.fd,
+    refused: refused.resolve,
+  });
   const parts = [control, cell, router];
   const over = Promise.withResolvers<void>();
   let goingDown: Promise<void> | null = null;
 
   const supervisor: Supervisor = {
     over: over.promise,
+    refused: refused.promise,
     status: () => ({
       data,
       pid: process.pid,
@@ -137,33 +111,34 @@ export async function startSupervisor({ data, config, sources, report }: Options
   const door = await openDoor(data, supervisor);
 
   async function takeDown(): Promise<void> {
+    // A cell that is just being started again must first know what runs, or it would leave it running.
+    await Promise.race([cell.ready(), new Promise(resolve => setTimeout(resolve, CELL_BACK_MS).unref())]);
     cell.tell('stop-all');
     await cell.end(STOP_INSTANCES_MS);
     await Promise.all([router.end(PART_GRACE_MS), control.end(PART_GRACE_MS)]);
-    for (const listener of bound) listener.close();
+    apps.close();
+    api.close();
     door.close();
     rmSync(socketPath(data), { force: true });
+    forgetParts(data);
     unlock();
     over.resolve();
   }
   return supervisor;
 }
 
-export function socketPath(data: string): string {
-  return join(data, 'run', 'supervisor.sock');
+function bindBoth(config: PlatformConfig): { apps: Listener; api: Listener } {
+  const apps = bindListener(config.listen, config.port);
+  try {
+    return { apps, api: bindListener(config.listen, config.apiPort) };
+  } catch (error) {
+    apps.close();
+    throw error;
+  }
 }
 
-/** What every part reads of the platform. */
-function commonEnvironment(config: PlatformConfig): Record<string, string> {
-  return {
-    NODE_ENV: 'production',
-    CUPOLA_PUBLIC_URL: publicUrl(config),
-    CUPOLA_DOMAIN: config.domain,
-    CUPOLA_PORT: String(config.port),
-    CUPOLA_LISTEN: config.listen,
-    CUPOLA_INSTALLATION: config.installation,
-    CUPOLA_ALLOW_UNSANDBOXED: config.allowUnsandboxed ? '1' : '0',
-  };
+export function socketPath(data: string): string {
+  return join(data, 'run', 'supervisor.sock');
 }
 
 /** The unix socket on which the other commands speak to a running supervisor. */
@@ -215,24 +190,4 @@ function lockData(data: string): () => void {
     }
   }
   throw new PlainError(`Another command is starting the platform in ${data} at this moment. Try again.`);
-}
-
-/** Field 22 of /proc/PID/stat; null where there is no /proc. */
-function startTime(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
-  } catch {
-    return null;
-  }
-}
-
-function isAlive(pid: number, started: string | undefined): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
-  }
-  const now = startTime(pid);
-  return now === null || started === undefined || started === '' || now === started;
 }

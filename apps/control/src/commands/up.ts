@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, openSync } from 'node:fs';
+import { mkdirSync, openSync, readFileSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { installMissing } from '../install.ts';
@@ -44,7 +44,13 @@ export async function up(options: UpOptions): Promise<void> {
   if (options.install) installMissing(say);
   if (options.detach === true) return detach(options, data, password);
 
-  const supervisor = await startSupervisor({ data, config, sources: SOURCES, report: say });
+  const supervisor = await startSupervisor({
+    data,
+    config,
+    sources: SOURCES,
+    admin: { password, reset: options.adminPassword !== undefined || process.env.CUPOLA_ADMIN_PASSWORD_RESET === '1' },
+    report: say,
+  });
   const status = supervisor.status();
   writeConfig(data, { ...config, port: status.port, apiPort: status.apiPort });
   let stops = 0;
@@ -58,7 +64,11 @@ export async function up(options: UpOptions): Promise<void> {
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
   process.on('SIGHUP', stop);
-  await Promise.race([supervisor.ready(), supervisor.over]);
+  const refused = await Promise.race([supervisor.ready(), supervisor.over, supervisor.refused]);
+  if (typeof refused === 'string') {
+    await supervisor.down();
+    throw new PlainError(refused);
+  }
   if (stops === 0) await finish(options, data, supervisor.status(), password);
   await supervisor.over;
 }
@@ -74,23 +84,26 @@ async function detach(options: UpOptions, data: string, password: string): Promi
     ...(options.domain === undefined ? [] : ['--domain', options.domain]),
     ...(options.allowUnsandboxed === true ? ['--allow-unsandboxed'] : []),
   ];
+  const before = statSync(join(data, 'log', 'supervisor.log')).size;
   const child = spawn(
     process.execPath,
     [join(SOURCES, 'apps/control/src/entry.mjs'), 'up', '--data', data, '--no-install', '--json', ...flags],
     {
       detached: true,
-      stdio: ['ignore', log, 'pipe'],
+      stdio: ['ignore', log, log],
+      env: { ...process.env, ...(options.adminPassword === undefined ? {} : { CUPOLA_ADMIN_PASSWORD_RESET: '1' }) },
     },
   );
-  let complaint = '';
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    complaint += text;
-  });
+  const complaint = (): string =>
+    readFileSync(join(data, 'log', 'supervisor.log'))
+      .subarray(before)
+      .toString('utf8')
+      .trim();
   const ended = new Promise<never>((_, reject) =>
     child.once('exit', code =>
       reject(
         new PlainError(
-          complaint.trim() || `The platform ended at its start (exit ${code}). Its parts write to ${data}/log.`,
+          complaint() || `The platform ended at its start (exit ${code}). Its parts write to ${data}/log.`,
         ),
       ),
     ),
@@ -105,7 +118,6 @@ async function detach(options: UpOptions, data: string, password: string): Promi
   };
   const status = await Promise.race([answered(), ended]);
   child.unref();
-  child.stderr?.destroy();
   await finish(options, data, status, password);
 }
 

@@ -1,0 +1,126 @@
+/**
+ * The part `cell`: agent and stager, which both launch sandboxes (docs/decisions/0001). Holds no database: speaks to the api over its unix socket alone.
+ * Started as root it stays root, to give each app a user, a network and limits of its own.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { hostname, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { start as startAgent } from '@cupola/agent/start';
+import { openNetworks } from '@cupola/sandbox/networks';
+import { type OpenOptions, openSandboxes } from '@cupola/sandbox/open-sandboxes';
+import { SandboxError, type Sandboxes } from '@cupola/sandbox/sandbox';
+import { start as startStager } from '@cupola/stager/start';
+import { type Logger, pino } from 'pino';
+import { z } from 'zod';
+import { hostStack } from './host-stack.ts';
+import { RefusedStartError, type RunningPart, runPart } from './part-process.ts';
+
+/** Embedded capacity: 2 x RAM - 300 MB, so that a machine of 1 GB still runs an app that asks for the default (failure-rules.md 2). */
+const PLATFORM_MB = 300;
+/** Apps' uids: above those of people and containers' own maps of 65,536, so that nothing else on the machine has them. */
+const UIDS = { first: 70_000, count: 60_000 } as const;
+/** Everything that builds run as; owns nothing but its work folder. */
+const BUILD_UID = 69_999;
+/** Tries the rungs of the sandbox ladder. */
+const CANARY_UID = 69_998;
+
+const environment = z.object({
+  CUPOLA_STATE: z.string().min(1),
+  CUPOLA_CELL: z.string().min(1),
+  CUPOLA_INSTALLATION: z.string().min(1),
+  CUPOLA_ALLOW_UNSANDBOXED: z.enum(['0', '1']),
+  CUPOLA_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+});
+
+export async function runCell(): Promise<void> {
+  const env = environment.parse(process.env);
+  const log = pino({ name: 'cell', level: env.CUPOLA_LOG_LEVEL });
+  await runPart(log, () => startCell(env, log));
+}
+
+async function startCell(env: z.infer<typeof environment>, log: Logger): Promise<RunningPart> {
+  const isRoot = process.getuid?.() === 0;
+  const internal = { socketPath: join(env.CUPOLA_STATE, 'internal.sock') };
+  const stack = new AsyncDisposableStack();
+  const networks = await openNetworks({
+    folder: join(env.CUPOLA_CELL, 'networks'),
+    installation: env.CUPOLA_INSTALLATION,
+    log,
+  });
+  const open = {
+    installation: env.CUPOLA_INSTALLATION,
+    allowUnsandboxed: env.CUPOLA_ALLOW_UNSANDBOXED === '1',
+    canaryUid: CANARY_UID,
+    separateNetwork: networks !== null,
+  };
+  const instances = await sandboxesOrRefuse({ ...open, folder: join(env.CUPOLA_CELL, 'instances', 'sandboxes') });
+  stack.defer(() => instances.close());
+  const builds = await sandboxesOrRefuse({ ...open, folder: join(env.CUPOLA_CELL, 'builds', 'sandboxes') });
+  stack.defer(() => builds.close());
+  log.info({ rung: instances.report }, 'the sandbox of this machine');
+
+  const agent = await startAgent({
+    internal,
+    sandboxes: instances,
+    networks,
+    folder: join(env.CUPOLA_CELL, 'instances'),
+    cell: {
+      id: cellId(env.CUPOLA_CELL),
+      name: hostname(),
+      zone: 'z1',
+      capacityMemoryMb: Math.floor((2 * totalmem()) / (1024 * 1024)) - PLATFORM_MB,
+      capacityDiskMb: 1_000_000,
+    },
+    stacks: [hostStack()],
+    uids: isRoot ? UIDS : null,
+    log: log.child({ part: 'agent' }),
+    now: Date.now,
+    monotonic: () => performance.now(),
+  });
+  stack.use(agent);
+  const stager = await startStager({
+    internal,
+    sandboxes: builds,
+    folder: join(env.CUPOLA_CELL, 'builds'),
+    stagerId: cellId(env.CUPOLA_CELL),
+    uid: isRoot ? BUILD_UID : null,
+    log: log.child({ part: 'stager' }),
+    now: Date.now,
+  });
+  stack.use(stager);
+  await agent.ready;
+  return {
+    facts: { rung: instances.report.rung },
+    order: async line => {
+      if (line !== 'stop-all') return;
+      await agent.stopAll();
+      await networks?.close({ remove: true });
+    },
+    [Symbol.asyncDispose]: async () => {
+      await stack.disposeAsync();
+    },
+  };
+}
+
+/** @throws RefusedStartError where no rung holds: its words say what to install. */
+async function sandboxesOrRefuse(options: OpenOptions): Promise<Sandboxes> {
+  try {
+    return await openSandboxes(options);
+  } catch (error) {
+    if (error instanceof SandboxError) throw new RefusedStartError(error.message, { cause: error });
+    throw error;
+  }
+}
+
+/** One for each data folder, kept: the agent that comes back is the same cell. */
+function cellId(folder: string): string {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const file = join(folder, 'cell-id');
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch {
+    const id = crypto.randomUUID();
+    writeFileSync(file, `${id}\n`, { mode: 0o600 });
+    return id;
+  }
+}

@@ -1,0 +1,76 @@
+/** The part `control`: api and scheduler in one process, over the embedded adapters. Holds the store; never touches what an upload contains but to check and keep it. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { start as startApi } from '@cupola/api/start';
+import { openFileBlobs } from '@cupola/blobs/files';
+import { openSegmentLogs } from '@cupola/logs/segments';
+import { CELL_LIMITS } from '@cupola/model/limits';
+import { embeddedQueue } from '@cupola/queue/embedded';
+import { start as startScheduler } from '@cupola/scheduler/start';
+import { loadSealer } from '@cupola/store/key-file';
+import { openSqliteStore } from '@cupola/store/sqlite';
+import { type Logger, pino } from 'pino';
+import { z } from 'zod';
+import { type RunningPart, runPart } from './part-process.ts';
+import { VERSION } from './version.ts';
+
+const environment = z.object({
+  CUPOLA_STATE: z.string().min(1),
+  CUPOLA_API_FD: z.coerce.number().int().nonnegative(),
+  CUPOLA_PUBLIC_URL: z.url(),
+  CUPOLA_DOMAIN: z.string().min(1),
+  CUPOLA_PORT: z.coerce.number().int().positive(),
+  CUPOLA_ADMIN_PASSWORD: z.string().min(1),
+  /** `1`: the operator gave a new password; else it counts at the first start only. */
+  CUPOLA_ADMIN_PASSWORD_RESET: z.enum(['0', '1']).default('0'),
+  CUPOLA_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+});
+
+export async function runControl(): Promise<void> {
+  const env = environment.parse(process.env);
+  const log = pino({ name: 'control', level: env.CUPOLA_LOG_LEVEL });
+  await runPart(log, () => startControl(env, log));
+}
+
+async function startControl(env: z.infer<typeof environment>, log: Logger): Promise<RunningPart> {
+  const state = env.CUPOLA_STATE;
+  const uploadFolder = join(state, 'uploads');
+  mkdirSync(uploadFolder, { recursive: true, mode: 0o700 });
+  const stack = new AsyncDisposableStack();
+  const store = await openSqliteStore({ path: join(state, 'store.db') });
+  stack.defer(() => store.close());
+  const logs = openSegmentLogs({ folder: join(state, 'logs') });
+  stack.defer(() => logs.close());
+  const queue = embeddedQueue(store);
+  stack.defer(() => queue.close());
+  const api = await startApi({
+    store,
+    logs,
+    queue,
+    blobs: openFileBlobs({ folder: join(state, 'blobs') }),
+    sealer: loadSealer(join(state, 'keys')),
+    config: {
+      publicUrl: env.CUPOLA_PUBLIC_URL,
+      appsDomain: env.CUPOLA_DOMAIN,
+      appsPort: env.CUPOLA_PORT === 80 ? null : env.CUPOLA_PORT,
+      appsScheme: 'http',
+      uploadFolder,
+      version: VERSION,
+    },
+    listen: { fd: env.CUPOLA_API_FD },
+    internal: { socketPath: join(state, 'internal.sock') },
+    admin: { password: env.CUPOLA_ADMIN_PASSWORD, reset: env.CUPOLA_ADMIN_PASSWORD_RESET === '1' },
+    log: log.child({ part: 'api' }),
+    now: Date.now,
+  });
+  stack.use(api);
+  const scheduler = await startScheduler({
+    store,
+    log: log.child({ part: 'scheduler' }),
+    now: Date.now,
+    monotonic: () => performance.now(),
+    passMs: CELL_LIMITS.convergenceEmbeddedMs,
+  });
+  stack.use(scheduler);
+  return { facts: { address: api.address }, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}

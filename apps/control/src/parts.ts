@@ -1,0 +1,86 @@
+/** The three parts of a platform on one machine, each with its command line and environment. */
+import { join } from 'node:path';
+import { rememberPart } from './left-parts.ts';
+import { type Part, type PartCommand, startPart } from './part.ts';
+import { openPartLog } from './part-log.ts';
+import { type PlatformConfig, publicUrl } from './platform-config.ts';
+import { platformCommand } from './platform-user.ts';
+
+interface Options {
+  data: string;
+  /** With the ports that were bound. */
+  config: PlatformConfig;
+  sources: string;
+  admin: { password: string; reset: boolean };
+  appsFd: number;
+  apiFd: number;
+  report(text: string): void;
+  /** A part cannot be started here, and says why. */
+  refused(text: string): void;
+}
+
+const ENTRY = 'apps/control/src/entry.mjs';
+
+export function startParts(options: Options): { control: Part; cell: Part; router: Part } {
+  const { data, config, sources, admin, report, refused } = options;
+  const start = (name: string, command: () => PartCommand): Part =>
+    startPart(name, command, {
+      now: () => performance.now(),
+      log: openPartLog(join(data, 'log', `${name}.log`)),
+      report,
+      refused,
+      born: (part, pid) => rememberPart(data, part, pid),
+    });
+  const common = commonEnvironment(config);
+  const secret = {
+    CUPOLA_ADMIN_PASSWORD: admin.password,
+    CUPOLA_ADMIN_PASSWORD_RESET: admin.reset ? '1' : '0',
+  };
+  const control = start('control', () =>
+    platformCommand({
+      config,
+      data,
+      sources,
+      entry: ENTRY,
+      args: ['part', 'control'],
+      environment: { ...common, ...secret, CUPOLA_API_FD: '4' },
+      passFds: [options.apiFd],
+    }),
+  );
+  const cell = start('cell', () => ({
+    argv: [process.execPath, join(sources, ENTRY), 'part', 'cell'],
+    cwd: data,
+    environment: {
+      ...(process.env as Record<string, string>),
+      ...common,
+      CUPOLA_STATE: join(data, 'state'),
+      CUPOLA_CELL: join(data, 'cell'),
+    },
+    passFds: [],
+  }));
+  const router = start('router', () =>
+    platformCommand({
+      config,
+      data,
+      sources,
+      entry: 'apps/router/src/main.ts',
+      args: [],
+      environment: { ...common, CUPOLA_ROUTER_LISTEN_FD: '4' },
+      passFds: [options.appsFd],
+    }),
+  );
+  return { control, cell, router };
+}
+
+/** What every part reads of the platform. */
+function commonEnvironment(config: PlatformConfig): Record<string, string> {
+  return {
+    NODE_ENV: 'production',
+    CUPOLA_PUBLIC_URL: publicUrl(config),
+    CUPOLA_DOMAIN: config.domain,
+    CUPOLA_PORT: String(config.port),
+    CUPOLA_LISTEN: config.listen,
+    CUPOLA_INSTALLATION: config.installation,
+    CUPOLA_ALLOW_UNSANDBOXED: config.allowUnsandboxed ? '1' : '0',
+  };
+}
