@@ -19,6 +19,7 @@
  * | `POST /internal/builds/:guid/heartbeat` | stager | {@link buildHeartbeat} -> {@link buildHeartbeatAnswer} |
  * | `GET /internal/builds/:guid/package?fence=N` | stager | the package's zip, streamed |
  * | `PUT /internal/layers/:digest?build=GUID&fence=N` | stager | a layer's tar, digest checked; 201 |
+ * | `PUT /internal/layers/:digest?toolchain=KEY` | stager | the same for a toolchain's layer, made ahead of any build; 201 |
  * | `HEAD /internal/layers/:digest` | stager | 200 when stored already |
  * | `GET` and `PUT /internal/toolchains/:key` | stager | {@link toolchainRecord}; key such as `node-24.21.0-linux-x64` |
  * | `POST /internal/builds/:guid/finish` | stager | {@link buildFinish} -> 204; 409 when the fence is old |
