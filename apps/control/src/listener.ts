@@ -11,6 +11,7 @@ export interface Listener {
 interface Handle {
   fd: number;
   getsockname(out: { port?: number }): number;
+  listen(backlog: number): number;
   close(): void;
 }
 
@@ -19,15 +20,28 @@ interface Handle {
  * its workers (undocumented, there since 0.6; a test holds it).
  */
 export function bindListener(address: string, port: number): Listener {
+  if (port !== 0) probe(address, port);
+  const handle = bind(address, port);
+  const name: { port?: number } = {};
+  handle.getsockname(name);
+  return { fd: handle.fd, port: name.port ?? port, close: () => handle.close() };
+}
+
+function bind(address: string, port: number): Handle {
   const create = (
     net as unknown as { _createServerHandle(address: string, port: number, type: 4 | 6): Handle | number }
   )._createServerHandle;
   const handle = create(address, port, net.isIPv6(address) ? 6 : 4);
   if (typeof handle === 'number') throw new PlainError(refusal(address, port, handle));
-  const name: { port?: number } = {};
-  handle.getsockname(name);
-  // The bind error of a taken port shows only here with some kernels: nobody else may be listening.
-  return { fd: handle.fd, port: name.port ?? port, close: () => handle.close() };
+  return handle;
+}
+
+/** libuv tells of a taken port only when one listens: so listens for a moment, before anyone knows of the port. */
+function probe(address: string, port: number): void {
+  const handle = bind(address, port);
+  const code = handle.listen(1);
+  handle.close();
+  if (code !== 0) throw new PlainError(refusal(address, port, code));
 }
 
 function refusal(address: string, port: number, code: number): string {
