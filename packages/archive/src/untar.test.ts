@@ -12,11 +12,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { ArchiveRefusedError } from '@cupola/model/errors';
-import { type Headers, pack } from 'tar-stream';
+import { type Header, pack } from 'tar-stream';
 import { expect, test } from 'vitest';
 import { untar } from './untar.ts';
 
-type Entry = Partial<Headers> & { name: string; text?: string };
+type Entry = Partial<Header> & { name: string; text?: string };
 
 function aTar(entries: Entry[]): Readable {
   const tar = pack();

@@ -24,7 +24,7 @@ import { join, posix } from 'node:path';
 import { finished, type Readable } from 'node:stream';
 import { ArchiveRefusedError } from '@cupola/model/errors';
 import { PUSH_LIMITS } from '@cupola/model/limits';
-import { extract, type Headers } from 'tar-stream';
+import { extract, type Header } from 'tar-stream';
 
 /** More than any droplet has inodes for several times over: bounds what is remembered here. */
 const ENTRIES_MAX = 1_000_000;
@@ -83,7 +83,7 @@ function asRefusal(error: unknown): unknown {
 }
 
 /** The entry's name without empty and `.` parts; '' is the folder itself. */
-function safePath({ name, type }: Headers): string {
+function safePath({ name, type }: Header): string {
   const refuse = (rule: string): never => {
     throw new ArchiveRefusedError(name, rule);
   };
@@ -99,7 +99,7 @@ function safePath({ name, type }: Headers): string {
 }
 
 /** Without setuid, setgid and sticky, without write for others; the owner can always read and write. */
-function modeOf({ mode }: Headers): number {
+function modeOf({ mode }: Header): number {
   return ((mode ?? 0o644) & 0o755) | 0o600;
 }
 
