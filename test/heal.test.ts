@@ -48,9 +48,7 @@ describe('kill -9', () => {
   let platform: Platform;
   beforeAll(async () => {
     platform = await startPlatform();
-    await platform.cupola(['login', '-a', platform.facts.api, '-u', 'admin', '-o', 'cupola', '-s', 'dev'], {
-      env: { CUPOLA_PASSWORD: readFileSync(join(platform.data, 'admin-password'), 'utf8').trim() },
-    });
+    await platform.login();
     await platform.cupola(['push'], { cwd: join(ROOT, 'examples/node-hello') });
   });
   afterAll(() => platform[Symbol.asyncDispose]());

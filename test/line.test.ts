@@ -10,11 +10,7 @@ describe('one platform', () => {
 
   beforeAll(async () => {
     platform = await startPlatform();
-    await platform.cupola(['login', '-a', platform.facts.api, '-u', 'admin', '-o', 'cupola', '-s', 'dev'], {
-      env: {
-        CUPOLA_PASSWORD: (await import('node:fs')).readFileSync(join(platform.data, 'admin-password'), 'utf8').trim(),
-      },
-    });
+    await platform.login();
     await platform.cupola(['push'], { cwd: join(ROOT, 'examples/node-hello') });
   });
   afterAll(async () => {

@@ -2,7 +2,7 @@
  * Starts a whole platform as its user would, on a data folder and ports of its own, and looks at it from outside: by HTTP, by the CLI, by /proc.
  * Nothing here imports Cupola's code: the judge stands outside.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
@@ -36,6 +36,8 @@ export interface Platform extends AsyncDisposable {
     args: string[],
     options?: { cwd?: string; env?: Record<string, string> },
   ): Promise<{ stdout: string; stderr: string }>;
+  /** Logs our CLI in as admin, in the space that the first start has made. */
+  login(): Promise<void>;
   status(): Promise<PlatformFacts>;
   /** Pid of a part now; waits until it has one. */
   pidOf(part: string): Promise<number>;
@@ -51,6 +53,7 @@ export interface Platform extends AsyncDisposable {
     path: string,
     body?: unknown,
   ): Promise<{ status: number; body: unknown; headers: http.IncomingHttpHeaders }>;
+  /** Starts it again, with the ports that it had. */
   up(): Promise<void>;
   down(): Promise<void>;
 }
@@ -76,7 +79,7 @@ export async function until<T>(
   }
 }
 
-export function request(options: {
+function request(options: {
   port: number;
   host: string;
   path: string;
@@ -138,7 +141,7 @@ export function traces(data: string): { processes: string[]; mounts: string[]; n
 export async function startPlatform(args: string[] = []): Promise<Platform> {
   const data = mkdtempSync(join(tmpdir(), 'cupola-'));
   const home = join(data, 'cli-home');
-  let facts = await launch(data, args);
+  let facts = await launch(data, ['--port', '0', '--api-port', '0', ...args]);
   let token: string | null = null;
 
   const cupola: Platform['cupola'] = (argv, { cwd = ROOT, env = {} } = {}) =>
@@ -149,8 +152,8 @@ export async function startPlatform(args: string[] = []): Promise<Platform> {
     });
   const status = async (): Promise<PlatformFacts> =>
     JSON.parse((await cupola(['status', '--data', data, '--json'])).stdout) as PlatformFacts;
-  const login = async (): Promise<string> => {
-    const password = readFileSync(join(data, 'admin-password'), 'utf8').trim();
+  const password = (): string => readFileSync(join(data, 'admin-password'), 'utf8').trim();
+  const newToken = async (): Promise<string> => {
     const answer = await request({
       port: facts.apiPort,
       host: 'localhost',
@@ -160,7 +163,7 @@ export async function startPlatform(args: string[] = []): Promise<Platform> {
         'content-type': 'application/x-www-form-urlencoded',
         authorization: `Basic ${Buffer.from('cf:').toString('base64')}`,
       },
-      body: new URLSearchParams({ grant_type: 'password', username: 'admin', password }).toString(),
+      body: new URLSearchParams({ grant_type: 'password', username: 'admin', password: password() }).toString(),
     });
     if (answer.status !== 200) throw new Error(`login: ${answer.status} ${answer.body}`);
     return (JSON.parse(answer.body) as { access_token: string }).access_token;
@@ -172,13 +175,18 @@ export async function startPlatform(args: string[] = []): Promise<Platform> {
       return facts;
     },
     cupola,
+    login: async () => {
+      await cupola(['login', '-a', facts.api, '-u', 'admin', '-o', 'cupola', '-s', 'dev'], {
+        env: { CUPOLA_PASSWORD: password() },
+      });
+    },
     status,
     pidOf: part =>
       until(`${part} has a pid`, async () => (await status()).parts.find(({ name }) => name === part)?.pid),
     ask: (host, path = '/', { method = 'GET', body, headers = {} } = {}) =>
       request({ port: facts.port, host, path, method, headers, body }),
     api: async (method, path, body) => {
-      token ??= await login();
+      token ??= await newToken();
       const answer = await request({
         port: facts.apiPort,
         host: 'localhost',
@@ -195,6 +203,7 @@ export async function startPlatform(args: string[] = []): Promise<Platform> {
     },
     up: async () => {
       facts = await launch(data, []);
+      token = null;
     },
     down: async () => {
       await cupola(['down', '--data', data]);
@@ -207,18 +216,14 @@ export async function startPlatform(args: string[] = []): Promise<Platform> {
 }
 
 async function launch(data: string, args: string[]): Promise<PlatformFacts> {
-  const ports = args.includes('--port') ? [] : ['--port', '0', '--api-port', '0'];
-  const { stdout } = await run(
-    join(ROOT, 'cupola'),
-    ['up', '--data', data, '--detach', '--json', '--no-install', ...ports, ...args],
-    { env: process.env },
-  );
+  const { stdout } = await run(join(ROOT, 'cupola'), [
+    'up',
+    '--data',
+    data,
+    '--detach',
+    '--json',
+    '--no-install',
+    ...args,
+  ]);
   return { instances: [], ...(JSON.parse(stdout) as Omit<PlatformFacts, 'instances'>) };
-}
-
-/** A process of ours that is ended with the test. */
-export function spawned(argv: string[], env: Record<string, string> = {}): ChildProcess & Disposable {
-  const [file = '', ...args] = argv;
-  const child = spawn(file, args, { env: { ...process.env, ...env }, stdio: 'pipe' });
-  return Object.assign(child, { [Symbol.dispose]: () => void child.kill('SIGKILL') });
 }
