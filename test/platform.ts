@@ -53,6 +53,8 @@ export interface Platform extends AsyncDisposable {
     path: string,
     body?: unknown,
   ): Promise<{ status: number; body: unknown; headers: http.IncomingHttpHeaders }>;
+  /** A zip as the `bits` of a multipart upload, as admin. */
+  upload(path: string, zip: Buffer): Promise<Answer>;
   /** Starts it again, with the ports that it had. */
   up(): Promise<void>;
   down(): Promise<void>;
@@ -200,6 +202,17 @@ export async function startPlatform(args: string[] = []): Promise<Platform> {
         headers: answer.headers,
         body: answer.body === '' ? null : (JSON.parse(answer.body) as unknown),
       };
+    },
+    upload: async (path, zip) => {
+      token ??= await newToken();
+      const form = new FormData();
+      form.append('bits', new Blob([new Uint8Array(zip)]), 'bits.zip');
+      const answer = await fetch(`http://127.0.0.1:${facts.apiPort}${path}`, {
+        method: 'POST',
+        headers: { authorization: `bearer ${token}` },
+        body: form,
+      });
+      return { status: answer.status, headers: {}, body: await answer.text() };
     },
     up: async () => {
       facts = await launch(data, []);

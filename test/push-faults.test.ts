@@ -1,0 +1,26 @@
+/** kill -9 of each part while each step of a push is under way: what was acknowledged is kept, and the push goes on to its end. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Platform, startPlatform } from './platform.ts';
+import { checkLedger, openLedger, stepsOfPush } from './push-steps.ts';
+
+describe('kill -9 during each step of a push', () => {
+  let platform: Platform;
+  beforeAll(async () => {
+    platform = await startPlatform();
+  });
+  afterAll(() => platform[Symbol.asyncDispose]());
+
+  test.each(['control', 'cell', 'router'])('of %s', async part => {
+    const ledger = await openLedger(platform, `pushed-${part}`);
+    const steps = stepsOfPush(platform, `by-${part}`);
+    for (const step of steps) {
+      const running = step.run(ledger);
+      running.catch(() => undefined); // Looked at below: the kill comes first.
+      process.kill(await platform.pidOf(part), 'SIGKILL');
+      await running;
+      await checkLedger(platform, ledger);
+    }
+    expect(ledger.acknowledged).toEqual(steps.map(({ name }) => name));
+    expect((await platform.ask(ledger.host)).body).toBe(`by-${part}`);
+  });
+});
