@@ -94,9 +94,8 @@ export function decideCopies({ now, wanted, fresh, copies }: CellView): CellPlan
   for (const copy of copies) {
     if (wantedGuids.has(copy.guid)) continue;
     const { guid, phase } = copy;
-    if (phase === 'stopped') actions.push({ do: 'forget', guid });
-    else if (!fresh) wait(copy);
-    else if (phase === 'waiting') actions.push({ do: 'forget', guid });
+    if (!fresh) wait(copy);
+    else if (phase === 'waiting' || phase === 'stopped') actions.push({ do: 'forget', guid });
     else if (phase !== 'stopping') actions.push({ do: 'stop', guid, reason: 'withdrawn' });
   }
 
