@@ -1,0 +1,56 @@
+/** Which buildpacks stage an app: those asked for by name or well-known address, else the first whose `detect` says yes. */
+import { StagingFailedError } from '@cupola/model/errors';
+import { binaryBuildpack } from './binary.ts';
+import type { Buildpack } from './buildpack.ts';
+import { nodejsBuildpack } from './nodejs/nodejs.ts';
+import { staticfileBuildpack } from './staticfile/staticfile.ts';
+
+const BUILDPACKS: readonly Buildpack[] = [nodejsBuildpack, staticfileBuildpack, binaryBuildpack];
+/** Manifests name the same buildpacks by these addresses too, with or without a branch. */
+const WELL_KNOWN_URL =
+  /^(?:https?|git):\/\/github\.com\/cloudfoundry\/(nodejs|staticfile|binary)-buildpack(?:\.git)?(?:#[\w./-]+)?$/;
+
+export interface Chosen {
+  buildpack: Buildpack;
+  /** As the user asked for it, or its own name. */
+  askedAs: string;
+  detectOutput: string;
+}
+
+function buildpackNamed(asked: string): Buildpack {
+  const name = WELL_KNOWN_URL.exec(asked)?.[1];
+  const wanted = name === undefined ? asked : `${name}_buildpack`;
+  const found = BUILDPACKS.find(buildpack => buildpack.name === wanted);
+  if (found === undefined)
+    throw new StagingFailedError(
+      'NoAppDetectedError',
+      `Buildpack "${asked}" is not installed here. There are: ${BUILDPACKS.map(buildpack => buildpack.name).join(', ')}.`,
+    );
+  return found;
+}
+
+/**
+ * In the order in which they compile; the last one's process types count, as in CF. Those asked for are taken without detection.
+ * @throws StagingFailedError `NoAppDetectedError` when none takes the app.
+ */
+export async function chooseBuildpacks(
+  app: string,
+  { asked, detectOrder }: { asked: readonly string[]; detectOrder: readonly string[] },
+): Promise<Chosen[]> {
+  if (asked.length > 0)
+    return Promise.all(
+      asked.map(async askedAs => {
+        const buildpack = buildpackNamed(askedAs);
+        return { buildpack, askedAs, detectOutput: (await buildpack.detect(app)) ?? '' };
+      }),
+    );
+  for (const name of detectOrder) {
+    const buildpack = BUILDPACKS.find(known => known.name === name);
+    const detectOutput = (await buildpack?.detect(app)) ?? null;
+    if (buildpack !== undefined && detectOutput !== null) return [{ buildpack, askedAs: buildpack.name, detectOutput }];
+  }
+  throw new StagingFailedError(
+    'NoAppDetectedError',
+    'An app was not successfully detected by any available buildpack. Push the folder that has the package.json, Staticfile or Procfile in it, or name a buildpack with -b (an index.html alone needs -b staticfile_buildpack).',
+  );
+}

@@ -1,0 +1,62 @@
+/** A failed command of the build in one sentence that says what to do. Its own lines stand in the log above. */
+import { statfs } from 'node:fs/promises';
+import { StagingFailedError } from '@cupola/model/errors';
+import { CommandFailedError } from '../buildpack.ts';
+
+/** What stands in the output -> what to do. The first that fits is said. */
+const HINTS: ReadonlyArray<readonly [RegExp, string]> = [
+  [
+    /can only install (?:packages )?(?:when|with) .*package-lock|npm (?:error|ERR!) code EUSAGE/s,
+    'package.json and its lockfile do not agree: run "npm install" where you develop, and push the lockfile that it writes',
+  ],
+  [
+    /ERR_PNPM_OUTDATED_LOCKFILE|ERR_PNPM_LOCKFILE|Your lockfile needs to be updated|YN0028/,
+    'package.json and the lockfile do not agree: install where you develop, and push the lockfile that is written',
+  ],
+  [
+    /ERESOLVE|ERR_PNPM_PEER_DEP/,
+    'the versions asked for exclude each other: mend them, or put "legacy-peer-deps=true" into .npmrc',
+  ],
+  [
+    /E40[13]|ENEEDAUTH|ERR_PNPM_FETCH_40[13]/,
+    'the registry wants a login: put its token into the app\'s .npmrc as ${NPM_TOKEN}, and set that variable with "cf set-env"',
+  ],
+  [/E404|ERR_PNPM_FETCH_404|No matching version|ETARGET/, 'a package, or that version of it, is not in the registry'],
+  [
+    /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ECONNRESET|ENETUNREACH|UNABLE_TO_GET_ISSUER|SELF_SIGNED/,
+    "the registry could not be reached from the build: check this machine's network and npm's registry and proxy settings, or push with node_modules",
+  ],
+  [/ENOSPC|no space left on device/i, 'the disk of the build is full'],
+  [
+    /node-gyp|gyp ERR!/,
+    'a native module could not be compiled: it needs python3, make and a C++ compiler on this machine',
+  ],
+  [/EBADENGINE|Unsupported engine/, 'a package wants another Node.js: set "engines" in package.json'],
+  [/Cannot find module|MODULE_NOT_FOUND/, 'a module is missing: it must stand in "dependencies" or "devDependencies"'],
+  [/command not found|: not found/, 'a program is missing: the package that brings it must stand in "devDependencies"'],
+];
+
+/** Rethrows a failed command as the app's failure, with the hint that fits; everything else as it is. */
+export async function explaining<T>(app: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof CommandFailedError)) throw error;
+    const command = error.argv.slice(0, 3).join(' ');
+    const ended = error.signal === null ? `exit status ${error.code}` : `ended by ${error.signal}`;
+    throw new StagingFailedError(
+      'BuildpackCompileFailed',
+      `"${command}" failed (${ended}): ${await hint(app, error)}.`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+async function hint(app: string, { output, signal }: CommandFailedError): Promise<string> {
+  const { bavail, blocks } = await statfs(app);
+  if (blocks > 0 && bavail / blocks < 0.001) return 'the disk of the build is full';
+  if (signal === 'SIGKILL') return 'it was killed, most likely since the build ran out of memory';
+  return HINTS.find(([pattern]) => pattern.test(output))?.[1] ?? 'its own words are in the log above';
+}

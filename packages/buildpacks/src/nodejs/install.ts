@@ -1,0 +1,135 @@
+/** Installs what an app depends on and runs its build script, as Heroku's and CF's users expect it. */
+import { existsSync } from 'node:fs';
+import { cp, mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Stage } from '../buildpack.ts';
+import { explaining } from './explain.ts';
+import type { PackageJson } from './package-json.ts';
+import type { PackageManager } from './package-manager.ts';
+import { lookAtVendored, type Vendored } from './vendored.ts';
+
+/** Folders that build tools keep for the next build, and that no instance needs. */
+const BUILD_CACHES = ['node_modules/.cache', '.next/cache'] as const;
+/** Files of package managers that hold a time, and that nothing reads where the app runs: the same app must give the same layer. */
+const TIMED_FILES = [
+  'node_modules/.modules.yaml',
+  'node_modules/.pnpm-workspace-state.json',
+  'node_modules/.pnpm-workspace-state-v1.json',
+];
+
+export interface Project {
+  json: PackageJson;
+  manager: PackageManager;
+  /** PATH with the toolchains, and the settings of the package manager. */
+  environment: Record<string, string>;
+}
+
+/** What is to be done, in order. Decided before anything runs. */
+export interface InstallPlan {
+  prebuild: string | null;
+  install: 'none' | 'without-dev' | 'with-dev';
+  rebuild: boolean;
+  build: string | null;
+  prune: boolean;
+}
+
+/**
+ * Development dependencies are installed only when a build script may need them, and go again afterwards; `NODE_ENV` other than production, or
+ * `NPM_CONFIG_PRODUCTION=false`, keeps them (CF and Heroku). A pushed node_modules is taken as it is, as far as it goes; then only `heroku-postbuild` is run,
+ * as CF does: `build` may want what was left at home.
+ */
+export function planInstall(
+  { scripts, dependencies, devDependencies, optionalDependencies, hasWorkspaces }: PackageJson,
+  environment: Readonly<Record<string, string>>,
+  vendored: Vendored | null,
+): InstallPlan {
+  const isFalse = (name: string): boolean => environment[name]?.toLowerCase() === 'false';
+  const production =
+    (environment.NODE_ENV ?? 'production') === 'production' &&
+    !isFalse('NPM_CONFIG_PRODUCTION') &&
+    !isFalse('YARN_PRODUCTION');
+  const script = (...names: string[]): string | null => names.find(name => scripts[name] !== undefined) ?? null;
+  const build = vendored === null ? script('heroku-postbuild', 'build') : script('heroku-postbuild');
+  const hasDev = devDependencies.length > 0;
+  const withDev = hasDev && (!production || build !== null);
+  const hasWork =
+    dependencies.length > 0 ||
+    optionalDependencies.length > 0 ||
+    hasWorkspaces ||
+    withDev ||
+    script('preinstall', 'install', 'postinstall', 'prepare') !== null;
+  const wanted = vendored === null ? hasWork : vendored.missing.length > 0;
+  return {
+    prebuild: script('heroku-prebuild'),
+    install: !wanted ? 'none' : withDev ? 'with-dev' : 'without-dev',
+    rebuild: vendored?.needsRebuild ?? false,
+    build,
+    prune: production && withDev && wanted,
+  };
+}
+
+/** @throws StagingFailedError when a command fails. */
+export async function installAndBuild(stage: Stage, project: Project): Promise<void> {
+  const { json, manager } = project;
+  const vendored = lookAtVendored(stage.app, json);
+  const plan = planInstall(json, project.environment, vendored);
+  const run = (args: readonly string[]): Promise<void> =>
+    explaining(stage.app, () => stage.run([...manager.program, ...args], project.environment));
+  const runScript = async (script: string | null): Promise<void> => {
+    if (script === null) return;
+    stage.say(`       Running ${script} (${manager.name})`);
+    await run(manager.runScript(script));
+  };
+
+  if (Object.values(plan).every(step => step === false || step === null || step === 'none')) {
+    stage.say('       No dependencies to install');
+    return;
+  }
+  stage.say('-----> Installing dependencies');
+  for (const file of manager.ignoredLockfiles)
+    stage.say(`       **WARNING** ${file} is not used: this app is installed by ${manager.name}`);
+  if (vendored !== null) stage.say('       Prebuild detected (node_modules already exists)');
+  await restoreCaches(stage, plan);
+  await runScript(plan.prebuild);
+  if (plan.install !== 'none') {
+    stage.say(
+      `       Installing node modules (package.json${manager.lockfile === null ? '' : ` + ${manager.lockfile}`})`,
+    );
+    await run(manager.install({ dev: plan.install === 'with-dev' }));
+  }
+  if (plan.rebuild) {
+    stage.say('       Rebuilding any native modules');
+    await explaining(stage.app, () => stage.run(['npm', 'rebuild'], project.environment));
+  }
+  if (plan.build !== null) stage.say('-----> Building');
+  await runScript(plan.build);
+  if (plan.prune && manager.prune !== null) {
+    stage.say('       Removing development dependencies');
+    await run(manager.prune);
+  }
+  await keepCaches(stage, plan);
+  for (const file of TIMED_FILES) await rm(join(stage.app, file), { force: true });
+}
+
+async function restoreCaches(stage: Stage, { build }: InstallPlan): Promise<void> {
+  if (build === null) return;
+  for (const folder of BUILD_CACHES) {
+    const kept = join(stage.cache, 'build', folder);
+    if (existsSync(kept) && !existsSync(join(stage.app, folder)))
+      await cp(kept, join(stage.app, folder), { recursive: true });
+  }
+}
+
+async function keepCaches(stage: Stage, { build }: InstallPlan): Promise<void> {
+  for (const folder of BUILD_CACHES) {
+    const left = join(stage.app, folder);
+    if (!existsSync(left)) continue;
+    const kept = join(stage.cache, 'build', folder);
+    await rm(kept, { recursive: true, force: true });
+    if (build !== null) {
+      await mkdir(kept, { recursive: true });
+      await cp(left, kept, { recursive: true });
+    }
+    await rm(left, { recursive: true, force: true });
+  }
+}
