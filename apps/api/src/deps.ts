@@ -6,6 +6,8 @@ import type { Store } from '@cupola/store/store';
 import type { Logger } from 'pino';
 import type { Holds } from './holds/holds.ts';
 import type { Tails } from './logcache/tails.ts';
+import type { LoginGuard } from './uaa/login-guard.ts';
+import type { Tokens } from './uaa/tokens.ts';
 
 /** Settings of the API, parsed once at the edge. URLs have no slash at their end. */
 export interface ApiConfig {
@@ -31,6 +33,8 @@ export interface ApiDeps {
   holds: Holds;
   /** What log tails of the cf CLI have read: a finished build is answered when they have its last line. */
   tails: Tails;
+  tokens: Tokens;
+  loginGuard: LoginGuard;
   config: ApiConfig;
   log: Logger;
   /** Epoch ms. */

@@ -44,11 +44,13 @@ export class InvalidRequestError extends Error {
   }
 }
 
-/** Visible, but not allowed (CF 403). */
+/** Visible, but not allowed (CF 403). `title` where CF has one of its own: `OrgSuspended`, `FeatureDisabled`. */
 export class ForbiddenError extends Error {
   override readonly name = 'ForbiddenError';
-  constructor(message = 'You are not authorized to perform the requested action') {
+  readonly title: string;
+  constructor(message = 'You are not authorized to perform the requested action', title = 'NotAuthorized') {
     super(message);
+    this.title = title;
   }
 }
 

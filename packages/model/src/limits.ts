@@ -75,6 +75,17 @@ export const PUSH_LIMITS = {
   freeSpaceMinShare: 0.05,
 } as const;
 
+export const API_LIMITS = {
+  /** Of a JSON body: CF's own are five levels deep; more is somebody's attempt to exhaust a parser (ours). */
+  jsonDepthMax: 64,
+  /** Queries of 200 guids are 8 KB, the cf CLI's largest (ours: four times that and the other headers). */
+  headerBytesMax: 64 * KIB,
+  headersTimeoutMs: 10_000,
+  keepAliveMs: 65_000,
+  /** What is still under way when the server drains is cut after this: held requests end at once, uploads can be sent again (ours). */
+  drainMs: 10_000,
+} as const;
+
 export const STAGING_LIMITS = {
   timeoutMs: 900_000,
   memoryMb: 1_024,
@@ -139,6 +150,8 @@ export const TOKEN_LIMITS = {
   accessSeconds: 600,
   clientAccessSeconds: 12 * 3_600,
   refreshSeconds: 30 * 86_400,
+  /** A used refresh token may come again within this: two commands at once, or an answer that got lost; later it ends its family (ours). */
+  refreshReuseGraceMs: 30_000,
   clockLeewaySeconds: 30,
   loginFailuresMax: 5,
   loginFailureWindowMs: 300_000,

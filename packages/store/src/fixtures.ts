@@ -91,9 +91,7 @@ export async function aUser(store: Writable, given: Partial<UsersTable> = {}): P
     given_name: null,
     family_name: null,
     email: null,
-    login_failures: 0,
-    login_failed_at: null,
-    locked_until: null,
+    listed: 1,
     ...given,
   };
   return insert(store, { table: 'users', row, change: ['user', row.guid] });

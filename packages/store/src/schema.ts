@@ -54,9 +54,8 @@ export interface UsersTable extends Stamped {
   given_name: string | null;
   family_name: string | null;
   email: string | null;
-  login_failures: number;
-  login_failed_at: number | null;
-  locked_until: number | null;
+  /** 0: an account that may log in but is no user of the v3 API: made by UAA's API alone, or deleted as a user. Logging in makes it one. */
+  listed: Bool;
 }
 export interface OauthClientsTable {
   client_id: string;

@@ -68,6 +68,12 @@ export function requireDeveloper(
 ): void {
   requireSeen(actor, scope, resource);
   if (!holdsInSpace(actor, scope.spaceGuid, ['space_developer', ...also])) throw new ForbiddenError();
+  requireActive(actor, scope.organizationGuid);
+}
+/** In a suspended organization only admins change anything (CF: `require_writable_org!`). */
+export function requireActive(actor: Actor, organizationGuid: string): void {
+  if (!actor.isAdmin && actor.suspendedOrganizationGuids.includes(organizationGuid))
+    throw new ForbiddenError('The organization is suspended', 'OrgSuspended');
 }
 export function requireAdmin(actor: Actor): void {
   if (!actor.isAdmin) throw new ForbiddenError();

@@ -10,7 +10,19 @@ export interface Actor {
   isAdmin: boolean;
   /** `jti` of the token: caps are counted by it. */
   tokenId: string;
+  /** A space's role names the space's organization too. */
   roles: ReadonlyArray<{ type: RoleType; organizationGuid: string | null; spaceGuid: string | null }>;
+  /** Of the organizations that these roles are in: those where only admins may change anything. */
+  suspendedOrganizationGuids: readonly string[];
 }
 
-export const NOBODY: Actor = { kind: 'nobody', guid: '', name: '', origin: '', isAdmin: false, tokenId: '', roles: [] };
+export const NOBODY: Actor = {
+  kind: 'nobody',
+  guid: '',
+  name: '',
+  origin: '',
+  isAdmin: false,
+  tokenId: '',
+  roles: [],
+  suspendedOrganizationGuids: [],
+};

@@ -53,6 +53,8 @@ export interface Endpoint {
   auth: 'anyone' | 'user' | 'upload';
   /** `multipart` and `stream` endpoints read `raw.request` themselves, after authentication. */
   body: 'json' | 'yaml' | 'form' | 'multipart' | 'stream' | 'none';
+  /** Whose form failures have: Cloud Controller's (`errors`), or UAA's (`error`, `error_description`). */
+  failures: 'cf' | 'uaa';
   summary: string;
   querySchema: z.ZodType | null;
   bodySchema: z.ZodType | null;
@@ -66,6 +68,7 @@ interface Definition<Q extends z.ZodType, B extends z.ZodType> {
   summary: string;
   auth?: Endpoint['auth'];
   body?: Endpoint['body'];
+  failures?: Endpoint['failures'];
   /** Unknown keys: 400 `The query parameter is invalid: Unknown query parameter(s): 'x'. Valid parameters are: ...`, as CF. */
   query?: Q;
   bodySchema?: B;
@@ -85,6 +88,7 @@ export function endpoint<
     summary,
     auth,
     body: definition.body ?? (bodySchema === undefined ? 'none' : 'json'),
+    failures: definition.failures ?? 'cf',
     querySchema: query ?? null,
     bodySchema: bodySchema ?? null,
     responseSchema: responseSchema ?? null,

@@ -31,9 +31,7 @@ const TABLES: Tables = {
     given_name: 'text?',
     family_name: 'text?',
     email: 'text?',
-    login_failures: 'int',
-    login_failed_at: 'int?',
-    locked_until: 'int?',
+    listed: 'int',
   },
   oauth_clients: {
     client_id: 'key',

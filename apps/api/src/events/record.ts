@@ -1,0 +1,37 @@
+/** Audit events: written in the transaction of what they tell of, so that neither is there without the other. */
+import { randomUUID } from 'node:crypto';
+import type { Mutation } from '@cupola/store/store';
+import type { Actor } from '../access/actor.ts';
+
+export interface AuditEvent {
+  /** CF's: `audit.app.create`. */
+  type: string;
+  actor: Actor;
+  target: { type: string; guid: string; name: string };
+  /** Where it belongs: who may see that space or organization may see the event. */
+  spaceGuid: string | null;
+  organizationGuid: string | null;
+  /** Without secrets: they are replaced before they come here. */
+  data?: Record<string, unknown>;
+}
+
+export async function recordEvent({ db, now }: Mutation, event: AuditEvent): Promise<void> {
+  const { actor, target } = event;
+  await db
+    .insertInto('audit_events')
+    .values({
+      guid: randomUUID(),
+      created_at: now,
+      type: event.type,
+      actor_guid: actor.guid,
+      actor_type: actor.kind === 'client' ? 'service' : 'user',
+      actor_name: actor.name,
+      target_guid: target.guid,
+      target_type: target.type,
+      target_name: target.name,
+      space_guid: event.spaceGuid,
+      organization_guid: event.organizationGuid,
+      data_json: JSON.stringify(event.data ?? {}),
+    })
+    .execute();
+}

@@ -1,0 +1,219 @@
+/**
+ * A whole API for tests: real store, blobs, logs and queue on a temp folder, real HTTP on a free port, after its first start. `await using test = await
+ * startTestApi()`; then `test.api('GET', '/v3/apps', { token: test.admin })`.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openFileBlobs } from '@cupola/blobs/files';
+import { openSegmentLogs } from '@cupola/logs/segments';
+import { ROLE_TYPES, type RoleType } from '@cupola/model/states';
+import { embeddedQueue } from '@cupola/queue/embedded';
+import { aRole, aUser, testSealer } from '@cupola/store/fixtures';
+import { openSqliteStore } from '@cupola/store/sqlite';
+import type { Store } from '@cupola/store/store';
+import { pino } from 'pino';
+import type { ApiDeps } from './deps.ts';
+import { start } from './start.ts';
+import { hashPassword } from './uaa/passwords.ts';
+
+/** JSON as it came, to be looked into without ceremony. */
+// biome-ignore lint/suspicious/noExplicitAny: a test looks into answers of every shape; what it expects of them is its assertion.
+export type Json = any;
+
+export interface TestAnswer {
+  status: number;
+  headers: Headers;
+  /** Parsed JSON; text when it is none; undefined when empty. */
+  body: Json;
+}
+export interface TestCall {
+  token?: string;
+  body?: unknown;
+  yaml?: string;
+  form?: Record<string, string> | FormData;
+  headers?: Record<string, string>;
+}
+/** Roles of a new user, by the guid of what they are in. */
+export type RolesIn = Partial<Record<RoleType, string | readonly string[]>>;
+
+export interface TestApi extends AsyncDisposable {
+  /** What handlers get, without what `start` makes itself. */
+  deps: Pick<ApiDeps, 'store' | 'blobs' | 'logs' | 'queue' | 'sealer' | 'config' | 'log' | 'now'>;
+  /** Origin of the public listener, which is `config.publicUrl` too. */
+  url: string;
+  socketPath: string;
+  /** Token of the admin of the first start, whose password is `ADMIN_PASSWORD`. */
+  admin: string;
+  home: { organizationGuid: string; spaceGuid: string; domainGuid: string; adminGuid: string };
+  clock: { now(): number; pass(ms: number): void };
+  api(method: string, path: string, call?: TestCall): Promise<TestAnswer>;
+  /** A new user with these roles, logged in. A space's role brings `organization_user` with it, as CF demands. */
+  userWith(roles?: RolesIn): Promise<TestUser>;
+}
+export interface TestUser {
+  token: string;
+  guid: string;
+  username: string;
+}
+
+export const ADMIN_PASSWORD = 'correct horse';
+/** As cheap as scrypt goes: tests log in often. */
+const CHEAP = { N: 2, r: 1, p: 1 };
+/** 2026-01-02T03:04:05Z */
+const TEST_NOW = 1_767_323_045_000;
+
+export interface TestOptions {
+  appsPort?: number | null;
+  /** What the log would say, a line each. */
+  log?: (line: string) => void;
+}
+
+export async function startTestApi({ appsPort = 8_080, log }: TestOptions = {}): Promise<TestApi> {
+  const folder = await mkdtemp(join(tmpdir(), 'cupola-api-'));
+  const stack = new AsyncDisposableStack();
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  let passed = 0;
+  const clock = {
+    now: () => TEST_NOW + passed,
+    pass: (ms: number) => {
+      passed += ms;
+    },
+  };
+  const store = await openSqliteStore({ path: join(folder, 'store.db'), now: clock.now });
+  stack.defer(() => store.close());
+  const logs = openSegmentLogs({ folder: join(folder, 'logs') });
+  stack.defer(() => logs.close());
+  const queue = embeddedQueue(store);
+  stack.defer(() => queue.close());
+  const blobs = openFileBlobs({ folder: join(folder, 'blobs') });
+  const socketPath = join(folder, 'internal.sock');
+  const deps = {
+    store,
+    logs,
+    queue,
+    blobs,
+    sealer: testSealer,
+    config: {
+      publicUrl: 'http://127.0.0.1:0',
+      appsDomain: 'localhost',
+      appsPort,
+      appsScheme: 'http' as const,
+      uploadFolder: join(folder, 'blobs', 'tmp'),
+      version: '0.0.0-test',
+    },
+    log: log === undefined ? pino({ level: 'silent' }) : pino({ level: 'debug' }, { write: log }),
+    now: clock.now,
+  };
+  const api = await start({
+    ...deps,
+    listen: { host: '127.0.0.1', port: 0 },
+    internal: { socketPath },
+    admin: { password: ADMIN_PASSWORD, reset: false },
+    hashCost: CHEAP,
+  });
+  stack.use(api);
+  // Known only now; handlers read it at each request.
+  const url = `http://127.0.0.1:${api.address.port}`;
+  deps.config.publicUrl = url;
+  const call = caller(url);
+  const login = loginer(call);
+  return {
+    deps,
+    url,
+    socketPath,
+    clock,
+    admin: await login('admin'),
+    home: await findHome(store),
+    api: call,
+    userWith: userMaker(store, login),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+type Call = TestApi['api'];
+
+function caller(url: string): Call {
+  return async (method, path, asked = {}) => {
+    const { token, body, yaml, headers } = asked;
+    const answer = await fetch(new URL(path, url), {
+      method,
+      redirect: 'manual',
+      headers: {
+        accept: 'application/json',
+        ...(token === undefined ? {} : { authorization: `bearer ${token}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(yaml === undefined ? {} : { 'content-type': 'application/x-yaml' }),
+        ...headers,
+      },
+      body: sent(asked),
+    });
+    const text = await answer.text();
+    return { status: answer.status, headers: answer.headers, body: read(text) };
+  };
+}
+
+/** A `FormData` or `URLSearchParams` brings its own content type. */
+function sent({ body, yaml, form }: TestCall): string | FormData | URLSearchParams | null {
+  if (yaml !== undefined) return yaml;
+  if (form !== undefined) return form instanceof FormData ? form : new URLSearchParams(form);
+  if (body === undefined) return null;
+  return typeof body === 'string' ? body : JSON.stringify(body);
+}
+
+function read(text: string): Json {
+  if (text === '') return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text; // YAML, or bytes of a download.
+  }
+}
+
+type Login = (username: string) => Promise<string>;
+
+function loginer(call: Call): Login {
+  return async username => {
+    const answer = await call('POST', '/oauth/token', {
+      form: { grant_type: 'password', username, password: ADMIN_PASSWORD },
+      headers: { authorization: `Basic ${btoa('cf:')}` },
+    });
+    if (answer.status !== 200) throw new Error(`login of ${username}: ${JSON.stringify(answer.body)}`);
+    return answer.body.access_token;
+  };
+}
+
+function userMaker(store: Store, login: Login): TestApi['userWith'] {
+  return async (roles = {}) => {
+    const user = await aUser(store, { password_hash: await hashPassword(ADMIN_PASSWORD, CHEAP) });
+    const organizations = new Set<string>();
+    for (const type of ROLE_TYPES)
+      for (const guid of [roles[type] ?? []].flat()) {
+        const isOfSpace = type.startsWith('space_');
+        await aRole(store, {
+          type,
+          user_guid: user.guid,
+          ...(isOfSpace ? { space_guid: guid } : { organization_guid: guid }),
+        });
+        if (type === 'organization_user') organizations.add(guid);
+        if (!isOfSpace) continue;
+        const space = store.read.selectFrom('spaces').select('organization_guid').where('guid', '=', guid);
+        const { organization_guid } = await space.executeTakeFirstOrThrow();
+        if (organizations.has(organization_guid)) continue;
+        organizations.add(organization_guid);
+        await aRole(store, { type: 'organization_user', user_guid: user.guid, organization_guid });
+      }
+    return { token: await login(user.username), guid: user.guid, username: user.username };
+  };
+}
+
+async function findHome(store: Store): Promise<TestApi['home']> {
+  const one = async (table: 'organizations' | 'spaces' | 'domains' | 'users'): Promise<string> =>
+    (await store.read.selectFrom(table).select('guid').executeTakeFirstOrThrow()).guid;
+  return {
+    organizationGuid: await one('organizations'),
+    spaceGuid: await one('spaces'),
+    domainGuid: await one('domains'),
+    adminGuid: await one('users'),
+  };
+}

@@ -1,0 +1,43 @@
+/** The API as a part: first start, its listeners and its loops, over ports that the caller has opened and closes. */
+import { type Bootstrap, bootstrap } from './bootstrap.ts';
+import type { ApiDeps } from './deps.ts';
+import { endpoints } from './endpoints.ts';
+import type { Holds } from './holds/holds.ts';
+import { type Listen, startServer } from './http/server.ts';
+import { createTails } from './logcache/tails.ts';
+import { createAuthenticate } from './uaa/authenticate.ts';
+import { createLoginGuard } from './uaa/login-guard.ts';
+import { openTokens } from './uaa/tokens.ts';
+
+export interface StartDeps extends Omit<ApiDeps, 'holds' | 'tails' | 'tokens' | 'loginGuard'> {
+  listen: Listen;
+  internal: { socketPath: string };
+  admin: Bootstrap['admin'];
+  hashCost?: Bootstrap['hashCost'];
+}
+
+export interface Api extends AsyncDisposable {
+  readonly address: { host: string; port: number };
+}
+
+/** Resolves when requests are answered. Disposing drains: held requests end, uploads get some seconds. */
+export async function start({ listen, internal, admin, hashCost, ...given }: StartDeps): Promise<Api> {
+  const { store, sealer, config, now } = given;
+  const [tokens] = await Promise.all([
+    openTokens({ store, sealer, now, issuer: `${config.publicUrl}/oauth/token` }),
+    bootstrap(store, { appsDomain: config.appsDomain, admin, ...(hashCost === undefined ? {} : { hashCost }) }),
+  ]);
+  const deps: ApiDeps = { ...given, tokens, loginGuard: createLoginGuard(now), tails: createTails(), holds: HOLDS };
+  await using starting = new AsyncDisposableStack();
+  const authenticate = createAuthenticate(store.read, tokens);
+  const server = starting.use(await startServer({ api: deps, endpoints, authenticate }, listen));
+  const running = starting.move();
+  return { address: server.address, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** Answers every poll at once. */
+const HOLDS: Holds = {
+  own: () => undefined,
+  summaryBegins: () => undefined,
+  wait: (_request, { read }) => read(),
+};

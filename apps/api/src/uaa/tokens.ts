@@ -1,0 +1,129 @@
+/**
+ * Access tokens: JWTs signed with a key of our own (RS256: what every reader of UAA's tokens takes), which lies sealed in the store, so that tokens outlive
+ * a restart. The newest key signs; all that are kept verify.
+ */
+import { randomUUID } from 'node:crypto';
+import { UnauthenticatedError } from '@cupola/model/errors';
+import { TOKEN_LIMITS } from '@cupola/model/limits';
+import type { Sealer } from '@cupola/store/seal';
+import type { Store } from '@cupola/store/store';
+import {
+  createLocalJWKSet,
+  exportJWK,
+  exportSPKI,
+  generateKeyPair,
+  importJWK,
+  type JSONWebKeySet,
+  type JWK,
+  jwtVerify,
+  SignJWT,
+} from 'jose';
+import { z } from 'zod';
+
+const ALGORITHM = 'RS256';
+const AUDIENCE = 'cloud_controller';
+
+/** Who a token speaks for. Roles and rights are looked up at each request: they may change while the token lives. */
+const claimsSchema = z.object({
+  jti: z.string(),
+  client_id: z.string(),
+  user_id: z.string().exactOptional(),
+});
+export type TokenClaims = z.infer<typeof claimsSchema>;
+
+export interface Issued {
+  token: string;
+  jti: string;
+  expiresInSeconds: number;
+}
+
+export interface Tokens {
+  /** `claims` beside those that every token has: exp, iat, jti, aud, iss, zid. */
+  issue(claims: Record<string, unknown>, lifeSeconds: number): Promise<Issued>;
+  /** @throws UnauthenticatedError for what is forged, damaged, or older than its end plus `leewayMs` and the clocks' own leeway. */
+  verify(token: string, options: { leewayMs: number }): Promise<TokenClaims>;
+  /** For those who verify themselves: JWKs, and each as PEM too, as UAA publishes them. */
+  publicKeys(): Array<JWK & { value: string }>;
+}
+
+interface Deps {
+  store: Store;
+  sealer: Sealer;
+  /** URL of the token endpoint's issuer. */
+  issuer: string;
+  now(): number;
+}
+
+/** Opens the keys in the store; makes the first one at first start. */
+export async function openTokens({ store, sealer, issuer, now }: Deps): Promise<Tokens> {
+  const rows = await keyRows(store);
+  if (rows.length === 0) {
+    await makeKey(store, sealer);
+    rows.push(...(await keyRows(store)));
+  }
+  const newest = rows[0];
+  if (newest === undefined) throw new Error('there is no signing key in the store');
+  const privateKey = await importJWK(JSON.parse(sealer.open(newest.private_sealed)) as JWK, ALGORITHM);
+  const publicJwks = rows.map(row => JSON.parse(row.public_jwk_json) as JWK & { value: string });
+  const keySet: JSONWebKeySet = { keys: publicJwks };
+  const keys = createLocalJWKSet(keySet);
+  return {
+    issue: async (claims, lifeSeconds) => {
+      const jti = randomUUID().replaceAll('-', '');
+      const issuedAt = Math.floor(now() / 1_000);
+      const token = await new SignJWT({ ...claims, jti, zid: 'uaa' })
+        .setProtectedHeader({ alg: ALGORITHM, kid: newest.kid, typ: 'JWT' })
+        .setIssuer(issuer)
+        .setAudience([AUDIENCE, 'uaa', 'openid', 'password', 'scim', String(claims.client_id)])
+        .setIssuedAt(issuedAt)
+        .setExpirationTime(issuedAt + lifeSeconds)
+        .sign(privateKey);
+      return { token, jti, expiresInSeconds: lifeSeconds };
+    },
+    verify: async (token, { leewayMs }) => {
+      try {
+        // Not the issuer: a platform whose port has changed is the same platform, and its keys say so.
+        const { payload } = await jwtVerify(token, keys, {
+          algorithms: [ALGORITHM],
+          audience: AUDIENCE,
+          clockTolerance: TOKEN_LIMITS.clockLeewaySeconds + leewayMs / 1_000,
+          currentDate: new Date(now()),
+        });
+        return claimsSchema.parse(payload);
+      } catch {
+        // Why does not matter to who sent it, and would help who forged it.
+        throw new UnauthenticatedError('InvalidAuthToken');
+      }
+    },
+    publicKeys: () => publicJwks,
+  };
+}
+
+function keyRows(store: Store) {
+  return store.read.selectFrom('signing_keys').selectAll().orderBy('created_at', 'desc').orderBy('kid').execute();
+}
+
+async function makeKey(store: Store, sealer: Sealer): Promise<void> {
+  const { publicKey, privateKey } = await generateKeyPair(ALGORITHM, { extractable: true });
+  const kid = `key-${randomUUID().slice(0, 8)}`;
+  const publicJwk = {
+    ...(await exportJWK(publicKey)),
+    kid,
+    alg: ALGORITHM,
+    use: 'sig',
+    value: await exportSPKI(publicKey),
+  };
+  const sealed = sealer.seal(JSON.stringify(await exportJWK(privateKey)));
+  await store.note(async ({ db, now }) => {
+    await db
+      .insertInto('signing_keys')
+      .values({
+        kid,
+        public_jwk_json: JSON.stringify(publicJwk),
+        private_sealed: sealed,
+        created_at: now,
+        retired_at: null,
+      })
+      .execute();
+  });
+}
