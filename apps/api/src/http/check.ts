@@ -44,7 +44,11 @@ function sentences(issues: readonly z.core.$ZodIssue[]): string[] {
       if (nearest !== undefined && nearest.length > 0) return sentences(nearest);
     }
     if (!ZODS_OWN.test(issue.message) && !FRAGMENT.test(issue.message)) return [issue.message];
-    const subject = issue.path.map(String).join(' ').replace(/_/g, ' ');
+    const subject = issue.path
+      .map(String)
+      .join(' ')
+      .replace(/\[.*?\]/g, '')
+      .replace(/_/g, ' ');
     const text = issue.message.charAt(0).toLowerCase() + issue.message.slice(1);
     return [subject === '' ? `The body ${text}` : `${subject.charAt(0).toUpperCase()}${subject.slice(1)} ${text}`];
   });

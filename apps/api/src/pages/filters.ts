@@ -58,6 +58,17 @@ export function inSeenSpace(actor: Actor, column: string): Condition {
   return sql<SqlBool>`${sql.ref(column)} in (select guid from spaces where ${own} or ${managed})`;
 }
 
+/** `column` is the guid of an organization that the actor may see. */
+export function inSeenOrganization(actor: Actor, column: string): Condition {
+  const seen = visible(actor);
+  return seen.all ? sql<SqlBool>`1 = 1` : among(column, seen.organizationGuids);
+}
+
+/** `column` is one of these names, whatever their case, as unique names are. */
+export function named(column: string, names: readonly string[]): Condition {
+  return sql<SqlBool>`lower(${sql.ref(column)}) in (${sql.join(names.map(name => name.toLowerCase()))})`;
+}
+
 /** `column` is the guid of a space in one of these organizations. */
 export function inOrganizations(column: string, organizationGuids: readonly string[]): Condition {
   return sql<SqlBool>`${sql.ref(column)} in (select guid from spaces where ${among('organization_guid', organizationGuids)})`;

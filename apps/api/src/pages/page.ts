@@ -2,10 +2,22 @@
 import { z } from 'zod';
 import type { ApiRequest } from '../http/endpoint.ts';
 
+const PER_PAGE_MAX = 5_000;
+
+function positive(label: string) {
+  const error = `${label} must be a positive integer`;
+  return z
+    .string()
+    .regex(/^[1-9]\d{0,8}$/, { error, abort: true })
+    .transform(Number);
+}
+
 /** The part of every list's query that pages and orders. Spread it into the list's own schema. */
 export const pageQuery = {
-  page: z.coerce.number().int().min(1).optional(),
-  per_page: z.coerce.number().int().min(1).max(5_000).optional(),
+  page: positive('Page').optional(),
+  per_page: positive('Per page')
+    .refine(value => value <= PER_PAGE_MAX, { error: 'Per page must be between 1 and 5000' })
+    .optional(),
   /** Opaque key of the row before the page: what our own `next` links carry so that deep pages cost what first ones do. */
   after: z.string().optional(),
 };
@@ -32,17 +44,19 @@ export function pageAsk(query: { page?: number | undefined; per_page?: number | 
   return { page, perPage, offset: (page - 1) * perPage };
 }
 
-/** CF's list body. `included` is left out when empty. */
+/** CF's list body. `included` is left out when empty; `after`, of the last row, goes into the link to the next page. */
 export function pageBody(
   request: ApiRequest<unknown, unknown>,
   { page, perPage }: PageAsk,
-  list: { total: number; resources: unknown[]; included?: Record<string, unknown[]> },
+  list: { total: number; resources: unknown[]; included?: Record<string, unknown[]>; after?: string | null },
 ): Record<string, unknown> {
   const pages = Math.max(1, Math.ceil(list.total / perPage));
-  const link = (number: number): { href: string } => {
+  const link = (number: number, after: string | null = null): { href: string } => {
     const url = new URL(request.url);
     url.searchParams.set('page', String(number));
     url.searchParams.set('per_page', String(perPage));
+    if (after === null) url.searchParams.delete('after');
+    else url.searchParams.set('after', after);
     return { href: url.toString() };
   };
   return {
@@ -51,7 +65,7 @@ export function pageBody(
       total_pages: pages,
       first: link(1),
       last: link(pages),
-      next: page < pages ? link(page + 1) : null,
+      next: page < pages ? link(page + 1, list.after) : null,
       previous: page > 1 ? link(page - 1) : null,
     },
     resources: list.resources,
