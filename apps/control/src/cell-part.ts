@@ -84,6 +84,19 @@ async function startCell(env: z.infer<typeof environment>, log: Logger): Promise
     folder: join(env.CUPOLA_CELL, 'builds'),
     stagerId: cellId(env.CUPOLA_CELL),
     uid: isRoot ? BUILD_UID : null,
+    stack: hostStack(),
+    ...(networks === null
+      ? {}
+      : {
+          network: async () => {
+            const { name, address, resolver } = await networks.lease();
+            return {
+              network: { kind: 'namespace' as const, name, address },
+              resolver,
+              release: () => networks.release(name),
+            };
+          },
+        }),
     log: log.child({ part: 'stager' }),
     now: Date.now,
   });

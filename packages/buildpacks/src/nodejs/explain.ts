@@ -19,7 +19,7 @@ const HINTS: ReadonlyArray<readonly [RegExp, string]> = [
   ],
   [
     /E40[13]|ENEEDAUTH|ERR_PNPM_FETCH_40[13]/,
-    'the registry wants a login: put its token into the app\'s .npmrc as ${NPM_TOKEN}, and set that variable with "cf set-env"',
+    "the registry wants a login: name a variable for its token in the app's .npmrc, and set that variable with cf set-env",
   ],
   [/E404|ERR_PNPM_FETCH_404|No matching version|ETARGET/, 'a package, or that version of it, is not in the registry'],
   [
@@ -47,9 +47,6 @@ export async function explaining<T>(app: string, work: () => Promise<T>): Promis
     throw new StagingFailedError(
       'BuildpackCompileFailed',
       `"${command}" failed (${ended}): ${await hint(app, error)}.`,
-      {
-        cause: error,
-      },
     );
   }
 }

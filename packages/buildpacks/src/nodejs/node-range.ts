@@ -60,3 +60,8 @@ export function newestIn(range: string | null, versions: readonly string[]): str
 export function isIn(range: string | null, version: string): boolean {
   return range === null || semver.satisfies(version, range);
 }
+
+/** Whether some version lies in both ranges; a null range holds every version. */
+export function overlaps(range: string | null, other: string): boolean {
+  return range === null || semver.intersects(range, other);
+}

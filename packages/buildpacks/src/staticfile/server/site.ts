@@ -236,13 +236,13 @@ async function sendError(
 
 async function sendListing({ root, hostDotFiles }: SiteOptions, path: string, response: ServerResponse): Promise<void> {
   const entries = await readdir(join(root, path), { withFileTypes: true });
-  const escape = (text: string): string => text.replace(/[&<>"]/g, letter => `&#${letter.charCodeAt(0)};`);
+  const inHtml = (text: string): string => text.replace(/[&<>"]/g, letter => `&#${letter.charCodeAt(0)};`);
   const lines = entries
     .filter(({ name }) => hostDotFiles || !name.startsWith('.'))
     .map(entry => (entry.isDirectory() ? `${entry.name}/` : entry.name))
     .sort()
-    .map(name => `<a href="${encodeURIComponent(name).replace('%2F', '/')}">${escape(name)}</a>`);
-  const title = `Index of ${escape(path)}`;
+    .map(name => `<a href="${encodeURIComponent(name).replace('%2F', '/')}">${inHtml(name)}</a>`);
+  const title = `Index of ${inHtml(path)}`;
   const html = `<html><head><title>${title}</title></head><body><h1>${title}</h1><pre><a href="../">../</a>\n${lines.join('\n')}\n</pre></body></html>\n`;
   response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8', 'Content-Length': Buffer.byteLength(html) });
   response.end(html);

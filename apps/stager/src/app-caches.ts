@@ -1,0 +1,68 @@
+/**
+ * What an app's builds keep for the next one: packages of npm, build caches. A folder of the build uid for each app, never read by anyone else; lost with
+ * the machine, and thrown away rather than grown.
+ */
+import { chownSync, mkdirSync, rmSync, utimesSync } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** Of one app, after its build. */
+const APP_MAX_BYTES = 1024 ** 3;
+/** Of one app, while it builds: a build that writes more is stopped, since no quota stands behind a cache. */
+const BUILDING_MAX_BYTES = 3 * 1024 ** 3;
+/** Of all apps: the least recently used go first. */
+const ALL_MAX_BYTES = 5 * 1024 ** 3;
+
+export interface AppCaches {
+  /** The app's folder, made if need be. */
+  open(appGuid: string, uid: number | null): string;
+  isTooLarge(appGuid: string): Promise<boolean>;
+  /** After a build: an app's cache that has grown too large is thrown away. */
+  trim(appGuid: string): Promise<void>;
+  /** At start: the oldest go until the rest is small enough. */
+  trimAll(): Promise<void>;
+}
+
+export function openAppCaches(folder: string): AppCaches {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const folderOf = (appGuid: string): string => join(folder, encodeURIComponent(appGuid));
+  const remove = (path: string): void => rmSync(path, { recursive: true, force: true });
+  return {
+    open: (appGuid, uid) => {
+      const path = folderOf(appGuid);
+      mkdirSync(path, { recursive: true, mode: 0o700 });
+      if (uid !== null) chownSync(path, uid, uid);
+      const now = new Date();
+      utimesSync(path, now, now);
+      return path;
+    },
+    isTooLarge: async appGuid => (await sizeOf(folderOf(appGuid))) > BUILDING_MAX_BYTES,
+    trim: async appGuid => {
+      if ((await sizeOf(folderOf(appGuid))) > APP_MAX_BYTES) remove(folderOf(appGuid));
+    },
+    trimAll: async () => {
+      const found = await Promise.all(
+        (await readdir(folder)).map(async name => {
+          const path = join(folder, name);
+          return { path, usedMs: (await stat(path)).mtimeMs, sizeBytes: await sizeOf(path) };
+        }),
+      );
+      found.sort((a, b) => b.usedMs - a.usedMs);
+      let total = 0;
+      for (const { path, sizeBytes } of found) {
+        total += sizeBytes;
+        if (total > ALL_MAX_BYTES) remove(path);
+      }
+    },
+  };
+}
+
+/** Bytes on disk of all files below. Links are not followed: they are other people's. */
+async function sizeOf(folder: string): Promise<number> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  let bytes = 0;
+  for (const entry of entries)
+    if (entry.isFile())
+      bytes += ((await stat(join(entry.parentPath, entry.name)).catch(() => null))?.blocks ?? 0) * 512;
+  return bytes;
+}

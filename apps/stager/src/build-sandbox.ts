@@ -1,0 +1,316 @@
+/**
+ * One build in its sandbox: what it sees, and what comes out of it. The stager neither opens the upload nor reads the app: it hands both in, and takes a tar
+ * and a few words back, counted, hashed and parsed here, since code of the app may have written them.
+ */
+import { createHash } from 'node:crypto';
+import { chmodSync, createWriteStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { finished } from 'node:stream/promises';
+import type { ToolchainAsk } from '@cupola/buildpacks/buildpack';
+import { StagingFailedError } from '@cupola/model/errors';
+import { INSTANCE_LIMITS } from '@cupola/model/limits';
+import type { Network, RunningSandbox, SandboxExit, Sandboxes, SandboxSpec } from '@cupola/sandbox/sandbox';
+import { encodeFrame, readFrames } from './inside/frames.ts';
+import { type Begin, type Failed, fromInside, type Staged, type ToInside } from './protocol.ts';
+import type { MadeToolchain } from './toolchains/toolchains.ts';
+
+/** Toolchains that one build may ask for: a few are needed. */
+const ASKS_MAX = 20;
+
+/** The network of one build. */
+export interface BuildNetwork {
+  network: Network;
+  /** Address of a resolver that is reached from it; null: as this machine resolves. */
+  resolver: string | null;
+  release(): Promise<void>;
+}
+
+export interface BuildPlaces {
+  /** The package's zip. */
+  packageFile: string;
+  /** An empty folder for the socket and the layer; short, since a socket's path must fit 108 bytes. */
+  work: string;
+  cache: string;
+  toolchains: string;
+  /** Compiled code of what runs inside; made ahead. */
+  compileCache: string;
+  /** Additional certificates of the operator's npm; null: none. */
+  cafile: string | null;
+}
+
+export interface InsideJob {
+  guid: string;
+  uid: number | null;
+  places: BuildPlaces;
+  network: BuildNetwork;
+  limits: { memoryMb: number; diskMb: number };
+  begin: Omit<Begin, 'type' | 'packageFile' | 'home' | 'tools' | 'cache' | 'ownPids'>;
+  toolchain(ask: ToolchainAsk): Promise<MadeToolchain>;
+  line(text: string, type: 'OUT' | 'ERR'): void;
+}
+
+export interface InsideEnd {
+  /** What it said at its end; null when it said nothing. */
+  said: Staged | Failed | null;
+  /** The app layer; null unless `said` is `staged`. */
+  layer: { file: string; digest: string; sizeBytes: number } | null;
+  exit: SandboxExit;
+}
+
+/** Where things are inside. A plain process sees no mounts, so there they are where they are. */
+function pathsInside({ report }: Sandboxes, { places, uid }: Pick<InsideJob, 'places' | 'uid'>) {
+  if (report.rung === 'process')
+    return {
+      node: process.execPath,
+      sources: SOURCES,
+      socket: socketOf(places),
+      packageFile: places.packageFile,
+      home: join(places.work, 'home'),
+      tools: join(places.work, 'tools'),
+      cache: places.cache,
+      toolchains: places.toolchains,
+      compileCache: uid === null ? places.compileCache : '',
+      cafile: places.cafile,
+    };
+  return {
+    node: '/run/cupola/node/bin/node',
+    sources: '/run/cupola/sources',
+    socket: '/run/cupola/stager.sock',
+    packageFile: '/run/cupola/package.zip',
+    home: '/home/vcap',
+    tools: '/tmp/home',
+    cache: '/cache',
+    toolchains: '/toolchains',
+    compileCache: '/run/cupola/compile-cache',
+    cafile: places.cafile === null ? null : '/run/cupola/npm-ca.pem',
+  };
+}
+
+/** The root of what is installed: our own code is shown to the build, which runs it. */
+const SOURCES = join(import.meta.dirname, '../../..');
+const socketOf = ({ work }: BuildPlaces): string => join(work, 's');
+
+/**
+ * Runs a build to its end, which `stop` brings about at once.
+ * @throws SandboxError when no sandbox could be set up; nothing is left behind then.
+ */
+export async function runInside(sandboxes: Sandboxes, job: InsideJob, stop: AbortSignal): Promise<InsideEnd> {
+  const spool = openSpool(join(job.places.work, 'layer.tar'), job.limits.diskMb);
+  const talk = Promise.withResolvers<Staged | Failed | null>();
+  const server = await listen(socketOf(job.places), socket => {
+    converse(socket, job, sandboxes, spool).then(talk.resolve, (error: Error) => {
+      job.line(`The build was ended: ${error.message}`, 'ERR');
+      talk.resolve(null);
+      socket.destroy();
+    });
+  });
+  let sandbox: RunningSandbox | null = null;
+  try {
+    sandbox = await sandboxes.start(await specOf(sandboxes, job));
+    const kill = (): void => void sandbox?.kill();
+    stop.addEventListener('abort', kill, { once: true });
+    if (stop.aborted) kill();
+    for await (const { line, stream } of sandbox.output()) job.line(line, stream === 'out' ? 'OUT' : 'ERR');
+    const exit = await sandbox.ended;
+    stop.removeEventListener('abort', kill);
+    // The socket's last bytes may still be on their way; where nobody ever connected nothing will come.
+    server.close();
+    if (!server.connected()) talk.resolve(null);
+    const said = await talk.promise;
+    const layer = await spool.close();
+    return { said, exit, layer: said?.type === 'staged' ? layer : null };
+  } finally {
+    server.close();
+    await spool.close().catch(() => undefined); // What failed to be written has been told by `converse`.
+    // Not waited for: the result does not depend on it, and a new start cleans up too.
+    void sandbox?.remove();
+  }
+}
+
+async function specOf(sandboxes: Sandboxes, { guid, uid, places, network, limits }: InsideJob): Promise<SandboxSpec> {
+  const inside = pathsInside(sandboxes, { places, uid });
+  const readOnly = (source: string, target: string): SandboxSpec['mounts'][number] => ({
+    source,
+    target,
+    mode: 'read-only',
+  });
+  const resolver =
+    network.resolver === null
+      ? await readFile('/etc/resolv.conf', 'utf8').catch(() => '')
+      : `nameserver ${network.resolver}\n`;
+  return {
+    guid,
+    uid: uid ?? process.getuid?.() ?? 0,
+    mounts: [
+      readOnly(process.execPath, inside.node),
+      ...sourceMounts(inside.sources),
+      readOnly(places.packageFile, inside.packageFile),
+      readOnly(places.toolchains, inside.toolchains),
+      readOnly(places.compileCache, inside.compileCache),
+      { source: socketOf(places), target: inside.socket, mode: 'writable' },
+      { source: places.cache, target: inside.cache, mode: 'writable' },
+      ...(places.cafile === null || inside.cafile === null ? [] : [readOnly(places.cafile, inside.cafile)]),
+    ],
+    files: { '/etc/resolv.conf': resolver },
+    argv: entryCommand(inside.node, inside.sources, [inside.socket, inside.compileCache]),
+    cwd: '/',
+    environment: { PATH: DEFAULT_PATH },
+    limits: {
+      memoryMb: limits.memoryMb,
+      diskMb: limits.diskMb,
+      cpuShare: limits.memoryMb / 1024,
+      pidsMax: INSTANCE_LIMITS.pidsMax,
+    },
+    network: network.network,
+    logRateBytesPerSecond: -1,
+  };
+}
+
+export const DEFAULT_PATH = '/usr/local/bin:/usr/bin:/bin';
+
+/** Our code and its libraries, and nothing beside them: a data folder may lie in the same checkout. */
+function sourceMounts(target: string): SandboxSpec['mounts'] {
+  return ['packages', 'node_modules', 'apps/stager'].map(path => ({
+    source: join(SOURCES, path),
+    target: `${target}/${path}`,
+    mode: 'read-only',
+  }));
+}
+
+function entryCommand(node: string, sources: string, args: string[]): string[] {
+  return [node, '--disable-warning=ExperimentalWarning', join(sources, 'apps/stager/src/inside/entry.mjs'), ...args];
+}
+
+interface Listening {
+  close(): void;
+  connected(): boolean;
+}
+
+/** One build, one connection: whoever comes second is code of the app. */
+async function listen(path: string, talk: (socket: Socket) => void): Promise<Listening> {
+  let isConnected = false;
+  const server: Server = createServer(socket => {
+    if (isConnected) return void socket.destroy();
+    isConnected = true;
+    talk(socket);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });
+  // Reached only through the sandbox's mount: its folder is closed to others.
+  chmodSync(path, 0o666);
+  return { close: () => void server.close(), connected: () => isConnected };
+}
+
+async function converse(
+  socket: Socket,
+  job: InsideJob,
+  sandboxes: Sandboxes,
+  spool: Spool,
+): Promise<Staged | Failed | null> {
+  socket.on('error', () => socket.destroy());
+  const inside = pathsInside(sandboxes, job);
+  const send = (message: ToInside): void => void socket.write(encodeFrame('J', JSON.stringify(message)));
+  send({
+    ...job.begin,
+    type: 'begin',
+    packageFile: inside.packageFile,
+    home: inside.home,
+    tools: inside.tools,
+    cache: inside.cache,
+    ownPids: sandboxes.report.enforced.pid,
+    npmrc: `${job.begin.npmrc}${inside.cafile === null ? '' : `cafile=${inside.cafile}\n`}`,
+  });
+  let said: Staged | Failed | null = null;
+  let asks = 0;
+  for await (const { kind, body } of readFrames(socket)) {
+    if (kind === 'T') {
+      await spool.write(body);
+      continue;
+    }
+    const message = fromInside.parse(JSON.parse(body.toString('utf8')));
+    if (message.type !== 'toolchain') said ??= message;
+    else if (++asks > ASKS_MAX) throw new Error('it asked for too many toolchains');
+    else void answerAsk(job, inside.toolchains, message).then(send);
+  }
+  return said;
+}
+
+async function answerAsk(
+  job: InsideJob,
+  toolchains: string,
+  { id, ask }: { id: number; ask: ToolchainAsk },
+): Promise<ToInside> {
+  try {
+    const { name, version, folderName } = await job.toolchain(ask);
+    return { type: 'toolchain', id, toolchain: { name, version, path: join(toolchains, folderName) }, error: null };
+  } catch (error) {
+    // A title is the app's failure; none is ours, and the build is tried again.
+    const title = error instanceof StagingFailedError ? error.title : '';
+    return { type: 'toolchain', id, toolchain: null, error: { title, message: (error as Error).message } };
+  }
+}
+
+interface Spool {
+  write(chunk: Buffer): Promise<void>;
+  close(): Promise<InsideEnd['layer']>;
+}
+
+/** Takes the layer's tar: hashed here, since a digest from inside could name somebody else's layer. */
+function openSpool(file: string, diskMb: number): Spool {
+  const out = createWriteStream(file, { flags: 'wx', mode: 0o600 });
+  const hash = createHash('sha256');
+  // Files that are all holes take no disk inside, and would here. Headers and padding of small files are allowed for.
+  const maxBytes = diskMb * 1024 * 1024 * 2;
+  let sizeBytes = 0;
+  let closed: Promise<InsideEnd['layer']> | undefined;
+  out.on('error', () => undefined); // Told by the write or the end that waits for it.
+  return {
+    write: async chunk => {
+      sizeBytes += chunk.length;
+      if (sizeBytes > maxBytes) throw new Error(`what it left is larger than its disk of ${diskMb} MB`);
+      hash.update(chunk);
+      await new Promise<void>((resolve, reject) => out.write(chunk, error => (error ? reject(error) : resolve())));
+    },
+    close: () => {
+      closed ??= (async () => {
+        out.end();
+        await finished(out);
+        return { file, digest: hash.digest('hex'), sizeBytes };
+      })();
+      return closed;
+    },
+  };
+}
+
+/** Loads in a sandbox what every build loads, so that builds find it compiled: half of the time that a small app's build takes. */
+export async function warmCompileCache(
+  sandboxes: Sandboxes,
+  { guid, uid, folder }: { guid: string; uid: number | null; folder: string },
+): Promise<void> {
+  if (sandboxes.report.rung === 'process') return;
+  const sources = '/run/cupola/sources';
+  const cache = '/run/cupola/compile-cache';
+  const node = '/run/cupola/node/bin/node';
+  const sandbox = await sandboxes.start({
+    guid,
+    uid: uid ?? process.getuid?.() ?? 0,
+    mounts: [
+      { source: process.execPath, target: node, mode: 'read-only' },
+      ...sourceMounts(sources),
+      { source: folder, target: cache, mode: 'writable' },
+    ],
+    files: {},
+    argv: entryCommand(node, sources, ['-', cache]),
+    cwd: '/',
+    environment: { PATH: DEFAULT_PATH },
+    limits: { memoryMb: 256, diskMb: 16, cpuShare: 0.1, pidsMax: 64 },
+    network: { kind: 'host' },
+    logRateBytesPerSecond: -1,
+  });
+  await sandbox.ended;
+  await sandbox.remove();
+}

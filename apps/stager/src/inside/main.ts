@@ -1,0 +1,132 @@
+/**
+ * One build, inside its sandbox, under a uid that owns nothing but this: unpack, detect, compile, pack. It speaks to the stager over one socket, and prints
+ * what belongs into the staging log. The stager trusts nothing of it: sizes, digests and names are checked outside.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { packTar } from '@cupola/archive/tar';
+import { unzip } from '@cupola/archive/unzip';
+import { BUILDPACK_VERSION, CommandFailedError, type Stage } from '@cupola/buildpacks/buildpack';
+import { type Chosen, chooseBuildpacks } from '@cupola/buildpacks/choose-buildpacks';
+import { parseProcfile, readProcfile } from '@cupola/buildpacks/procfile';
+import { ArchiveRefusedError, StagingFailedError } from '@cupola/model/errors';
+import type { Begin } from '../protocol.ts';
+import { type Connection, openConnection } from './connection.ts';
+import { endOthers } from './end-others.ts';
+import { runCommand } from './run-command.ts';
+
+/** As shells say it: the build was ended by SIGKILL, most likely for its memory. */
+const KILLED = 137;
+
+/** Loads all that a build may need, and does nothing: fills the compile cache. The quotes make the Procfile one for the YAML library. */
+export async function loadAll(): Promise<void> {
+  await parseProcfile('web: "true"');
+}
+
+/** @returns the exit code: 0 once the stager has the result, be it a failure of the app. */
+export async function stageInside(socketPath: string): Promise<number> {
+  const connection = await openConnection(socketPath);
+  let killed = false;
+  try {
+    await stage(connection);
+  } catch (error) {
+    killed = error instanceof CommandFailedError && error.signal === 'SIGKILL';
+    const { title, message } = asFailure(error);
+    await connection.send({ type: 'failed', title, error: message });
+    // Noted by the sandbox as what it is, if its limit was the cause.
+    killed ||= /was killed/.test(message);
+  }
+  await connection.close();
+  return killed ? KILLED : 0;
+}
+
+function asFailure(error: unknown): { title: string; message: string } {
+  if (error instanceof StagingFailedError) return { title: error.title, message: error.message };
+  if (error instanceof ArchiveRefusedError) return { title: 'AppBitsUploadInvalid', message: error.message };
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return {
+      title: 'BuildpackCompileFailed',
+      message: 'The disk of the build is full: push less, or ask the operator for a larger staging disk.',
+    };
+  // Not the app's: the stager tells it from the empty title, and tries again.
+  return { title: '', message: (error as Error).stack ?? message };
+}
+
+async function stage(connection: Connection): Promise<void> {
+  const { begin } = connection;
+  const app = join(begin.home, 'app');
+  const profileD = join(begin.home, 'profile.d');
+  for (const folder of [app, profileD, join(begin.home, 'logs'), join(begin.home, 'tmp'), begin.tools])
+    await mkdir(folder, { recursive: true });
+  await unzip(begin.packageFile, app, { unpackedMaxBytes: begin.unpackedMaxBytes });
+  await writeFile(join(begin.tools, '.npmrc'), begin.npmrc, { mode: 0o600 });
+
+  const chosen = await chooseBuildpacks(app, begin);
+  const stages = chosen.map(({ buildpack }, index) =>
+    makeStage(connection, { app, profileD, deps: String(index), cache: buildpack.name }),
+  );
+  for (const [index, { buildpack }] of chosen.entries()) {
+    const its = stages[index] as Stage;
+    await mkdir(its.deps, { recursive: true });
+    await mkdir(its.cache, { recursive: true });
+    its.say(`-----> ${buildpack.title} Buildpack version ${BUILDPACK_VERSION}`);
+    await buildpack.compile(its);
+  }
+  const processTypes = await release(app, chosen, stages);
+  await writeFile(join(begin.home, 'staging_info.yml'), stagingInfo(chosen, processTypes));
+
+  if (begin.ownPids) endOthers();
+  await packTar(begin.home, 'home/vcap', connection.layer());
+  await connection.send({
+    type: 'staged',
+    processTypes,
+    buildpacks: chosen.map(({ buildpack, askedAs, detectOutput }) => ({
+      name: askedAs,
+      buildpackName: buildpack.title.toLowerCase(),
+      detectOutput,
+      version: BUILDPACK_VERSION,
+    })),
+  });
+}
+
+function makeStage(
+  connection: Connection,
+  { app, profileD, deps, cache }: { app: string; profileD: string; deps: string; cache: string },
+): Stage {
+  const { begin } = connection;
+  const environment = buildEnvironment(begin, app);
+  return {
+    app,
+    profileD,
+    deps: join(begin.home, 'deps', deps),
+    cache: join(begin.cache, cache),
+    environment,
+    say: line => void process.stdout.write(`${line}\n`),
+    toolchain: ask => connection.toolchain(ask),
+    run: (argv, more) => runCommand(argv, { cwd: app, environment: { ...environment, ...more } }),
+  };
+}
+
+function buildEnvironment({ defaults, environment, tools }: Begin, app: string): Record<string, string> {
+  return { ...defaults, HOME: tools, TMPDIR: '/tmp', USER: 'vcap', LANG: 'C.UTF-8', BUILD_DIR: app, ...environment };
+}
+
+/** Commands of the last buildpack, those of the Procfile over them (CF: runner.go). */
+async function release(app: string, chosen: Chosen[], stages: Stage[]): Promise<Record<string, string>> {
+  const released = (await chosen.at(-1)?.buildpack.release(stages.at(-1) as Stage)) ?? {};
+  const processTypes = { ...released, ...(await readProcfile(app)) };
+  if ((processTypes.web ?? '') === '') {
+    process.stdout.write('No start command specified by buildpack or via Procfile.\n');
+    process.stdout.write('App will not start unless a command is provided at runtime.\n');
+  }
+  return processTypes;
+}
+
+/** As CF's droplets carry it. */
+function stagingInfo(chosen: Chosen[], processTypes: Record<string, string>): string {
+  return `${JSON.stringify({
+    detected_buildpack: chosen.at(-1)?.buildpack.title.toLowerCase() ?? '',
+    start_command: processTypes.web ?? '',
+  })}\n`;
+}

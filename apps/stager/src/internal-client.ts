@@ -1,0 +1,211 @@
+/**
+ * The stager's side of the internal API (table in `@cupola/contract/internal`). Calls that may be repeated are, while the API is being restarted: a build
+ * outlives that. An answer of 409 or 404 means that the build is not ours any more, and is thrown as `FencedError`.
+ */
+import type { Readable } from 'node:stream';
+import {
+  type BuildFinish,
+  type BuildOrder,
+  buildHeartbeatAnswer,
+  buildHint,
+  buildItem,
+  buildOrder,
+  type LogEnvelope,
+  type ToolchainRecord,
+  toolchainRecord,
+  watchLine,
+} from '@cupola/contract/internal';
+import { FencedError } from '@cupola/model/errors';
+import { Pool } from 'undici';
+import type { z } from 'zod';
+
+/** Between two tries; the API is back within a second or two. */
+const RETRY_MS = 200;
+/** Calls that may be repeated are, for this long: as long as a lease lives without its heartbeat. */
+const RETRY_FOR_MS = 30_000;
+/** A call without a body of unknown length is answered within this. */
+const ANSWER_MS = 30_000;
+/** Held calls and watches, package and layers, and what goes on beside them. */
+const CONNECTIONS = 16;
+
+/** Whose layer it is, for the API to check. */
+export type LayerOwner = { buildGuid: string; fence: number } | { toolchain: string };
+
+export interface BuildEntry {
+  guid: string;
+  fence: number;
+  cancel: boolean;
+}
+
+export interface InternalClient {
+  /** Held up to `waitMs`; null when nothing waits. */
+  nextHint(waitMs: number, signal: AbortSignal): Promise<string | null>;
+  /** @throws FencedError when another has it, or nobody may have it. */
+  claim(buildGuid: string): Promise<BuildOrder>;
+  heartbeat(buildGuid: string, fence: number): Promise<{ leaseMs: number; cancel: boolean }>;
+  openPackage(buildGuid: string, fence: number): Promise<Readable>;
+  hasLayer(digest: string): Promise<boolean>;
+  openLayer(digest: string): Promise<Readable>;
+  /** `open` is called anew for each try. */
+  putLayer(layer: { digest: string; sizeBytes: number }, owner: LayerOwner, open: () => Readable): Promise<void>;
+  toolchain(key: string): Promise<ToolchainRecord | null>;
+  putToolchain(record: ToolchainRecord): Promise<void>;
+  finish(buildGuid: string, result: BuildFinish): Promise<void>;
+  log(envelopes: LogEnvelope[]): Promise<void>;
+  /** What has changed in builds, until the connection breaks. */
+  watchBuilds(signal: AbortSignal): AsyncIterable<BuildEntry>;
+  close(): Promise<void>;
+}
+
+class AnswerError extends Error {
+  override readonly name = 'AnswerError';
+  readonly status: number;
+  constructor(what: string, status: number, text: string) {
+    super(`${what} was answered with ${status}: ${text.slice(0, 500)}`);
+    this.status = status;
+  }
+}
+
+export function openInternal(options: { socketPath: string; stagerId: string }): InternalClient {
+  const pool = new Pool('http://internal', {
+    socketPath: options.socketPath,
+    connections: CONNECTIONS,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
+  const call = caller(pool);
+  const path = (guid: string): string => `/internal/builds/${encodeURIComponent(guid)}`;
+  const json = <T>(schema: z.ZodType<T>, text: string): T => schema.parse(JSON.parse(text));
+  return {
+    nextHint: async (waitMs, signal) => {
+      const { status, text } = await call(
+        'GET',
+        `/internal/builds/next?stager=${encodeURIComponent(options.stagerId)}&wait_ms=${waitMs}`,
+        {
+          signal,
+          answerMs: waitMs + ANSWER_MS,
+        },
+      );
+      return status === 204 ? null : json(buildHint, text).buildGuid;
+    },
+    claim: async guid =>
+      json(buildOrder, (await call('POST', `${path(guid)}/claim`, { json: { stager: options.stagerId } })).text),
+    heartbeat: async (guid, fence) =>
+      json(buildHeartbeatAnswer, (await call('POST', `${path(guid)}/heartbeat`, { json: { fence } })).text),
+    openPackage: (guid, fence) => patiently(() => openBody(pool, `${path(guid)}/package?fence=${fence}`)),
+    openLayer: digest => patiently(() => openBody(pool, `/internal/layers/${digest}`)),
+    hasLayer: digest =>
+      patiently(async () => {
+        try {
+          return (await call('HEAD', `/internal/layers/${digest}`)).status === 200;
+        } catch (error) {
+          if (error instanceof FencedError) return false; // 404: not stored.
+          throw error;
+        }
+      }),
+    putLayer: async ({ digest, sizeBytes }, owner, open) => {
+      const query = new URLSearchParams(
+        'toolchain' in owner ? { toolchain: owner.toolchain } : { build: owner.buildGuid, fence: String(owner.fence) },
+      );
+      await patiently(() =>
+        call('PUT', `/internal/layers/${digest}?${query}`, { body: open(), sizeBytes, answerMs: RETRY_FOR_MS * 20 }),
+      );
+    },
+    toolchain: key =>
+      patiently(async () => {
+        try {
+          return json(toolchainRecord, (await call('GET', `/internal/toolchains/${encodeURIComponent(key)}`)).text);
+        } catch (error) {
+          if (error instanceof FencedError) return null;
+          throw error;
+        }
+      }),
+    putToolchain: async record => {
+      await patiently(() => call('PUT', `/internal/toolchains/${encodeURIComponent(record.key)}`, { json: record }));
+    },
+    finish: async (guid, result) => {
+      await patiently(() => call('POST', `${path(guid)}/finish`, { json: result }));
+    },
+    log: async envelopes => {
+      await call('POST', '/internal/logs', { json: { envelopes } });
+    },
+    watchBuilds: signal => watchBuilds(pool, signal),
+    close: () => pool.destroy(),
+  };
+}
+
+interface CallOptions {
+  json?: unknown;
+  body?: Readable;
+  sizeBytes?: number;
+  signal?: AbortSignal;
+  answerMs?: number;
+}
+
+function caller(pool: Pool) {
+  return async (
+    method: 'GET' | 'HEAD' | 'POST' | 'PUT',
+    path: string,
+    { json, body, sizeBytes, signal, answerMs = ANSWER_MS }: CallOptions = {},
+  ): Promise<{ status: number; text: string }> => {
+    const timeout = AbortSignal.timeout(answerMs);
+    const answer = await pool.request({
+      method,
+      path,
+      signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+      headers: {
+        ...(json === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(sizeBytes === undefined ? {} : { 'content-length': String(sizeBytes) }),
+      },
+      body: json === undefined ? (body ?? null) : JSON.stringify(json),
+    });
+    const text = await answer.body.text();
+    refuseFailure(`${method} ${path}`, answer.statusCode, text);
+    return { status: answer.statusCode, text };
+  };
+}
+
+function refuseFailure(what: string, status: number, text: string): void {
+  if (status === 409 || status === 404) throw new FencedError(`The work of ${what}`);
+  if (status >= 400) throw new AnswerError(what, status, text);
+}
+
+async function openBody(pool: Pool, path: string): Promise<Readable> {
+  const answer = await pool.request({ method: 'GET', path });
+  if (answer.statusCode >= 400) refuseFailure(`GET ${path}`, answer.statusCode, await answer.body.text());
+  return answer.body;
+}
+
+/** Repeats a call that failed on its way, or at an API that is just being started. */
+async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  const until = performance.now() + RETRY_FOR_MS;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      const isFinal = error instanceof FencedError || (error instanceof AnswerError && error.status < 500);
+      if (isFinal || performance.now() > until) throw error;
+      await new Promise(resolve => setTimeout(resolve, RETRY_MS));
+    }
+  }
+}
+
+const buildLine = watchLine(buildItem);
+
+async function* watchBuilds(pool: Pool, signal: AbortSignal): AsyncIterable<BuildEntry> {
+  const answer = await pool.request({ method: 'GET', path: '/internal/builds/watch', signal });
+  if (answer.statusCode >= 400) refuseFailure('the watch of builds', answer.statusCode, await answer.body.text());
+  answer.body.setEncoding('utf8');
+  let held = '';
+  for await (const chunk of answer.body as AsyncIterable<string>) {
+    held += chunk;
+    const lines = held.split('\n');
+    held = lines.pop() ?? '';
+    for (const line of lines) {
+      if (line.trim() === '') continue;
+      const entry = buildLine.parse(JSON.parse(line));
+      if (entry.type === 'snapshot') yield* entry.items;
+      else if (entry.type === 'upsert') yield entry.item;
+    }
+  }
+}

@@ -1,0 +1,287 @@
+/**
+ * One claimed build, from its package to its result. Whatever ends it early (cancel, a newer stager, time) ends its sandbox at once; nothing of it is left
+ * here or in the store but what the API has accepted under the build's fence.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream, createWriteStream, mkdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { BuildFinish, BuildOrder, StagedResult } from '@cupola/contract/internal';
+import { FencedError } from '@cupola/model/errors';
+import { PUSH_LIMITS } from '@cupola/model/limits';
+import type { Sandboxes } from '@cupola/sandbox/sandbox';
+import type { Logger } from 'pino';
+import type { AppCaches } from './app-caches.ts';
+import { type BuildNetwork, DEFAULT_PATH, type InsideEnd, runInside } from './build-sandbox.ts';
+import type { InternalClient } from './internal-client.ts';
+import { keepLease, type StopReason } from './lease.ts';
+import { type LogSender, openLogSender } from './log-sender.ts';
+import type { MadeToolchain, Toolchains } from './toolchains/toolchains.ts';
+
+export interface StagingDeps {
+  client: InternalClient;
+  sandboxes: Sandboxes;
+  toolchains: Toolchains;
+  caches: AppCaches;
+  npmSettings(): Promise<{ npmrc: string; cafile: string | null }>;
+  network(): Promise<BuildNetwork>;
+  /** Of the sandboxes; null: started as an ordinary user, whose own it is. */
+  uid: number | null;
+  folder: string;
+  compileCache: string;
+  stack: { name: string; digest: string; abiKey: string };
+  log: Logger;
+  now(): number;
+}
+
+/** Of V8's old space in build commands: Node.js sees the machine's memory, not the limit. */
+const HEAP_SHARE = 0.75;
+
+type Outcome =
+  | { outcome: 'staged'; result: StagedResult }
+  | { outcome: 'failed'; title: string; error: string }
+  | { outcome: 'lost'; error: string };
+
+/** A build that is running, for whoever may have to stop it. */
+export interface RunningBuild {
+  readonly guid: string;
+  readonly fence: number;
+  stop(reason: StopReason): void;
+  /** Resolves when nothing of it runs any more. Never rejects. */
+  readonly done: Promise<void>;
+}
+
+export function startBuild(deps: StagingDeps, order: BuildOrder): RunningBuild {
+  const controller = new AbortController();
+  const stop = (reason: StopReason): void => controller.abort(reason);
+  return {
+    guid: order.buildGuid,
+    fence: order.fence,
+    stop,
+    done: run(deps, order, { stop, signal: controller.signal }),
+  };
+}
+
+interface Stopping {
+  stop(reason: StopReason): void;
+  signal: AbortSignal;
+}
+
+async function run(deps: StagingDeps, order: BuildOrder, { stop, signal }: Stopping): Promise<void> {
+  const { client, caches, now } = deps;
+  const log = deps.log.child({ build: order.buildGuid, app: order.appName, attempt: order.attempt });
+  const lines = openLogSender(client.log, { appGuid: order.appGuid, now });
+  const work = join(deps.folder, 'w', randomBytes(4).toString('hex'));
+  mkdirSync(work, { recursive: true, mode: 0o700 });
+  const lease = keepLease({
+    client,
+    buildGuid: order.buildGuid,
+    fence: order.fence,
+    leaseMs: order.leaseMs,
+    lost: stop,
+    beat: async () => {
+      if (await caches.isTooLarge(order.appGuid)) stop('cache');
+    },
+  });
+  const timer = setTimeout(() => stop('time'), order.timeoutMs);
+  const startedMs = performance.now();
+  try {
+    const outcome = await stage(deps, order, { work, lines, signal });
+    const final = signal.aborted ? stoppedOutcome(signal.reason as StopReason, order) : outcome;
+    if (final === null) return void log.info({ reason: signal.reason }, 'the build was dropped');
+    if (final.outcome === 'failed') lines.line(`**ERROR** ${final.error}`, 'ERR');
+    await lines.flush();
+    await client.finish(order.buildGuid, { fence: order.fence, ...final } satisfies BuildFinish);
+    log.info(
+      {
+        outcome: final.outcome,
+        ms: Math.round(performance.now() - startedMs),
+        why: 'error' in final ? final.error : undefined,
+      },
+      'the build has ended',
+    );
+  } catch (error) {
+    // Another has the build, or it is gone: not ours to speak of.
+    if (error instanceof FencedError) log.info('the build was taken over');
+    else log.error({ err: error }, 'the result of the build could not be handed over');
+  } finally {
+    clearTimeout(timer);
+    lease.stop();
+    await rm(work, { recursive: true, force: true });
+    await caches.trim(order.appGuid);
+  }
+}
+
+/** What a build that was stopped is; null: nobody is told, it is not ours. */
+function stoppedOutcome(reason: StopReason, order: BuildOrder): Outcome | null {
+  if (reason === 'time')
+    return {
+      outcome: 'failed',
+      title: 'StagingTimeExpired',
+      error: `Staging took longer than ${Math.round(order.timeoutMs / 60_000)} minutes and was stopped. Build less, or push what is built already.`,
+    };
+  if (reason === 'cache')
+    return {
+      outcome: 'failed',
+      title: 'BuildpackCompileFailed',
+      error:
+        'The build wrote too much into its cache folder and was stopped. Its build commands must write less there.',
+    };
+  return reason === 'closing' ? { outcome: 'lost', error: 'the stager was stopped' } : null;
+}
+
+interface Work {
+  work: string;
+  lines: LogSender;
+  signal: AbortSignal;
+}
+
+/** Never throws but FencedError: whatever goes wrong on our side is `lost`, and tried again. */
+async function stage(deps: StagingDeps, order: BuildOrder, { work, lines, signal }: Work): Promise<Outcome> {
+  try {
+    const packageFile = join(work, 'package.zip');
+    lines.line('Downloading app package...');
+    await download(deps.client, order, { file: packageFile, signal });
+    lines.line(`Downloaded app package (${inUnits(order.packageSizeBytes)})`);
+    const used = new Map<string, MadeToolchain>();
+    const end = await compile(deps, order, { work, lines, signal, packageFile, used });
+    const failure = failureOf(end, order);
+    if (failure !== null || end.said?.type !== 'staged' || end.layer === null)
+      return failure ?? { outcome: 'lost', error: 'the build ended without a result' };
+
+    lines.line('Uploading droplet, build artifacts cache...');
+    const { file, digest, sizeBytes } = end.layer;
+    if (!(await deps.client.hasLayer(digest)))
+      await deps.client.putLayer({ digest, sizeBytes }, order, () => createReadStream(file));
+    lines.line(`Uploaded droplet (${inUnits(sizeBytes)})`);
+    lines.line('Uploading complete');
+    return {
+      outcome: 'staged',
+      result: {
+        layers: [
+          ...[...used.values()].map(({ layer }) => layer),
+          { digest, sizeBytes, kind: 'app', mountPath: '/home/vcap' },
+        ],
+        buildpacks: end.said.buildpacks,
+        processTypes: end.said.processTypes,
+        sidecars: [],
+        executionMetadata: '',
+        stack: order.stack,
+        stackDigest: deps.stack.digest,
+        abiKey: deps.stack.abiKey,
+        imageDigest: null,
+      },
+    };
+  } catch (error) {
+    if (error instanceof FencedError) throw error;
+    if (!signal.aborted) deps.log.warn({ err: error, build: order.buildGuid }, 'the build failed on our side');
+    return { outcome: 'lost', error: (error as Error).message };
+  }
+}
+
+async function download(
+  client: InternalClient,
+  order: BuildOrder,
+  { file, signal }: { file: string; signal: AbortSignal },
+): Promise<void> {
+  const hash = createHash('sha256');
+  const hashing = new Transform({
+    transform: (chunk: Buffer, _encoding, done) => {
+      hash.update(chunk);
+      done(null, chunk);
+    },
+  });
+  const source = await client.openPackage(order.buildGuid, order.fence);
+  await pipeline(source, hashing, createWriteStream(file, { flags: 'wx', mode: 0o644 }), { signal });
+  if (hash.digest('hex') !== order.packageDigest)
+    throw new Error('the package came with other bytes than its digest says');
+}
+
+interface CompileWork extends Work {
+  packageFile: string;
+  /** Filled with the toolchains that the build has asked for. */
+  used: Map<string, MadeToolchain>;
+}
+
+async function compile(
+  deps: StagingDeps,
+  order: BuildOrder,
+  { work, lines, signal, packageFile, used }: CompileWork,
+): Promise<InsideEnd> {
+  const [settings, network] = await Promise.all([deps.npmSettings(), deps.network()]);
+  try {
+    return await runInside(
+      deps.sandboxes,
+      {
+        guid: `build-${order.buildGuid}-${order.fence}`,
+        uid: deps.uid,
+        network,
+        limits: { memoryMb: order.memoryMb, diskMb: order.diskMb },
+        places: {
+          packageFile,
+          work,
+          cache: deps.caches.open(order.appGuid, deps.uid),
+          toolchains: deps.toolchains.folder,
+          compileCache: deps.compileCache,
+          cafile: settings.cafile,
+        },
+        begin: {
+          npmrc: settings.npmrc,
+          asked: order.buildpacks,
+          detectOrder: order.detectOrder,
+          unpackedMaxBytes: Math.min(PUSH_LIMITS.unpackedMaxBytes, order.diskMb * 1024 * 1024),
+          defaults: buildDefaults(order),
+          environment: order.environment,
+        },
+        line: (text, type) => lines.line(text, type),
+        toolchain: async ask => {
+          const made = await deps.toolchains.ensure(ask, order);
+          used.set(made.folderName, made);
+          return made;
+        },
+      },
+      signal,
+    );
+  } finally {
+    await network.release();
+  }
+}
+
+/** What a build finds unless the app says otherwise. The proxy is the operator's: without it nothing is reached. */
+function buildDefaults({ memoryMb, stack }: BuildOrder): Record<string, string> {
+  const proxies = ['http_proxy', 'https_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'].flatMap(name => {
+    const value = process.env[name];
+    return value === undefined || value === '' ? [] : [[name, value]];
+  });
+  return {
+    ...(Object.fromEntries(proxies) as Record<string, string>),
+    PATH: DEFAULT_PATH,
+    CF_STACK: stack,
+    MEMORY_LIMIT: `${memoryMb}m`,
+    NODE_OPTIONS: `--max-old-space-size=${Math.floor(memoryMb * HEAP_SHARE)}`,
+  };
+}
+
+/** Why a build has no result; null when it has one. */
+function failureOf({ said, exit }: InsideEnd, { memoryMb }: BuildOrder): Outcome | null {
+  if (exit.outOfMemory)
+    return {
+      outcome: 'failed',
+      title: 'BuildpackCompileFailed',
+      error: `The build ran out of memory: its limit is ${memoryMb} MB. Push with node_modules and what is built, or ask the operator for more staging memory.`,
+    };
+  if (said?.type === 'staged') return null;
+  if (said !== null && said.title !== '') return { outcome: 'failed', title: said.title, error: said.error };
+  const ended = exit.lost ? 'its sandbox was lost' : `exit status ${exit.code}, signal ${exit.signal}`;
+  return { outcome: 'lost', error: said?.error ?? `the build ended without a word (${ended})` };
+}
+
+/** As CF's staging log says sizes: 512B, 1.2K, 34.5M. */
+function inUnits(bytes: number): string {
+  const units = ['B', 'K', 'M', 'G'];
+  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
+  const value = bytes / 1024 ** power;
+  return `${power === 0 || Number.isInteger(value) ? value : value.toFixed(1)}${units[power]}`;
+}

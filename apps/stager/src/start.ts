@@ -1,0 +1,165 @@
+/**
+ * The stager: takes hints that a build waits, claims, stages, hands the result over. Holds no database and keeps no state that matters: killed at any moment,
+ * its build is somebody's again when the lease has passed, and what lies about here is cleared at the next start.
+ */
+import { chownSync, mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { FencedError } from '@cupola/model/errors';
+import type { Sandboxes } from '@cupola/sandbox/sandbox';
+import type { Logger } from 'pino';
+import { openAppCaches } from './app-caches.ts';
+import { type BuildNetwork, warmCompileCache } from './build-sandbox.ts';
+import { type InternalClient, openInternal } from './internal-client.ts';
+import { openNpmClient } from './npm-client.ts';
+import { type RunningBuild, type StagingDeps, startBuild } from './stage-build.ts';
+import { openToolchains } from './toolchains/toolchains.ts';
+
+export interface Deps {
+  internal: { socketPath: string };
+  /** For builds alone: all that runs in it at start is ended. */
+  sandboxes: Sandboxes;
+  /** Ours alone. Its path and 14 bytes more must fit a socket's address. */
+  folder: string;
+  stagerId: string;
+  /** That builds run as; null: started as an ordinary user. */
+  uid: number | null;
+  /** A network for one build. Absent: this machine's. */
+  network?(): Promise<BuildNetwork>;
+  /** What droplets are built for. */
+  stack: { name: string; digest: string; abiKey: string };
+  log: Logger;
+  /** Epoch ms. */
+  now(): number;
+}
+
+/** A hint is waited for so long by one request. */
+const HINT_WAIT_MS = 20_000;
+/** Builds at once: each may take a gigabyte of memory. */
+const BUILDS_MAX = 2;
+/** After an API that did not answer. */
+const RETRY_MS = 500;
+
+export async function start(deps: Deps): Promise<AsyncDisposable> {
+  const { folder, log, now, uid } = deps;
+  const compileCache = join(folder, 'compile-cache');
+  mkdirSync(compileCache, { recursive: true, mode: 0o755 });
+  if (uid !== null) chownSync(compileCache, uid, uid);
+  await clearLeftovers(deps);
+  const client = openInternal({ socketPath: deps.internal.socketPath, stagerId: deps.stagerId });
+  const npm = openNpmClient();
+  const settings = npm.settings().catch((error: unknown) => {
+    log.warn({ err: error }, "npm's settings could not be read: builds use its defaults");
+    return { npmrc: '', cafile: null };
+  });
+  const toolchains = openToolchains({ client, npm, folder, now });
+  const caches = openAppCaches(join(folder, 'cache'));
+  const staging: StagingDeps = {
+    ...deps,
+    client,
+    toolchains,
+    caches,
+    compileCache,
+    npmSettings: () => settings,
+    network: deps.network ?? hostNetwork,
+  };
+  const ending = new AbortController();
+  const builds = new Set<RunningBuild>();
+  const warm = makeReady({ ...staging, uid }, ending.signal);
+  const workers = Array.from({ length: BUILDS_MAX }, () => work(staging, builds, ending.signal));
+  const watcher = watchCancels(client, builds, ending.signal);
+  return {
+    [Symbol.asyncDispose]: async () => {
+      ending.abort();
+      for (const build of builds) build.stop('closing');
+      await Promise.all([...workers, watcher, ...[...builds].map(({ done }) => done)]);
+      await client.close();
+      await warm;
+    },
+  };
+}
+
+const hostNetwork = async (): Promise<BuildNetwork> => ({
+  network: { kind: 'host' },
+  resolver: null,
+  release: async () => undefined,
+});
+
+/** Sandboxes and folders of a former stager: its builds will be claimed anew. */
+async function clearLeftovers({ sandboxes, folder, log }: Deps): Promise<void> {
+  for (const left of await sandboxes.adopt()) {
+    log.info({ sandbox: left.guid }, 'a build of a former stager is ended');
+    await left.kill();
+    await left.ended;
+    await left.remove();
+  }
+  rmSync(join(folder, 'w'), { recursive: true, force: true });
+}
+
+/** What the first build would have to wait for, made while nobody waits. Its failure is told again by the build that needs it. */
+async function makeReady(
+  { sandboxes, toolchains, caches, uid, compileCache, log }: StagingDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const quietly = async (what: string, work: () => Promise<unknown>): Promise<void> => {
+    try {
+      if (!signal.aborted) await work();
+    } catch (error) {
+      if (!signal.aborted) log.warn({ err: error }, `${what} could not be made ahead`);
+    }
+  };
+  await quietly('the compile cache', () =>
+    warmCompileCache(sandboxes, { guid: `warm-${process.pid}`, uid, folder: compileCache }),
+  );
+  await quietly('Node.js for apps', async () => {
+    const node = await toolchains.ensure({ name: 'node', range: null, nodeVersion: null });
+    await toolchains.ensure({ name: 'npm', range: null, nodeVersion: node.version });
+  });
+  await quietly('the size of the caches', () => caches.trimAll());
+}
+
+/** One build after the other, until the end. */
+async function work(staging: StagingDeps, builds: Set<RunningBuild>, signal: AbortSignal): Promise<void> {
+  const { client, log } = staging;
+  while (!signal.aborted)
+    try {
+      const hint = await client.nextHint(HINT_WAIT_MS, signal);
+      if (hint === null || signal.aborted) continue;
+      const order = await client.claim(hint);
+      const build = startBuild(staging, order);
+      builds.add(build);
+      if (signal.aborted) build.stop('closing');
+      await build.done;
+      builds.delete(build);
+    } catch (error) {
+      // Another was first: the queue gives its hints at least once.
+      if (error instanceof FencedError || signal.aborted) continue;
+      log.debug({ err: error }, 'the API did not answer; trying again');
+      await pause(RETRY_MS, signal);
+    }
+}
+
+/** Cancels at once; the heartbeat would tell of them too, some seconds later. */
+async function watchCancels(client: InternalClient, builds: Set<RunningBuild>, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted)
+    try {
+      for await (const { guid, fence, cancel } of client.watchBuilds(signal))
+        for (const build of builds) if (build.guid === guid && build.fence === fence && cancel) build.stop('cancelled');
+    } catch {
+      // The API is being restarted, or we end: asked again below, or not.
+    } finally {
+      await pause(RETRY_MS, signal);
+    }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>(resolve => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener('abort', end);
+  });
+}
