@@ -365,7 +365,7 @@ export async function aCell(store: Writable, given: Partial<CellsTable> = {}): P
     session: randomUUID(),
     fence: 1,
     report_sequence: 0,
-    stacks_json: '["host"]',
+    stacks_json: '[{"name":"host","digest":"","abiKey":""}]',
     rung_json: '{}',
     capacity_memory_mb: 4096,
     capacity_disk_mb: 20_480,

@@ -1,0 +1,135 @@
+/**
+ * The scheduler: desired state in, placements out. Each pass reads everything, decides (`@cupola/model/convergence`), checks the plan, and writes of it what
+ * still holds. It wakes by the store's feed, by its own deadlines (a lease, a linger, a take-up), and every `passMs` whatever happens: a wake-up that gets
+ * lost costs one pass.
+ */
+import { randomUUID } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import { checkPlan } from '@cupola/model/check-plan';
+import type { ClusterState } from '@cupola/model/cluster-state';
+import { decide } from '@cupola/model/convergence';
+import { FencedError } from '@cupola/model/errors';
+import { CELL_LIMITS } from '@cupola/model/limits';
+import { type Observations, observe, withoutGhosts } from '@cupola/model/observe';
+import type { Action } from '@cupola/model/plan';
+import type { ChangeKind } from '@cupola/store/schema';
+import type { Store } from '@cupola/store/store';
+import type { Logger } from 'pino';
+import { applyPlan } from './apply-plan.ts';
+import { type Leadership, takeLead } from './leadership.ts';
+import { readSnapshot } from './read-state.ts';
+import { makeWake } from './wake.ts';
+
+/** What a decision depends on; the scheduler's own writes are none of it. */
+const WAKING: ReadonlySet<ChangeKind> = new Set(['app', 'process', 'copy', 'cell']);
+/** After a store error (failure-rules.md section 3). */
+const RETRY_MS = 1_000;
+/** A pass longer than this is followed by a pause as long, whoever calls: requests share this process (ours). */
+const LONG_PASS_MS = 20;
+/** A pass that took longer was frozen, not busy. */
+const PAUSE_MAX_MS = 200;
+
+export interface SchedulerDeps {
+  store: Store;
+  log: Logger;
+  /** Epoch ms. */
+  now(): number;
+  /** ms of a clock that never jumps. */
+  monotonic(): number;
+  /** How often everything is looked at without being asked to. */
+  passMs: number;
+}
+
+/** Leads at once, and until it is disposed or another one has taken over. Leases and waits get their full time anew. */
+export async function start(deps: SchedulerDeps): Promise<AsyncDisposable> {
+  const leadership = await takeLead(deps.store, randomUUID());
+  const wake = makeWake();
+  const unsubscribe = deps.store.subscribe(changes => {
+    if (changes.some(({ kind }) => WAKING.has(kind))) wake.now();
+  });
+  const life = { isOver: false };
+  const ended = converge(deps, { leadership, wake, life });
+  return {
+    [Symbol.asyncDispose]: async () => {
+      life.isOver = true;
+      unsubscribe();
+      wake.now();
+      await ended;
+    },
+  };
+}
+
+interface Running {
+  leadership: Leadership;
+  wake: ReturnType<typeof makeWake>;
+  life: { isOver: boolean };
+}
+
+async function converge(deps: SchedulerDeps, { leadership, wake, life }: Running): Promise<void> {
+  const { log, monotonic, passMs } = deps;
+  let seen: Observations | null = null;
+  let renewedAtMs = monotonic();
+  while (!life.isOver) {
+    const beganMs = monotonic();
+    let waitMs = passMs;
+    try {
+      const pass = await runPass(deps, leadership, seen);
+      seen = pass.seen;
+      if (pass.written > 0) wake.now();
+      if (pass.nextAtMs !== null) waitMs = Math.min(passMs, Math.max(0, pass.nextAtMs - monotonic()));
+      if (monotonic() - renewedAtMs >= CELL_LIMITS.heartbeatMs) {
+        await leadership.renew();
+        renewedAtMs = monotonic();
+      }
+    } catch (error) {
+      if (error instanceof FencedError) return log.warn('another scheduler leads: this one rests');
+      log.error({ err: error }, 'a pass failed; the next one tries again');
+      waitMs = RETRY_MS;
+    }
+    const tookMs = monotonic() - beganMs;
+    if (tookMs > LONG_PASS_MS) await new Promise(resolve => setTimeout(resolve, Math.min(tookMs, PAUSE_MAX_MS)));
+    await wake.sleep(waitMs);
+  }
+}
+
+interface Pass {
+  seen: Observations;
+  written: number;
+  nextAtMs: number | null;
+}
+
+async function runPass(deps: SchedulerDeps, leadership: Leadership, before: Observations | null): Promise<Pass> {
+  const { store, log, monotonic } = deps;
+  const clockMs = monotonic();
+  const read = await readSnapshot(store);
+  const seen = observe(before, read, clockMs);
+  if (seen.brakeUntilMs !== null && before?.brakeUntilMs !== seen.brakeUntilMs)
+    log.error('more than half of the cells were lost within a minute: nothing new is placed for a minute');
+  const view = (whole: ClusterState): ClusterState => withoutGhosts(whole, seen, clockMs);
+  const state = view(read);
+  const plan = decide(state, seen, { clockMs, startsInFlightMax: 2 * availableParallelism() });
+  const broken = checkPlan(state, seen, plan.actions);
+  if (broken.length > 0) {
+    log.error({ broken, plan: plan.actions }, 'a plan breaks what must never be broken: it is not applied');
+    return { seen, written: 0, nextAtMs: null };
+  }
+  if (plan.actions.length === 0) return { seen, written: 0, nextAtMs: plan.nextAtMs };
+  const written = await applyPlan({ store, leadership }, { decidedFrom: state, view, actions: plan.actions });
+  for (const action of written) log.info({ action }, say(action));
+  return { seen, written: written.length, nextAtMs: plan.nextAtMs };
+}
+
+function say(action: Action): string {
+  switch (action.do) {
+    case 'place':
+      return `placed instance ${action.index} on ${action.cellId}: ${action.reason}`;
+    case 'withdraw':
+      return `withdrew instance ${action.index}: ${action.reason}`;
+    case 'explain':
+      return action.reason;
+    case 'clear':
+      return `instance ${action.index} waits no more`;
+    case 'mark':
+      return `cell ${action.cellId} is ${action.cellState}`;
+  }
+}

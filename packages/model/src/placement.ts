@@ -1,0 +1,207 @@
+/**
+ * Where the next copy goes, as Cloud Foundry's auction decides it: first the zone with the fewest copies of the app, in it the cell with the lowest score:
+ * 1000 for each copy of the same app, plus the share of memory, disk and copies in use, plus 0.25 for each copy that is starting; ties by cell id. Cells
+ * without the stack or the room do not take part.
+ *
+ * Loads only grow while a plan is made, so a heap for each app and zone stays right when an entry is scored again as it comes up: N copies of an app over
+ * C cells cost C + N log C, not N x C.
+ */
+import type { CellFacts, SpecFacts } from './cluster-state.ts';
+import { CELL_LIMITS } from './limits.ts';
+
+const MIB = 1024 * 1024;
+/** Left to the machine and to us in embedded mode. */
+const EMBEDDED_RESERVE_MB = 300;
+/** More than any share of resources can reach: 1 plus 0.25 for each of 250 copies. */
+const SAME_APP_WEIGHT = 1_000;
+const STARTING_WEIGHT = 0.25;
+
+/** What embedded mode may promise of a machine's memory: twice of it, since apps rarely use what they ask for, and a 1 GB machine is to run one that asks for the default. */
+export function embeddedCapacityMb(totalBytes: number): number {
+  return Math.max(0, Math.floor((2 * totalBytes) / MIB) - EMBEDDED_RESERVE_MB);
+}
+
+/** What is in use on a cell by our own books. */
+export interface Load {
+  memoryMb: number;
+  diskMb: number;
+  copies: number;
+  starting: number;
+}
+export interface LoadedCell {
+  cell: CellFacts;
+  load: Load;
+}
+
+type Need = Pick<SpecFacts, 'memoryMb' | 'diskMb'>;
+
+export function emptyLoad(): Load {
+  return { memoryMb: 0, diskMb: 0, copies: 0, starting: 0 };
+}
+
+/** Adds a copy of that size; `-1` takes it away. */
+export function addLoad(load: Load, { memoryMb, diskMb }: Need, times: 1 | -1 = 1): void {
+  load.memoryMb += times * memoryMb;
+  load.diskMb += times * diskMb;
+  load.copies += times;
+}
+
+export function copiesMaxOf(cell: CellFacts): number {
+  return Math.min(cell.copiesMax, CELL_LIMITS.copiesMax);
+}
+
+/** Whether one more copy of that size stays within the cell. */
+export function fits({ cell, load }: LoadedCell, { memoryMb, diskMb }: Need): boolean {
+  return (
+    load.memoryMb + memoryMb <= cell.memoryMb && load.diskMb + diskMb <= cell.diskMb && load.copies < copiesMaxOf(cell)
+  );
+}
+
+/** Whether what was staged for that stack runs there: same name, and the toolchains that it took from the staging machine. */
+export function hasStack(cell: CellFacts, { stack, abiKey }: SpecFacts): boolean {
+  return cell.stacks.some(offered => offered.name === stack && (abiKey === null || offered.abiKey === abiKey));
+}
+
+/** Without the copies of the same app. A cell that can hold nothing is full. */
+function resourceShare({ cell, load }: LoadedCell): number {
+  const share = (used: number, all: number): number => (all > 0 ? used / all : 1);
+  const used =
+    share(load.memoryMb, cell.memoryMb) + share(load.diskMb, cell.diskMb) + share(load.copies, copiesMaxOf(cell));
+  return used / 3 + STARTING_WEIGHT * load.starting;
+}
+
+interface Candidate extends LoadedCell {
+  score: number;
+}
+
+export interface Placer {
+  /** The best cell for one more copy, or null. `isOpen` may shut out cells for this copy only. The caller counts the copy in: `place`. */
+  choose(appGuid: string, need: SpecFacts, isOpen: (loaded: LoadedCell) => boolean): LoadedCell | null;
+  /** The copy is the cell's from now on, and starting. */
+  place(appGuid: string, need: SpecFacts, loaded: LoadedCell): void;
+}
+
+/** @param cells those that may take copies. @param copiesOfApp how many copies of an app a cell has already. */
+export function makePlacer(
+  cells: readonly LoadedCell[],
+  copiesOfApp: (appGuid: string, cellId: string) => number,
+): Placer {
+  const zonesOfApp = new Map<string, AppZones>();
+  const zonesOf = (appGuid: string): AppZones => {
+    let zones = zonesOfApp.get(appGuid);
+    if (zones === undefined) {
+      zones = spreadOver(cells, cellId => copiesOfApp(appGuid, cellId));
+      zonesOfApp.set(appGuid, zones);
+    }
+    return zones;
+  };
+  return {
+    choose: (appGuid, need, isOpen) => {
+      const { zones, copies } = zonesOf(appGuid);
+      const scoreOf = (loaded: LoadedCell): number =>
+        SAME_APP_WEIGHT * (copies.get(loaded.cell.id) ?? 0) + resourceShare(loaded);
+      let best: Candidate | null = null;
+      let fewest = Number.POSITIVE_INFINITY;
+      for (const zone of [...zones.values()].sort((a, b) => a.copies - b.copies)) {
+        if (zone.copies > fewest) break;
+        const found = bestOf(
+          zone.heap,
+          scoreOf,
+          loaded => fits(loaded, need) && hasStack(loaded.cell, need) && isOpen(loaded),
+        );
+        if (found === null) continue;
+        fewest = zone.copies;
+        if (best === null || isBetter(found, best)) best = found;
+      }
+      return best;
+    },
+    place: (appGuid, need, { cell, load }) => {
+      const { zones, copies } = zonesOf(appGuid);
+      addLoad(load, need);
+      load.starting++;
+      copies.set(cell.id, (copies.get(cell.id) ?? 0) + 1);
+      const zone = zones.get(cell.zone);
+      if (zone !== undefined) zone.copies++;
+    },
+  };
+}
+
+interface AppZones {
+  zones: Map<string, { copies: number; heap: Candidate[] }>;
+  /** Of the app, by cell. */
+  copies: Map<string, number>;
+}
+
+function spreadOver(cells: readonly LoadedCell[], copiesOn: (cellId: string) => number): AppZones {
+  const spread: AppZones = { zones: new Map(), copies: new Map() };
+  for (const loaded of cells) {
+    const { id, zone: name } = loaded.cell;
+    const zone = spread.zones.get(name) ?? { copies: 0, heap: [] };
+    spread.zones.set(name, zone);
+    const copies = copiesOn(id);
+    spread.copies.set(id, copies);
+    zone.copies += copies;
+    push(zone.heap, { ...loaded, score: SAME_APP_WEIGHT * copies + resourceShare(loaded) });
+  }
+  return spread;
+}
+
+/** Looks at candidates from the top; those passed over go back, since another copy may suit them. */
+function bestOf(
+  heap: Candidate[],
+  scoreOf: (loaded: LoadedCell) => number,
+  suits: (loaded: LoadedCell) => boolean,
+): Candidate | null {
+  const passedOver: Candidate[] = [];
+  let best: Candidate | null = null;
+  for (let top = pop(heap); top !== undefined; top = pop(heap)) {
+    const score = scoreOf(top);
+    if (score > top.score) {
+      top.score = score;
+      push(heap, top);
+      continue;
+    }
+    passedOver.push(top);
+    if (!suits(top)) continue;
+    best = top;
+    break;
+  }
+  for (const candidate of passedOver) push(heap, candidate);
+  return best;
+}
+
+function isBetter(a: Candidate, b: Candidate): boolean {
+  return a.score < b.score || (a.score === b.score && a.cell.id < b.cell.id);
+}
+
+/** Adds to a binary heap whose best is first. */
+function push(heap: Candidate[], added: Candidate): void {
+  let at = heap.length;
+  heap.push(added);
+  while (at > 0) {
+    const parentAt = (at - 1) >> 1;
+    const parent = heap[parentAt] as Candidate;
+    if (!isBetter(added, parent)) break;
+    heap[at] = parent;
+    at = parentAt;
+  }
+  heap[at] = added;
+}
+
+function pop(heap: Candidate[]): Candidate | undefined {
+  const best = heap[0];
+  const last = heap.pop();
+  if (best === undefined || last === undefined || heap.length === 0) return best;
+  let at = 0;
+  for (;;) {
+    let childAt = 2 * at + 1;
+    const right = heap[childAt + 1];
+    if (right !== undefined && isBetter(right, heap[childAt] as Candidate)) childAt++;
+    const child = heap[childAt];
+    if (child === undefined || !isBetter(child, last)) break;
+    heap[at] = child;
+    at = childAt;
+  }
+  heap[at] = last;
+  return best;
+}
