@@ -3,7 +3,7 @@
  * here or in the store but what the API has accepted under the build's fence.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream, createWriteStream, mkdirSync } from 'node:fs';
+import { createReadStream, createWriteStream, existsSync, mkdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Transform } from 'node:stream';
@@ -38,6 +38,9 @@ export interface StagingDeps {
 
 /** Of V8's old space in build commands: Node.js sees the machine's memory, not the limit. */
 const HEAP_SHARE = 0.75;
+
+/** Whom this machine trusts, as far as the sandbox shows it: a registry behind a company's own authority is reached as the operator's npm reaches it. */
+const SYSTEM_CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
 
 type Outcome =
   | { outcome: 'staged'; result: StagedResult }
@@ -232,7 +235,7 @@ async function compile(
           asked: order.buildpacks,
           detectOrder: order.detectOrder,
           unpackedMaxBytes: Math.min(PUSH_LIMITS.unpackedMaxBytes, order.diskMb * 1024 * 1024),
-          defaults: buildDefaults(order),
+          defaults: buildDefaults(order, existsSync(SYSTEM_CERTIFICATES) ? SYSTEM_CERTIFICATES : null),
           environment: order.environment,
         },
         line: (text, type) => lines.line(text, type),
@@ -250,13 +253,14 @@ async function compile(
 }
 
 /** What a build finds unless the app says otherwise. The proxy is the operator's: without it nothing is reached. */
-function buildDefaults({ memoryMb, stack }: BuildOrder): Record<string, string> {
+function buildDefaults({ memoryMb, stack }: BuildOrder, certificates: string | null): Record<string, string> {
   const proxies = ['http_proxy', 'https_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'].flatMap(name => {
     const value = process.env[name];
     return value === undefined || value === '' ? [] : [[name, value]];
   });
   return {
     ...(Object.fromEntries(proxies) as Record<string, string>),
+    ...(certificates === null ? {} : { NODE_EXTRA_CA_CERTS: certificates }),
     PATH: DEFAULT_PATH,
     CF_STACK: stack,
     MEMORY_LIMIT: `${memoryMb}m`,

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { stripTypeScriptTypes } from 'node:module';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { BUILDPACK_VERSION, type Buildpack, type Stage } from '../buildpack.ts';
 import { readStaticfile, type Staticfile } from './read-staticfile.ts';
 import type { SiteOptions } from './server/site.ts';
@@ -27,7 +27,8 @@ export const staticfileBuildpack: Buildpack = {
   title: 'Staticfile',
   detect: async app => (existsSync(join(app, 'Staticfile')) ? `staticfile ${BUILDPACK_VERSION}` : null),
   compile,
-  release: async ({ deps }) => ({ web: `node ${join(deps, 'static/main.mjs')}` }),
+  // Relative, since commands run in the app's folder.
+  release: async ({ app, deps }) => ({ web: `node ${relative(app, join(deps, 'static/main.mjs'))}` }),
 };
 
 async function compile(stage: Stage): Promise<void> {
@@ -37,9 +38,8 @@ async function compile(stage: Stage): Promise<void> {
   const auth = await readFile(join(stage.app, 'Staticfile.auth'), 'utf8').catch(() => null);
   if (auth !== null) stage.say('-----> Enabling basic authentication using Staticfile.auth');
   stage.say('-----> Copying project files into public');
-  const root = join(stage.app, 'public');
   await moveToPublic(stage.app, staticfile);
-  await writeServer(stage, { ...staticfile.settings, root, passwords: auth });
+  await writeServer(stage, { ...staticfile.settings, passwords: auth });
   const node = await stage.toolchain({ name: 'node', range: NODE_RANGE, nodeVersion: null });
   // A name of its own, sourced after an app's own Node.js when both buildpacks have staged it: the last PATH wins.
   await writeFile(join(stage.profileD, 'staticfile.sh'), `export PATH="${join(node.path, 'bin')}:$PATH"\n`);
@@ -76,8 +76,9 @@ async function moveToPublic(app: string, { root, settings }: Staticfile): Promis
   await rename(work, target);
 }
 
-async function writeServer(stage: Stage, options: SiteOptions): Promise<void> {
+async function writeServer(stage: Stage, settings: Omit<SiteOptions, 'root'>): Promise<void> {
   const folder = join(stage.deps, 'static');
+  const options: SiteOptions = { ...settings, root: relative(folder, join(stage.app, 'public')) };
   await mkdir(folder, { recursive: true });
   for (const name of SERVER_FILES) {
     const source = await readFile(join(import.meta.dirname, 'server', `${name}.ts`), 'utf8');

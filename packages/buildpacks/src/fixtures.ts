@@ -1,0 +1,74 @@
+/** Apps as folders, and a stage that really runs commands, for tests of this package and of the stager. */
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { CommandFailedError, type Stage, type ToolchainAsk } from './buildpack.ts';
+
+export interface TestFolder extends Disposable {
+  path: string;
+}
+
+/** A temporary folder with these files: path -> text. */
+export function aFolder(files: Readonly<Record<string, string>>): TestFolder {
+  const path = mkdtempSync(join(tmpdir(), 'cupola-app-'));
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(path, name)), { recursive: true });
+    writeFileSync(join(path, name), text);
+  }
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+export interface TestStage extends Stage, Disposable {
+  /** What `say` was told. */
+  said: string[];
+  asked: ToolchainAsk[];
+  ran: string[];
+}
+
+/** An app's folder as a build finds it. Toolchains are this process' own Node.js and the machine's npm; commands really run. */
+export function aStage(files: Readonly<Record<string, string>>, environment: Record<string, string> = {}): TestStage {
+  const home = aFolder(Object.fromEntries(Object.entries(files).map(([name, text]) => [`home/app/${name}`, text])));
+  const at = (path: string): string => join(home.path, path);
+  for (const folder of ['home/app', 'home/deps/0', 'home/profile.d', 'cache', 'toolchain/bin'])
+    mkdirSync(at(folder), { recursive: true });
+  symlinkSync(process.execPath, at('toolchain/bin/node'));
+  const said: string[] = [];
+  const asked: ToolchainAsk[] = [];
+  const ran: string[] = [];
+  const stage: TestStage = {
+    app: at('home/app'),
+    deps: at('home/deps/0'),
+    profileD: at('home/profile.d'),
+    cache: at('cache'),
+    environment: { PATH: process.env.PATH ?? '', HOME: at('cache'), ...environment },
+    said,
+    asked,
+    ran,
+    say: line => void said.push(line),
+    toolchain: async ask => {
+      asked.push(ask);
+      return { name: ask.name, version: ask.name === 'node' ? process.versions.node : '11.0.0', path: at('toolchain') };
+    },
+    run: (argv, more) => {
+      ran.push(argv.join(' '));
+      return run(argv, stage.app, { ...stage.environment, ...more });
+    },
+    [Symbol.dispose]: () => home[Symbol.dispose](),
+  };
+  return stage;
+}
+
+async function run([program = '', ...args]: readonly string[], cwd: string, env: NodeJS.ProcessEnv): Promise<void> {
+  const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+    });
+  const code = await new Promise<number | null>(resolve => {
+    child.once('error', () => resolve(127));
+    child.once('close', resolve);
+  });
+  if (code !== 0) throw new CommandFailedError([program, ...args], { code, signal: null, output });
+}

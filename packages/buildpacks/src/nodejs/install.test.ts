@@ -1,0 +1,116 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { aFolder, aStage } from '../fixtures.ts';
+import { planInstall } from './install.ts';
+import { nodejsBuildpack } from './nodejs.ts';
+import { type PackageJson, readPackageJson } from './package-json.ts';
+
+const json = async (fields: object): Promise<PackageJson> => {
+  using app = aFolder({ 'package.json': JSON.stringify(fields) });
+  return await readPackageJson(app.path);
+};
+const plan = async (fields: object, environment = {}, vendored: Parameters<typeof planInstall>[2] = null) =>
+  planInstall(await json(fields), environment, vendored);
+
+test('planInstall() does nothing for an app without dependencies and scripts', async () => {
+  expect(await plan({ scripts: { start: 'node x', test: 'node y' } })).toEqual({
+    prebuild: null,
+    install: 'none',
+    rebuild: false,
+    build: null,
+    prune: false,
+  });
+});
+
+test('planInstall() installs development dependencies only for a build script, and removes them again', async () => {
+  const both = { dependencies: { a: '1' }, devDependencies: { b: '1' } };
+  expect(await plan(both)).toMatchObject({ install: 'without-dev', build: null, prune: false });
+  expect(await plan({ ...both, scripts: { build: 'b' } })).toMatchObject({
+    install: 'with-dev',
+    build: 'build',
+    prune: true,
+  });
+  const heroku = { build: 'b', 'heroku-postbuild': 'c', 'heroku-prebuild': 'd' };
+  expect(await plan({ ...both, scripts: heroku })).toMatchObject({
+    prebuild: 'heroku-prebuild',
+    build: 'heroku-postbuild',
+  });
+});
+
+test('planInstall() keeps development dependencies when NODE_ENV or NPM_CONFIG_PRODUCTION says so', async () => {
+  const fields = { devDependencies: { b: '1' }, scripts: { build: 'b' } };
+  expect(await plan(fields, { NODE_ENV: 'development' })).toMatchObject({ install: 'with-dev', prune: false });
+  expect(await plan(fields, { NPM_CONFIG_PRODUCTION: 'false' })).toMatchObject({ install: 'with-dev', prune: false });
+});
+
+test('planInstall() takes pushed node_modules as they are, and installs only what they lack', async () => {
+  const fields = { dependencies: { a: '1' }, scripts: { build: 'b' } };
+  expect(await plan(fields, {}, { missing: [], needsRebuild: true })).toMatchObject({
+    install: 'none',
+    rebuild: true,
+    build: null,
+  });
+  expect(await plan(fields, {}, { missing: ['a'], needsRebuild: false })).toMatchObject({ install: 'without-dev' });
+});
+
+test('nodejs_buildpack runs no npm for an app without dependencies', async () => {
+  using stage = aStage({ 'package.json': '{"name":"a","scripts":{"start":"node s.js"}}' });
+  await nodejsBuildpack.compile(stage);
+  expect(stage.ran).toEqual([]);
+  expect(stage.said).toContain('       No dependencies to install');
+  expect(await nodejsBuildpack.release(stage)).toEqual({ web: 'npm start' });
+});
+
+test('nodejs_buildpack installs, builds and leaves no development dependency', async () => {
+  const local = (name: string) => JSON.stringify({ name, version: '1.0.0' });
+  using stage = aStage({
+    'package.json': JSON.stringify({
+      name: 'app',
+      version: '1.0.0',
+      dependencies: { used: 'file:./packages/used' },
+      devDependencies: { tool: 'file:./packages/tool' },
+      scripts: { build: 'ls node_modules > built; echo $NODE_ENV >> built; mkdir node_modules/.cache' },
+    }),
+    'packages/used/package.json': local('used'),
+    'packages/tool/package.json': local('tool'),
+  });
+  await nodejsBuildpack.compile(stage);
+  expect(readFileSync(join(stage.app, 'built'), 'utf8')).toBe('tool\nused\nproduction\n');
+  expect(existsSync(join(stage.app, 'node_modules/used'))).toBe(true);
+  expect(existsSync(join(stage.app, 'node_modules/tool'))).toBe(false);
+  expect(existsSync(join(stage.app, 'node_modules/.cache'))).toBe(false);
+  expect(existsSync(join(stage.cache, 'build/node_modules/.cache'))).toBe(true);
+});
+
+test('nodejs_buildpack says why a build failed and what to do', async () => {
+  using lock = aStage({
+    'package.json': '{"name":"a","version":"1.0.0","dependencies":{"b":"file:./b"}}',
+    'b/package.json': '{"name":"b","version":"1.0.0"}',
+    'package-lock.json':
+      '{"name":"a","version":"1.0.0","lockfileVersion":3,"packages":{"":{"name":"a","version":"1.0.0"}}}',
+  });
+  await expect(nodejsBuildpack.compile(lock)).rejects.toMatchObject({
+    title: 'BuildpackCompileFailed',
+    message: expect.stringMatching(
+      /"npm ci --omit=dev" failed \(exit status 1\): package.json and its lockfile do not agree/,
+    ),
+  });
+  using script = aStage({ 'package.json': '{"scripts":{"build":"no-such-tool"}}' });
+  await expect(nodejsBuildpack.compile(script)).rejects.toThrow(
+    /"npm run build" failed .*must stand in "devDependencies"/,
+  );
+  using text = aStage({ 'package.json': '{"name":' });
+  await expect(nodejsBuildpack.compile(text)).rejects.toThrow(/package.json cannot be read.*Mend it/);
+});
+
+test('nodejs_buildpack sees what pushed node_modules lack', async () => {
+  using stage = aStage({
+    'package.json': '{"dependencies":{"a":"1","b":"1"}}',
+    'node_modules/a/package.json': '{"scripts":{"install":"true"}}',
+    'node_modules/b/package.json': '{"bin":"x.js"}',
+  });
+  stage.run = async argv => void stage.ran.push(argv.join(' '));
+  await nodejsBuildpack.compile(stage);
+  expect(stage.ran).toEqual(['npm rebuild']);
+});

@@ -1,0 +1,44 @@
+import { expect, test } from 'vitest';
+import { aFolder } from '../fixtures.ts';
+import { readPackageJson } from './package-json.ts';
+import { choosePackageManager } from './package-manager.ts';
+
+const choose = async (files: Record<string, string>) => {
+  using app = aFolder({ 'package.json': '{}', ...files });
+  return await choosePackageManager(app.path, await readPackageJson(app.path));
+};
+
+test('choosePackageManager() goes by the lockfile; npm without one', async () => {
+  expect((await choose({})).install({ dev: false })).toEqual(['install', '--no-package-lock', '--omit=dev']);
+  expect((await choose({ 'package-lock.json': '{}' })).install({ dev: true })).toEqual(['ci', '--include=dev']);
+  expect(await choose({ 'yarn.lock': '# yarn lockfile v1\n' })).toMatchObject({ name: 'yarn', range: '1.x' });
+  expect(await choose({ 'pnpm-lock.yaml': "lockfileVersion: '6.0'\n" })).toMatchObject({ name: 'pnpm', range: '8.x' });
+});
+
+test('choosePackageManager() obeys packageManager and names the lockfiles that are not used', async () => {
+  const json = JSON.stringify({ packageManager: 'pnpm@9.12.3+sha512.abc' });
+  const chosen = await choose({ 'package.json': json, 'package-lock.json': '{}', 'pnpm-lock.yaml': '' });
+  expect(chosen).toMatchObject({ name: 'pnpm', range: '9.12.3', ignoredLockfiles: ['package-lock.json'] });
+});
+
+test('choosePackageManager() takes engines as the range of the manager, when it is one', async () => {
+  expect(await choose({ 'package.json': '{"engines":{"npm":"^10"}}' })).toMatchObject({ range: '^10' });
+  expect(await choose({ 'package.json': '{"engines":{"npm":"new"}}' })).toMatchObject({ range: null });
+});
+
+test('choosePackageManager() tells yarn 4 from yarn 1, and runs the one that the app carries', async () => {
+  const lock = '__metadata:\n  version: 8\n';
+  const berry = await choose({ 'yarn.lock': lock, '.yarnrc.yml': 'nodeLinker: node-modules\n' });
+  expect(berry).toMatchObject({ range: '4.x', prune: ['workspaces', 'focus', '--all', '--production'] });
+  const carried = await choose({
+    'yarn.lock': lock,
+    '.yarnrc.yml': 'yarnPath: .yarn/releases/yarn-4.9.1.cjs\n',
+    '.yarn/releases/yarn-4.9.1.cjs': '',
+  });
+  expect(carried).toMatchObject({
+    program: ['node', '.yarn/releases/yarn-4.9.1.cjs'],
+    needsToolchain: false,
+    prune: null,
+  });
+  expect(carried.environment('/cache').YARN_ENABLE_GLOBAL_CACHE).toBe('false');
+});
