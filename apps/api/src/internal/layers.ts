@@ -1,0 +1,58 @@
+/** Layers of droplets and toolchains, in and out as streams: their digest is checked while they pass. */
+import { DigestMismatchError } from '@cupola/blobs/errors';
+import { toolchainRecord } from '@cupola/contract/internal';
+import { InvalidRequestError, NotFoundError } from '@cupola/model/errors';
+import { heldBuild } from './builds.ts';
+import { type InternalCall, type InternalReply, neededNumber, readJson } from './call.ts';
+
+export async function sendLayer(call: InternalCall): Promise<InternalReply> {
+  const info = await call.deps.blobs.stat(call.params.digest ?? '');
+  if (info === null) throw new NotFoundError('Layer');
+  if (call.request.method === 'HEAD') return { status: 200 };
+  return { stream: await call.deps.blobs.openVerified(info.digest), sizeBytes: info.sizeBytes };
+}
+
+/** Of a build that is held under this fence (`build`, `fence`), or of a toolchain that no app's code has touched (`toolchain`). */
+export async function storeLayer(call: InternalCall): Promise<InternalReply> {
+  const { store, blobs } = call.deps;
+  const build = call.query.get('build');
+  if (build !== null) await heldBuild({ db: store.read as never }, build, neededNumber(call, 'fence'));
+  else if (call.query.get('toolchain') === null)
+    throw new InvalidRequestError("one of the query parameters 'build' and 'toolchain' is needed");
+  try {
+    await blobs.put(call.request, { expectedDigest: call.params.digest ?? '' });
+  } catch (error) {
+    if (error instanceof DigestMismatchError) throw new InvalidRequestError(error.message);
+    throw error;
+  }
+  return { status: 201 };
+}
+
+export async function readToolchain(call: InternalCall): Promise<InternalReply> {
+  const { store, blobs } = call.deps;
+  const row = await store.read
+    .selectFrom('toolchains')
+    .selectAll()
+    .where('key', '=', call.params.key ?? '')
+    .executeTakeFirst();
+  if (row === undefined) throw new NotFoundError('Toolchain');
+  const record = toolchainRecord.parse({ key: row.key, version: row.version, layer: JSON.parse(row.layer_json) });
+  // Set aside as damaged, or swept: it is made anew.
+  if ((await blobs.stat(record.layer.digest)) === null) throw new NotFoundError('Toolchain');
+  return { status: 200, json: record };
+}
+
+export async function storeToolchain(call: InternalCall): Promise<InternalReply> {
+  const record = await readJson(call, toolchainRecord);
+  if ((await call.deps.blobs.stat(record.layer.digest)) === null)
+    throw new InvalidRequestError('the layer of this toolchain has not been stored');
+  await call.deps.store.mutate(async ({ db, now }) => {
+    const row = { version: record.version, layer_json: JSON.stringify(record.layer) };
+    await db
+      .insertInto('toolchains')
+      .values({ key: record.key, created_at: now, ...row })
+      .onConflict(conflict => conflict.column('key').doUpdateSet(row))
+      .execute();
+  });
+  return { status: 204 };
+}
