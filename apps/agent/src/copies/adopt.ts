@@ -1,0 +1,71 @@
+/**
+ * What a former agent left (shim.md): sandboxes that run or have ended, and records of what they are. Both are matched here; what runs goes on, at the same
+ * address, and what has ended meanwhile counts as a crash by the table. Needs no API, so that healing goes on while the control plane is away.
+ */
+import { restartDelayMs } from '@cupola/model/crash-table';
+import { CELL_LIMITS } from '@cupola/model/limits';
+import type { Networks } from '@cupola/sandbox/networks';
+import type { RunningSandbox, Sandboxes } from '@cupola/sandbox/sandbox';
+import type { Logger } from 'pino';
+import type { Addresses } from '../host/addresses.ts';
+import type { Resumed } from './copies.ts';
+import { aroundRecord, type Copy } from './copy.ts';
+import type { CopyRecord, Records } from './record.ts';
+
+interface Deps {
+  sandboxes: Sandboxes;
+  records: Records;
+  addresses: Addresses;
+  now(): number;
+  monotonic(): number;
+  log: Logger;
+}
+
+/** Sandboxes that no record names are handed back as unknown: they may be ended only on the scheduler's fresh word. */
+export async function adoptCopies(deps: Deps): Promise<{ adopted: Resumed[]; unknown: RunningSandbox[] }> {
+  const { sandboxes, records, addresses, log } = deps;
+  const found = new Map((await sandboxes.adopt()).map(sandbox => [sandbox.guid, sandbox]));
+  const adopted: Resumed[] = [];
+  for (const record of records.all()) {
+    const { launch } = record;
+    const sandbox = launch === null ? null : (found.get(launch.sandboxGuid) ?? null);
+    if (launch !== null && sandbox !== null) {
+      found.delete(launch.sandboxGuid);
+      await addresses.take(launch.address);
+    }
+    adopted.push(resumed(deps, record, sandbox));
+  }
+  if (adopted.length > 0 || found.size > 0)
+    log.info({ copies: adopted.length, unknown: found.size }, 'copies of a former agent taken over');
+  return { adopted, unknown: [...found.values()] };
+}
+
+function resumed({ now, monotonic }: Deps, record: CopyRecord, sandbox: RunningSandbox | null): Resumed {
+  if (sandbox !== null) {
+    const copy = aroundRecord(record, null);
+    if (record.state === 'RUNNING') copy.runningSinceMs = monotonic() - Math.max(0, now() - record.sinceMs);
+    if (record.phase === 'starting') copy.startingSinceMs = monotonic();
+    return { copy, sandbox, isLost: false };
+  }
+  const isLost = record.launch?.isStarted === true;
+  const hasBegun = record.phase === 'starting' || record.phase === 'running' || record.phase === 'stopping';
+  if (isLost || !hasBegun) return { copy: waitingOn(record, { now, monotonic }), sandbox: null, isLost };
+  // Killed before the launch: that start never was.
+  const again: CopyRecord = { ...record, phase: 'waiting', launch: null, startAtMs: now() };
+  return { copy: aroundRecord(again, monotonic()), sandbox: null, isLost: false };
+}
+
+/** Waits on for what is left of its time; however the wall clock was moved, no longer than the whole of it. */
+function waitingOn(record: CopyRecord, { now, monotonic }: Pick<Deps, 'now' | 'monotonic'>): Copy {
+  if (record.startAtMs === null) return aroundRecord(record, null);
+  const wholeMs =
+    record.state === 'CRASHED' ? (restartDelayMs(record.crashCount) ?? 0) : CELL_LIMITS.sandboxErrorPauseMs;
+  const leftMs = Math.min(wholeMs, Math.max(0, record.startAtMs - now()));
+  return aroundRecord(record, monotonic() + leftMs);
+}
+
+/** Network namespaces that a former agent's copies had, and which nobody here uses any more. */
+export async function releaseNetworks(networks: Networks | null, adopted: readonly Resumed[]): Promise<void> {
+  const used = new Set(adopted.map(({ copy }) => copy.record.launch?.address.network));
+  for (const { name } of networks?.known() ?? []) if (!used.has(name)) await networks?.release(name);
+}

@@ -1,0 +1,182 @@
+/**
+ * All copies of this cell: asks `decideCopies` what is next after each change and at each time it names, and takes the steps. Everything that happens to a
+ * copy is written to its record first, so that another agent can go on from there.
+ */
+import type { CopyReport } from '@cupola/contract/internal';
+import { type CopyAction, decideCopies } from '@cupola/model/cell-plan';
+import { INSTANCE_LIMITS } from '@cupola/model/limits';
+import type { RunningSandbox } from '@cupola/sandbox/sandbox';
+import type { Logger } from 'pino';
+import { layerName } from '../host/layers.ts';
+import type { Uids } from '../host/uids.ts';
+import type { PlacementView } from '../session/placement-view.ts';
+import { type ChangeDeps, changeCopy, lostEnd, markStarting, renew, settle } from './changes.ts';
+import { type Copy, knownCopy, newCopy, reportOf, type StopOrder } from './copy.ts';
+import { type End, type LifeDeps, live } from './life.ts';
+
+export interface CopiesDeps extends Omit<LifeDeps, 'change' | 'tidy'>, ChangeDeps {
+  view: PlacementView;
+  /** The last word on a copy. */
+  gone(report: CopyReport): void;
+  log: Logger;
+}
+
+export interface Copies {
+  get(guid: string): Copy | null;
+  all(): Copy[];
+  /** Takes over what a former agent left. Called once, before `look`. */
+  resume(adopted: Resumed[], unknown: RunningSandbox[]): void;
+  /** Something may have changed: decides, and takes the steps. */
+  look(): void;
+  /** Stops every copy, gracefully; their records stay, so that the next agent starts them again. */
+  stopAll(): Promise<void>;
+  /** Lets go of every copy, all of which go on. */
+  leave(): Promise<void>;
+}
+
+/** A copy as its record tells it, and what is there of it. */
+export interface Resumed {
+  copy: Copy;
+  /** Null: nothing is there. */
+  sandbox: RunningSandbox | null;
+  /** What is recorded to run is not there. */
+  isLost: boolean;
+}
+
+/** A pass even when nothing has changed, so that a view that has become old, or a lost wake-up, changes no more than this (CF). */
+const PASS_MS = 30_000;
+
+export function createCopies(deps: CopiesDeps): Copies {
+  const { view, monotonic, log } = deps;
+  const copies = new Map<string, Copy>();
+  const left = new AbortController();
+  const tidying = createTidying(log);
+  const change: LifeDeps['change'] = (copy, changed) => changeCopy(deps, copy, changed);
+  const strangers: RunningSandbox[] = [];
+  let stoppingAll = false;
+  let timer: NodeJS.Timeout | null = null;
+
+  const begin = (copy: Copy, adopted: RunningSandbox | null): void => {
+    copy.stopping = new AbortController();
+    copy.life = live({ ...deps, change, tidy: tidying.add }, copy, { adopted, left: left.signal })
+      .catch((error: unknown): End => {
+        log.error({ err: error, copy: copy.record.placement.guid }, 'a start failed by a bug of ours');
+        // What runs of it must not run beside its successor.
+        if (copy.sandbox !== null && !left.signal.aborted) tidying.add(removeStranger(copy.sandbox));
+        return { how: 'failed', why: (error as Error).message };
+      })
+      .then(end => {
+        if (left.signal.aborted) return;
+        settle(deps, copy, { end, isStoppingAll: stoppingAll });
+        look();
+      });
+  };
+  const take = (action: CopyAction): void => {
+    const { guid } = action;
+    const copy = copies.get(guid);
+    const placement = view.get(guid);
+    if (copy === undefined) {
+      if (action.do !== 'take' || placement === null) return;
+      const taken = newCopy(placement, { nowMs: deps.now(), monotonicMs: monotonic() });
+      copies.set(guid, taken);
+      changeCopy(deps, taken, {});
+    } else if (action.do === 'renew' && placement !== null) renew(deps, copy, placement);
+    else if (action.do === 'start') {
+      markStarting(deps, copy);
+      begin(copy, null);
+    } else if (action.do === 'stop') {
+      copy.stopping.abort({ routePauseMs: INSTANCE_LIMITS.routeRemovalPauseMs } satisfies StopOrder);
+      // Said now, not when its life has come to it: a second look must not stop it twice.
+      changeCopy(deps, copy, { phase: 'stopping' });
+    } else if (action.do === 'forget') {
+      changeCopy(deps, copy, { state: 'GONE', routable: false });
+      copies.delete(guid);
+      forget(deps, copy, { copies, tidy: tidying.add });
+    }
+  };
+  const look = (): void => {
+    if (stoppingAll || left.signal.aborted) return;
+    if (timer !== null) clearTimeout(timer);
+    const now = monotonic();
+    const fresh = view.fresh();
+    const plan = decideCopies({ now, wanted: view.all(), fresh, copies: [...copies.values()].map(knownCopy) });
+    for (const action of plan.actions) take(action);
+    if (fresh) for (const stranger of strangers.splice(0)) tidying.add(removeStranger(stranger));
+    const waitMs = plan.wakeAtMs === null ? PASS_MS : Math.min(PASS_MS, Math.max(0, plan.wakeAtMs - now));
+    timer = setTimeout(look, Math.ceil(waitMs));
+  };
+  const quiet = async (): Promise<void> => {
+    if (timer !== null) clearTimeout(timer);
+    await Promise.all([...copies.values()].map(copy => copy.life));
+    await tidying.done();
+  };
+
+  return {
+    get: guid => copies.get(guid) ?? null,
+    all: () => [...copies.values()],
+    resume: (adopted, unknown) => {
+      strangers.push(...unknown);
+      for (const { copy, sandbox, isLost } of adopted) {
+        copies.set(copy.record.placement.guid, copy);
+        if (sandbox !== null) begin(copy, sandbox);
+        else if (isLost) settle(deps, copy, { end: lostEnd(deps, copy), isStoppingAll: false });
+      }
+    },
+    look,
+    stopAll: async () => {
+      stoppingAll = true;
+      for (const copy of copies.values()) copy.stopping.abort({ routePauseMs: 0 } satisfies StopOrder);
+      await quiet();
+    },
+    leave: async () => {
+      left.abort();
+      for (const copy of copies.values()) copy.output?.stop();
+      await quiet();
+    },
+  };
+}
+
+interface Others {
+  copies: ReadonlyMap<string, Copy>;
+  tidy(work: Promise<void>): void;
+}
+
+/** Nothing of a copy stays: neither its record, nor what only it needed. */
+function forget({ records, gone, uids, layers }: CopiesDeps, copy: Copy, { copies, tidy }: Others): void {
+  records.remove(copy.record.placement.guid);
+  gone(reportOf(copy));
+  uids.keep(new Set([...copies.values()].map(({ record }) => record.placement.runSpec.appGuid)));
+  tidy(layers.collect(() => usedLayers(copies, uids)));
+}
+
+function usedLayers(copies: ReadonlyMap<string, Copy>, uids: Uids): Set<string> {
+  return new Set(
+    [...copies.values()].flatMap(({ record }) => {
+      const { layers, appGuid } = record.placement.runSpec;
+      return layers.map(layer => layerName(layer, uids.separate ? uids.of(appGuid) : null));
+    }),
+  );
+}
+
+/** Work that nobody waits for but the end. */
+function createTidying(log: Logger): { add(work: Promise<void>): void; done(): Promise<void> } {
+  const under = new Set<Promise<void>>();
+  return {
+    add: work => {
+      const entry = work
+        .catch(error => log.error({ err: error }, 'what a copy has left could not be removed'))
+        .finally(() => under.delete(entry));
+      under.add(entry);
+    },
+    done: async () => {
+      await Promise.all(under);
+    },
+  };
+}
+
+/** A sandbox that no record knows. */
+async function removeStranger(sandbox: RunningSandbox): Promise<void> {
+  await sandbox.kill();
+  await sandbox.ended;
+  await sandbox.remove();
+}

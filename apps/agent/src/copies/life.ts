@@ -1,0 +1,246 @@
+/**
+ * One start of one copy, from its layers to its end: launched, probed until healthy, watched, stopped when asked to. Says how it ended; what follows from
+ * that (the crash table) is decided elsewhere. When the agent leaves, it lets go of everything and touches nothing: the next agent goes on.
+ */
+import { INSTANCE_LIMITS } from '@cupola/model/limits';
+import { type RunningSandbox, SandboxError, type SandboxExit, type Sandboxes } from '@cupola/sandbox/sandbox';
+import type { Addresses } from '../host/addresses.ts';
+import type { Layers } from '../host/layers.ts';
+import type { Uids } from '../host/uids.ts';
+import type { LogSender } from '../logs/log-sender.ts';
+import { followOutput } from '../logs/output.ts';
+import { pause } from '../pause.ts';
+import { followReadiness, type Probed, untilHealthy, untilUnhealthy } from '../probes/health.ts';
+import { type Copy, logSource, type StopOrder } from './copy.ts';
+import type { CopyRecord, Records } from './record.ts';
+import { sandboxSpec } from './sandbox-spec.ts';
+import type { Words } from './words.ts';
+
+export interface LifeDeps {
+  sandboxes: Sandboxes;
+  layers: Layers;
+  addresses: Addresses;
+  uids: Uids;
+  records: Records;
+  sender: LogSender;
+  words: Words;
+  /** Writes the change down and lets the API know. */
+  change(copy: Copy, change: Partial<CopyRecord>): void;
+  /** Work that may go on while the copy does something else already. */
+  tidy(work: Promise<void>): void;
+  now(): number;
+  monotonic(): number;
+}
+
+export type End =
+  /** Nobody asked for it. `unhealthy`: why we ended it ourselves. `ranMs`: how long it was RUNNING. */
+  | { how: 'crashed'; exit: SandboxExit; unhealthy: string | null; lastLines: string[]; ranMs: number }
+  | { how: 'stopped' }
+  /** No app code ran. */
+  | { how: 'failed'; why: string }
+  /** The agent goes; the copy stays. */
+  | { how: 'left' };
+
+/** `adopted`: what a former agent left running, or ended, of this copy. Never rejects for what apps or the platform do to it. */
+export async function live(
+  deps: LifeDeps,
+  copy: Copy,
+  { adopted, left }: { adopted: RunningSandbox | null; left: AbortSignal },
+): Promise<End> {
+  const over = new AbortController();
+  try {
+    const sandbox = adopted ?? (await launch(deps, copy, { left, over: over.signal }));
+    if (sandbox === null) return left.aborted ? { how: 'left' } : { how: 'stopped' };
+    copy.sandbox = sandbox;
+    follow(deps, copy, sandbox);
+    return await watch(deps, copy, { sandbox, left, over: over.signal });
+  } catch (error) {
+    if (!(error instanceof SandboxError)) throw error;
+    deps.words.notCreated(copy, error.message);
+    return { how: 'failed', why: error.message };
+  } finally {
+    over.abort();
+  }
+}
+
+interface Signals {
+  left: AbortSignal;
+  /** Aborted with the end of this life: ends probes, and lets listeners go. */
+  over: AbortSignal;
+}
+
+/** Null when it shall not run after all. */
+async function launch(deps: LifeDeps, copy: Copy, { left, over }: Signals): Promise<RunningSandbox | null> {
+  const { sandboxes, layers, addresses, uids, change, words, now } = deps;
+  const { placement, attempt } = copy.record;
+  const { guid, generation, runSpec } = placement;
+  words.creating(copy);
+  const uid = uids.of(runSpec.appGuid);
+  const owner = uids.separate ? uid : null;
+  const laidOut = Promise.all(runSpec.layers.map(layer => layers.ensure(layer, owner)));
+  const layerSources = await Promise.race([laidOut, aborted(left, over), aborted(copy.stopping.signal, over)]);
+  if (layerSources === undefined) {
+    laidOut.catch(() => undefined); // Nobody waits for them any more.
+    return null;
+  }
+  const { address, resolvConf } = await addresses.lease(runSpec.ports[0] ?? 8080);
+  const sandboxGuid = `${guid}-${generation}-${attempt}`;
+  const started = { sandboxGuid, address, startedMs: now() };
+  change(copy, { launch: { ...started, isStarted: false } });
+  try {
+    const spec = sandboxSpec({ sandboxGuid, placement, address, resolvConf, uid, layerSources });
+    const sandbox = await sandboxes.start(spec);
+    change(copy, { launch: { ...started, isStarted: true } });
+    words.created(copy);
+    return sandbox;
+  } catch (error) {
+    await addresses.release(address);
+    change(copy, { launch: null });
+    throw error;
+  }
+}
+
+function follow({ sender, records }: LifeDeps, copy: Copy, sandbox: RunningSandbox): void {
+  const { guid, runSpec } = copy.record.placement;
+  copy.output = followOutput({
+    sandbox,
+    source: logSource(copy, 'APP'),
+    logRateBytesPerSecond: runSpec.logRateBytesPerSecond,
+    sender,
+    from: records.position(guid, sandbox.guid),
+    reached: position => records.savePosition(guid, sandbox.guid, position),
+  });
+}
+
+type Event =
+  | { what: 'ended' | 'stop' | 'left' | 'healthy' }
+  /** What a probe found. */
+  | { what: 'unhealthy'; reason: string };
+
+async function watch(
+  deps: LifeDeps,
+  copy: Copy,
+  { sandbox, left, over }: Signals & { sandbox: RunningSandbox },
+): Promise<End> {
+  const stopSignal = copy.stopping.signal;
+  const happens = Promise.race<Event>([
+    sandbox.ended.then(() => ({ what: 'ended' })),
+    aborted(left, over).then(() => ({ what: 'left' })),
+    aborted(stopSignal, over).then(() => ({ what: 'stop' })),
+  ]);
+  // A stop that a former agent has begun is gone on with.
+  let event: Event = copy.record.phase === 'stopping' ? { what: 'stop' } : { what: 'healthy' };
+  if (copy.record.phase === 'starting') event = await Promise.race([happens, firstHealth(deps, copy, sandbox, over)]);
+  if (event.what === 'healthy') event = await Promise.race([happens, lastHealth(deps, copy, sandbox, over)]);
+
+  const ranMs = copy.runningSinceMs === null ? 0 : deps.monotonic() - copy.runningSinceMs;
+  if (event.what === 'stop') await stop(deps, copy, { sandbox, left });
+  if (event.what === 'unhealthy') {
+    deps.words.unhealthy(copy, event.reason);
+    await sandbox.kill();
+  }
+  const exit = await Promise.race([sandbox.ended, aborted(left, over)]);
+  if (exit === undefined) return { how: 'left' };
+  const isStopped = event.what === 'stop';
+  if (!isStopped) deps.words.exited(copy, exit);
+  const lastLines = isStopped ? [] : ((await copy.output?.lastLines()) ?? []);
+  putAway(deps, copy, { sandbox, left });
+  if (isStopped) return { how: 'stopped' };
+  return { how: 'crashed', exit, unhealthy: event.what === 'unhealthy' ? event.reason : null, lastLines, ranMs };
+}
+
+async function firstHealth(deps: LifeDeps, copy: Copy, sandbox: RunningSandbox, over: AbortSignal): Promise<Event> {
+  const { launch, placement } = copy.record;
+  const startedMsAgo = Math.max(0, deps.now() - (launch?.startedMs ?? deps.now()));
+  deps.words.monitoring(copy);
+  const reason = await untilHealthy(placement.runSpec.healthCheck, probed(copy, sandbox), {
+    startedMsAgo,
+    monotonic: deps.monotonic,
+    signal: over,
+  });
+  return reason === null ? { what: 'healthy' } : { what: 'unhealthy', reason };
+}
+
+/** RUNNING from here on. Resolves when a liveness probe fails; readiness only changes the routes. */
+async function lastHealth(
+  { change, words, monotonic }: LifeDeps,
+  copy: Copy,
+  sandbox: RunningSandbox,
+  over: AbortSignal,
+): Promise<Event> {
+  const { readinessHealthCheck, healthCheck } = copy.record.placement.runSpec;
+  if (copy.record.phase === 'starting') {
+    copy.startingSinceMs = null;
+    copy.runningSinceMs = monotonic();
+    const routable = readinessHealthCheck.type === 'process';
+    change(copy, { phase: 'running', state: 'RUNNING', errors: 0, routable });
+    words.healthy(copy);
+  }
+  const target = probed(copy, sandbox);
+  void followReadiness(readinessHealthCheck, target, {
+    wasReady: copy.record.routable,
+    changed: routable => {
+      words.ready(copy, routable);
+      change(copy, { routable });
+    },
+    signal: over,
+  });
+  const reason = await untilUnhealthy(healthCheck, target, over);
+  return reason === null ? { what: 'left' } : { what: 'unhealthy', reason };
+}
+
+function probed({ record }: Copy, sandbox: RunningSandbox): Probed {
+  const address = record.launch?.address ?? { host: '127.0.0.1', port: 0, network: null };
+  return { address, pid: () => sandbox.pid };
+}
+
+/** Out of the routes, then SIGTERM, then SIGKILL to all that is left. Returns when it has ended, or the agent leaves. */
+async function stop(
+  deps: LifeDeps,
+  copy: Copy,
+  { sandbox, left }: { sandbox: RunningSandbox; left: AbortSignal },
+): Promise<void> {
+  const order = copy.stopping.signal.reason as StopOrder | undefined;
+  const wasRouted = copy.record.state === 'RUNNING' && copy.record.routable;
+  deps.words.stopping(copy);
+  deps.change(copy, { phase: 'stopping', state: 'STOPPING', routable: false });
+  const done = new AbortController();
+  void sandbox.ended.then(() => done.abort());
+  const either = AbortSignal.any([done.signal, left]);
+  if (wasRouted && order !== undefined) await pause(order.routePauseMs, either);
+  if (either.aborted) return;
+  await sandbox.terminate();
+  await pause(INSTANCE_LIMITS.stopGraceMs, either);
+  if (!either.aborted) await sandbox.kill();
+}
+
+/** The rest of its output is handed on, then nothing is left of this start. The copy does not wait for it. */
+function putAway(deps: LifeDeps, copy: Copy, { sandbox, left }: { sandbox: RunningSandbox; left: AbortSignal }): void {
+  const { output, record } = copy;
+  const { launch } = record;
+  const { tidy, addresses, words } = deps;
+  copy.sandbox = null;
+  copy.output = null;
+  copy.runningSinceMs = null;
+  words.destroying(copy);
+  const end = new AbortController();
+  tidy(
+    (async () => {
+      await Promise.race([output?.drained(), aborted(left, end.signal)]);
+      end.abort();
+      // Left as it is, ended: the next agent finds nobody who knows it, and removes it.
+      if (left.aborted) return;
+      await sandbox.remove();
+      if (launch !== null) await addresses.release(launch.address);
+      words.destroyed(copy);
+    })(),
+  );
+}
+
+/** Resolves, with nothing, when `signal` is aborted; listens until `over`. */
+function aborted(signal: AbortSignal, over: AbortSignal): Promise<undefined> {
+  return new Promise(resolve => {
+    if (signal.aborted) return resolve(undefined);
+    signal.addEventListener('abort', () => resolve(undefined), { once: true, signal: over });
+  });
+}

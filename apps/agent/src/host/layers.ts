@@ -1,0 +1,179 @@
+/**
+ * Layers of droplets on this cell: fetched once, checked against their digest while they are laid out, then shared by every copy that needs them.
+ *
+ *     layers/NAME/content   the tar's files; NAME is DIGEST for a toolchain, DIGEST-UID for an app's, which is owned by that app's user id
+ *     layers/NAME/facts     size, and the boot it was written in: after a power cut a file may be there and empty, so layers of another boot are fetched again
+ *     layers/.new-*         being laid out; whatever is left of one when we start is removed
+ *
+ * Layers that no copy names are kept while they are few: the next push of the app, or of another one, mostly shares its toolchain.
+ */
+import { createHash, type Hash, randomUUID } from 'node:crypto';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, utimesSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { untar } from '@cupola/archive/untar';
+import type { Layer } from '@cupola/model/run-spec';
+import { SandboxError } from '@cupola/sandbox/sandbox';
+import type { Logger } from 'pino';
+import { z } from 'zod';
+import { readSmallFile, writeSmallFile } from './small-file.ts';
+
+const facts = z.object({ boot: z.string(), sizeBytes: z.number() });
+
+/** What unused layers may take in all; the least recently used go first (ours: about eight runtimes). */
+const UNUSED_MAX_BYTES = 1024 * 1024 * 1024;
+
+export interface Layers {
+  /**
+   * Where the layer's files for its mount path lie. Laid out now if it is not there.
+   * @param ownerUid owner of an app's layer; null: we ourselves.
+   * @throws SandboxError when it cannot be had, or is not what its digest says.
+   */
+  ensure(layer: Layer, ownerUid: number | null): Promise<string>;
+  /** Removes unused layers beyond the budget. `used` is asked right before each removal. */
+  collect(used: () => ReadonlySet<string>): Promise<void>;
+}
+
+/** The name under which a layer lies here. */
+export function layerName({ digest, kind }: Layer, ownerUid: number | null): string {
+  return kind === 'toolchain' || ownerUid === null ? digest : `${digest}-${ownerUid}`;
+}
+
+interface Deps {
+  folder: string;
+  /** The layer's tar. */
+  fetch(digest: string): Promise<Readable>;
+  log: Logger;
+  now(): number;
+}
+
+export function openLayers(deps: Deps): Layers {
+  const root = join(deps.folder, 'layers');
+  mkdirSync(root, { recursive: true, mode: 0o700 });
+  const boot = bootId();
+  /** The tail of what is done, or waits to be done, with each name: one at a time. */
+  const busy = new Map<string, Promise<unknown>>();
+  const locked = <T>(name: string, work: () => Promise<T>): Promise<T> => {
+    const before = busy.get(name) ?? Promise.resolve();
+    const mine = before.then(work, work);
+    busy.set(name, mine);
+    const forget = (): void => {
+      if (busy.get(name) === mine) busy.delete(name);
+    };
+    mine.then(forget, forget);
+    return mine;
+  };
+  const swept = sweep(root, boot);
+
+  return {
+    ensure: async (layer, ownerUid) => {
+      await swept;
+      const name = layerName(layer, ownerUid);
+      await locked(name, async () => {
+        if (readFacts(join(root, name)) === null) await layOut(deps, root, { layer, ownerUid, boot });
+        const seconds = deps.now() / 1000;
+        utimesSync(join(root, name), seconds, seconds);
+      });
+      return mountSource(join(root, name, 'content'), layer);
+    },
+    collect: async used => {
+      await swept;
+      let keptBytes = 0;
+      for (const { name, sizeBytes } of unused(root, used())) {
+        keptBytes += sizeBytes;
+        if (keptBytes <= UNUSED_MAX_BYTES) continue;
+        await locked(name, async () => {
+          if (used().has(name)) return;
+          deps.log.info({ layer: name, sizeBytes }, 'unused layer removed');
+          await removeLayer(root, name);
+        });
+      }
+    },
+  };
+}
+
+async function layOut(
+  { fetch, now }: Deps,
+  root: string,
+  { layer, ownerUid, boot }: { layer: Layer; ownerUid: number | null; boot: string },
+): Promise<void> {
+  const fresh = join(root, `.new-${randomUUID()}`);
+  const content = join(fresh, 'content');
+  mkdirSync(content, { recursive: true, mode: 0o755 });
+  try {
+    const hash = createHash('sha256');
+    const owner = layer.kind === 'app' && ownerUid !== null ? { owner: { uid: ownerUid, gid: ownerUid } } : {};
+    await untar(Readable.from(hashed(await fetch(layer.digest), hash)), content, owner);
+    if (hash.digest('hex') !== layer.digest) throw new Error('its bytes are not what its digest says');
+    writeSmallFile(join(fresh, 'facts'), JSON.stringify({ boot, sizeBytes: layer.sizeBytes, at: now() }));
+    renameSync(fresh, join(root, layerName(layer, ownerUid)));
+  } catch (error) {
+    await rm(fresh, { recursive: true, force: true });
+    throw new SandboxError(
+      `layer ${layer.digest.slice(0, 12)} of the droplet cannot be used: ${(error as Error).message}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+async function* hashed(source: AsyncIterable<Buffer>, hash: Hash): AsyncIterable<Buffer> {
+  for await (const chunk of source) {
+    hash.update(chunk);
+    yield chunk;
+  }
+}
+
+/** No part of the mount path may be a link of the tar's: it would lead out of the layer. */
+function mountSource(content: string, { mountPath, digest }: Layer): string {
+  let at = content;
+  for (const part of mountPath.split('/').filter(Boolean)) {
+    at = join(at, part);
+    const seen = lstatSync(at, { throwIfNoEntry: false });
+    if (part === '..' || seen === undefined || !seen.isDirectory())
+      throw new SandboxError(`layer ${digest.slice(0, 12)} of the droplet has nothing at ${mountPath}`);
+  }
+  return at;
+}
+
+function readFacts(folder: string): z.infer<typeof facts> | null {
+  const text = readSmallFile(join(folder, 'facts'));
+  return text === null ? null : facts.parse(JSON.parse(text));
+}
+
+/** Least recently used last, so that the newest are kept. */
+function unused(root: string, used: ReadonlySet<string>): Array<{ name: string; sizeBytes: number }> {
+  return readdirSync(root)
+    .filter(name => !name.startsWith('.') && !used.has(name))
+    .map(name => ({
+      name,
+      sizeBytes: readFacts(join(root, name))?.sizeBytes ?? 0,
+      usedAt: statSync(join(root, name)).mtimeMs,
+    }))
+    .sort((a, b) => b.usedAt - a.usedAt);
+}
+
+/** Out of the way first, so that a kill in the middle leaves no layer that looks whole. */
+async function removeLayer(root: string, name: string): Promise<void> {
+  const aside = join(root, `.old-${randomUUID()}`);
+  renameSync(join(root, name), aside);
+  await rm(aside, { recursive: true, force: true });
+}
+
+/** What a former agent, or a former boot, has left half done. */
+async function sweep(root: string, boot: string): Promise<void> {
+  for (const name of readdirSync(root)) {
+    if (name.startsWith('.')) await rm(join(root, name), { recursive: true, force: true });
+    else if (readFacts(join(root, name))?.boot !== boot) await removeLayer(root, name);
+  }
+}
+
+function bootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    return ''; // Not Linux: there is no such name for a boot, and no power cut is recognized.
+  }
+}

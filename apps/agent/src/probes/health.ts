@@ -1,0 +1,118 @@
+/**
+ * Judges a copy's health (failure-rules.md section 2): until it is healthy for the first time, then whether it still is, and whether it wants requests.
+ * Each function ends when its signal is aborted; none of them touches the sandbox.
+ */
+import { startProbeTimes } from '@cupola/model/cell-plan';
+import { INSTANCE_LIMITS } from '@cupola/model/limits';
+import type { HealthCheck } from '@cupola/model/run-spec';
+import type { CopyAddress } from '../host/addresses.ts';
+import { jittered, pause } from '../pause.ts';
+import { type Dial, probeHttp, probePort } from './dial.ts';
+import { explainListening, listeners, ownListeners } from './listening.ts';
+
+export interface Probed {
+  address: CopyAddress;
+  /** Of the sandbox's first process; null once it has ended. */
+  pid(): number | null;
+}
+
+/** While a start is young, its listening sockets are looked at this often: the 10, 20, 40 ms grid alone would cost a start up to its own length again. */
+const LOOK_MS = 10;
+const LOOKS_FOR_MS = 2_000;
+
+/**
+ * Resolves null as soon as the app is healthy, or with what was found when its time is over.
+ * @param startedMsAgo for a start that a former agent began.
+ */
+export async function untilHealthy(
+  check: HealthCheck,
+  probed: Probed,
+  { startedMsAgo, monotonic, signal }: { startedMsAgo: number; monotonic(): number; signal: AbortSignal },
+): Promise<string | null> {
+  if (check.type === 'process') return null;
+  const timeoutMs = startTimeoutMs(check);
+  const began = monotonic() - startedMsAgo;
+  let found: string | null = null;
+  for (const at of startProbeTimes(timeoutMs)) {
+    if (at < startedMsAgo && at < timeoutMs) continue;
+    await waitOrListening(probed, { untilMs: began + at, began, monotonic, signal });
+    if (signal.aborted) return null;
+    // The http kind waits for the port first: an app that is not up yet should not have its first request timed out.
+    found = await probe({ ...check, type: 'port' }, probed);
+    if (found === null && check.type === 'http') found = await probe(check, probed);
+    if (found === null) return null;
+  }
+  return `health check failed: ${found}${explanation(probed)}`;
+}
+
+/** CF's default, or what the app asks for, up to CF's maximum. */
+export function startTimeoutMs({ timeoutMs }: HealthCheck): number {
+  return Math.min(timeoutMs ?? INSTANCE_LIMITS.startTimeoutMs, INSTANCE_LIMITS.startTimeoutMaxMs);
+}
+
+/** Waits for the time of the next probe, or until something listens where nothing did before. */
+async function waitOrListening(
+  { pid, address }: Probed,
+  { untilMs, began, monotonic, signal }: { untilMs: number; began: number; monotonic(): number; signal: AbortSignal },
+): Promise<void> {
+  const isUp = (): boolean => {
+    const process = pid();
+    return process !== null && listeners(process).some(({ port }) => port === address.port);
+  };
+  const wasUp = monotonic() < untilMs && isUp();
+  while (!signal.aborted) {
+    const now = monotonic();
+    if (now >= untilMs) return;
+    const isYoung = now - began < LOOKS_FOR_MS;
+    await pause(isYoung && !wasUp ? Math.min(LOOK_MS, untilMs - now) : untilMs - now, signal);
+    if (isYoung && !wasUp && isUp()) return;
+  }
+}
+
+/** Resolves with the reason when a healthy copy fails a probe; null when aborted. */
+export async function untilUnhealthy(check: HealthCheck, probed: Probed, signal: AbortSignal): Promise<string | null> {
+  if (check.type === 'process') return null;
+  while (!signal.aborted) {
+    await pause(jittered(check.intervalMs ?? INSTANCE_LIMITS.livenessIntervalMs), signal);
+    if (signal.aborted) return null;
+    const found = await probe(check, probed);
+    if (found !== null && !signal.aborted) return `health check failed: ${found}${explanation(probed)}`;
+  }
+  return null;
+}
+
+/** Tells each time whether the copy wants requests changes; begins with a probe at once. Resolves when aborted. */
+export async function followReadiness(
+  check: HealthCheck,
+  probed: Probed,
+  { wasReady, changed, signal }: { wasReady: boolean; changed(ready: boolean): void; signal: AbortSignal },
+): Promise<void> {
+  if (check.type === 'process') return;
+  let isReady = wasReady;
+  while (!signal.aborted) {
+    const ready = (await probe(check, probed)) === null;
+    if (signal.aborted) return;
+    if (ready !== isReady) changed(ready);
+    isReady = ready;
+    const everyMs = isReady ? (check.intervalMs ?? INSTANCE_LIMITS.livenessIntervalMs) : INSTANCE_LIMITS.unreadyProbeMs;
+    await pause(jittered(everyMs), signal);
+  }
+}
+
+function probe(check: HealthCheck, { address }: Probed): Promise<string | null> {
+  const dial: Dial = {
+    host: address.host,
+    port: address.port,
+    timeoutMs: check.invocationTimeoutMs ?? INSTANCE_LIMITS.probeTimeoutMs,
+  };
+  return check.type === 'http' ? probeHttp(dial, check.endpoint ?? '/') : probePort(dial);
+}
+
+function explanation({ address, pid }: Probed): string {
+  const process = pid();
+  if (process === null) return '';
+  const isShared = address.network === null;
+  const found = isShared ? ownListeners(process) : listeners(process);
+  const text = explainListening(found, address.port, isShared);
+  return text === null ? '' : ` (${text})`;
+}

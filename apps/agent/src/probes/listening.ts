@@ -1,0 +1,87 @@
+/** Who listens where, read from /proc: tells an app on the wrong port from one that is not up yet. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+export interface Listener {
+  port: number;
+  loopbackOnly: boolean;
+  inode: string;
+}
+
+const LISTEN = '0A';
+/** Descendants looked through for sockets: an app that has more is not diagnosed, only said to be unreachable. */
+const PROCESSES_MAX = 200;
+
+/** All listening TCP sockets of the process's network; empty when it cannot be read (it has just ended, or this is not Linux). */
+export function listeners(pid: number): Listener[] {
+  return ['tcp', 'tcp6'].flatMap(name => parse(read(`/proc/${pid}/net/${name}`)));
+}
+
+/** Rows of /proc/net/tcp and tcp6. */
+export function parse(table: string): Listener[] {
+  return table
+    .split('\n')
+    .slice(1)
+    .flatMap(row => {
+      const [, local = '', , state, , , , , , inode = ''] = row.trim().split(/\s+/);
+      const [address = '', port = ''] = local.split(':');
+      if (state !== LISTEN) return [];
+      return [{ port: Number.parseInt(port, 16), loopbackOnly: isLoopback(address), inode }];
+    });
+}
+
+/** Addresses are in host order, 32 bits at a time: 0100007F is 127.0.0.1. */
+function isLoopback(address: string): boolean {
+  if (address.length === 8) return address.endsWith('7F');
+  const isMapped = address.startsWith('0000000000000000FFFF0000') && address.endsWith('7F');
+  return isMapped || address === '00000000000000000000000001000000';
+}
+
+/** Those of the process and what it has started: on the host's network the table shows everybody's. */
+export function ownListeners(pid: number): Listener[] {
+  const inodes = new Set(descendants(pid).flatMap(socketInodes));
+  return listeners(pid).filter(({ inode }) => inodes.has(inode));
+}
+
+function descendants(pid: number): number[] {
+  const found = [pid];
+  for (let at = 0; at < found.length && found.length < PROCESSES_MAX; at++) {
+    const one = found[at];
+    found.push(...read(`/proc/${one}/task/${one}/children`).split(' ').filter(Boolean).map(Number));
+  }
+  return found;
+}
+
+function socketInodes(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).flatMap(fd => {
+      try {
+        return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? [];
+      } catch {
+        return []; // Closed meanwhile.
+      }
+    });
+  } catch {
+    return []; // Ended meanwhile, or not ours to look at.
+  }
+}
+
+/** What the app listens on instead of `port`, in words; null when nothing can be said. */
+export function explainListening(found: readonly Listener[], port: number, loopbackCounts: boolean): string | null {
+  if (found.length === 0) return 'the app listens on no port: it has to listen on the one in PORT';
+  const onPort = found.filter(listener => listener.port === port);
+  if (onPort.length === 0) {
+    const ports = [...new Set(found.map(listener => listener.port))].sort((a, b) => a - b);
+    return `the app listens on port ${ports.join(', ')} instead of ${port}: it has to take the one in PORT`;
+  }
+  if (!loopbackCounts && onPort.every(listener => listener.loopbackOnly))
+    return `the app listens on 127.0.0.1:${port} only: it has to listen on 0.0.0.0`;
+  return null;
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return ''; // Ended meanwhile.
+  }
+}

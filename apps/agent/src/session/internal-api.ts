@@ -1,0 +1,69 @@
+/** Calls of the internal API over its unix socket. Nothing is retried here: each caller knows what a repeat would mean. */
+import type { Readable } from 'node:stream';
+import { FencedError } from '@cupola/model/errors';
+import { Pool } from 'undici';
+
+/** An answer that is no success. 409 comes as {@link FencedError} instead. */
+export class RefusedByApiError extends Error {
+  override readonly name = 'RefusedByApiError';
+  readonly status: number;
+  constructor(what: string, status: number) {
+    super(`the API answered ${status} to ${what}`);
+    this.status = status;
+  }
+}
+
+export interface InternalApi {
+  /** POST of JSON. The answer's JSON, not parsed by any schema yet; null for an empty one. */
+  post(path: string, body: unknown): Promise<unknown>;
+  /** GET whose body is read as it comes; silence for `silenceMs` ends it with an error. */
+  stream(path: string, options: StreamOptions): Promise<Readable>;
+  close(): Promise<void>;
+}
+interface StreamOptions {
+  query?: Record<string, string>;
+  silenceMs: number;
+  signal: AbortSignal;
+}
+
+const CALL_TIMEOUT_MS = 5_000;
+/** The watch, heartbeat, report, log batch, and as many layers as starts may be in flight. */
+const CONNECTIONS_MAX = 12;
+
+export function createInternalApi({ socketPath }: { socketPath: string }): InternalApi {
+  const pool = new Pool('http://api', { socketPath, connections: CONNECTIONS_MAX });
+  return {
+    post: async (path, body) => {
+      const answer = await pool.request({
+        path,
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+        headersTimeout: CALL_TIMEOUT_MS,
+        bodyTimeout: CALL_TIMEOUT_MS,
+      });
+      const text = await answer.body.text();
+      check(answer.statusCode, `POST ${path}`);
+      return text === '' ? null : JSON.parse(text);
+    },
+    stream: async (path, { query = {}, silenceMs, signal }) => {
+      const answer = await pool.request({
+        path,
+        method: 'GET',
+        query,
+        signal,
+        headersTimeout: silenceMs,
+        bodyTimeout: silenceMs,
+      });
+      if (answer.statusCode !== 200) await answer.body.dump();
+      check(answer.statusCode, `GET ${path}`);
+      return answer.body;
+    },
+    close: () => pool.destroy(),
+  };
+}
+
+function check(status: number, what: string): void {
+  if (status === 409) throw new FencedError('this cell');
+  if (status >= 300) throw new RefusedByApiError(what, status);
+}

@@ -1,0 +1,103 @@
+/**
+ * Tells the API what is so about the copies. A report carries a copy whole, as it is when the report is made, so a lost answer, a repeat or a delay does no
+ * harm; what is said of a copy that is gone is kept until it has been heard. One report at a time, the next as soon as something has changed.
+ */
+import type { CellReport, CopyReport } from '@cupola/contract/internal';
+import { FencedError } from '@cupola/model/errors';
+import type { Logger } from 'pino';
+import { backoff, pause } from '../pause.ts';
+import type { InternalApi } from './internal-api.ts';
+
+interface Deps {
+  api: InternalApi;
+  cellId: string;
+  session: string;
+  /** What is so now; null when nothing is left of the copy. */
+  reportOf(guid: string): CopyReport | null;
+  all(): string[];
+  log: Logger;
+}
+
+export interface Reporter {
+  /** Something about this copy has changed. */
+  touch(guid: string): void;
+  /** The last word on a copy that is being forgotten. */
+  gone(report: CopyReport): void;
+  /** Says everything again: the API may have lost it, or be another one. */
+  touchAll(): void;
+  /** Sends until `signal` is aborted. @throws FencedError when a newer session took over. */
+  run(signal: AbortSignal): Promise<void>;
+  /** Resolves once all that has been touched so far was acknowledged, or after `ms`. */
+  settled(ms: number): Promise<void>;
+}
+
+/** Copies in one report: 250 with long last lines are some 500 kB. */
+const BATCH_MAX = 250;
+
+export function createReporter({ api, cellId, session, reportOf, all, log }: Deps): Reporter {
+  const changed = new Set<string>();
+  const farewells = new Map<string, CopyReport>();
+  let sequence = 0;
+  let wake = Promise.withResolvers<void>();
+  let quiet = Promise.withResolvers<void>();
+
+  const touch = (guid: string): void => {
+    changed.add(guid);
+    wake.resolve();
+  };
+  const send = async (): Promise<void> => {
+    const guids = [...new Set([...farewells.keys(), ...changed])].slice(0, BATCH_MAX);
+    const said = new Map(farewells);
+    for (const guid of guids) changed.delete(guid);
+    // A copy that came back under its guid says more than its farewell.
+    const copies = guids.flatMap(guid => reportOf(guid) ?? said.get(guid) ?? []);
+    const report: CellReport = { session, sequence: ++sequence, copies };
+    try {
+      if (copies.length > 0) await api.post(`/internal/cells/${cellId}/reports`, report);
+    } catch (error) {
+      for (const guid of guids) changed.add(guid);
+      throw error;
+    }
+    for (const guid of guids) if (farewells.get(guid) === said.get(guid)) farewells.delete(guid);
+  };
+
+  return {
+    touch,
+    gone: report => {
+      farewells.set(report.guid, report);
+      wake.resolve();
+    },
+    touchAll: () => {
+      for (const guid of all()) changed.add(guid);
+      wake.resolve();
+    },
+    run: async signal => {
+      signal.addEventListener('abort', () => wake.resolve());
+      for (let failures = 0; !signal.aborted; ) {
+        if (changed.size + farewells.size === 0) {
+          quiet.resolve();
+          await wake.promise;
+          wake = Promise.withResolvers();
+          quiet = Promise.withResolvers();
+          // Whatever changes in the same moment goes into the same report.
+          await new Promise(resolve => setImmediate(resolve));
+          continue;
+        }
+        try {
+          await send();
+          failures = 0;
+        } catch (error) {
+          if (error instanceof FencedError) throw error;
+          if (failures === 0 && !signal.aborted) log.warn({ err: error }, 'a report waits: the API does not take it');
+          await pause(backoff(failures++), signal);
+        }
+      }
+    },
+    settled: async ms => {
+      const enough = new AbortController();
+      await new Promise(resolve => setImmediate(resolve));
+      await Promise.race([quiet.promise, pause(ms, enough.signal)]);
+      enough.abort();
+    },
+  };
+}

@@ -1,0 +1,186 @@
+/**
+ * The agent: runs on each cell what the scheduler has placed there. Holds no database; desired state comes by a watch of the internal API, what is so goes
+ * back by reports, and both may be away for as long as they like: what runs goes on, and what crashes starts again by the table.
+ *
+ * It may die at any moment. Each app runs under a shim of its own, each copy has a record on disk, and the next agent adopts them.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import type { CellRegistration } from '@cupola/contract/internal';
+import { FencedError } from '@cupola/model/errors';
+import type { Networks } from '@cupola/sandbox/networks';
+import type { Sandboxes } from '@cupola/sandbox/sandbox';
+import type { Logger } from 'pino';
+import { adoptCopies, releaseNetworks } from './copies/adopt.ts';
+import { type Copies, createCopies } from './copies/copies.ts';
+import { reportOf } from './copies/copy.ts';
+import { openRecords } from './copies/record.ts';
+import { createWords } from './copies/words.ts';
+import { createAddresses } from './host/addresses.ts';
+import { openLayers } from './host/layers.ts';
+import { openPorts } from './host/ports.ts';
+import { openUids } from './host/uids.ts';
+import { createLogSender } from './logs/log-sender.ts';
+import { type Cell, keepSession } from './session/cell-session.ts';
+import { createInternalApi, type InternalApi } from './session/internal-api.ts';
+import { createPlacementView } from './session/placement-view.ts';
+import { createReporter } from './session/reporter.ts';
+import { followPlacements } from './session/watch.ts';
+import { createUsage } from './usage.ts';
+
+export interface AgentDeps {
+  /** Where the internal API listens. */
+  internal: { socketPath: string };
+  sandboxes: Sandboxes;
+  /** A network for each copy; null: copies share the host's, each on a port of its own. */
+  networks: Networks | null;
+  /** Records, layers, user ids: kept from agent to agent. */
+  folder: string;
+  cell: Cell;
+  stacks: CellRegistration['stacks'];
+  /** User ids for apps; null: an ordinary user, everything runs as us. */
+  uids: { first: number; count: number } | null;
+  log: Logger;
+  /** Epoch ms. */
+  now(): number;
+  /** ms of a clock that never jumps. */
+  monotonic(): number;
+}
+
+/** Disposing leaves all instances running; the next agent adopts them. */
+export interface Agent extends AsyncDisposable {
+  /** Stops every copy gracefully (SIGTERM, 10 s, SIGKILL). Desired state is untouched: the next agent starts them again. */
+  stopAll(): Promise<void>;
+  /** Registered, and everything of the former agent adopted. */
+  readonly ready: Promise<void>;
+  /** Resolves when a newer agent holds this cell: this one has let go of everything and does nothing any more. */
+  readonly fenced: Promise<void>;
+}
+
+/** After the last stop: for the last words to reach the API (ours). */
+const LAST_WORDS_MS = 1_000;
+/** A layer that makes no progress for this long is given up; the start is tried again later (ours). */
+const LAYER_SILENCE_MS = 30_000;
+
+/** Returns once the copies of the former agent are adopted; registers by and by. */
+export async function start(deps: AgentDeps): Promise<Agent> {
+  const { folder, cell, log, now, monotonic, sandboxes, networks } = deps;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const ended = new AbortController();
+  const api = createInternalApi(deps.internal);
+  const sender = createLogSender({ api, now, log });
+  const view = createPlacementView(monotonic);
+  const records = openRecords({ folder, log });
+  const addresses = createAddresses({ networks, ports: openPorts({ folder }) });
+  const session = randomUUID();
+  const reporter = createReporter({
+    api,
+    cellId: cell.id,
+    session,
+    reportOf: guid => {
+      const copy = copies.get(guid);
+      return copy === null ? null : reportOf(copy);
+    },
+    all: () => copies.all().map(({ record }) => record.placement.guid),
+    log,
+  });
+  const copies: Copies = createCopies({
+    sandboxes,
+    layers: openLayers({ folder, fetch: digest => fetchLayer(api, digest, ended.signal), log, now }),
+    addresses,
+    uids: openUids({ folder, range: deps.uids, now }),
+    records,
+    sender,
+    words: createWords({ cellId: cell.id, sender, now }),
+    view,
+    touched: reporter.touch,
+    gone: reporter.gone,
+    log,
+    now,
+    monotonic,
+  });
+  const usage = createUsage({ copies: copies.all, monotonic });
+
+  const { adopted, unknown } = await adoptCopies({ sandboxes, records, addresses, now, monotonic, log });
+  await releaseNetworks(networks, adopted);
+  copies.resume(adopted, unknown);
+  copies.look();
+
+  const ready = Promise.withResolvers<void>();
+  const registered = (): void => {
+    reporter.touchAll();
+    ready.resolve();
+  };
+  const watched = {
+    api,
+    cellId: cell.id,
+    view,
+    placementOf: (guid: string) => copies.get(guid)?.record.placement ?? null,
+    connected: reporter.touchAll,
+    changed: copies.look,
+    log,
+  };
+  const { signal } = ended;
+  // Before its registration the API knows no such cell; after our end nobody asks it any more.
+  const known = Promise.race([ready.promise, new Promise(resolve => signal.addEventListener('abort', resolve))]);
+  const loops = [
+    keepSession({ api, cell, session, stacks: deps.stacks, rung: sandboxes.report, usage, registered, log }, signal),
+    known.then(() => followPlacements(watched, signal)),
+    known.then(() => reporter.run(signal)),
+    sender.run(signal),
+    usage.run(signal),
+  ];
+  return agent({ copies, loops, ended, ready: ready.promise, api, log, lastWords: () => lastWords(reporter, sender) });
+}
+
+interface Running {
+  copies: Copies;
+  loops: Promise<void>[];
+  ended: AbortController;
+  ready: Promise<void>;
+  api: InternalApi;
+  lastWords(): Promise<void>;
+  log: Logger;
+}
+
+function agent({ copies, loops, ended, ready, api, lastWords: sayLastWords, log }: Running): Agent {
+  const fenced = Promise.withResolvers<void>();
+  let leaving: Promise<void> | null = null;
+  const leave = async (): Promise<void> => {
+    await copies.leave();
+    ended.abort();
+    await api.close();
+    await Promise.allSettled(loops);
+  };
+  const end = (): Promise<void> => {
+    leaving ??= leave();
+    return leaving;
+  };
+  for (const loop of loops)
+    loop.catch(async (error: unknown) => {
+      if (!(error instanceof FencedError)) throw error;
+      log.error('another agent holds this cell now: this one stops taking work');
+      await end();
+      fenced.resolve();
+    });
+  return {
+    ready,
+    fenced: fenced.promise,
+    stopAll: async () => {
+      await copies.stopAll();
+      await sayLastWords();
+    },
+    [Symbol.asyncDispose]: end,
+  };
+}
+
+async function lastWords(
+  reporter: Pick<ReturnType<typeof createReporter>, 'settled'>,
+  sender: Pick<ReturnType<typeof createLogSender>, 'settled'>,
+): Promise<void> {
+  await Promise.all([reporter.settled(LAST_WORDS_MS), sender.settled(LAST_WORDS_MS)]);
+}
+
+function fetchLayer(api: InternalApi, digest: string, signal: AbortSignal): ReturnType<InternalApi['stream']> {
+  return api.stream(`/internal/layers/${digest}`, { silenceMs: LAYER_SILENCE_MS, signal });
+}
