@@ -1,6 +1,39 @@
 /** Every endpoint of the public API. Routes, the OpenAPI document and the table of who may do what are made from this list. */
+import { buildpackEndpoints } from './buildpacks/endpoints.ts';
+import { domainEndpoints } from './domains/endpoints.ts';
+import { environmentGroupEndpoints } from './environment-groups/endpoints.ts';
+import { eventEndpoints } from './events/endpoints.ts';
+import { flagEndpoints } from './flags/endpoints.ts';
 import type { Endpoint } from './http/endpoint.ts';
 import { infoEndpoints } from './info/endpoints.ts';
+import { jobEndpoints } from './jobs/endpoints.ts';
+import { organizationEndpoints } from './organizations/endpoints.ts';
+import { organizationQuotaEndpoints } from './quotas/endpoints.ts';
+import { roleEndpoints } from './roles/endpoints.ts';
+import { spaceEndpoints } from './spaces/endpoints.ts';
+import { stackEndpoints } from './stacks/endpoints.ts';
+import { clientEndpoints } from './uaa/clients.ts';
 import { uaaEndpoints } from './uaa/endpoints.ts';
+import { scimEndpoints } from './uaa/scim.ts';
+import { unbuiltEndpoints } from './unbuilt/endpoints.ts';
+import { userEndpoints } from './users/endpoints.ts';
 
-export const endpoints: readonly Endpoint[] = [...infoEndpoints, ...uaaEndpoints];
+export const endpoints: readonly Endpoint[] = [
+  ...infoEndpoints,
+  ...uaaEndpoints,
+  ...scimEndpoints,
+  ...clientEndpoints,
+  ...organizationEndpoints,
+  ...spaceEndpoints,
+  ...userEndpoints,
+  ...roleEndpoints,
+  ...domainEndpoints,
+  ...organizationQuotaEndpoints,
+  ...flagEndpoints,
+  ...environmentGroupEndpoints,
+  ...buildpackEndpoints,
+  ...stackEndpoints,
+  ...eventEndpoints,
+  ...jobEndpoints,
+  ...unbuiltEndpoints,
+];

@@ -120,6 +120,12 @@ export interface DomainsTable extends Stamped {
   /** null: shared by all organizations. */
   organization_guid: string | null;
 }
+/** Other organizations that may use a private domain. */
+export interface DomainSharesTable {
+  domain_guid: string;
+  organization_guid: string;
+  created_at: number;
+}
 
 export interface AppsTable extends Stamped {
   name: string;
@@ -425,6 +431,7 @@ export interface Database {
   spaces: SpacesTable;
   roles: RolesTable;
   domains: DomainsTable;
+  domain_shares: DomainSharesTable;
   apps: AppsTable;
   processes: ProcessesTable;
   run_specs: RunSpecsTable;

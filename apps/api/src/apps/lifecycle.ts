@@ -42,7 +42,13 @@ export function resolveLifecycle(
   return { buildpacks, stack, warnings: warning === null ? [] : [warning] };
 }
 
-const BUILDPACKS = ['nodejs_buildpack', 'staticfile_buildpack', 'binary_buildpack'];
+/** Those that come with the platform, in the order in which they look at an app. Guids are the same everywhere: a name for a name. */
+export const SYSTEM_BUILDPACKS = [
+  { name: 'nodejs_buildpack', guid: '68b0f6d8-6c4f-4b42-9f1c-3a5b0e6d1b01' },
+  { name: 'staticfile_buildpack', guid: '68b0f6d8-6c4f-4b42-9f1c-3a5b0e6d1b02' },
+  { name: 'binary_buildpack', guid: '68b0f6d8-6c4f-4b42-9f1c-3a5b0e6d1b03' },
+] as const;
+const BUILDPACKS: readonly string[] = SYSTEM_BUILDPACKS.map(({ name }) => name);
 /** The addresses by which other platforms' manifests name the same buildpacks, with or without a branch. */
 const WELL_KNOWN_URL =
   /^(?:https?|git):\/\/github\.com\/cloudfoundry\/(?:nodejs|staticfile|binary)-buildpack(?:\.git)?(?:#[\w./-]+)?$/;

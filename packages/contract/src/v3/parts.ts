@@ -1,12 +1,27 @@
 /** What the shapes of many v3 resources share. Texts are Cloud Controller's own: whole sentences, so that clients that look for them find them. */
 import { z } from 'zod';
 
-/** A body: unknown keys are refused with CF's words, on every level that uses it. */
-export function body<Shape extends z.core.$ZodShape>(shape: Shape) {
+/**
+ * A body: unknown keys are refused with CF's words, on every level that uses it.
+ * @param label what a part of a body is called in them: `Relationships`.
+ */
+export function body<Shape extends z.core.$ZodShape>(shape: Shape, label = '') {
+  const subject = label === '' ? '' : `${label} `;
   return z.strictObject(shape, {
     error: issue =>
-      issue.code === 'unrecognized_keys' ? `Unknown field(s): '${issue.keys.join("', '")}'` : 'must be an object',
+      issue.code === 'unrecognized_keys'
+        ? `${subject}Unknown field(s): '${issue.keys.join("', '")}'`
+        : `${subject}must be an object`,
   });
+}
+
+/** The name of an organization, space or quota: any text without control characters (CF: ORG_NAME_REGEX). */
+export function entityName(max = 255) {
+  return z
+    .string({ error: issue => (issue.input === undefined ? "Name can't be blank" : 'Name must be a string') })
+    .min(1, { error: "Name can't be blank" })
+    .max(max, { error: `Name is too long (maximum is ${max} characters)` })
+    .regex(/^[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]+$/u, { error: 'Name must not contain escaped characters' });
 }
 
 /** A whole number in words of CF: `Memory in mb must be greater than 0`. */
@@ -33,6 +48,17 @@ export function toOne(name: string) {
     .max(200, { error: `Relationships ${name} guid must be between 1 and 200 characters` });
   return z.object({ data: z.object({ guid }, { error }) }, { error });
 }
+
+/** `{"data": [{"guid": "..."}]}`. */
+const manyError = 'Data must have the structure "data": [{"guid": shared_org_guid_1}, {"guid": shared_org_guid_2}]';
+export const toMany = z.object(
+  {
+    data: z.array(z.object({ guid: z.string({ error: manyError }).min(1).max(200) }, { error: manyError }), {
+      error: manyError,
+    }),
+  },
+  { error: manyError },
+);
 
 /** Labels and annotations as they come; their keys and values are judged in one place of the API. Null removes. */
 export const metadataBody = z.object(

@@ -70,6 +70,7 @@ const TABLES: Tables = {
   spaces: { ...STAMPED, name: 'text', organization_guid: 'text', allow_ssh: 'int' },
   roles: { ...STAMPED, type: 'text', user_guid: 'text', organization_guid: 'text?', space_guid: 'text?' },
   domains: { ...STAMPED, name: 'text', internal: 'int', organization_guid: 'text?' },
+  domain_shares: { domain_guid: 'text', organization_guid: 'text', created_at: 'int' },
   apps: {
     ...STAMPED,
     name: 'text',
@@ -288,6 +289,7 @@ const UNIQUE: Array<[table: string, columns: string]> = [
   ['spaces', 'organization_guid, lower(name)'],
   ['roles', "type, user_guid, coalesce(organization_guid, ''), coalesce(space_guid, '')"],
   ['domains', 'lower(name)'],
+  ['domain_shares', 'domain_guid, organization_guid'],
   ['apps', 'space_guid, lower(name)'],
   ['resources', 'organization_guid, sha1, size_bytes'],
   ['routes', 'domain_guid, lower(host), lower(path)'],
@@ -315,6 +317,7 @@ const INDEXES: Array<[table: string, columns: string]> = [
   ['domains', 'name, guid'],
   ['domains', 'organization_guid'],
   ['domains', 'created_at, guid'],
+  ['domain_shares', 'organization_guid'],
   ['apps', 'name, guid'],
   ['apps', 'space_guid, created_at'],
   ['apps', 'created_at, guid'],

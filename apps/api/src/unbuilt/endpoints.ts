@@ -1,0 +1,150 @@
+/**
+ * What clients read that is not built yet: lists are there and empty, single things are not, and writes say so in a sentence (cf-api-contract.md 2: never
+ * 404 for a collection, never 501). What gets built moves from this table to a folder of its own.
+ */
+import { NotFoundError, UnprocessableError } from '@cupola/model/errors';
+import { type ApiRequest, type Endpoint, endpoint, type Reply } from '../http/endpoint.ts';
+import { pageBody } from '../pages/page.ts';
+import { seenSpace } from '../spaces/find-space.ts';
+
+interface Unbuilt {
+  /** Under `/v3`. */
+  collection: string;
+  /** CF's name, as in `Task not found`. */
+  resource: string;
+  /** What who wants to make one is told; null where nobody makes one by a request. */
+  sentence: string | null;
+  /** The catalogue may be read before a login (`cf marketplace`). */
+  auth?: Endpoint['auth'];
+}
+
+const SERVICES =
+  'Services are not supported yet. Give the app the credentials of what it uses with cf set-env, and restart it.';
+const BROKERS = 'Service brokers are not supported yet, so nothing can be offered in the marketplace.';
+
+const UNBUILT: readonly Unbuilt[] = [
+  { collection: 'tasks', resource: 'Task', sentence: null },
+  {
+    collection: 'deployments',
+    resource: 'Deployment',
+    sentence: 'Deployments are not supported yet. Push, or restart, without --strategy: requests are held meanwhile.',
+  },
+  { collection: 'revisions', resource: 'Revision', sentence: null },
+  { collection: 'sidecars', resource: 'Sidecar', sentence: null },
+  { collection: 'service_instances', resource: 'Service instance', sentence: SERVICES },
+  { collection: 'service_credential_bindings', resource: 'Service credential binding', sentence: SERVICES },
+  { collection: 'service_route_bindings', resource: 'Service route binding', sentence: SERVICES },
+  { collection: 'service_brokers', resource: 'Service broker', sentence: BROKERS },
+  { collection: 'service_offerings', resource: 'Service offering', sentence: null, auth: 'anyone' },
+  { collection: 'service_plans', resource: 'Service plan', sentence: null, auth: 'anyone' },
+  {
+    collection: 'isolation_segments',
+    resource: 'Isolation segment',
+    sentence: 'Isolation segments are not supported yet. Every app runs on cells of this platform.',
+  },
+  {
+    collection: 'security_groups',
+    resource: 'Security group',
+    sentence:
+      'Security groups are not supported yet. Apps reach public addresses and, where the sandbox has a network of its own, no private ones.',
+  },
+  {
+    collection: 'space_quotas',
+    resource: 'Space quota',
+    sentence: 'Space quotas are not supported yet. Limit the organization with cf create-org-quota.',
+  },
+  { collection: 'app_usage_events', resource: 'App usage event', sentence: null },
+  { collection: 'service_usage_events', resource: 'Service usage event', sentence: null },
+];
+
+/** Any filter leaves nothing of nothing: none is looked at. */
+function emptyPage(request: ApiRequest): Reply {
+  return { status: 200, body: pageBody(request, { page: 1, perPage: 50, offset: 0 }, { total: 0, resources: [] }) };
+}
+
+function endpointsOf({ collection, resource, sentence, auth = 'user' }: Unbuilt): Endpoint[] {
+  const path = `/v3/${collection}`;
+  const absent = (method: 'GET' | 'PATCH' | 'DELETE'): Endpoint =>
+    endpoint({
+      method,
+      path: `${path}/:guid`,
+      auth: method === 'GET' ? auth : 'user',
+      summary: `${resource}: not built yet`,
+      handle: async () => {
+        throw new NotFoundError(resource);
+      },
+    });
+  const list = endpoint({
+    method: 'GET',
+    path,
+    auth,
+    summary: `${resource}: not built yet, so there is none`,
+    handle: async (_deps, request) => emptyPage(request),
+  });
+  if (sentence === null) return [list, absent('GET'), absent('PATCH'), absent('DELETE')];
+  const make = endpoint({
+    method: 'POST',
+    path,
+    summary: `${resource}: not built yet`,
+    handle: async () => {
+      throw new UnprocessableError(sentence);
+    },
+  });
+  return [list, make, absent('GET'), absent('PATCH'), absent('DELETE')];
+}
+
+/** Empty lists inside a space that the asker may see. */
+function ofSpace(part: string, summary: string): Endpoint {
+  return endpoint({
+    method: 'GET',
+    path: `/v3/spaces/:guid/${part}`,
+    summary,
+    handle: async ({ store }, request) => {
+      await seenSpace(store.read, request.actor, request.params.guid ?? '');
+      return emptyPage(request);
+    },
+  });
+}
+
+const NO_POLICIES =
+  'Network policies are not supported yet: apps reach each other by their routes. Map a route and call that.';
+
+/** Container networking has a form of its own for failures. */
+const networkEndpoints: Endpoint[] = ['v0', 'v1'].flatMap(version => [
+  endpoint({
+    method: 'GET',
+    path: `/networking/${version}/external/policies`,
+    summary: 'Network policies: none',
+    handle: async () => ({ status: 200, body: { total_policies: 0, policies: [] } }),
+  }),
+  ...['policies', 'policies/delete'].map(path =>
+    endpoint({
+      method: 'POST',
+      path: `/networking/${version}/external/${path}`,
+      summary: 'Network policies: not built yet',
+      handle: async () => ({ status: 400, body: { error: NO_POLICIES } }),
+    }),
+  ),
+]);
+
+const routingEndpoints: Endpoint[] = [
+  endpoint({
+    method: 'GET',
+    path: '/routing/v1/router_groups',
+    summary: 'Router groups of TCP routes: none',
+    handle: async (_deps, { query }) => {
+      const name = query.name;
+      if (name === undefined) return { status: 200, body: [] };
+      const message = `Router Group '${name}' not found`;
+      return { status: 404, body: { name: 'ResourceNotFoundError', message } };
+    },
+  }),
+];
+
+export const unbuiltEndpoints: Endpoint[] = [
+  ...UNBUILT.flatMap(endpointsOf),
+  ofSpace('running_security_groups', 'Security groups of running apps: none'),
+  ofSpace('staging_security_groups', 'Security groups while staging: none'),
+  ...networkEndpoints,
+  ...routingEndpoints,
+];
