@@ -27,6 +27,7 @@ export async function createRoute(
   systemDomain: string,
 ): Promise<Selectable<RoutesTable>> {
   const host = ask.host.toLowerCase();
+  await checkDomain(db, home);
   checkNames(home, { ...ask, host }, systemDomain);
   await checkOthers(db, home, { ...ask, host });
   await checkQuota(db, home.space);
@@ -49,9 +50,20 @@ function refuse(message: string): never {
   throw new UnprocessableError(message);
 }
 
-function checkNames({ space, domain }: RouteHome, { host, path }: RouteAsk, systemDomain: string): void {
-  if (domain.organization_guid !== null && domain.organization_guid !== space.organization_guid)
+/** A private domain is its organization's, and of those that it is shared with. */
+async function checkDomain(db: Kysely<Database>, { space, domain }: RouteHome): Promise<void> {
+  if (domain.organization_guid === null || domain.organization_guid === space.organization_guid) return;
+  const share = await db
+    .selectFrom('domain_shares')
+    .select('domain_guid')
+    .where('domain_guid', '=', domain.guid)
+    .where('organization_guid', '=', space.organization_guid)
+    .executeTakeFirst();
+  if (share === undefined)
     refuse(`Invalid domain. Domain '${domain.name}' is not available in organization '${space.organization_name}'.`);
+}
+
+function checkNames({ domain }: RouteHome, { host, path }: RouteAsk, systemDomain: string): void {
   if (domain.internal === 1)
     refuse(
       `Domain '${domain.name}' is internal, and routes on internal domains are not supported yet. Use a domain that is not.`,
