@@ -1,4 +1,5 @@
 /** What the agent's tests stand on: real sandboxes, layers made here, placements with good defaults, and the fake API of fake-api.ts. */
+import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -140,6 +141,8 @@ export interface TestCell extends AsyncDisposable {
   api: FakeApi;
   folder: string;
   sandboxes: Sandboxes;
+  /** An agent on the same folder in a process of its own, which is killed at the end if it still lives. */
+  spawnAgent(): Promise<ChildProcess>;
   /** Another agent on the same folder; the one before should have been let go. */
   startAgent(overrides?: Partial<AgentDeps>): Promise<Agent>;
   /** Makes a layer known to the API. */
@@ -153,14 +156,18 @@ export async function testCell(): Promise<TestCell> {
   const { path: folder } = stack.use(tempFolder());
   const api = stack.use(await fakeApi(folder));
   const agents: Agent[] = [];
+  const children: ChildProcess[] = [];
+  const sandboxFolder = join(folder, 'sandboxes');
+  const installation = `agent-test-${randomUUID().slice(0, 8)}`;
   const sandboxes = await openSandboxes({
-    folder: join(folder, 'sandboxes'),
-    installation: `agent-test-${randomUUID().slice(0, 8)}`,
+    folder: sandboxFolder,
+    installation,
     allowUnsandboxed: false,
     canaryUid: 69_998,
     separateNetwork: false,
   });
   stack.defer(async () => {
+    for (const child of children) child.kill('SIGKILL');
     for (const agent of agents) await agent[Symbol.asyncDispose]();
     for (const sandbox of await sandboxes.adopt()) {
       await sandbox.kill();
@@ -189,6 +196,15 @@ export async function testCell(): Promise<TestCell> {
       });
       agents.push(agent);
       return agent;
+    },
+    spawnAgent: async () => {
+      const file = join(import.meta.dirname, 'agent-child.ts');
+      const child = spawn(process.execPath, [file, api.socketPath, sandboxFolder, installation, join(folder, 'cell')], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      children.push(child);
+      await new Promise(resolve => child.stdout.once('data', resolve));
+      return child;
     },
     add: ({ layer, tar }) => {
       api.layers.set(layer.digest, tar);

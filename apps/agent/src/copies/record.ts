@@ -57,6 +57,7 @@ export function openRecords({ folder, log }: { folder: string; log: Logger }): R
   const root = join(folder, 'copies');
   mkdirSync(root, { recursive: true, mode: 0o700 });
   // Guids come from the API alone, but a name that could leave the folder must not depend on that.
+  const known = new Set<string>();
   const file = (guid: string, kind: 'json' | 'position'): string => join(root, `${encodeURIComponent(guid)}.${kind}`);
 
   return {
@@ -65,14 +66,21 @@ export function openRecords({ folder, log }: { folder: string; log: Logger }): R
         .filter(name => name.endsWith('.json'))
         .flatMap(name => {
           const parsed = copyRecord.safeParse(readJson(join(root, name)));
-          if (parsed.success) return [parsed.data];
+          if (parsed.success) {
+            known.add(parsed.data.placement.guid);
+            return [parsed.data];
+          }
           // Its sandbox, if there is one, is treated as unknown: ended once the scheduler's word is fresh.
           log.error({ name, issues: parsed.error.issues }, 'the record of a copy cannot be read, and is dropped');
           removeSmallFile(join(root, name));
           return [];
         }),
-    save: record => writeSmallFile(file(record.placement.guid, 'json'), JSON.stringify(record)),
+    save: record => {
+      known.add(record.placement.guid);
+      writeSmallFile(file(record.placement.guid, 'json'), JSON.stringify(record));
+    },
     remove: guid => {
+      known.delete(guid);
       removeSmallFile(file(guid, 'json'));
       removeSmallFile(file(guid, 'position'));
     },
@@ -80,7 +88,10 @@ export function openRecords({ folder, log }: { folder: string; log: Logger }): R
       const [of, position] = readSmallFile(file(guid, 'position'))?.split(' ') ?? [];
       return of === sandboxGuid ? position : undefined;
     },
-    savePosition: (guid, sandboxGuid, position) => writeSmallFile(file(guid, 'position'), `${sandboxGuid} ${position}`),
+    savePosition: (guid, sandboxGuid, position) => {
+      // The last lines of a copy may be taken after it has been forgotten.
+      if (known.has(guid)) writeSmallFile(file(guid, 'position'), `${sandboxGuid} ${position}`);
+    },
   };
 }
 
