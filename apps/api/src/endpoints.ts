@@ -7,6 +7,7 @@ import { flagEndpoints } from './flags/endpoints.ts';
 import type { Endpoint } from './http/endpoint.ts';
 import { infoEndpoints } from './info/endpoints.ts';
 import { jobEndpoints } from './jobs/endpoints.ts';
+import { openApiEndpoints } from './openapi/endpoints.ts';
 import { organizationEndpoints } from './organizations/endpoints.ts';
 import { organizationQuotaEndpoints } from './quotas/endpoints.ts';
 import { roleEndpoints } from './roles/endpoints.ts';
@@ -18,7 +19,7 @@ import { scimEndpoints } from './uaa/scim.ts';
 import { unbuiltEndpoints } from './unbuilt/endpoints.ts';
 import { userEndpoints } from './users/endpoints.ts';
 
-export const endpoints: readonly Endpoint[] = [
+const built: readonly Endpoint[] = [
   ...infoEndpoints,
   ...uaaEndpoints,
   ...scimEndpoints,
@@ -37,3 +38,5 @@ export const endpoints: readonly Endpoint[] = [
   ...jobEndpoints,
   ...unbuiltEndpoints,
 ];
+
+export const endpoints: readonly Endpoint[] = [...built, ...openApiEndpoints(built)];
