@@ -1,0 +1,193 @@
+/**
+ * The directory of an uploaded zip under our own policy (threats.md rows 1 to 4): read before anything is unpacked, so that a refusal names the entry and
+ * the rule, and leaves nothing behind. yauzl parses the format; what a name, a type or a size may be is decided here.
+ *
+ * Real zips are taken as they come: data descriptors (Go, Java), entries for folders or none, modes or none (Windows), names with `./` in front.
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { ArchiveRefusedError } from '@cupola/model/errors';
+import { PUSH_LIMITS } from '@cupola/model/limits';
+import { type Entry, getFileNameLowLevel, openPromise, type ZipFile } from 'yauzl';
+import { createPlan } from './plan.ts';
+
+export interface ZipEntry {
+  /** Without `.` and empty parts. */
+  path: string;
+  kind: 'file' | 'folder' | 'link';
+  /** Permission bits, without setuid, setgid and sticky; the usual ones where the zip has none. */
+  mode: number;
+  /** As the directory says; only reading tells. */
+  sizeBytes: number;
+  compressedBytes: number;
+  /** 0 stored, 8 deflated. */
+  method: number;
+  crc32: number;
+  /** Of its local header. */
+  offset: number;
+}
+
+const TYPE_MASK = 0o170000;
+const TYPES = new Map<number, ZipEntry['kind']>([
+  [0o100000, 'file'],
+  [0o040000, 'folder'],
+  [0o120000, 'link'],
+]);
+const LOCAL_HEADER_BYTES = 30;
+const LINK_MAX_BYTES = 4_096;
+const ENCRYPTED = 1;
+
+/** @throws ArchiveRefusedError naming the entry and the rule; errors of the disk as they are. */
+export async function readZipDirectory(path: string): Promise<ZipEntry[]> {
+  const zip = await openZip(path);
+  try {
+    const entries: ZipEntry[] = [];
+    const plan = createPlan({ entriesMax: PUSH_LIMITS.entriesMax * 2 });
+    const folded = new Map<string, string>();
+    let total = 0;
+    for await (const raw of readEntries(zip)) {
+      if (entries.length >= PUSH_LIMITS.entriesMax)
+        throw new ArchiveRefusedError('(archive)', `has more than ${PUSH_LIMITS.entriesMax} entries`);
+      const entry = checkEntry(raw);
+      if (entry === null) continue;
+      if (entry.kind === 'folder') plan.addFolder(entry.path);
+      else if (entry.kind === 'file') plan.addFile(entry.path);
+      else plan.addLink(entry.path, '.'); // Its target is in its data, and checked when that is read.
+      refuseCollision(folded, entry.path);
+      total += entry.sizeBytes;
+      if (total > PUSH_LIMITS.unpackedMaxBytes)
+        throw new ArchiveRefusedError(
+          entry.path,
+          `makes the archive larger than ${PUSH_LIMITS.unpackedMaxBytes} bytes unpacked`,
+        );
+      entries.push(entry);
+    }
+    refuseOverlap(path, entries, zip);
+    return entries;
+  } finally {
+    zip.close();
+  }
+}
+
+async function openZip(path: string): Promise<ZipFile> {
+  try {
+    return await openPromise(path, { autoClose: false, decodeStrings: false, validateEntrySizes: true });
+  } catch (error) {
+    throw asRefusal(error);
+  }
+}
+
+async function* readEntries(zip: ZipFile): AsyncIterable<Entry> {
+  try {
+    yield* zip.eachEntry();
+  } catch (error) {
+    throw asRefusal(error);
+  }
+}
+
+/** What yauzl says of a broken zip has no code; what has one (ENOENT, EIO) is not the zip's fault. */
+export function asRefusal(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof ArchiveRefusedError || 'code' in error) return error;
+  return new ArchiveRefusedError('(archive)', `cannot be read as a zip: ${error.message}`);
+}
+
+/** Null for the root itself, which some writers list. */
+function checkEntry(raw: Entry): ZipEntry | null {
+  const name = nameOf(raw);
+  const refuse = (rule: string): never => {
+    throw new ArchiveRefusedError(name, rule);
+  };
+  if ((raw.generalPurposeBitFlag & ENCRYPTED) !== 0) refuse('is encrypted');
+  if (raw.compressionMethod !== 0 && raw.compressionMethod !== 8)
+    refuse(`is compressed by method ${raw.compressionMethod}, and only store (0) and deflate (8) are known`);
+  const kind = kindOf(raw, name);
+  const path = safePath(name, refuse);
+  if (path === '' && kind === 'folder') return null;
+  if (path === '') refuse('has no name');
+  if (raw.uncompressedSize > PUSH_LIMITS.fileMaxBytes) refuse(`is larger than ${PUSH_LIMITS.fileMaxBytes} bytes`);
+  if (kind === 'folder' && raw.uncompressedSize > 0) refuse('is a folder with content');
+  if (kind === 'link' && raw.uncompressedSize > LINK_MAX_BYTES) refuse('is a link with a target that is too long');
+  if (raw.compressionMethod === 0 && raw.compressedSize !== raw.uncompressedSize)
+    refuse('is stored, but its two sizes differ');
+  return {
+    path,
+    kind,
+    mode: modeOf(raw, kind),
+    sizeBytes: raw.uncompressedSize,
+    compressedBytes: raw.compressedSize,
+    method: raw.compressionMethod,
+    crc32: raw.crc32,
+    offset: raw.relativeOffsetOfLocalHeader,
+  };
+}
+
+/** Backslashes are kept, so that they can be refused. */
+function nameOf(raw: Entry): string {
+  return getFileNameLowLevel(raw.generalPurposeBitFlag, raw.fileNameRaw, raw.extraFields, true);
+}
+
+function kindOf(raw: Entry, name: string): ZipEntry['kind'] {
+  const type = (raw.externalFileAttributes >>> 16) & TYPE_MASK;
+  if (type === 0) return name.endsWith('/') ? 'folder' : 'file';
+  const kind = TYPES.get(type);
+  if (kind === undefined) throw new ArchiveRefusedError(name, 'is no file, folder or link');
+  if (kind !== 'folder' && name.endsWith('/'))
+    throw new ArchiveRefusedError(name, 'has the name of a folder, and is none');
+  return kind;
+}
+
+function modeOf(raw: Entry, kind: ZipEntry['kind']): number {
+  const mode = (raw.externalFileAttributes >>> 16) & 0o777;
+  if (mode === 0) return kind === 'folder' ? 0o755 : 0o644;
+  return (mode & 0o755) | (kind === 'folder' ? 0o700 : 0o600);
+}
+
+function safePath(name: string, refuse: (rule: string) => never): string {
+  if (name.includes('\0')) refuse('has a NUL in its name');
+  if (name.includes('\\')) refuse('has a backslash in its name');
+  if (name.startsWith('/')) refuse('has an absolute name');
+  if (/^[a-zA-Z]:/.test(name)) refuse('has a drive in its name');
+  if (Buffer.byteLength(name) > PUSH_LIMITS.pathMaxBytes)
+    refuse(`has a name of more than ${PUSH_LIMITS.pathMaxBytes} bytes`);
+  const parts = name.split('/').filter(part => part !== '' && part !== '.');
+  if (parts.includes('..')) refuse('leaves the archive by ".."');
+  if (parts.length > PUSH_LIMITS.depthMax) refuse(`lies more than ${PUSH_LIMITS.depthMax} folders deep`);
+  return parts.join('/');
+}
+
+/** Names that differ in case only would be one file on some machines, and two here. */
+function refuseCollision(folded: Map<string, string>, path: string): void {
+  const key = path.toLowerCase();
+  const other = folded.get(key);
+  if (other !== undefined && other !== path)
+    throw new ArchiveRefusedError(path, `differs from "${other}" in upper and lower case only`);
+  folded.set(key, path);
+}
+
+/**
+ * Entries that share bytes make a small zip unpack to a huge one (CVE-2019-13232). Where each really begins its local header tells, and that may be stretched
+ * over its neighbours.
+ */
+function refuseOverlap(path: string, entries: readonly ZipEntry[], zip: ZipFile): void {
+  const fd = openSync(path, 'r');
+  try {
+    let end = 0;
+    for (const entry of entries.toSorted((a, b) => a.offset - b.offset)) {
+      if (entry.offset < end) throw new ArchiveRefusedError(entry.path, 'shares its bytes with another entry');
+      end = dataOffset(fd, entry) + entry.compressedBytes;
+      if (end > zip.fileSize) throw new ArchiveRefusedError(entry.path, 'lies beyond the end of the archive');
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const LOCAL_SIGNATURE = 0x04034b50;
+
+/** Where an entry's data begins: behind its local header, whose length only it tells. @throws ArchiveRefusedError */
+export function dataOffset(fd: number, { path, offset }: Pick<ZipEntry, 'path' | 'offset'>): number {
+  const header = Buffer.alloc(LOCAL_HEADER_BYTES);
+  const read = readSync(fd, header, 0, LOCAL_HEADER_BYTES, offset);
+  if (read < LOCAL_HEADER_BYTES || header.readUInt32LE(0) !== LOCAL_SIGNATURE)
+    throw new ArchiveRefusedError(path, 'has no local header where the archive says');
+  return offset + LOCAL_HEADER_BYTES + header.readUInt16LE(26) + header.readUInt16LE(28);
+}

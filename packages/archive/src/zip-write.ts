@@ -1,0 +1,99 @@
+/** Headers of a zip as PKWARE's APPNOTE says, in its Zip64 form where a number needs it. UTF-8 names, Unix modes, no times. */
+import type { ZipEntry } from './zip-read.ts';
+
+type Header = Pick<ZipEntry, 'path' | 'kind' | 'mode' | 'sizeBytes' | 'compressedBytes' | 'method' | 'crc32'>;
+
+const UTF8 = 0x0800;
+/** 1980-01-01, the zero of zip's clock: a file's time is no part of its content. */
+const ZERO_DATE = 0x0021;
+const VERSION = 20;
+const VERSION_ZIP64 = 45;
+const MADE_BY_UNIX = 3 << 8;
+const TYPE_BITS = { file: 0o100000, folder: 0o040000, link: 0o120000 } as const;
+const MAX_32 = 0xffff_ffff;
+const MAX_16 = 0xffff;
+
+/** With its trailing slash where it is a folder. */
+function nameOf({ path, kind }: Header): Buffer {
+  return Buffer.from(kind === 'folder' ? `${path}/` : path);
+}
+
+/** Entries are at most 1 GiB (PUSH_LIMITS), so sizes always fit; the offset behind 1,000 of them may not. */
+export function localHeader(entry: Header): Buffer {
+  const name = nameOf(entry);
+  const header = Buffer.alloc(30);
+  header.writeUInt32LE(0x04034b50, 0);
+  header.writeUInt16LE(VERSION, 4);
+  writeCommon(header, entry, { at: 6, nameBytes: name.length });
+  return Buffer.concat([header, name]);
+}
+
+export function centralHeader(entry: Header, offset: number): Buffer {
+  const name = nameOf(entry);
+  const isLarge = offset >= MAX_32;
+  const extra = isLarge ? zip64Offset(offset) : Buffer.alloc(0);
+  const header = Buffer.alloc(46);
+  header.writeUInt32LE(0x02014b50, 0);
+  header.writeUInt16LE(MADE_BY_UNIX | VERSION_ZIP64, 4);
+  header.writeUInt16LE(isLarge ? VERSION_ZIP64 : VERSION, 6);
+  writeCommon(header, entry, { at: 8, nameBytes: name.length });
+  header.writeUInt16LE(extra.length, 30);
+  header.writeUInt32LE(((TYPE_BITS[entry.kind] | entry.mode) << 16) >>> 0, 38);
+  header.writeUInt32LE(isLarge ? MAX_32 : offset, 42);
+  return Buffer.concat([header, name, extra]);
+}
+
+function writeCommon(header: Buffer, entry: Header, { at, nameBytes }: { at: number; nameBytes: number }): void {
+  header.writeUInt16LE(UTF8, at);
+  header.writeUInt16LE(entry.method, at + 2);
+  header.writeUInt16LE(0, at + 4);
+  header.writeUInt16LE(ZERO_DATE, at + 6);
+  header.writeUInt32LE(entry.crc32, at + 8);
+  header.writeUInt32LE(entry.compressedBytes, at + 12);
+  header.writeUInt32LE(entry.sizeBytes, at + 16);
+  header.writeUInt16LE(nameBytes, at + 20);
+}
+
+function zip64Offset(offset: number): Buffer {
+  const extra = Buffer.alloc(12);
+  extra.writeUInt16LE(1, 0);
+  extra.writeUInt16LE(8, 2);
+  extra.writeBigUInt64LE(BigInt(offset), 4);
+  return extra;
+}
+
+export function endOfDirectory({
+  entries,
+  start,
+  sizeBytes,
+}: {
+  entries: number;
+  start: number;
+  sizeBytes: number;
+}): Buffer {
+  const isLarge = entries >= MAX_16 || start >= MAX_32 || sizeBytes >= MAX_32;
+  const end = Buffer.alloc(22);
+  end.writeUInt32LE(0x06054b50, 0);
+  end.writeUInt16LE(Math.min(entries, MAX_16), 8);
+  end.writeUInt16LE(Math.min(entries, MAX_16), 10);
+  end.writeUInt32LE(Math.min(sizeBytes, MAX_32), 12);
+  end.writeUInt32LE(Math.min(start, MAX_32), 16);
+  return isLarge ? Buffer.concat([zip64End({ entries, start, sizeBytes }), end]) : end;
+}
+
+function zip64End({ entries, start, sizeBytes }: { entries: number; start: number; sizeBytes: number }): Buffer {
+  const record = Buffer.alloc(56);
+  record.writeUInt32LE(0x06064b50, 0);
+  record.writeBigUInt64LE(44n, 4);
+  record.writeUInt16LE(MADE_BY_UNIX | VERSION_ZIP64, 12);
+  record.writeUInt16LE(VERSION_ZIP64, 14);
+  record.writeBigUInt64LE(BigInt(entries), 24);
+  record.writeBigUInt64LE(BigInt(entries), 32);
+  record.writeBigUInt64LE(BigInt(sizeBytes), 40);
+  record.writeBigUInt64LE(BigInt(start), 48);
+  const locator = Buffer.alloc(20);
+  locator.writeUInt32LE(0x07064b50, 0);
+  locator.writeBigUInt64LE(BigInt(start + sizeBytes), 8);
+  locator.writeUInt32LE(1, 16);
+  return Buffer.concat([record, locator]);
+}
