@@ -66,6 +66,20 @@ test('the agent starts a crashed copy again at once, and reports the end with it
   expect(second.exit?.lastLines.at(-1)).toBe('ending with 3');
 });
 
+test('the agent reports each crash as CRASHED, though it starts the copy again at once', async () => {
+  await using cell = await testCell();
+  await cell.startAgent();
+  const placement = aPlacement(aRunSpec([cell.add(await serverLayer())], { command: 'exit 5' }));
+  cell.api.place(placement);
+  await until('the third crash', () => cell.api.copy(placement.guid)?.crashCount === 3);
+  const crashes = cell.api.reports.filter(({ state }) => state === 'CRASHED');
+  expect(crashes.map(({ attempt, crashCount }) => [attempt, crashCount])).toEqual([
+    [1, 1],
+    [2, 2],
+    [3, 3],
+  ]);
+});
+
 test('the agent waits before the third restart in a row, by the table', async () => {
   await using cell = await testCell();
   await cell.startAgent();

@@ -94,6 +94,7 @@ export async function start(deps: AgentDeps): Promise<Agent> {
     words: createWords({ cellId: cell.id, sender, now }),
     view,
     touched: reporter.touch,
+    crashed: reporter.crashed,
     gone: reporter.gone,
     log,
     now,

@@ -1,8 +1,9 @@
 /** What happens to a copy, as changes of its record: a start begins, ends, is renewed. To disk first, then to the API. */
+import type { CopyReport } from '@cupola/contract/internal';
 import { afterCrash, afterStartError, isNewer } from '@cupola/model/cell-plan';
 import { unreachable } from '@cupola/model/errors';
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
-import type { Copy } from './copy.ts';
+import { type Copy, reportOf } from './copy.ts';
 import type { End } from './life.ts';
 import type { CopyRecord, Records } from './record.ts';
 import { exitReason } from './words.ts';
@@ -11,6 +12,8 @@ export interface ChangeDeps {
   records: Records;
   /** Something about this copy has changed. */
   touched(guid: string): void;
+  /** It has just crashed. */
+  crashed(report: CopyReport): void;
   now(): number;
   monotonic(): number;
 }
@@ -102,6 +105,7 @@ export function settle(
           lastLines,
         },
       });
+      deps.crashed(reportOf(copy));
       return;
     }
     default:

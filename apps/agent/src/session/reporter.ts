@@ -1,6 +1,8 @@
 /**
  * Tells the API what is so about the copies. A report carries a copy whole, as it is when the report is made, so a lost answer, a repeat or a delay does no
  * harm; what is said of a copy that is gone is kept until it has been heard. One report at a time, the next as soon as something has changed.
+ *
+ * A crash is told even when its copy has been started again before the report is made: the user's events come from it. It stands before the copy's present.
  */
 import type { CellReport, CopyReport } from '@cupola/contract/internal';
 import { FencedError } from '@cupola/model/errors';
@@ -21,6 +23,8 @@ interface Deps {
 export interface Reporter {
   /** Something about this copy has changed. */
   touch(guid: string): void;
+  /** What must be heard of, even if the copy is something else by then. */
+  crashed(report: CopyReport): void;
   /** The last word on a copy that is being forgotten. */
   gone(report: CopyReport): void;
   /** Says everything again: the API may have lost it, or be another one. */
@@ -33,10 +37,13 @@ export interface Reporter {
 
 /** Copies in one report: 250 with long last lines are some 500 kB. */
 const BATCH_MAX = 250;
+/** Crashes that wait while the API is away; beyond it the oldest are left out (ours: by the table 250 copies need hours for so many). */
+const CRASHES_MAX = 1_000;
 
 export function createReporter({ api, cellId, session, reportOf, all, log }: Deps): Reporter {
   const changed = new Set<string>();
   const farewells = new Map<string, CopyReport>();
+  let crashes: CopyReport[] = [];
   let sequence = 0;
   let wake = Promise.withResolvers<void>();
   let quiet = Promise.withResolvers<void>();
@@ -50,7 +57,10 @@ export function createReporter({ api, cellId, session, reportOf, all, log }: Dep
     const said = new Map(farewells);
     for (const guid of guids) changed.delete(guid);
     // A copy that came back under its guid says more than its farewell.
-    const copies = guids.flatMap(guid => reportOf(guid) ?? said.get(guid) ?? []);
+    const present = guids.flatMap(guid => reportOf(guid) ?? said.get(guid) ?? []);
+    const told = crashes.slice(0, BATCH_MAX);
+    const past = told.filter(crash => !present.some(copy => isSame(copy, crash)));
+    const copies = [...past, ...present];
     const report: CellReport = { session, sequence: ++sequence, copies };
     try {
       if (copies.length > 0) await api.post(`/internal/cells/${cellId}/reports`, report);
@@ -58,11 +68,16 @@ export function createReporter({ api, cellId, session, reportOf, all, log }: Dep
       for (const guid of guids) changed.add(guid);
       throw error;
     }
+    crashes = crashes.filter(crash => !told.includes(crash));
     for (const guid of guids) if (farewells.get(guid) === said.get(guid)) farewells.delete(guid);
   };
 
   return {
     touch,
+    crashed: report => {
+      crashes = [...crashes, report].slice(-CRASHES_MAX);
+      touch(report.guid);
+    },
     gone: report => {
       farewells.set(report.guid, report);
       wake.resolve();
@@ -100,4 +115,8 @@ export function createReporter({ api, cellId, session, reportOf, all, log }: Dep
       enough.abort();
     },
   };
+}
+
+function isSame(a: CopyReport, b: CopyReport): boolean {
+  return a.guid === b.guid && a.generation === b.generation && a.attempt === b.attempt && a.sinceMs === b.sinceMs;
 }
