@@ -75,18 +75,17 @@ async function passwordGrant(
   const { username, password } = form;
   // `cf login --sso` sends a passcode and no name: there is no page here that gives passcodes out.
   if (username === undefined || password === undefined) throw badCredentials();
-  if (deps.loginGuard.isLocked(username, address)) throw new UaaError(401, 'unauthorized', LOCKED);
   const user = await deps.store.read
     .selectFrom('users')
     .selectAll()
     .where('origin', '=', 'uaa')
     .where(eb => eb(eb.fn<string>('lower', ['username']), '=', username.toLowerCase()))
     .executeTakeFirst();
-  if (!(await isPassword(password, user?.password_hash ?? null)) || user === undefined) {
-    deps.loginGuard.failed(username, address);
-    throw badCredentials();
-  }
-  deps.loginGuard.succeeded(username, address);
+  const verdict = await deps.loginGuard.attempt(username, address, () =>
+    isPassword(password, user?.password_hash ?? null),
+  );
+  if (verdict === 'locked') throw new UaaError(401, 'unauthorized', LOCKED);
+  if (verdict === 'wrong' || user === undefined) throw badCredentials();
   const refresh = newRefreshToken();
   await deps.store.note(async write => {
     await keepRefreshToken(write, refresh, { userGuid: user.guid, clientId: client.client_id });
