@@ -67,9 +67,11 @@ export interface TestOptions {
   appsPort?: number | null;
   /** What the log would say, a line each. */
   log?: (line: string) => void;
+  /** With outbox and sweeper. Without them nothing but what a test does changes a row. */
+  loops?: boolean;
 }
 
-export async function startTestApi({ appsPort = 8_080, log }: TestOptions = {}): Promise<TestApi> {
+export async function startTestApi({ appsPort = 8_080, log, loops = false }: TestOptions = {}): Promise<TestApi> {
   const folder = await mkdtemp(join(tmpdir(), 'cupola-api-'));
   const stack = new AsyncDisposableStack();
   stack.defer(() => rm(folder, { recursive: true, force: true }));
@@ -109,6 +111,8 @@ export async function startTestApi({ appsPort = 8_080, log }: TestOptions = {}):
     ...deps,
     listen: { host: '127.0.0.1', port: 0 },
     internal: { socketPath },
+    monotonic: clock.now,
+    loops,
     admin: { password: ADMIN_PASSWORD, reset: false },
     hashCost: CHEAP,
   });

@@ -1,19 +1,27 @@
 /** The API as a part: first start, its listeners and its loops, over ports that the caller has opened and closes. */
 import { type Bootstrap, bootstrap } from './bootstrap.ts';
+import { createBuildLeases } from './builds/leases.ts';
+import { startOutbox } from './builds/outbox.ts';
 import type { ApiDeps } from './deps.ts';
 import { endpoints } from './endpoints.ts';
 import type { Holds } from './holds/holds.ts';
 import { type Listen, startServer } from './http/server.ts';
+import { startInternal } from './internal/server.ts';
 import { createTails } from './logcache/tails.ts';
+import { startSweeper } from './sweeper/sweeper.ts';
 import { createAuthenticate } from './uaa/authenticate.ts';
 import { createLoginGuard } from './uaa/login-guard.ts';
 import { openTokens } from './uaa/tokens.ts';
 
-export interface StartDeps extends Omit<ApiDeps, 'holds' | 'tails' | 'tokens' | 'loginGuard'> {
+export interface StartDeps extends Omit<ApiDeps, 'holds' | 'tails' | 'tokens' | 'loginGuard' | 'leases'> {
   listen: Listen;
   internal: { socketPath: string };
   admin: Bootstrap['admin'];
   hashCost?: Bootstrap['hashCost'];
+  /** Ms on a clock that never jumps, by which leases are judged; this process's own when not given. */
+  monotonic?: () => number;
+  /** False: neither outbox nor sweeper, for tests that look at rows between two steps. */
+  loops?: boolean;
 }
 
 export interface Api extends AsyncDisposable {
@@ -21,14 +29,28 @@ export interface Api extends AsyncDisposable {
 }
 
 /** Resolves when requests are answered. Disposing drains: held requests end, uploads get some seconds. */
-export async function start({ listen, internal, admin, hashCost, ...given }: StartDeps): Promise<Api> {
+export async function start(options: StartDeps): Promise<Api> {
+  const { listen, internal, admin, hashCost, loops = true, monotonic = () => performance.now(), ...given } = options;
   const { store, sealer, config, now } = given;
   const [tokens] = await Promise.all([
     openTokens({ store, sealer, now, issuer: `${config.publicUrl}/oauth/token` }),
     bootstrap(store, { appsDomain: config.appsDomain, admin, ...(hashCost === undefined ? {} : { hashCost }) }),
   ]);
-  const deps: ApiDeps = { ...given, tokens, loginGuard: createLoginGuard(now), tails: createTails(), holds: HOLDS };
+  const leases = createBuildLeases(monotonic);
+  const deps: ApiDeps = {
+    ...given,
+    tokens,
+    leases,
+    loginGuard: createLoginGuard(now),
+    tails: createTails(),
+    holds: HOLDS,
+  };
   await using starting = new AsyncDisposableStack();
+  starting.use(await startInternal(deps, internal));
+  if (loops) {
+    starting.use(startOutbox(deps));
+    starting.use(startSweeper(deps));
+  }
   const authenticate = createAuthenticate(store.read, tokens);
   const server = starting.use(await startServer({ api: deps, endpoints, authenticate }, listen));
   const running = starting.move();

@@ -1,40 +1,48 @@
 /**
  * Fills the build queue from the store, where the truth is: woken by each change of a build, and every few seconds, since a queue may lose its hints. Ends
- * what has no lease, no attempts, no time, or nobody who asked for it. The decision is `packages/model/src/build-lease.ts`.
+ * what has no attempts, no time, or nobody who asked for it. The decision is `packages/model/src/build-lease.ts`; nobody else offers to the queue.
  */
-import { type BuildAction, decideBuilds, type StagingBuild } from '@cupola/model/build-lease';
+import { type BuildFacts, type BuildFate, decideBuild } from '@cupola/model/build-lease';
 import { STAGING_LIMITS } from '@cupola/model/limits';
 import type { ApiDeps } from '../deps.ts';
+import { forgetBuild } from './forget-build.ts';
 
-type Deps = Pick<ApiDeps, 'store' | 'queue' | 'log' | 'now'>;
+type Deps = Pick<ApiDeps, 'store' | 'queue' | 'leases' | 'log' | 'now'>;
+type Ending = Exclude<BuildFate, { do: 'wait' } | { do: 'offer' }>;
 
-/** Until disposed. Before its first pass every lease gets its full time anew: this process did not see the heartbeats of before. */
+interface OpenBuild {
+  guid: string;
+  fence: number;
+  organizationGuid: string;
+  /** What the last stager said of it. */
+  facts: BuildFacts;
+}
+
+/** Runs until disposed. A pass that fails is logged; the next one tries again. */
 export function startOutbox(deps: Deps): AsyncDisposable {
   const { store, log } = deps;
   let closed = false;
-  let wanted = false;
+  let isWanted = true;
   let running: Promise<void> | null = null;
+
   const loop = async (): Promise<void> => {
-    while (wanted && !closed) {
-      wanted = false;
-      await pass(deps).catch((error: unknown) => {
+    while (isWanted && !closed) {
+      isWanted = false;
+      await passOnce(deps).catch((error: unknown) => {
         if (!closed) log.error({ err: error }, 'builds could not be looked at; the next pass tries again');
       });
     }
     running = null;
   };
   const wake = (): void => {
-    wanted = true;
+    isWanted = true;
     if (!closed) running ??= loop();
   };
-  running = renewLeases(deps)
-    .catch((error: unknown) => log.error({ err: error }, 'leases of builds could not be renewed'))
-    .then(loop);
-  wanted = true;
   const unsubscribe = store.subscribe(changes => {
     if (changes.some(({ kind }) => kind === 'build')) wake();
   });
   const timer = setInterval(wake, STAGING_LIMITS.outboxRepeatMs);
+  wake();
   return {
     [Symbol.asyncDispose]: async () => {
       closed = true;
@@ -45,76 +53,74 @@ export function startOutbox(deps: Deps): AsyncDisposable {
   };
 }
 
-async function renewLeases({ store }: Deps): Promise<void> {
-  await store.note(async ({ db, now }) => {
-    await db
-      .updateTable('builds')
-      .set({ lease_until: now + STAGING_LIMITS.leaseMs })
-      .where('state', '=', 'STAGING')
-      .where('lease_until', 'is not', null)
-      .execute();
-  });
-}
-
-async function pass(deps: Deps): Promise<void> {
-  for (const action of decideBuilds({ now: deps.now(), builds: await readStaging(deps) })) {
-    if (action.do === 'offer') await deps.queue.offer({ buildGuid: action.guid, priority: action.priority });
-    else {
-      await end(deps, action);
-      await deps.queue.done(action.guid);
-    }
+async function passOnce(deps: Deps): Promise<void> {
+  const unfinished = new Map<string, number>();
+  for (const build of await readOpen(deps)) {
+    // Organizations take turns: the more builds of one are open, the later its next one.
+    const priority = 1 + (unfinished.get(build.organizationGuid) ?? 0);
+    if (build.facts.state === 'STAGING') unfinished.set(build.organizationGuid, priority);
+    const fate = decideBuild(build.facts, deps.now());
+    if (fate.do === 'wait') continue;
+    if (fate.do === 'offer') await deps.queue.offer({ buildGuid: build.guid, priority });
+    else if (await apply(deps, build, fate)) await deps.queue.done(build.guid);
   }
 }
 
-async function readStaging({ store }: Deps): Promise<StagingBuild[]> {
+/** Builds that have not ended, and those that nobody has asked for yet; the oldest first. */
+async function readOpen({ store, leases }: Deps): Promise<OpenBuild[]> {
   const rows = await store.read
     .selectFrom('builds')
     .innerJoin('apps', 'apps.guid', 'builds.app_guid')
     .innerJoin('spaces', 'spaces.guid', 'apps.space_guid')
-    .select([
-      'builds.guid',
-      'spaces.organization_guid',
-      'builds.created_at',
-      'builds.adopted',
-      'builds.cancelled',
-      'builds.fence',
-      'builds.attempts',
-      'builds.lease_until',
-    ])
-    .where('builds.state', '=', 'STAGING')
+    .select(['spaces.organization_guid', 'builds.guid', 'builds.state', 'builds.created_at', 'builds.error'])
+    .select(['builds.adopted', 'builds.cancelled', 'builds.fence', 'builds.attempts', 'builds.stager'])
+    .where(({ or, eb }) => or([eb('builds.state', '=', 'STAGING'), eb('builds.adopted', '=', 0)]))
+    .orderBy('builds.created_at')
+    .orderBy('builds.guid')
     .execute();
   return rows.map(row => ({
     guid: row.guid,
-    organizationGuid: row.organization_guid,
-    createdAt: row.created_at,
-    adopted: row.adopted === 1,
-    cancelled: row.cancelled === 1,
     fence: row.fence,
-    attempts: row.attempts,
-    leaseUntil: row.lease_until,
+    organizationGuid: row.organization_guid,
+    facts: {
+      state: row.state,
+      isAdopted: row.adopted === 1,
+      isCancelled: row.cancelled === 1,
+      isLeased: leases.stands(row),
+      attempts: row.attempts,
+      createdAt: row.created_at,
+      lastError: row.error,
+    },
   }));
 }
 
-/** Only as it was decided: a stager that claimed or finished it meanwhile has moved the fence or the state. */
-async function end({ store }: Deps, action: Exclude<BuildAction, { do: 'offer' }>): Promise<void> {
-  await store.mutate(async ({ db, now, changed }) => {
+/** Only as it was decided: who claimed, finished or adopted it meanwhile has moved what is asked for here. True when it was done. */
+async function apply({ store, leases }: Deps, build: OpenBuild, fate: Ending): Promise<boolean> {
+  const done = await store.mutate(async mutation => {
+    const { db, now, changed } = mutation;
+    const row = await db.selectFrom('builds').selectAll().where('guid', '=', build.guid).executeTakeFirst();
+    const isAsDecided =
+      row?.fence === build.fence &&
+      row.state === build.facts.state &&
+      (row.adopted === 1) === build.facts.isAdopted &&
+      (row.cancelled === 1) === build.facts.isCancelled;
+    if (!isAsDecided) return false;
+    if (fate.do === 'drop') {
+      await forgetBuild(mutation, build.guid);
+      return true;
+    }
     const ended =
-      action.do === 'fail'
-        ? {
-            state: 'FAILED' as const,
-            error_title: action.title,
-            error: action.error,
-            lease_until: null,
-            finished_at: now,
-          }
-        : { state: 'FAILED' as const, cancelled: 1 as const, error: 'Nobody asked for this build.', finished_at: now };
-    const { numUpdatedRows } = await db
+      fate.do === 'cancel'
+        ? { cancelled: 1 as const }
+        : { state: 'FAILED' as const, error_title: fate.title, error: fate.error, stager: null, finished_at: now };
+    await db
       .updateTable('builds')
       .set({ ...ended, updated_at: now })
-      .where('guid', '=', action.guid)
-      .where('fence', '=', action.fence)
-      .where('state', '=', 'STAGING')
-      .executeTakeFirst();
-    if (numUpdatedRows > 0n) changed('build', action.guid);
+      .where('guid', '=', build.guid)
+      .execute();
+    changed('build', build.guid, { organizationGuid: build.organizationGuid });
+    return fate.do === 'fail';
   });
+  if (done) leases.end(build.guid);
+  return done;
 }

@@ -1,6 +1,7 @@
 /** One call of the internal listener, as its handlers see it: small on purpose, since its few clients are our own parts. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { InvalidRequestError } from '@cupola/model/errors';
 import type { z } from 'zod';
 import type { ApiDeps } from '../deps.ts';
@@ -25,6 +26,19 @@ export interface InternalRoute {
   /** `/internal/cells/:cellId/watch`. */
   path: string;
   handle(call: InternalCall): Promise<InternalReply>;
+}
+
+/** Resolves when the answer is on its way; a stream's, when it has ended. Cut short, its reader notices by the length, and asks again. */
+export async function sendInternal(response: ServerResponse, reply: InternalReply): Promise<void> {
+  if (reply === 'answered') return;
+  if ('stream' in reply) {
+    response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': reply.sizeBytes });
+    await pipeline(reply.stream, response).catch(() => response.destroy());
+    return;
+  }
+  const text = reply.json === undefined ? '' : JSON.stringify(reply.json);
+  response.writeHead(reply.status, text === '' ? {} : { 'content-type': 'application/json' });
+  response.end(text);
 }
 
 /** The body, checked. @throws InvalidRequestError when it is no JSON or not of this shape: a part of another version. */

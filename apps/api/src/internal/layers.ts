@@ -1,28 +1,32 @@
 /** Layers of droplets and toolchains, in and out as streams: their digest is checked while they pass. */
 import { DigestMismatchError } from '@cupola/blobs/errors';
 import { toolchainRecord } from '@cupola/contract/internal';
-import { InvalidRequestError, NotFoundError } from '@cupola/model/errors';
+import { InvalidRequestError, NotFoundError, UnprocessableError } from '@cupola/model/errors';
 import { heldBuild } from './builds.ts';
 import { type InternalCall, type InternalReply, neededNumber, readJson } from './call.ts';
+import { sendBlob } from './send-blob.ts';
 
 export async function sendLayer(call: InternalCall): Promise<InternalReply> {
-  const info = await call.deps.blobs.stat(call.params.digest ?? '');
-  if (info === null) throw new NotFoundError('Layer');
-  if (call.request.method === 'HEAD') return { status: 200 };
-  return { stream: await call.deps.blobs.openVerified(info.digest), sizeBytes: info.sizeBytes };
+  return sendBlob(call, call.params.digest ?? '', 'Layer');
+}
+
+/** Whether a layer is stored, before a stager sends it: nothing is wrong when it is not. */
+export async function hasLayer(call: InternalCall): Promise<InternalReply> {
+  const isThere = (await call.deps.blobs.stat(call.params.digest ?? '')) !== null;
+  return { status: isThere ? 200 : 404 };
 }
 
 /** Of a build that is held under this fence (`build`, `fence`), or of a toolchain that no app's code has touched (`toolchain`). */
 export async function storeLayer(call: InternalCall): Promise<InternalReply> {
   const { store, blobs } = call.deps;
   const build = call.query.get('build');
-  if (build !== null) await heldBuild({ db: store.read as never }, build, neededNumber(call, 'fence'));
+  if (build !== null) await heldBuild(store.read, build, neededNumber(call, 'fence'));
   else if (call.query.get('toolchain') === null)
     throw new InvalidRequestError("one of the query parameters 'build' and 'toolchain' is needed");
   try {
     await blobs.put(call.request, { expectedDigest: call.params.digest ?? '' });
   } catch (error) {
-    if (error instanceof DigestMismatchError) throw new InvalidRequestError(error.message);
+    if (error instanceof DigestMismatchError) throw new UnprocessableError(error.message);
     throw error;
   }
   return { status: 201 };
@@ -44,8 +48,9 @@ export async function readToolchain(call: InternalCall): Promise<InternalReply> 
 
 export async function storeToolchain(call: InternalCall): Promise<InternalReply> {
   const record = await readJson(call, toolchainRecord);
+  if (record.key !== call.params.key) throw new InvalidRequestError('the key of the path is not that of the body');
   if ((await call.deps.blobs.stat(record.layer.digest)) === null)
-    throw new InvalidRequestError('the layer of this toolchain has not been stored');
+    throw new UnprocessableError('The layer of this toolchain has not been stored');
   await call.deps.store.mutate(async ({ db, now }) => {
     const row = { version: record.version, layer_json: JSON.stringify(record.layer) };
     await db

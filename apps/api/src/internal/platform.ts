@@ -1,32 +1,47 @@
 /** What the platform's owner and its other parts ask for: log lines in, instances out. */
 import { logBatch } from '@cupola/contract/internal';
+import { InvalidRequestError } from '@cupola/model/errors';
+import { readInstances } from '../processes/instances.ts';
 import { type InternalCall, type InternalReply, readJson } from './call.ts';
 
 export async function takeLogs(call: InternalCall): Promise<InternalReply> {
   const { envelopes } = await readJson(call, logBatch);
-  await call.deps.logs.append(
-    envelopes.map(({ timestampNs, ...envelope }) => ({ ...envelope, timestampNs: BigInt(timestampNs) })),
-  );
+  const lines = envelopes.map(({ timestampNs, ...envelope }) => ({ ...envelope, timestampNs: BigInt(timestampNs) }));
+  await call.deps.logs.append(lines).catch((error: unknown) => {
+    // An app's guid that is none: the sender's mistake.
+    if (error instanceof TypeError) throw new InvalidRequestError(error.message);
+    throw error;
+  });
   return { status: 204 };
 }
 
-/** Every copy there is, for `cupola status`. */
-export async function listInstances(call: InternalCall): Promise<InternalReply> {
-  const instances = await call.deps.store.read
-    .selectFrom('copies')
-    .innerJoin('apps', 'apps.guid', 'copies.app_guid')
-    .innerJoin('processes', 'processes.guid', 'copies.process_guid')
-    .select([
-      'apps.name as app',
-      'processes.type as process',
-      'copies.index_number as index',
-      'copies.state',
-      'copies.crash_count as crashes',
-      'copies.since',
-    ])
+/** Every instance that is wanted, for `cupola status`: as stats show it, with the crashes in a row and since when (epoch ms). */
+export async function listInstances({ deps }: InternalCall): Promise<InternalReply> {
+  const { read } = deps.store;
+  const processes = await read
+    .selectFrom('processes')
+    .innerJoin('apps', 'apps.guid', 'processes.app_guid')
+    .select(['processes.guid', 'processes.type', 'processes.instances', 'processes.run_spec_guid'])
+    .select(['processes.planned_at', 'apps.name'])
+    .where('apps.state', '=', 'STARTED')
     .orderBy('apps.name')
     .orderBy('processes.type')
-    .orderBy('copies.index_number')
     .execute();
+  const snapshot = {
+    placements: await read.selectFrom('placements').selectAll().execute(),
+    copies: await read.selectFrom('copies').selectAll().execute(),
+    errors: await read.selectFrom('placement_errors').selectAll().execute(),
+  };
+  const now = deps.now();
+  const instances = processes.flatMap(process =>
+    readInstances({ ...process, isStarted: true }, snapshot, now).map(({ index, state, since, copy }) => ({
+      app: process.name,
+      process: process.type,
+      index,
+      state,
+      crashes: copy?.crash_count ?? 0,
+      since: since ?? now,
+    })),
+  );
   return { status: 200, json: { instances } };
 }

@@ -1,6 +1,7 @@
 /**
- * What agents say of their copies. Agents alone write it (foundations.md 2). A report is whole for each copy it names, so that applying one twice, or late,
- * changes nothing: what is older than what is known is left out.
+ * What agents say of their copies; they alone write it (foundations.md 2). A report says of each copy it names all that is so, hence the newest one counts:
+ * by its sequence within a session, and the newest session of a cell. Times do not order reports, since an agent's clock may jump; a generation does, as a
+ * copy that was placed anew may still be reported by where it was before.
  */
 import { type CopyReport, cellReport } from '@cupola/contract/internal';
 import type { CopiesTable } from '@cupola/store/schema';
@@ -11,91 +12,115 @@ import { requireSession } from './cells.ts';
 import { type Crash, logCrash, recordCrash } from './crash.ts';
 
 type CopyRow = Selectable<CopiesTable>;
-interface Home {
-  space_guid: string;
-  organization_guid: string;
-}
+type Home = Pick<CopyRow, 'space_guid' | 'organization_guid'>;
 
 export async function takeReport(call: InternalCall): Promise<InternalReply> {
+  const { store, log } = call.deps;
   const cellId = call.params.cellId ?? '';
   const report = await readJson(call, cellReport);
-  const crashes = await call.deps.store.mutate(async mutation => {
-    const { db } = mutation;
-    const applied = await requireSession(mutation, cellId, report.session);
+  const crashes = await store.mutate(async mutation => {
+    const applied = await requireSession(mutation.db, cellId, report.session);
+    // Heard before; its answer was lost.
     if (report.sequence <= applied) return [];
-    const guids = report.copies.map(({ guid }) => guid);
-    const known = await db.selectFrom('copies').selectAll().where('guid', 'in', guids).execute();
-    const homes = await readHomes(mutation, report.copies);
-    const found: Crash[] = [];
-    for (const copy of report.copies) {
-      const before = known.find(({ guid }) => guid === copy.guid);
-      const home = before ?? homes.get(copy.appGuid);
-      // Its app is gone and nobody knew of it: there is nobody to tell.
-      if (home === undefined) continue;
-      const crash = await applyCopy(mutation, { copy, before, home, cellId });
-      if (crash !== null) found.push(crash);
-    }
-    await db.updateTable('cells').set({ report_sequence: report.sequence }).where('cell_id', '=', cellId).execute();
-    return found;
+    await mutation.db
+      .updateTable('cells')
+      .set({ report_sequence: report.sequence })
+      .where('cell_id', '=', cellId)
+      .execute();
+    return applyCopies(mutation, report.copies, cellId);
   });
-  for (const crash of crashes) await logCrash(call.deps, crash);
+  for (const crash of crashes)
+    await logCrash(call.deps, crash).catch((error: unknown) =>
+      log.warn({ err: error }, 'a crash is not in the app log'),
+    );
   return { status: 204 };
 }
 
+/** Answers the crashes that are told of for the first time. */
+async function applyCopies(mutation: Mutation, copies: readonly CopyReport[], cellId: string): Promise<Crash[]> {
+  if (copies.length === 0) return [];
+  const guids = copies.map(({ guid }) => guid);
+  const known = await mutation.db.selectFrom('copies').selectAll().where('guid', 'in', guids).execute();
+  const before = new Map(known.map(row => [row.guid, row]));
+  const homes = await readHomes(mutation, copies);
+  const crashes: Crash[] = [];
+  for (const copy of copies) {
+    const home = homes.get(copy.guid) ?? before.get(copy.guid);
+    const crash = await applyCopy(mutation, { copy, before: before.get(copy.guid), home, cellId });
+    if (crash !== null) crashes.push(crash);
+  }
+  return crashes;
+}
+
+/** Of each copy, by its placement, or by its app when it has none any more. */
 async function readHomes({ db }: Mutation, copies: readonly CopyReport[]): Promise<Map<string, Home>> {
-  const guids = [...new Set(copies.map(({ appGuid }) => appGuid))];
-  if (guids.length === 0) return new Map();
-  const rows = await db
+  const guids = copies.map(({ guid }) => guid);
+  const placed = await db
+    .selectFrom('placements')
+    .select(['guid', 'space_guid', 'organization_guid'])
+    .where('guid', 'in', guids)
+    .execute();
+  const apps = await db
     .selectFrom('apps')
     .innerJoin('spaces', 'spaces.guid', 'apps.space_guid')
     .select(['apps.guid', 'apps.space_guid', 'spaces.organization_guid'])
-    .where('apps.guid', 'in', guids)
+    .where('apps.guid', 'in', [...new Set(copies.map(({ appGuid }) => appGuid))])
     .execute();
-  return new Map(rows.map(({ guid, ...home }) => [guid, home]));
+  const ofApps = new Map(apps.map(app => [app.guid, app]));
+  const homes = new Map<string, Home>(
+    copies.flatMap(({ guid, appGuid }) => {
+      const home = ofApps.get(appGuid);
+      return home === undefined ? [] : [[guid, home]];
+    }),
+  );
+  for (const placement of placed) homes.set(placement.guid, placement);
+  return homes;
 }
 
-interface Applied {
+interface Told {
   copy: CopyReport;
   before: CopyRow | undefined;
-  home: Home;
+  /** Undefined: its app is gone, and nobody knew of the copy. */
+  home: Home | undefined;
   cellId: string;
 }
 
-/** Answers the crash that this report tells of first. */
-async function applyCopy(mutation: Mutation, { copy, before, home, cellId }: Applied): Promise<Crash | null> {
+async function applyCopy(mutation: Mutation, { copy, before, home, cellId }: Told): Promise<Crash | null> {
   const { db, changed } = mutation;
-  if (before !== undefined && isOlder(copy, before)) return null;
-  const scope = { organizationGuid: home.organization_guid, spaceGuid: home.space_guid };
-  const isNewCrash =
-    copy.state === 'CRASHED' && copy.exit !== null && copy.crashCount > 0 && !isKnownCrash(copy, before);
+  if (before !== undefined && copy.generation < before.generation) return null;
+  const scope = { organizationGuid: home?.organization_guid ?? null, spaceGuid: home?.space_guid ?? null };
   if (copy.state === 'GONE') {
     if (before === undefined) return null;
     await db.deleteFrom('copies').where('guid', '=', copy.guid).execute();
     changed('copy', copy.guid, scope);
     return null;
   }
-  const row = toRow(copy, home, cellId);
+  // What still runs of a deleted app holds room on its cell until it is GONE, so it is written down all the same.
+  const row = toRow(copy, home ?? { space_guid: '', organization_guid: '' }, cellId);
   if (before !== undefined && isSame(row, before)) return null;
+  const { guid, ...values } = row;
   await db
     .insertInto('copies')
     .values(row)
-    .onConflict(conflict => conflict.column('guid').doUpdateSet(row))
+    .onConflict(conflict => conflict.column('guid').doUpdateSet(values))
     .execute();
-  changed('copy', copy.guid, scope);
-  if (!isNewCrash) return null;
-  const crash: Crash = { copy, cellId, scope };
-  await recordCrash(mutation, crash);
-  return crash;
+  changed('copy', guid, scope);
+  return isNewCrash(row, before) ? recordCrash(mutation, { copy, cellId }) : null;
 }
 
-function isOlder(copy: CopyReport, before: CopyRow): boolean {
-  if (copy.generation !== before.generation) return copy.generation < before.generation;
-  if (copy.attempt !== before.attempt) return copy.attempt < before.attempt;
-  return copy.sinceMs < before.since;
+/**
+ * A crash that is answered at once with a start may be told of only when that start is under way: STARTING, one attempt further, with the exit of the last.
+ * So what counts is which attempt has ended; a start that never ran the app's code is an attempt too, but leaves exit and count as they were.
+ */
+function isNewCrash(told: CopyRow, before: CopyRow | undefined): boolean {
+  if (told.exit_json === null || told.crash_count === 0) return false;
+  const known = before?.generation === told.generation ? before : undefined;
+  if (endedAttempt(told) <= (known === undefined ? 0 : endedAttempt(known))) return false;
+  return told.state === 'CRASHED' || told.crash_count !== known?.crash_count || told.exit_json !== known.exit_json;
 }
 
-function isKnownCrash(copy: CopyReport, before: CopyRow | undefined): boolean {
-  return before?.state === 'CRASHED' && before.attempt === copy.attempt && before.generation === copy.generation;
+function endedAttempt({ state, attempt }: CopyRow): number {
+  return state === 'CRASHED' ? attempt : attempt - 1;
 }
 
 function isSame(row: CopyRow, before: CopyRow): boolean {

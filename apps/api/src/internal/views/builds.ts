@@ -1,29 +1,24 @@
-/** Builds that are being staged, for stagers: who holds one sees here that it was cancelled. */
+/** Builds that stagers hold: who holds one sees here that it was cancelled, or that it is gone. */
 import type { BuildItem } from '@cupola/contract/internal';
 import type { ApiDeps } from '../../deps.ts';
-import type { View } from '../hub.ts';
+import type { View } from '../live-view.ts';
+import type { Entry } from '../view-entries.ts';
+import { inChunks } from './in-chunks.ts';
 
-export function buildsView({ store }: Pick<ApiDeps, 'store'>): View<BuildItem> {
+export function buildsView({ store }: Pick<ApiDeps, 'store'>): View {
+  // Cancelled ones stay in when they have ended: their stager may not have been told yet.
   const query = () =>
     store.read
       .selectFrom('builds')
-      .select(['guid', 'fence', 'cancelled', 'state'])
+      .select(['guid', 'fence', 'cancelled'])
       .where(({ or, eb }) => or([eb('state', '=', 'STAGING'), eb('cancelled', '=', 1)]));
-  type Row = Awaited<ReturnType<ReturnType<typeof query>['execute']>>[number];
-  const toItem = ({ guid, fence, cancelled, state }: Row): BuildItem => ({
-    guid,
-    fence,
-    cancel: cancelled === 1 || state !== 'STAGING',
-  });
+  const toEntry = ({ guid, fence, cancelled }: { guid: string; fence: number; cancelled: 0 | 1 }): Entry => {
+    const item: BuildItem = { guid, fence, cancel: cancelled === 1 };
+    return { guid, audience: null, text: JSON.stringify(item), dueAtMs: null };
+  };
   return {
-    name: 'builds',
-    all: async () => (await query().execute()).map(toItem),
-    some: async guids =>
-      (
-        await query()
-          .where('guid', 'in', [...guids])
-          .execute()
-      ).map(toItem),
+    all: async () => (await query().execute()).map(toEntry),
+    some: guids => inChunks(guids, async some => (await query().where('guid', 'in', some).execute()).map(toEntry)),
     concerned: async changes => changes.filter(({ kind }) => kind === 'build').map(({ guid }) => guid),
   };
 }

@@ -1,56 +1,50 @@
-/** What each cell is to run: placements with their run specs, opened for the agent. All cells in one view; a watcher gets its own. */
+/** What each cell is to run: placements with their run specs, opened for the agent. All cells in one view; a watcher gets those of its own. */
 import type { PlacementItem } from '@cupola/contract/internal';
 import type { RunSpec } from '@cupola/model/run-spec';
 import type { ApiDeps } from '../../deps.ts';
-import type { View } from '../hub.ts';
+import type { View } from '../live-view.ts';
+import type { Entry } from '../view-entries.ts';
+import { inChunks } from './in-chunks.ts';
 
-export interface CellPlacement {
-  guid: string;
-  cellId: string;
-  item: PlacementItem;
-}
+type Deps = Pick<ApiDeps, 'store' | 'sealer' | 'log'>;
 
-/** SQLite takes 32,766 parameters; far fewer keep a statement's text small. */
-const CHUNK = 500;
-
-export function placementsView({ store, sealer }: Pick<ApiDeps, 'store' | 'sealer'>): View<CellPlacement> {
+export function placementsView(deps: Deps): View {
   const query = () =>
-    store.read
+    deps.store.read
       .selectFrom('placements')
       .innerJoin('run_specs', 'run_specs.guid', 'placements.run_spec_guid')
-      .select([
-        'placements.guid',
-        'placements.cell_id',
-        'placements.generation',
-        'placements.index_number',
-        'placements.start_sequence',
-        'run_specs.spec_sealed',
-      ]);
+      .select(['placements.guid', 'placements.cell_id', 'placements.generation', 'placements.index_number'])
+      .select(['placements.start_sequence', 'run_specs.guid as spec_guid', 'run_specs.spec_sealed']);
   type Row = Awaited<ReturnType<ReturnType<typeof query>['execute']>>[number];
-  const toItem = (row: Row): CellPlacement => ({
-    guid: row.guid,
-    cellId: row.cell_id,
-    item: {
-      guid: row.guid,
-      generation: row.generation,
-      index: row.index_number,
-      startSequence: row.start_sequence,
-      runSpec: JSON.parse(sealer.open(row.spec_sealed)) as RunSpec,
-    },
-  });
+  const toEntry = (row: Row): Entry => {
+    const { guid, generation, index_number: index, start_sequence: startSequence } = row;
+    const runSpec = openSpec(deps, row);
+    const item: Omit<PlacementItem, 'runSpec'> & { runSpec: RunSpec | null } = {
+      guid,
+      generation,
+      index,
+      startSequence,
+      runSpec,
+    };
+    return { guid, audience: row.cell_id, text: JSON.stringify(item), dueAtMs: null };
+  };
   return {
-    name: 'placements',
-    all: async () => (await query().execute()).map(toItem),
-    some: async guids => {
-      const items: CellPlacement[] = [];
-      for (let from = 0; from < guids.length; from += CHUNK) {
-        const rows = await query()
-          .where('placements.guid', 'in', guids.slice(from, from + CHUNK))
-          .execute();
-        items.push(...rows.map(toItem));
-      }
-      return items;
-    },
+    all: async () => (await query().execute()).map(toEntry),
+    some: guids =>
+      inChunks(guids, async some => (await query().where('placements.guid', 'in', some).execute()).map(toEntry)),
     concerned: async changes => changes.filter(({ kind }) => kind === 'placement').map(({ guid }) => guid),
   };
+}
+
+/**
+ * Null when it cannot be opened. Its item is sent all the same: an agent that cannot read a placement keeps what runs under it, while one that is left out
+ * would be stopped.
+ */
+function openSpec({ sealer, log }: Deps, row: { spec_guid: string; spec_sealed: string }): RunSpec | null {
+  try {
+    return JSON.parse(sealer.open(row.spec_sealed)) as RunSpec;
+  } catch (error) {
+    log.error({ err: error, runSpec: row.spec_guid }, 'a run spec cannot be opened; what runs by it goes on');
+    return null;
+  }
 }
