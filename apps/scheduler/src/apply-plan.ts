@@ -15,6 +15,8 @@ interface Decision {
   /** What `decidedFrom` left out of what was read is left out again. */
   view(read: ClusterState): ClusterState;
   actions: readonly Action[];
+  /** Since `decidedFrom` was read, by a monotonic clock. */
+  ageMs(): number;
 }
 
 /** Those that were written; the others are for the next pass to decide anew. @throws FencedError under another leader. */
@@ -34,10 +36,13 @@ export async function applyPlan(
 async function writePart(
   mutation: Mutation,
   leadership: Leadership,
-  { decidedFrom, view, actions }: Decision,
+  { decidedFrom, view, actions, ageMs }: Decision,
 ): Promise<Action[]> {
   await leadership.check(mutation.db);
-  const holding = stillHolding(decidedFrom, view(await readState(mutation.db)), actions);
+  const holding = stillHolding(
+    { before: decidedFrom, now: view(await readState(mutation.db)), ageMs: ageMs() },
+    actions,
+  );
   for (const action of holding) await write(mutation, action);
   return holding;
 }

@@ -114,7 +114,8 @@ async function runPass(deps: SchedulerDeps, leadership: Leadership, before: Obse
     return { seen, written: 0, nextAtMs: null };
   }
   if (plan.actions.length === 0) return { seen, written: 0, nextAtMs: plan.nextAtMs };
-  const written = await applyPlan({ store, leadership }, { decidedFrom: state, view, actions: plan.actions });
+  const decision = { decidedFrom: state, view, actions: plan.actions, ageMs: () => monotonic() - clockMs };
+  const written = await applyPlan({ store, leadership }, decision);
   for (const action of written) log.info({ action }, say(action));
   return { seen, written: written.length, nextAtMs: plan.nextAtMs };
 }

@@ -10,7 +10,7 @@ import { errorsKey } from './observe.ts';
 import { fits, hasStack, type LoadedCell } from './placement.ts';
 import type { Place } from './plan.ts';
 import type { Demand } from './settle.ts';
-import { brakeReason, noCellReason, noRoomReason, pausedReason } from './waiting-reasons.ts';
+import { brakeReason, laterReason, noCellReason, noRoomReason, pausedReason } from './waiting-reasons.ts';
 
 export interface Waiting {
   demand: Demand;
@@ -95,7 +95,11 @@ function waitFor(floor: Floor, demand: Demand, spec: SpecFacts): string | null {
     floor.underWay.add(process.guid);
     return null;
   }
-  if (open.some(loaded => makeRoom(floor, demand, { spec, loaded }))) return null;
+  const own = new Set(demand.formers.map(({ placement }) => placement.cellId));
+  const ownFirst = [...open.filter(({ cell }) => own.has(cell.id)), ...open.filter(({ cell }) => !own.has(cell.id))];
+  const outcomes = ownFirst.values().map(loaded => makeRoom(floor, demand, { spec, loaded }));
+  const outcome = outcomes.find(found => found !== 'no room');
+  if (outcome !== undefined) return outcome === 'made' ? null : laterReason(index);
   if (suitable.length === 0) return noCellReason(index, { spec, cells: floor.cells.map(({ cell }) => cell) });
   if (open.length > 0) return noRoomReason(index, { spec, cells: open });
   const [first] = suitable;
@@ -106,11 +110,15 @@ function waitFor(floor: Floor, demand: Demand, spec: SpecFacts): string | null {
 /**
  * Takes as many copies of former runs away from this cell as the new one needs, its own index's first. Never the last one that serves while another index
  * is on its way: requests have somewhere to go until that one serves. With nobody on the way the router holds them (failure-rules.md section 5).
- * @returns whether the demand needs no explanation: room was made, or will be when that other index serves.
+ * @returns `later`: as soon as that other index serves.
  */
-function makeRoom(floor: Floor, demand: Demand, { spec, loaded }: { spec: SpecFacts; loaded: LoadedCell }): boolean {
+function makeRoom(
+  floor: Floor,
+  demand: Demand,
+  { spec, loaded }: { spec: SpecFacts; loaded: LoadedCell },
+): 'made' | 'later' | 'no room' {
   const { board } = floor;
-  if (!board.state.fresh) return false;
+  if (!board.state.fresh) return 'no room';
   const standings = (board.standings.get(demand.process.guid) ?? []).filter(
     ({ placement }) => !board.withdrawn.has(placement.guid),
   );
@@ -126,16 +134,16 @@ function makeRoom(floor: Floor, demand: Demand, { spec, loaded }: { spec: SpecFa
     more.copies++;
     const leftServing = standings.some(standing => standing.isServing && !taken.includes(standing));
     const wouldEndService = taken.some(({ isServing }) => isServing) && !leftServing;
-    if (wouldEndService && floor.underWay.has(demand.process.guid)) return true;
+    if (wouldEndService && floor.underWay.has(demand.process.guid)) return 'later';
     if (!reserveComing(floor, loaded, { need: spec, more })) continue;
     for (const standing of taken) {
       withdraw(board, standing, { cause: 'room', reason: 'there is no room for it beside the new run' });
       addRoom(floor, loaded.cell.id, standing.placement);
     }
     floor.underWay.add(demand.process.guid);
-    return true;
+    return 'made';
   }
-  return false;
+  return 'no room';
 }
 
 /** Its own index first, then the highest: those are the last that a scale down would keep. */

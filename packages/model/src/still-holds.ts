@@ -7,11 +7,24 @@ import { type CellFacts, type ClusterState, instanceKey } from './cluster-state.
 import { addLoad, emptyLoad, fits, type LoadedCell } from './placement.ts';
 import type { Action, Place, Withdraw } from './plan.ts';
 
+/** A plan that waited longer than a pass is not written at all: nobody has looked at the leases since (ours). */
+const PLAN_AGE_MAX_MS = 5_000;
+
+export interface Moment {
+  /** What the plan was decided from. */
+  before: ClusterState;
+  /** As it is in the writing transaction. */
+  now: ClusterState;
+  /** Between the two, by a monotonic clock. */
+  ageMs: number;
+}
+
 /**
  * The actions to write, in order.
- * @param now holds at least every process that `actions` name with all its placements and copies, and everything on the cells that they name.
+ * @param moment `now` holds at least every process that `actions` name with all its placements and copies, and everything on the cells that they name.
  */
-export function stillHolding(before: ClusterState, now: ClusterState, actions: readonly Action[]): Action[] {
+export function stillHolding({ before, now, ageMs }: Moment, actions: readonly Action[]): Action[] {
+  if (ageMs > PLAN_AGE_MAX_MS) return [];
   const was = groundsIn(before);
   const is = groundsIn(now);
   const books = openBooks(now);

@@ -9,6 +9,11 @@ export function brakeReason(index: number): string {
   return `instance ${index} waits: more than half of the cells went silent at once. Nothing is placed for a minute, in case they come back.`;
 }
 
+/** Only the last copy of the former run that serves could make room. */
+export function laterReason(index: number): string {
+  return `instance ${index} waits: a copy of the former run holds its room, and serves until one of the new run does.`;
+}
+
 /** Its starts failed on every cell that could take it, and were the platform's fault. */
 export function pausedReason(index: number, lastError: string): string {
   const minutes = CELL_LIMITS.sandboxErrorPauseMs / MS_PER_MINUTE;
