@@ -134,7 +134,7 @@ test('an agent whose cell a newer one holds stops taking work, and touches nothi
   expect(await ask(running)).toBe('hello');
   const late = aPlacement(aRunSpec([layer]));
   cell.api.place(late);
-  expect(existsSync(join(cell.folder, 'cell/copies', `${late.guid}.json`))).toBe(false);
+  expect(existsSync(join(cell.folder, 'agent/copies', `${late.guid}.json`))).toBe(false);
   expect(cell.api.watchers).toBe(0);
 });
 
@@ -179,7 +179,7 @@ async function killedAgent(cell: TestCell, afterMs: number): Promise<void> {
   await once(child, 'exit');
 }
 
-test.each([0, 15, 30, 45, 60, 80, 100, 130, 170, 220])(
+test.each([0, 20, 45, 80, 130, 220])(
   'an agent killed %i ms into its work leaves nothing that the next one cannot put right',
   async afterMs => {
     await using cell = await testCell();

@@ -117,7 +117,7 @@ test('the agent stops a withdrawn copy gracefully, others stay', async () => {
     'nothing is left',
     () => !readdirSync(join(folder, 'sandboxes')).some(name => name.startsWith(goes.guid)),
   );
-  expect(readdirSync(join(folder, 'cell/copies')).some(name => name.startsWith(goes.guid))).toBe(false);
+  expect(readdirSync(join(folder, 'agent/copies')).some(name => name.startsWith(goes.guid))).toBe(false);
 });
 
 test('the agent kills what does not end at SIGTERM within its grace', { timeout: 40_000 }, async () => {
@@ -233,7 +233,7 @@ test('the agent never starts a layer whose bytes are not what its digest says', 
   cell.api.place(placement);
   const failed = await until('the error', () => cell.api.copy(placement.guid)?.placementError);
   expect(failed).toContain('its bytes are not what its digest says');
-  expect(readdirSync(join(cell.folder, 'cell/layers'))).toEqual([]);
+  expect(readdirSync(join(cell.folder, 'agent/layers'))).toEqual([]);
 });
 
 test('the agent lays a layer out once for all copies, and fetches it once', async () => {

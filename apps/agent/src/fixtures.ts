@@ -185,7 +185,7 @@ export async function testCell(): Promise<TestCell> {
         internal: { socketPath: api.socketPath },
         sandboxes,
         networks: null,
-        folder: join(folder, 'cell'),
+        folder: join(folder, 'agent'),
         cell: { id: api.cellId, name: 'test', zone: 'z1', capacityMemoryMb: 1_024, capacityDiskMb: 10_000 },
         stacks: [{ name: 'host', digest: 'd', abiKey: 'k' }],
         uids: isRoot ? { first: 71_000, count: 100 } : null,
@@ -198,9 +198,16 @@ export async function testCell(): Promise<TestCell> {
       return agent;
     },
     spawnAgent: async () => {
-      const file = join(import.meta.dirname, 'agent-child.ts');
-      const child = spawn(process.execPath, [file, api.socketPath, sandboxFolder, installation, join(folder, 'cell')], {
+      const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts')], {
         stdio: ['ignore', 'pipe', 'inherit'],
+        env: {
+          PATH: process.env.PATH,
+          CUPOLA_STATE: folder,
+          CUPOLA_CELL: folder,
+          CUPOLA_CELL_ID: api.cellId,
+          CUPOLA_INSTALLATION: installation,
+          CUPOLA_LOG_LEVEL: 'silent',
+        },
       });
       children.push(child);
       await new Promise(resolve => child.stdout.once('data', resolve));

@@ -2,6 +2,7 @@
  * Ports on loopback for copies that share the host's network: one for each start, tried by binding it. They are handed out in a circle, whose position is on
  * disk, so that the same port comes again only after all others: a request for the copy that had it before cannot meet its successor within 60 s.
  */
+import { createHash } from 'node:crypto';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { SandboxError } from '@cupola/sandbox/sandbox';
@@ -21,7 +22,8 @@ export interface Ports {
 export function openPorts({ folder }: { folder: string }): Ports {
   const file = join(folder, 'next-port');
   const leased = new Set<number>();
-  let next = Number(readSmallFile(file) ?? 0) || 0;
+  // Two platforms on one machine begin at different places: a port is free until its app listens.
+  let next = Number(readSmallFile(file) ?? createHash('sha256').update(folder).digest().readUInt32BE()) % RANGE.count;
   return {
     lease: async () => {
       for (let tries = 0; tries < RANGE.count; tries++) {
