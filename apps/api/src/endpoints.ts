@@ -1,6 +1,9 @@
 /** Every endpoint of the public API. Routes, the OpenAPI document and the table of who may do what are made from this list. */
+
 import { buildpackEndpoints } from './buildpacks/endpoints.ts';
+import { buildEndpoints } from './builds/endpoints.ts';
 import { domainEndpoints } from './domains/endpoints.ts';
+import { dropletEndpoints } from './droplets/endpoints.ts';
 import { environmentGroupEndpoints } from './environment-groups/endpoints.ts';
 import { eventEndpoints } from './events/endpoints.ts';
 import { flagEndpoints } from './flags/endpoints.ts';
@@ -9,7 +12,9 @@ import { infoEndpoints } from './info/endpoints.ts';
 import { jobEndpoints } from './jobs/endpoints.ts';
 import { openApiEndpoints } from './openapi/endpoints.ts';
 import { organizationEndpoints } from './organizations/endpoints.ts';
+import { packageEndpoints } from './packages/endpoints.ts';
 import { organizationQuotaEndpoints } from './quotas/endpoints.ts';
+import { resourceMatchEndpoints } from './resource-matches/endpoints.ts';
 import { roleEndpoints } from './roles/endpoints.ts';
 import { spaceEndpoints } from './spaces/endpoints.ts';
 import { stackEndpoints } from './stacks/endpoints.ts';
@@ -36,6 +41,10 @@ const built: readonly Endpoint[] = [
   ...stackEndpoints,
   ...eventEndpoints,
   ...jobEndpoints,
+  ...buildEndpoints,
+  ...dropletEndpoints,
+  ...packageEndpoints,
+  ...resourceMatchEndpoints,
   ...unbuiltEndpoints,
 ];
 

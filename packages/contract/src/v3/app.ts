@@ -31,7 +31,7 @@ const lifecycleData = z.strictObject(
         : 'Lifecycle data must be an object',
   },
 );
-const lifecycle = z.object(
+export const lifecycle = z.object(
   {
     type: z
       .enum(['buildpack', 'docker', 'cnb'], {

@@ -1,0 +1,138 @@
+import { buildAnswer, createBuild as createBody } from '@cupola/contract/v3/build';
+import { updateMetadata } from '@cupola/contract/v3/package';
+import { InvalidRequestError, NotFoundError, UnprocessableError } from '@cupola/model/errors';
+import { HOLD_LIMITS } from '@cupola/model/limits';
+import type { Database } from '@cupola/store/schema';
+import type { Kysely } from 'kysely';
+import { maySeeSpace, requireDeveloper } from '../access/access.ts';
+import type { Actor } from '../access/actor.ts';
+import { recordAppEvent } from '../apps/app-events.ts';
+import { appScope, findApp, type ScopedApp } from '../apps/find-app.ts';
+import { resolveLifecycle } from '../apps/lifecycle.ts';
+import { logApi } from '../apps/log-line.ts';
+import type { ApiDeps } from '../deps.ts';
+import { type ApiRequest, type Endpoint, endpoint } from '../http/endpoint.ts';
+import { writeMetadata } from '../metadata/metadata.ts';
+import { seenPackage } from '../packages/find-package.ts';
+import { type BuildRow, createBuild } from './create-build.ts';
+import { listBuilds, listBuildsOfApp, presentBuilds } from './list-builds.ts';
+
+const NO_PACKAGE = 'Unable to use package. Ensure that the package exists and you have access to it.';
+
+async function usablePackage(db: Kysely<Database>, actor: Actor, guid: string) {
+  const found = await seenPackage(db, actor, guid).catch((error: unknown) => {
+    if (error instanceof NotFoundError) throw new UnprocessableError(NO_PACKAGE);
+    throw error;
+  });
+  requireDeveloper(actor, appScope(found.app), 'Package');
+  if (found.row.state !== 'READY')
+    throw new InvalidRequestError('Bad request: Cannot stage package whose state is not ready.');
+  return found;
+}
+
+async function seenBuild(db: Kysely<Database>, actor: Actor, guid: string): Promise<{ row: BuildRow; app: ScopedApp }> {
+  const row = await db
+    .selectFrom('builds')
+    .selectAll()
+    .where('guid', '=', guid)
+    .where('adopted', '=', 1)
+    .executeTakeFirst();
+  const app = row === undefined ? undefined : await findApp(db, row.app_guid);
+  if (row === undefined || app === undefined || !maySeeSpace(actor, appScope(app))) throw new NotFoundError('Build');
+  return { row, app };
+}
+
+async function show(deps: ApiDeps, row: BuildRow) {
+  return (await presentBuilds(deps, [row]))[0];
+}
+
+/** A fast push would show none of its staging log: its tail stops when the build has ended, so it is let have the last line first (held-requests.md). */
+async function waitForTail(
+  { logs, tails }: ApiDeps,
+  request: ApiRequest<unknown, unknown>,
+  appGuid: string,
+): Promise<void> {
+  const [last] = await logs.read({ appGuid, limit: 1, descending: true, sourceTypes: ['STG'] });
+  if (last === undefined) return;
+  await tails.waitPassed(appGuid, last.timestampNs, {
+    timeoutMs: HOLD_LIMITS.buildLogFenceMs,
+    signal: request.signal,
+  });
+}
+
+export const buildEndpoints: Endpoint[] = [
+  listBuilds,
+  listBuildsOfApp,
+  endpoint({
+    method: 'POST',
+    path: '/v3/builds',
+    summary: 'Stage a package',
+    bodySchema: createBody,
+    responseSchema: buildAnswer,
+    handle: async (deps, request) => {
+      const { actor, body } = request;
+      const { build, app } = await deps.store.mutate(async mutation => {
+        const { row, app } = await usablePackage(mutation.db, actor, body.package.guid);
+        const lifecycle =
+          body.lifecycle === undefined
+            ? {}
+            : resolveLifecycle(body.lifecycle, {
+                buildpacks: JSON.parse(app.buildpacks_json) as string[],
+                stack: app.stack,
+              });
+        const build = await createBuild(mutation, deps, {
+          app,
+          packageGuid: row.guid,
+          actor,
+          ...lifecycle,
+          ...(body.staging_memory_in_mb == null ? {} : { memoryMb: body.staging_memory_in_mb }),
+          ...(body.staging_disk_in_mb == null ? {} : { diskMb: body.staging_disk_in_mb }),
+        });
+        await writeMetadata(mutation, 'build', build.guid, body.metadata);
+        const data = { build_guid: build.guid, package_guid: row.guid };
+        await recordAppEvent(mutation, { actor, app, type: 'build.create', data });
+        return { build, app };
+      });
+      deps.holds.own(request, 'build', build.guid);
+      await logApi(deps, app.guid, `Creating build for app with guid ${app.guid}`);
+      return { status: 201, body: await show(deps, build) };
+    },
+  }),
+  endpoint({
+    method: 'GET',
+    path: '/v3/builds/:guid',
+    summary: 'One build; held while it is STAGING for who asked for it',
+    responseSchema: buildAnswer,
+    handle: async (deps, request) => {
+      const guid = request.params.guid ?? '';
+      const first = await seenBuild(deps.store.read, request.actor, guid);
+      const startedMs = performance.now();
+      const { row } = await deps.holds.wait(request, {
+        kind: 'build',
+        guid,
+        concerns: (kind, changed) => kind === 'build' && changed === guid,
+        read: () => seenBuild(deps.store.read, request.actor, guid),
+        isFinal: ({ row }) => row.state !== 'STAGING',
+      });
+      const wasHeld = first.row.state === 'STAGING' && performance.now() - startedMs > 0 && row.state !== 'STAGING';
+      if (wasHeld) await waitForTail(deps, request, row.app_guid);
+      return { status: 200, body: await show(deps, row) };
+    },
+  }),
+  endpoint({
+    method: 'PATCH',
+    path: '/v3/builds/:guid',
+    summary: 'Label a build',
+    bodySchema: updateMetadata,
+    responseSchema: buildAnswer,
+    handle: async (deps, { actor, params, body }) => {
+      const row = await deps.store.mutate(async mutation => {
+        const found = await seenBuild(mutation.db, actor, params.guid ?? '');
+        requireDeveloper(actor, appScope(found.app), 'Build');
+        await writeMetadata(mutation, 'build', found.row.guid, body.metadata);
+        return found.row;
+      });
+      return { status: 200, body: await show(deps, row) };
+    },
+  }),
+];

@@ -1,0 +1,77 @@
+/** Lists of builds: of all that one may see, and of one app. What nobody has asked for is not there. */
+import { buildAnswer } from '@cupola/contract/v3/build';
+import { sql } from 'kysely';
+import { z } from 'zod';
+import { seenApp } from '../apps/find-app.ts';
+import type { ApiDeps } from '../deps.ts';
+import { type ApiRequest, endpoint, type Reply } from '../http/endpoint.ts';
+import { labelSelectorCondition } from '../metadata/label-selector.ts';
+import { readMetadata } from '../metadata/metadata.ts';
+import { among, type Condition, commonConditions, inSeenSpace, listQuery, orderBy } from '../pages/filters.ts';
+import { listRows } from '../pages/list.ts';
+import { commaList, pageBody } from '../pages/page.ts';
+import type { BuildRow } from './create-build.ts';
+import { presentBuild } from './present-build.ts';
+
+const filters = {
+  ...listQuery,
+  states: commaList.exactOptional(),
+  package_guids: commaList.exactOptional(),
+  order_by: orderBy(),
+};
+const query = z.strictObject({ ...filters, app_guids: commaList.exactOptional() });
+type ListQuery = z.output<typeof query>;
+
+const NONE = { labels: {}, annotations: {} };
+
+export async function presentBuilds({ store, config }: ApiDeps, rows: readonly BuildRow[]) {
+  const metadata = await readMetadata(
+    store.read,
+    'build',
+    rows.map(({ guid }) => guid),
+  );
+  return rows.map(row => presentBuild(row, metadata.get(row.guid) ?? NONE, config.publicUrl));
+}
+
+async function list(deps: ApiDeps, request: ApiRequest<ListQuery, undefined>, within: Condition[]): Promise<Reply> {
+  const asked = request.query;
+  const conditions = [
+    ...within,
+    sql<boolean>`builds.adopted = 1` as unknown as Condition,
+    ...commonConditions('builds', asked),
+    ...(asked.states === undefined ? [] : [among('builds.state', asked.states)]),
+    ...(asked.app_guids === undefined ? [] : [among('builds.app_guid', asked.app_guids)]),
+    ...(asked.package_guids === undefined ? [] : [among('builds.package_guid', asked.package_guids)]),
+    ...(asked.label_selector === undefined
+      ? []
+      : [labelSelectorCondition('build', 'builds.guid', asked.label_selector)]),
+  ];
+  const { ask, total, rows, after } = await listRows(deps.store.read, 'builds', asked, { conditions });
+  return { status: 200, body: pageBody(request, ask, { total, resources: await presentBuilds(deps, rows), after }) };
+}
+
+export const listBuilds = endpoint({
+  method: 'GET',
+  path: '/v3/builds',
+  summary: 'Builds that the asker may see',
+  query,
+  responseSchema: buildAnswer,
+  handle: (deps, request) => list(deps, request, [ofSeenApps(request.actor, 'builds.app_guid')]),
+});
+
+export const listBuildsOfApp = endpoint({
+  method: 'GET',
+  path: '/v3/apps/:guid/builds',
+  summary: 'Builds of an app',
+  query: z.strictObject(filters),
+  responseSchema: buildAnswer,
+  handle: async (deps, request) => {
+    const app = await seenApp(deps.store.read, request.actor, request.params.guid ?? '');
+    return list(deps, request, [among('builds.app_guid', [app.guid])]);
+  },
+});
+
+/** `column` is the guid of an app that the actor may see. */
+export function ofSeenApps(actor: ApiRequest['actor'], column: string): Condition {
+  return sql`${sql.ref(column)} in (select guid from apps where ${inSeenSpace(actor, 'apps.space_guid')})`;
+}

@@ -1,0 +1,125 @@
+/** The bytes of an upload, straight to disk. Who asks has been checked before; nothing is left behind by an upload that ends early. */
+import { randomUUID } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Resource, uploadedResources } from '@cupola/contract/v3/package';
+import { InvalidRequestError, UnavailableError } from '@cupola/model/errors';
+import { PUSH_LIMITS } from '@cupola/model/limits';
+import multer from 'multer';
+import type { ApiDeps } from '../deps.ts';
+import type { ApiRequest } from '../http/endpoint.ts';
+
+export interface Received extends AsyncDisposable {
+  /** File of the zip; null: every file was matched. */
+  zip: string | null;
+  resources: Array<Resource & { path: string }>;
+}
+
+/** The list of matched files of 100,000 entries (PUSH_LIMITS), some 150 bytes each and long paths. */
+const LIST_MAX_BYTES = 64 * 1024 * 1024;
+/** Looked at this often whether bytes still come. */
+const STALL_LOOK_MS = 5_000;
+
+/** @throws InvalidRequestError for what is no upload, UnavailableError when the disk is nearly full. */
+export async function receiveUpload(deps: ApiDeps, request: ApiRequest): Promise<Received> {
+  await requireSpace(deps, Number(request.raw.request.headers['content-length'] ?? 0));
+  const name = randomUUID();
+  const parse = multer({
+    storage: multer.diskStorage({
+      destination: deps.config.uploadFolder,
+      filename: (_request, _file, done) => done(null, name),
+    }),
+    limits: {
+      fileSize: PUSH_LIMITS.uploadMaxBytes,
+      files: 1,
+      fields: 8,
+      parts: 10,
+      fieldSize: LIST_MAX_BYTES,
+      fieldNameSize: 64,
+      headerPairs: 20,
+    },
+  }).single('bits');
+  const file = join(deps.config.uploadFolder, name);
+  const discard = (): Promise<void> => rm(file, { force: true });
+  try {
+    await withWatch(request, () => run(parse, request));
+    const { file: bits, body } = request.raw.request as { file?: { path: string }; body?: Record<string, unknown> };
+    return { zip: bits?.path ?? null, resources: parseResources(body?.resources), [Symbol.asyncDispose]: discard };
+  } catch (error) {
+    await discard();
+    throw asRefusal(error);
+  }
+}
+
+function run(parse: ReturnType<ReturnType<typeof multer>['single']>, { raw }: ApiRequest): Promise<void> {
+  return new Promise((resolve, reject) => {
+    parse(raw.request as never, raw.response as never, (error: unknown) => (error ? reject(error) : resolve()));
+  });
+}
+
+/** Cuts an upload that has stalled: 60 s without a byte. */
+async function withWatch(request: ApiRequest, work: () => Promise<void>): Promise<void> {
+  const { socket } = request.raw.request;
+  let seen = socket.bytesRead;
+  let quietSinceMs = performance.now();
+  const timer = setInterval(() => {
+    if (socket.bytesRead !== seen) {
+      seen = socket.bytesRead;
+      quietSinceMs = performance.now();
+    } else if (performance.now() - quietSinceMs > PUSH_LIMITS.uploadStallMs) socket.destroy();
+  }, STALL_LOOK_MS);
+  try {
+    await work();
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** Refused while there is less than 5 % or 1 GiB free, or less than what is coming (failure-rules.md 4). */
+async function requireSpace({ blobs }: ApiDeps, comingBytes: number): Promise<void> {
+  const space = await blobs.space();
+  if (space === null) return;
+  // A small disk would otherwise be full from the start: of the two bounds the smaller one counts.
+  const kept = Math.min(PUSH_LIMITS.freeSpaceMinBytes, space.totalBytes * PUSH_LIMITS.freeSpaceMinShare);
+  if (space.freeBytes - comingBytes * 2 < kept)
+    throw new UnavailableError(
+      `The platform's disk is nearly full (${Math.floor(space.freeBytes / 1024 ** 2)} MB free). Delete apps or free some space, then push again.`,
+      'InsufficientStorage',
+    );
+}
+
+function parseResources(text: unknown): Received['resources'] {
+  if (text === undefined || text === '') return [];
+  let value: unknown;
+  try {
+    value = JSON.parse(String(text));
+  } catch {
+    throw new InvalidRequestError('The resources of this upload are no JSON.', 'AppBitsUploadInvalid');
+  }
+  const parsed = uploadedResources.safeParse(value);
+  if (!parsed.success)
+    throw new InvalidRequestError(
+      `The resources of this upload cannot be used: ${parsed.error.issues[0]?.message ?? 'they have the wrong form'}.`,
+      'AppBitsUploadInvalid',
+    );
+  return parsed.data;
+}
+
+/** What a parser says of a malformed body is its sender's to mend; only a disk's errors have a system code. */
+function asRefusal(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof InvalidRequestError || error instanceof UnavailableError)
+    return error;
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === 'ENOSPC')
+    return new UnavailableError(
+      "The platform's disk is full. Free some space, then push again.",
+      'InsufficientStorage',
+    );
+  if (code === 'LIMIT_FILE_SIZE')
+    return new InvalidRequestError(
+      `The upload is larger than ${PUSH_LIMITS.uploadMaxBytes / 1024 ** 2} MB. Leave files out with a .cfignore.`,
+      'AppBitsUploadInvalid',
+    );
+  if (code !== undefined && !code.startsWith('LIMIT_') && /^E[A-Z]+$/.test(code) && code !== 'ECONNRESET') return error;
+  return new InvalidRequestError(`The upload cannot be read: ${error.message}.`, 'AppBitsUploadInvalid');
+}

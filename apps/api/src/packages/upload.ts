@@ -1,0 +1,156 @@
+/**
+ * An upload becomes a package: one pack, one fsync, one transaction (foundations.md 10). What was sent and what was matched are put together under the same
+ * rules; a refusal names the entry and the rule, makes the package FAILED, and leaves nothing behind. Staging begins at once, before anyone asks for it.
+ */
+import { randomUUID } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { assemblePack, type MatchedEntry, type Pack } from '@cupola/archive/zip-pack';
+import { ArchiveRefusedError, InvalidRequestError, UnprocessableError } from '@cupola/model/errors';
+import type { Mutation } from '@cupola/store/store';
+import { sql } from 'kysely';
+import { recordAppEvent } from '../apps/app-events.ts';
+import { stageAhead } from '../builds/create-build.ts';
+import type { ApiDeps } from '../deps.ts';
+import type { ApiRequest } from '../http/endpoint.ts';
+import { findResources, type ResourceRow, wantedKey } from '../resource-matches/match.ts';
+import { type FoundPackage, type PackageRow, writablePackage } from './find-package.ts';
+import { type Received, receiveUpload } from './receive-upload.ts';
+
+const MODE_DEFAULT = 0o644;
+/** Rows of one statement: 9 parameters each. */
+const ROWS_EACH = 500;
+
+export async function uploadPackage(deps: ApiDeps, request: ApiRequest): Promise<PackageRow> {
+  const guid = request.params.guid ?? '';
+  const found = await writablePackage(deps.store.read, request.actor, guid);
+  if (found.row.type !== 'bits') throw new UnprocessableError('Package type must be bits.');
+  if (found.row.state !== 'AWAITING_UPLOAD')
+    throw new UnprocessableError('Bits may be uploaded only once. Create a new package to upload different bits.');
+  await using received = await receiveUpload(deps, request);
+  if (received.zip === null && received.resources.length === 0)
+    throw new UnprocessableError('Upload must include either resources or bits');
+  const target = join(deps.config.uploadFolder, randomUUID());
+  try {
+    const pack = await packFiles(deps, request, { found, received, target });
+    await deps.blobs.adopt(target, { digest: pack.digest, sizeBytes: pack.sizeBytes });
+    return await keep(deps, request, { guid, pack });
+  } catch (error) {
+    if (error instanceof ArchiveRefusedError) await fail(deps, guid, error.message);
+    throw error;
+  } finally {
+    await rm(target, { force: true });
+  }
+}
+
+async function packFiles(
+  deps: ApiDeps,
+  { actor }: ApiRequest,
+  { found, received, target }: { found: FoundPackage; received: Received; target: string },
+): Promise<Pack> {
+  const wanted = received.resources.filter(({ size_in_bytes }) => size_in_bytes > 0);
+  const known = await findResources(deps.store.read, actor, { wanted, preferred: found.app.organization_guid });
+  const matched = wanted.map((one): MatchedEntry => {
+    const row = known.get(wantedKey(one));
+    if (row === undefined)
+      throw new InvalidRequestError(
+        `The file "${one.path}" was said to be here already, but it is not. Push again: it will be sent.`,
+        'AppBitsUploadInvalid',
+      );
+    return { ...placeOf(deps, row), path: one.path, mode: modeOf(one.mode) };
+  });
+  return assemblePack({ upload: received.zip, matched, target });
+}
+
+function placeOf({ blobs }: ApiDeps, row: ResourceRow): Omit<MatchedEntry, 'path' | 'mode'> {
+  const packFile = blobs.localPath(row.blob_digest);
+  if (packFile === null)
+    throw new InvalidRequestError('What was matched cannot be read here. Push again without matching.');
+  return {
+    packFile,
+    dataOffset: row.data_offset,
+    compressedBytes: row.compressed_bytes,
+    method: row.method,
+    sizeBytes: row.size_bytes,
+    crc32: row.crc32,
+    sha1: row.sha1,
+    sha256: row.sha256,
+  };
+}
+
+function modeOf(text: string | undefined): number {
+  const mode = text === undefined ? MODE_DEFAULT : Number.parseInt(text, 8) & 0o777;
+  return mode === 0 ? MODE_DEFAULT : mode;
+}
+
+/** The package is READY, its files can be matched, its build begins: all or nothing. */
+async function keep(
+  deps: ApiDeps,
+  { actor }: ApiRequest,
+  { guid, pack }: { guid: string; pack: Pack },
+): Promise<PackageRow> {
+  return deps.store.mutate(async mutation => {
+    const { db, now, changed } = mutation;
+    const { row, app } = await writablePackage(db, actor, guid);
+    if (row.state !== 'AWAITING_UPLOAD')
+      throw new UnprocessableError('Bits may be uploaded only once. Create a new package to upload different bits.');
+    const ready = {
+      state: 'READY' as const,
+      digest: pack.digest,
+      size_bytes: pack.sizeBytes,
+      error: null,
+      updated_at: now,
+    };
+    await db.updateTable('packages').set(ready).where('guid', '=', guid).execute();
+    changed('package', guid, { organizationGuid: app.organization_guid, spaceGuid: app.space_guid });
+    await rememberFiles(mutation, app.organization_guid, pack);
+    await recordAppEvent(mutation, { actor, app, type: 'package.upload', data: { package_guid: guid } });
+    await stageAhead(mutation, deps, { app, packageGuid: guid, actor });
+    return { ...row, ...ready };
+  });
+}
+
+async function rememberFiles({ db, now }: Mutation, organizationGuid: string, pack: Pack): Promise<void> {
+  const files = [...new Map(pack.files.map(file => [`${file.sha1}/${file.sizeBytes}`, file])).values()];
+  for (let from = 0; from < files.length; from += ROWS_EACH)
+    await db
+      .insertInto('resources')
+      .values(
+        files.slice(from, from + ROWS_EACH).map(file => ({
+          organization_guid: organizationGuid,
+          sha1: file.sha1,
+          size_bytes: file.sizeBytes,
+          sha256: file.sha256,
+          blob_digest: pack.digest,
+          data_offset: file.dataOffset,
+          compressed_bytes: file.compressedBytes,
+          method: file.method,
+          crc32: file.crc32,
+          seen_at: now,
+        })),
+      )
+      .onConflict(conflict =>
+        conflict.columns(['organization_guid', 'sha1', 'size_bytes']).doUpdateSet({
+          sha256: sql`excluded.sha256`,
+          blob_digest: sql`excluded.blob_digest`,
+          data_offset: sql`excluded.data_offset`,
+          compressed_bytes: sql`excluded.compressed_bytes`,
+          method: sql`excluded.method`,
+          crc32: sql`excluded.crc32`,
+          seen_at: now,
+        }),
+      )
+      .execute();
+}
+
+async function fail({ store }: ApiDeps, guid: string, error: string): Promise<void> {
+  await store.mutate(async ({ db, now, changed }) => {
+    await db
+      .updateTable('packages')
+      .set({ state: 'FAILED', error, updated_at: now })
+      .where('guid', '=', guid)
+      .where('state', '=', 'AWAITING_UPLOAD')
+      .execute();
+    changed('package', guid);
+  });
+}
