@@ -80,6 +80,18 @@ test('a copy is started again by the table while the API is away, and what was m
   expect(after).toMatchObject({ crashCount: 1, exit: { code: 4 }, address });
 });
 
+test('output waits on disk while the API is away: more than is kept in memory comes whole and in order', async () => {
+  await using cell = await testCell();
+  await cell.startAgent();
+  const running = await cell.run(aPlacement(aRunSpec([cell.add(await serverLayer())])));
+  await cell.api.away();
+  await ask(running, '/say/30000');
+  await cell.api.listen();
+  const said = () => cell.api.lines('APP/PROC/WEB').filter(line => line.startsWith('line '));
+  await until('the last line', () => said().at(-1) === 'line 30000');
+  expect(said()).toEqual(Array.from({ length: 30_000 }, (_, at) => `line ${at + 1}`));
+});
+
 test('a new agent without an API starts nothing it does not know, and stops nothing', async () => {
   await using cell = await testCell();
   const placement = aPlacement(aRunSpec([cell.add(await serverLayer())]));

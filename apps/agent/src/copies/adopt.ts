@@ -31,7 +31,10 @@ export async function adoptCopies(deps: Deps): Promise<{ adopted: Resumed[]; unk
     const sandbox = launch === null ? null : (found.get(launch.sandboxGuid) ?? null);
     if (launch !== null && sandbox !== null) {
       found.delete(launch.sandboxGuid);
-      await addresses.take(launch.address);
+      // Its address is its own as long as it runs, whoever else has lost sight of that.
+      await addresses
+        .take(launch.address)
+        .catch(error => log.error({ err: error, copy: record.placement.guid }, 'the network of a copy is not known'));
     }
     adopted.push(resumed(deps, record, sandbox));
   }

@@ -16,7 +16,7 @@ export interface Probed {
   pid(): number | null;
 }
 
-/** While a start is young, its listening sockets are looked at this often: the 10, 20, 40 ms grid alone would cost a start up to its own length again. */
+/** While a start is young its port is tried this often between probes: the 10, 20, 40 ms grid alone would cost a start up to its own length again (ours). */
 const LOOK_MS = 10;
 const LOOKS_FOR_MS = 2_000;
 
@@ -32,41 +32,29 @@ export async function untilHealthy(
   if (check.type === 'process') return null;
   const timeoutMs = startTimeoutMs(check);
   const began = monotonic() - startedMsAgo;
+  const port = (): Promise<string | null> => probe({ ...check, type: 'port' }, probed);
+  let wasUp = false;
   let found: string | null = null;
   for (const at of startProbeTimes(timeoutMs)) {
     if (at < startedMsAgo && at < timeoutMs) continue;
-    await waitOrListening(probed, { untilMs: began + at, began, monotonic, signal });
+    for (let now = monotonic(); now < began + at && !signal.aborted; now = monotonic()) {
+      const isLooking = !wasUp && now - began < LOOKS_FOR_MS;
+      await pause(isLooking ? Math.min(LOOK_MS, began + at - now) : began + at - now, signal);
+      if (isLooking && (await port()) === null) break;
+    }
     if (signal.aborted) return null;
     // The http kind waits for the port first: an app that is not up yet should not have its first request timed out.
-    found = await probe({ ...check, type: 'port' }, probed);
+    found = await port();
+    wasUp ||= found === null;
     if (found === null && check.type === 'http') found = await probe(check, probed);
     if (found === null) return null;
   }
-  return `health check failed: ${found}${explanation(probed)}`;
+  return `health check failed: ${found}${await explanation(probed)}`;
 }
 
 /** CF's default, or what the app asks for, up to CF's maximum. */
 export function startTimeoutMs({ timeoutMs }: HealthCheck): number {
   return Math.min(timeoutMs ?? INSTANCE_LIMITS.startTimeoutMs, INSTANCE_LIMITS.startTimeoutMaxMs);
-}
-
-/** Waits for the time of the next probe, or until something listens where nothing did before. */
-async function waitOrListening(
-  { pid, address }: Probed,
-  { untilMs, began, monotonic, signal }: { untilMs: number; began: number; monotonic(): number; signal: AbortSignal },
-): Promise<void> {
-  const isUp = (): boolean => {
-    const process = pid();
-    return process !== null && listeners(process).some(({ port }) => port === address.port);
-  };
-  const wasUp = monotonic() < untilMs && isUp();
-  while (!signal.aborted) {
-    const now = monotonic();
-    if (now >= untilMs) return;
-    const isYoung = now - began < LOOKS_FOR_MS;
-    await pause(isYoung && !wasUp ? Math.min(LOOK_MS, untilMs - now) : untilMs - now, signal);
-    if (isYoung && !wasUp && isUp()) return;
-  }
 }
 
 /** Resolves with the reason when a healthy copy fails a probe; null when aborted. */
@@ -76,7 +64,7 @@ export async function untilUnhealthy(check: HealthCheck, probed: Probed, signal:
     await pause(jittered(check.intervalMs ?? INSTANCE_LIMITS.livenessIntervalMs), signal);
     if (signal.aborted) return null;
     const found = await probe(check, probed);
-    if (found !== null && !signal.aborted) return `health check failed: ${found}${explanation(probed)}`;
+    if (found !== null && !signal.aborted) return `health check failed: ${found}${await explanation(probed)}`;
   }
   return null;
 }
@@ -108,11 +96,11 @@ function probe(check: HealthCheck, { address }: Probed): Promise<string | null> 
   return check.type === 'http' ? probeHttp(dial, check.endpoint ?? '/') : probePort(dial);
 }
 
-function explanation({ address, pid }: Probed): string {
+async function explanation({ address, pid }: Probed): Promise<string> {
   const process = pid();
   if (process === null) return '';
   const isShared = address.network === null;
-  const found = isShared ? ownListeners(process) : listeners(process);
+  const found = await (isShared ? ownListeners(process) : listeners(process));
   const text = explainListening(found, address.port, isShared);
   return text === null ? '' : ` (${text})`;
 }

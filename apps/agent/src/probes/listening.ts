@@ -1,5 +1,8 @@
-/** Who listens where, read from /proc: tells an app on the wrong port from one that is not up yet. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+/**
+ * Who listens where, read from /proc: tells an app on the wrong port from one that is not up yet. Only asked once a probe has failed for good: the kernel
+ * walks its whole table of connections for it, which takes up to 70 ms on a large machine, so it is read in the thread pool.
+ */
+import { readdir, readFile, readlink } from 'node:fs/promises';
 
 export interface Listener {
   port: number;
@@ -12,8 +15,9 @@ const LISTEN = '0A';
 const PROCESSES_MAX = 200;
 
 /** All listening TCP sockets of the process's network; empty when it cannot be read (it has just ended, or this is not Linux). */
-export function listeners(pid: number): Listener[] {
-  return ['tcp', 'tcp6'].flatMap(name => parse(read(`/proc/${pid}/net/${name}`)));
+export async function listeners(pid: number): Promise<Listener[]> {
+  const tables = await Promise.all(['tcp', 'tcp6'].map(name => read(`/proc/${pid}/net/${name}`)));
+  return tables.flatMap(parse);
 }
 
 /** Rows of /proc/net/tcp and tcp6. */
@@ -37,32 +41,25 @@ function isLoopback(address: string): boolean {
 }
 
 /** Those of the process and what it has started: on the host's network the table shows everybody's. */
-export function ownListeners(pid: number): Listener[] {
-  const inodes = new Set(descendants(pid).flatMap(socketInodes));
-  return listeners(pid).filter(({ inode }) => inodes.has(inode));
+export async function ownListeners(pid: number): Promise<Listener[]> {
+  const inodes = new Set((await Promise.all((await descendants(pid)).map(socketInodes))).flat());
+  return (await listeners(pid)).filter(({ inode }) => inodes.has(inode));
 }
 
-function descendants(pid: number): number[] {
+async function descendants(pid: number): Promise<number[]> {
   const found = [pid];
   for (let at = 0; at < found.length && found.length < PROCESSES_MAX; at++) {
-    const one = found[at];
-    found.push(...read(`/proc/${one}/task/${one}/children`).split(' ').filter(Boolean).map(Number));
+    const children = await read(`/proc/${found[at]}/task/${found[at]}/children`);
+    found.push(...children.split(' ').filter(Boolean).map(Number));
   }
   return found;
 }
 
-function socketInodes(pid: number): string[] {
-  try {
-    return readdirSync(`/proc/${pid}/fd`).flatMap(fd => {
-      try {
-        return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? [];
-      } catch {
-        return []; // Closed meanwhile.
-      }
-    });
-  } catch {
-    return []; // Ended meanwhile, or not ours to look at.
-  }
+async function socketInodes(pid: number): Promise<string[]> {
+  // Ended meanwhile, or not ours to look at: then it has none.
+  const fds = await readdir(`/proc/${pid}/fd`).catch(() => []);
+  const targets = await Promise.all(fds.map(fd => readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')));
+  return targets.flatMap(target => /^socket:\[(\d+)\]$/.exec(target)?.[1] ?? []);
 }
 
 /** What the app listens on instead of `port`, in words; null when nothing can be said. */
@@ -78,10 +75,6 @@ export function explainListening(found: readonly Listener[], port: number, loopb
   return null;
 }
 
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return ''; // Ended meanwhile.
-  }
+function read(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch(() => ''); // Ended meanwhile.
 }
