@@ -32,7 +32,8 @@ export function checkBody(schema: z.ZodType, body: unknown): unknown {
 }
 
 /** What zod says where a schema has no sentence of its own. */
-const ZODS_OWN = /^(Invalid|Too|Unrecognized|Expected)\b/;
+const ZODS_OWN =
+  /^(Invalid (input|option|string|number|date|key|URL|UUID|email)\b|Too (small|big):|Unrecognized keys?:)/;
 /** Of a query's fragment (`has an invalid timestamp format ...`): the name goes before it. */
 const FRAGMENT = /^[a-z]/;
 

@@ -19,7 +19,7 @@ export function body<Shape extends z.core.$ZodShape>(shape: Shape, label = '') {
 export function entityName(max = 255) {
   return z
     .string({ error: issue => (issue.input === undefined ? "Name can't be blank" : 'Name must be a string') })
-    .min(1, { error: "Name can't be blank" })
+    .min(1, { error: "Name can't be blank", abort: true })
     .max(max, { error: `Name is too long (maximum is ${max} characters)` })
     .regex(/^[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]+$/u, { error: 'Name must not contain escaped characters' });
 }
@@ -83,3 +83,20 @@ export const metadata = z.object({
   labels: z.record(z.string(), z.string()),
   annotations: z.record(z.string(), z.string()),
 });
+
+const pageLink = z.object({ href: z.string() });
+/** A list in CF's form: its page, with what was asked to be included. */
+export function pageOf<Item extends z.ZodType>(item: Item) {
+  return z.object({
+    pagination: z.object({
+      total_results: z.number().int(),
+      total_pages: z.number().int(),
+      first: pageLink,
+      last: pageLink,
+      next: pageLink.nullable(),
+      previous: pageLink.nullable(),
+    }),
+    resources: z.array(item),
+    included: z.record(z.string(), z.array(z.unknown())).exactOptional(),
+  });
+}
