@@ -71,6 +71,13 @@ if ($child == 0) {
   }
   elsif (defined $spec{root}) { syscall($nr{unshare}, 0x20000) == 0 or $fail->('unshare') }
   build_root($fail) if defined $spec{root};
+  if (defined $spec{seccomp}) {    # bwrap reads its filter from this descriptor, opened while we may; $^F keeps it open across exec
+    $^F = 200;
+    open(my $s, '<', $spec{seccomp}) or $fail->('seccomp');
+    @argv = map { $_ eq '{seccomp}' ? fileno($s) : $_ } @argv;
+    push @enter, $s;
+    $^F = 2;
+  }
   if (defined $spec{uid}) {    # Groups, bounding set, ids and no_new_privs before any tool runs: bwrap started as root would keep uid 0
     my $none = '';
     syscall($nr{setgroups}, 0, $none) == 0 or $fail->('setgroups');
@@ -82,13 +89,6 @@ if ($child == 0) {
     kill 9, $$ if getppid() != $parent;
   }
   syscall($nr{prctl}, 38, 1, 0, 0, 0) == 0 or $fail->('no_new_privs') if $spec{nnp};
-  if (defined $spec{seccomp}) {    # bwrap reads its filter from this descriptor; $^F keeps it open across exec
-    $^F = 200;
-    open(my $s, '<', $spec{seccomp}) or $fail->('seccomp');
-    @argv = map { $_ eq '{seccomp}' ? fileno($s) : $_ } @argv;
-    push @enter, $s;
-    $^F = 2;
-  }
   syscall($nr{dup3}, fileno($fail_w), 9, 0) == 9 or $fail->('dup');    # The init says `ok` on it: until then no app code ran
   %ENV = (PATH => '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LANG => 'C.UTF-8');
   exec { $argv[0] } @argv;
@@ -158,7 +158,7 @@ chomp(my $boot = <$b> // '');
 $started and publish('state', join("\n", 'version 1', "shim $$ " . $pid_start->($$), "child $child " . $pid_start->($child), "boot $boot", 'started ' . now_ms()) . "\n");
 
 # One loop over output, orders and the end. Reads everything, drops the surplus: an app is never slowed by its log.
-my $ended = 0;
+my $ended = 1;    # Looked at once: a child that died during set-up gave its signal before anyone listened
 $SIG{CHLD} = sub { $ended = 1 };
 $SIG{PIPE} = 'IGNORE';
 my $max = 1 << 20;
