@@ -58,9 +58,10 @@ export function isClaimable(build: Omit<BuildFacts, 'createdAt' | 'lastError'>):
   );
 }
 
-function leave(build: BuildFacts): BuildFate {
-  if (build.state !== 'STAGING' || !build.isLeased) return { do: 'drop' };
-  return build.isCancelled ? { do: 'wait' } : { do: 'cancel' };
+/** Its row stays while a stager holds it, so that the stager can be told. */
+function leave({ isLeased, isCancelled }: BuildFacts): BuildFate {
+  if (!isLeased) return { do: 'drop' };
+  return isCancelled ? { do: 'wait' } : { do: 'cancel' };
 }
 
 function timeExpired(): BuildFate {

@@ -80,10 +80,9 @@ async function serve(
 /** A failure after the answer has begun can only be told by the connection's end. */
 function fail({ deps, request, response }: Pick<InternalCall, 'deps' | 'request' | 'response'>, error: unknown): void {
   const { status, errors, headers, isBug } = cfFailure(error);
-  const isLeft = response.destroyed || request.destroyed;
-  if (isBug && !isLeft)
+  if (isBug && !response.destroyed)
     deps.log.error({ err: error, method: request.method, url: request.url }, 'an internal call failed');
-  if (response.headersSent || isLeft) {
+  if (response.headersSent || response.destroyed) {
     response.destroy();
     return;
   }
