@@ -29,6 +29,7 @@ interface Facts {
 
 /** The broken invariants, a sentence each; empty when the plan may be applied. */
 export function checkPlan(state: ClusterState, seen: Observations, actions: readonly Action[]): string[] {
+  if (actions.length === 0) return [];
   const withdrawals = actions.filter(action => action.do === 'withdraw');
   const gone = new Set(withdrawals.map(({ placementGuid }) => placementGuid));
   const facts: Facts = {

@@ -28,7 +28,7 @@ function judgeProcess(cluster: Cluster, process: DesiredProcess): void {
   for (let index = 0; index < process.instances; index++) judgeInstance(cluster, process, index);
 }
 
-function judgeInstance({ world, agents }: Cluster, process: DesiredProcess, index: number): void {
+function judgeInstance({ world, agents }: Cluster, process: DesiredProcess, index: number) {
   const { store, time, badSpecs } = world;
   const key = instanceKey({ processGuid: process.guid, index });
   const placed = [...store.placements.values()].filter(placement => instanceKey(placement) === key);

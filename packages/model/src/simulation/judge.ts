@@ -51,7 +51,7 @@ export function makeJudge(world: World): Judge {
           world.fail(`${key}: generation ${action.generation} was used before`);
         generations.set(key, action.generation);
       }
-      if (action.do === 'withdraw') judgeWithdrawal(world, action, { ground, books });
+      if (action.do === 'withdraw') judgeWithdrawal(world, action, ground);
     },
     starts: ({ guid, crashCount }, atMs) => {
       const crash = crashes.get(guid);
@@ -106,7 +106,7 @@ function maySucceed(world: World, other: Placement, { snapshotAtMs, leadsSinceMs
   return wasSilent || couldNotStart || (wasLost && snapshotAtMs - leadsSinceMs < TTL_MS);
 }
 
-function judgeWithdrawal(world: World, withdrawal: Withdraw, { ground, books }: Case): void {
+function judgeWithdrawal(world: World, withdrawal: Withdraw, ground: Ground) {
   const { store, time } = world;
   const placement = store.placements.get(withdrawal.placementGuid);
   if (placement === undefined) return world.fail(`${withdrawal.placementGuid} is withdrawn twice`);
@@ -140,7 +140,7 @@ function serves(world: World, { guid, cellId }: Placement, { lookedBeforeMs }: G
 }
 
 /** A copy of a former run goes first only where both do not fit on any cell that is there. */
-function judgeRoom(world: World, placement: Placement, ground: Ground): void {
+function judgeRoom(world: World, placement: Placement, ground: Ground) {
   const process = world.store.processes.get(placement.processGuid);
   if (process?.spec == null || runsWanted(placement, process))
     return world.fail(`${instanceKey(placement)} makes room though it is what is wanted`);

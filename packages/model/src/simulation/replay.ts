@@ -28,7 +28,7 @@ if (argv.includes('--json')) {
 } else {
   const small = shrink(finding);
   console.log(small.history.join('\n'));
-  console.log(`\nseed ${small.seed}: ${small.what}`);
   console.log(JSON.stringify(small.happenings));
+  console.log(`\nseed ${small.seed}: ${small.what}. Again: node packages/model/src/simulation/replay.ts ${small.seed}`);
 }
 process.exitCode = finding === null ? 0 : 1;

@@ -3,10 +3,10 @@
  * schedule on every machine.
  */
 import { judgeTheEnd } from './final-judge.ts';
-import { drawHappenings, type Happening } from './happenings.ts';
+import { drawHappenings, type Happening, type HappeningKind } from './happenings.ts';
 import { makeJudge } from './judge.ts';
-import { makeAgent, type SimAgent } from './sim-agent.ts';
 import { seeded } from './random.ts';
+import { makeAgent, type SimAgent } from './sim-agent.ts';
 import { type SimScheduler, startScheduler } from './sim-scheduler.ts';
 import { makeUsers, type Users } from './users.ts';
 import { CALM, makeWorld, type Weather, type World } from './world.ts';
@@ -35,7 +35,17 @@ interface Options {
 }
 
 /** Null when every invariant held. */
-export function runSchedule(seed: number, { happenings: given, withHistory = false }: Options = {}): Finding | null {
+export function runSchedule(seed: number, options: Options = {}): Finding | null {
+  const { world, happenings } = play(seed, options);
+  return world.verdict === null ? null : { seed, what: world.verdict, happenings, history: world.history };
+}
+
+/** All that happened, a line each, whether the invariants held or not. */
+export function tellSchedule(seed: number): readonly string[] {
+  return play(seed, { withHistory: true }).world.history;
+}
+
+function play(seed: number, { happenings: given, withHistory = false }: Options) {
   const world = makeWorld(seed, { withHistory });
   const happenings = given ?? drawHappenings(seeded(~seed));
   const cluster = populate(world);
@@ -48,7 +58,7 @@ export function runSchedule(seed: number, { happenings: given, withHistory = fal
     result = runUntil(world, CHAOS_MS + (hasPauses ? SETTLE_AFTER_PAUSE_MS : SETTLE_MS));
   }
   if (result) judgeTheEnd(cluster);
-  return world.verdict === null ? null : { seed, what: world.verdict, happenings, history: world.history };
+  return { world, happenings };
 }
 
 /** False as soon as an invariant is broken. */
@@ -80,7 +90,7 @@ function populate(world: World): Cluster {
       stacks,
       ...size,
     } as const;
-    const agent = makeAgent({ cell, world, judge });
+    const agent = makeAgent(cell, { world, judge });
     agents.set(id, agent);
     agent.start();
     const sync = (): void => {
@@ -114,63 +124,67 @@ function drawWeather({ random }: World): Weather {
   };
 }
 
-const LINGER_LEFT_MS = 300;
+/** Within the time that a stopped app lingers. */
+const RESTART_MS = 300;
 
-function befall({ world, users, agents, lead }: Cluster, { kind, which, much }: Happening): void {
-  const { time } = world;
-  const cellId = CELLS[which % CELLS.length] ?? 'a';
-  const agent = agents.get(cellId) as SimAgent;
-  // Mostly about a lease long, sometimes a moment, sometimes a minute.
-  const forMs = much < 30 ? 100 * (much + 1) : 600 * much;
-  world.note(() => `${kind} ${which} ${much}`);
-  switch (kind) {
-    case 'create':
-      return users.create(much);
-    case 'delete':
-      return users.delete(which);
-    case 'start':
-    case 'restart':
-      return users.run(which);
-    case 'stop':
-      return users.stop(which);
-    case 'stop-and-start':
-      users.stop(which);
-      return time.after(much < 80 ? LINGER_LEFT_MS : forMs, () => users.run(which));
-    case 'push-bad':
-      return users.run(which, { isBad: true });
-    case 'scale':
-      return users.scale(which, much % 4);
-    case 'restart-index':
-      return users.restartIndex(which, much % 3);
-    case 'crash':
-      return agent.crashOne();
-    case 'kill-agent':
-      agent.kill();
-      return time.after(forMs, agent.start);
-    case 'freeze-agent':
-      return agent.freeze(forMs);
-    case 'power-off':
-    case 'new-disk':
-      agent.powerOff({ forget: kind === 'new-disk' });
-      return time.after(forMs, agent.start);
-    case 'cut-off':
-      world.cutOff.add(cellId);
-      return time.after(forMs, () => {
-        world.cutOff.delete(cellId);
-      });
-    case 'new-leader':
-      return lead();
-    case 'freeze-write':
-      world.frozenWriteMs = 100 * much;
-      return;
-    case 'break-sandboxes':
-      world.brokenSandboxes.add(cellId);
-      return time.after(forMs, () => {
-        world.brokenSandboxes.delete(cellId);
-      });
-    case 'resize':
-      return agent.resize(CELL_MEMORY_MB - 5 * much);
-  }
+interface Blow {
+  which: number;
+  much: number;
+  agent: SimAgent;
+  cellId: string;
+  /** Mostly about a lease long, sometimes a moment, sometimes a minute. */
+  forMs: number;
+}
+
+const BLOWS: Record<HappeningKind, (cluster: Cluster, blow: Blow) => void> = {
+  create: ({ users }, { much }) => users.create(much),
+  delete: ({ users }, { which }) => users.delete(which),
+  start: ({ users }, { which }) => users.run(which),
+  restart: ({ users }, { which }) => users.run(which),
+  stop: ({ users }, { which }) => users.stop(which),
+  'stop-and-start': ({ users, world }, { which, much, forMs }) => {
+    users.stop(which);
+    world.time.after(much < 80 ? RESTART_MS : forMs, () => users.run(which));
+  },
+  'push-bad': ({ users }, { which }) => users.run(which, { isBad: true }),
+  scale: ({ users }, { which, much }) => users.scale(which, much % 4),
+  'restart-index': ({ users }, { which, much }) => users.restartIndex(which, much % 3),
+  crash: (_cluster, { agent }) => agent.crashOne(),
+  'kill-agent': ({ world }, { agent, forMs }) => {
+    agent.kill();
+    world.time.after(forMs, agent.start);
+  },
+  'freeze-agent': (_cluster, { agent, forMs }) => agent.freeze(forMs),
+  'power-off': ({ world }, { agent, forMs }) => {
+    agent.powerOff({ losesDisk: false });
+    world.time.after(forMs, agent.start);
+  },
+  'new-disk': ({ world }, { agent, forMs }) => {
+    agent.powerOff({ losesDisk: true });
+    world.time.after(forMs, agent.start);
+  },
+  'cut-off': ({ world }, { cellId, forMs }) => strike(world, world.cutOff, { cellId, forMs }),
+  'break-sandboxes': ({ world }, { cellId, forMs }) => strike(world, world.brokenSandboxes, { cellId, forMs }),
+  'new-leader': ({ lead }) => lead(),
+  'freeze-write': ({ world }, { much }) => {
+    world.frozenWriteMs = 100 * much;
+  },
+  resize: (_cluster, { agent, much }) => agent.resize(CELL_MEMORY_MB - 5 * much),
+};
+
+function strike({ time }: World, struck: Set<string>, { cellId, forMs }: { cellId: string; forMs: number }): void {
+  struck.add(cellId);
+  time.after(forMs, () => {
+    struck.delete(cellId);
+  });
+}
+
+function befall(cluster: Cluster, { kind, which, much }: Happening): void {
+  const cellId = CELLS[which % CELLS.length] ?? '';
+  const agent = cluster.agents.get(cellId);
+  if (agent === undefined) throw new Error(`no cell ${cellId}`);
+  cluster.world.note(() => `${kind} ${which} ${much}`);
+  BLOWS[kind](cluster, { which, much, agent, cellId, forMs: much < 30 ? 100 * (much + 1) : 600 * much });
 }
 
 /** The faults are over; what they broke is left to heal by itself. */

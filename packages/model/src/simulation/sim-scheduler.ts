@@ -13,90 +13,126 @@ const PASS_MS = CELL_LIMITS.convergenceEmbeddedMs;
 const RETRY_MS = 1_000;
 const WRITE_MS = { min: 1, max: 8 };
 const HINT_MS = { min: 0, max: 5 };
-export const STARTS_IN_FLIGHT_MAX = 4;
+const STARTS_IN_FLIGHT_MAX = 4;
 
 export interface SimScheduler {
   /** A hint: look sooner. */
   wake(): void;
 }
 
+interface SchedulerState {
+  world: World;
+  judge: Judge;
+  fence: number;
+  leadsSinceMs: number;
+  /** Every process counts its monotonic clock from another moment. */
+  clockOffsetMs: number;
+  seen: Observations | null;
+  lookedBeforeMs: number;
+  isBusy: boolean;
+  isCalled: boolean;
+  /** The newest of its alarms; older ones ring for nobody. */
+  alarm: number;
+}
+
 /** Leads from now on. Whoever led before may still write what it has decided, and is refused. */
 export function startScheduler(world: World, judge: Judge): SimScheduler {
-  const { time, random, store } = world;
-  const fence = store.takeLead();
-  const leadsSinceMs = time.nowMs;
-  // Every process counts its monotonic clock from another moment.
-  const clockOffsetMs = random.int(1_000_000);
-  let seen: Observations | null = null;
-  let lookedBeforeMs = time.nowMs;
-  let isBusy = false;
-  let isCalled = false;
-  let alarm = 0;
-  let isRetired = false;
+  const { nowMs } = world.time;
+  const scheduler: SchedulerState = {
+    world,
+    judge,
+    fence: world.store.takeLead(),
+    leadsSinceMs: nowMs,
+    clockOffsetMs: world.random.int(1_000_000),
+    seen: null,
+    lookedBeforeMs: nowMs,
+    isBusy: false,
+    isCalled: false,
+    alarm: 0,
+  };
+  setAlarm(scheduler, 0);
+  return {
+    wake: () => {
+      if (world.random.chance(world.weather.hintLost)) return;
+      scheduler.isCalled = true;
+      if (!scheduler.isBusy) setAlarm(scheduler, world.random.between(HINT_MS.min, HINT_MS.max));
+    },
+  };
+}
 
-  function sleep(ms: number): void {
-    isBusy = false;
-    const mine = ++alarm;
-    time.after(isCalled ? 0 : ms, () => {
-      if (alarm === mine) pass();
-    });
-  }
+function setAlarm(scheduler: SchedulerState, delayMs: number): void {
+  const mine = ++scheduler.alarm;
+  scheduler.world.time.after(delayMs, () => {
+    if (scheduler.alarm === mine && !scheduler.isBusy) pass(scheduler);
+  });
+}
 
-  function pass(): void {
-    if (isRetired || isBusy) return;
-    isBusy = true;
-    isCalled = false;
-    if (random.chance(world.weather.storeFails)) return sleep(RETRY_MS);
-    const clockMs = time.nowMs + clockOffsetMs;
-    const read = store.snapshot();
-    seen = observe(seen, read, clockMs);
-    const looked = seen;
-    const view = (whole: ClusterState): ClusterState => withoutGhosts(whole, looked, clockMs);
-    const state = view(read);
-    const plan = decide(state, seen, { clockMs, startsInFlightMax: STARTS_IN_FLIGHT_MAX });
-    for (const broken of checkPlan(state, seen, plan.actions)) world.fail(`a plan is broken: ${broken}`);
-    const places = plan.actions.filter(action => action.do === 'place');
-    const ground = { state, places, snapshotAtMs: time.nowMs, lookedBeforeMs, leadsSinceMs };
-    lookedBeforeMs = time.nowMs;
-    const waitMs = plan.nextAtMs === null ? PASS_MS : Math.min(PASS_MS, plan.nextAtMs - clockMs);
-    if (plan.actions.length === 0) return sleep(waitMs);
-    const writeMs = random.between(WRITE_MS.min, WRITE_MS.max) + world.frozenWriteMs;
-    world.frozenWriteMs = 0;
-    time.after(writeMs, () => write(plan.actions, { ground, view }, waitMs - writeMs));
-  }
+function sleep(scheduler: SchedulerState, ms: number): void {
+  scheduler.isBusy = false;
+  setAlarm(scheduler, scheduler.isCalled ? 0 : ms);
+}
 
-  function write(
-    actions: readonly Action[],
-    { ground, view }: { ground: Ground; view: (whole: ClusterState) => ClusterState },
-    waitMs: number,
-  ): void {
-    if (random.chance(world.weather.storeFails)) return sleep(RETRY_MS);
-    if (store.leaderFence !== fence) {
-      isRetired = true;
-      return;
+interface Decision {
+  actions: readonly Action[];
+  ground: Ground;
+  view(whole: ClusterState): ClusterState;
+  waitMs: number;
+}
+
+function pass(scheduler: SchedulerState): void {
+  const { world } = scheduler;
+  scheduler.isBusy = true;
+  scheduler.isCalled = false;
+  if (world.random.chance(world.weather.storeFails)) sleep(scheduler, RETRY_MS);
+  else {
+    const decision = decideNow(scheduler);
+    if (decision.actions.length === 0) sleep(scheduler, decision.waitMs);
+    else {
+      const writeMs = world.random.between(WRITE_MS.min, WRITE_MS.max) + world.frozenWriteMs;
+      world.frozenWriteMs = 0;
+      world.time.after(writeMs, () => write(scheduler, decision));
     }
-    const holding = stillHolding({ before: ground.state, now: view(store.snapshot()), ageMs: time.nowMs - ground.snapshotAtMs }, actions);
+  }
+}
+
+function decideNow(scheduler: SchedulerState): Decision {
+  const { world, lookedBeforeMs, leadsSinceMs } = scheduler;
+  const { nowMs } = world.time;
+  const clockMs = nowMs + scheduler.clockOffsetMs;
+  const read = world.store.snapshot();
+  const seen = observe(scheduler.seen, read, clockMs);
+  const view = (whole: ClusterState): ClusterState => withoutGhosts(whole, seen, clockMs);
+  const state = view(read);
+  const { actions, nextAtMs } = decide(state, seen, { clockMs, startsInFlightMax: STARTS_IN_FLIGHT_MAX });
+  for (const broken of checkPlan(state, seen, actions)) world.fail(`a plan is broken: ${broken}`);
+  const places = actions.filter(action => action.do === 'place');
+  scheduler.seen = seen;
+  scheduler.lookedBeforeMs = nowMs;
+  return {
+    actions,
+    ground: { state, places, snapshotAtMs: nowMs, lookedBeforeMs, leadsSinceMs },
+    view,
+    waitMs: nextAtMs === null ? PASS_MS : Math.min(PASS_MS, nextAtMs - clockMs),
+  };
+}
+
+function write(scheduler: SchedulerState, { actions, ground, view, waitMs }: Decision): void {
+  const { world, judge } = scheduler;
+  const { store, time, random, weather } = world;
+  // Another one leads: this one rests for ever.
+  if (store.leaderFence !== scheduler.fence) return;
+  if (random.chance(weather.storeFails)) sleep(scheduler, RETRY_MS);
+  else {
+    const ageMs = time.nowMs - ground.snapshotAtMs;
+    const holding = stillHolding({ before: ground.state, now: view(store.snapshot()), ageMs }, actions);
     for (const action of holding) {
       world.note(() => JSON.stringify(action));
       judge.writes(action, ground, view(store.snapshot()));
       store.write(action);
     }
     // Committed, but it does not know: the next pass finds out.
-    if (random.chance(world.weather.answerLost)) return sleep(RETRY_MS);
-    if (holding.length > 0) isCalled = true;
-    sleep(waitMs);
+    const isLost = random.chance(weather.answerLost);
+    if (holding.length > 0 && !isLost) scheduler.isCalled = true;
+    sleep(scheduler, isLost ? RETRY_MS : waitMs - ageMs);
   }
-
-  time.after(0, pass);
-  return {
-    wake: () => {
-      if (random.chance(world.weather.hintLost)) return;
-      isCalled = true;
-      if (isBusy) return;
-      const mine = ++alarm;
-      time.after(random.between(HINT_MS.min, HINT_MS.max), () => {
-        if (alarm === mine) pass();
-      });
-    },
-  };
 }

@@ -8,7 +8,7 @@ import {
   type Placement,
   type PlacementError,
 } from '../cluster-state.ts';
-import type { Action, Place } from '../plan.ts';
+import type { Action } from '../plan.ts';
 
 export interface SimCell extends CellFacts {
   /** Sequence of the last report that was applied in this session. */
@@ -49,98 +49,98 @@ export interface Listeners {
   placed(cellId: string): void;
 }
 
+interface Tables {
+  revision: number;
+  leaderFence: number;
+  processes: Map<string, DesiredProcess>;
+  placements: Map<string, Placement>;
+  copies: Map<string, CopyFacts>;
+  cells: Map<string, SimCell>;
+  errors: Map<string, PlacementError>;
+}
+
 export function openSimStore(listeners: Listeners): SimStore {
-  const processes = new Map<string, DesiredProcess>();
-  const placements = new Map<string, Placement>();
-  const copies = new Map<string, CopyFacts>();
-  const cells = new Map<string, SimCell>();
-  const errors = new Map<string, PlacementError>();
-  let revision = 0;
-  let leaderFence = 0;
-
-  function changed(): void {
-    revision++;
+  const tables: Tables = {
+    revision: 0,
+    leaderFence: 0,
+    processes: new Map(),
+    placements: new Map(),
+    copies: new Map(),
+    cells: new Map(),
+    errors: new Map(),
+  };
+  const { processes, cells } = tables;
+  const changed = (): void => {
+    tables.revision++;
     listeners.changed();
-  }
-
-  function writePlacement(place: Place): void {
-    const { do: _do, reason: _reason, ...facts } = place;
-    revision++;
-    const guid = `copy-${revision}`;
-    placements.set(guid, { guid, ...facts });
-    listeners.placed(place.cellId);
-  }
-
-  function removePlacement(guid: string): void {
-    const placement = placements.get(guid);
-    if (placement === undefined) throw new Error(`${guid} is not placed`);
-    revision++;
-    placements.delete(guid);
-    listeners.placed(placement.cellId);
-  }
-
-  return {
-    get revision() {
-      return revision;
-    },
-    get leaderFence() {
-      return leaderFence;
-    },
-    processes,
-    placements,
-    copies,
-    cells,
-    errors,
-    snapshot: () => ({
-      processes: [...processes.values()],
-      placements: [...placements.values()],
-      copies: [...copies.values()],
-      cells: [...cells.values()],
-      errors: [...errors.values()],
-      generationFloor: revision,
-      fresh: true,
-    }),
-    takeLead: () => ++leaderFence,
-    writeProcess: process => {
+  };
+  return Object.assign(tables, {
+    snapshot: () => snapshot(tables),
+    takeLead: () => ++tables.leaderFence,
+    writeProcess: (process: DesiredProcess) => {
       processes.set(process.guid, process);
       changed();
     },
-    deleteProcess: guid => {
+    deleteProcess: (guid: string) => {
       processes.delete(guid);
       changed();
     },
-    register: cell => {
+    register: (cell: CellFacts) => {
       cells.set(cell.id, { ...cell, state: cells.get(cell.id)?.state ?? 'ACTIVE', reportSequence: 0 });
       changed();
     },
-    heartbeat: (cellId, { session, counter }) => {
+    heartbeat: (cellId: string, { session, counter }: { session: string; counter: number }) => {
       const cell = cells.get(cellId);
       if (cell?.session === session && counter > (cell.counter ?? 0)) cells.set(cellId, { ...cell, counter });
     },
-    report: ({ cellId, session, sequence, copies: reported }) => {
-      const cell = cells.get(cellId);
-      if (cell?.session !== session || sequence <= cell.reportSequence) return;
-      cells.set(cellId, { ...cell, reportSequence: sequence });
-      for (const copy of reported)
-        if (copy.state === 'GONE') copies.delete(copy.guid);
-        else copies.set(copy.guid, copy);
-      changed();
+    report: (report: SimReport) => {
+      if (applyReport(tables, report)) changed();
     },
-    write: action => {
-      switch (action.do) {
-        case 'place':
-          return writePlacement(action);
-        case 'withdraw':
-          return removePlacement(action.placementGuid);
-        case 'explain':
-          return void errors.set(instanceKey(action), action);
-        case 'clear':
-          return void errors.delete(instanceKey(action));
-        case 'mark': {
-          const cell = cells.get(action.cellId);
-          if (cell?.session === action.session) cells.set(action.cellId, { ...cell, state: action.cellState });
-        }
-      }
-    },
+    write: (action: Action) => write(tables, listeners, action),
+  });
+}
+
+function snapshot({ processes, placements, copies, cells, errors, revision }: Tables): ClusterState {
+  return {
+    processes: [...processes.values()],
+    placements: [...placements.values()],
+    copies: [...copies.values()],
+    cells: [...cells.values()],
+    errors: [...errors.values()],
+    generationFloor: revision,
+    fresh: true,
   };
+}
+
+/** False for one that was applied before, or is of a former session. */
+function applyReport({ cells, copies }: Tables, { cellId, session, sequence, copies: reported }: SimReport): boolean {
+  const cell = cells.get(cellId);
+  if (cell?.session !== session || sequence <= cell.reportSequence) return false;
+  cells.set(cellId, { ...cell, reportSequence: sequence });
+  for (const copy of reported)
+    if (copy.state === 'GONE') copies.delete(copy.guid);
+    else copies.set(copy.guid, copy);
+  return true;
+}
+
+/** The scheduler's own writes do not wake it. */
+function write(tables: Tables, listeners: Listeners, action: Action): void {
+  const { placements, errors, cells } = tables;
+  tables.revision++;
+  if (action.do === 'place') {
+    const { do: _do, reason: _reason, ...facts } = action;
+    const guid = `copy-${tables.revision}`;
+    placements.set(guid, { guid, ...facts });
+    listeners.placed(action.cellId);
+  } else if (action.do === 'withdraw') {
+    const placement = placements.get(action.placementGuid);
+    if (placement === undefined) throw new Error(`${action.placementGuid} is not placed`);
+    placements.delete(placement.guid);
+    listeners.placed(placement.cellId);
+  } else if (action.do === 'explain') errors.set(instanceKey(action), action);
+  else if (action.do === 'clear') errors.delete(instanceKey(action));
+  else {
+    const cell = cells.get(action.cellId);
+    if (cell?.session === action.session) cells.set(action.cellId, { ...cell, state: action.cellState });
+  }
 }
