@@ -3,7 +3,9 @@
  * again. Later starts add only what settings ask for: another domain, a new password.
  */
 import { randomUUID } from 'node:crypto';
+import type { Database } from '@cupola/store/schema';
 import type { Mutation, Store } from '@cupola/store/store';
+import type { Kysely } from 'kysely';
 import { type HashCost, hashPassword } from './uaa/passwords.ts';
 import { revokeRefreshTokens } from './uaa/refresh-tokens.ts';
 
@@ -19,16 +21,22 @@ const DONE = 'admin_created';
 const ADMIN = 'admin';
 
 export async function bootstrap(store: Store, { appsDomain, admin, hashCost }: Bootstrap): Promise<void> {
-  const done = await store.read.selectFrom('settings').select('value').where('key', '=', DONE).executeTakeFirst();
-  const isFirst = done === undefined;
-  const hash = isFirst || admin.reset ? await hashPassword(admin.password, hashCost) : null;
+  // Hashing takes its time on purpose: a start that changes no password skips it.
+  const hash = admin.reset || (await isFirstStart(store.read)) ? await hashPassword(admin.password, hashCost) : null;
   await store.mutate(async mutation => {
     await addDomain(mutation, appsDomain);
     await addClient(mutation);
-    if (hash === null) return;
+    // Asked again: another process may have been faster.
+    const isFirst = await isFirstStart(mutation.db);
+    if (hash === null || !(isFirst || admin.reset)) return;
     const userGuid = await setAdmin(mutation, hash);
     if (isFirst) await addHome(mutation, userGuid);
   });
+}
+
+async function isFirstStart(db: Kysely<Database>): Promise<boolean> {
+  const done = await db.selectFrom('settings').select('value').where('key', '=', DONE).executeTakeFirst();
+  return done === undefined;
 }
 
 /** The domain of routes that name none. `cupola up --domain` may change it. */

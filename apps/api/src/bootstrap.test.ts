@@ -1,0 +1,94 @@
+import { openTestStore } from '@cupola/store/fixtures';
+import type { Store } from '@cupola/store/store';
+import { describe, expect, test } from 'vitest';
+import { bootstrap } from './bootstrap.ts';
+import { isPassword } from './uaa/passwords.ts';
+
+const first = { appsDomain: 'localhost', admin: { password: 'one', reset: false }, hashCost: { N: 2, r: 1, p: 1 } };
+
+async function everything({ read }: Store): Promise<Record<string, unknown[]>> {
+  return {
+    users: await read.selectFrom('users').select(['username', 'is_admin']).execute(),
+    organizations: await read.selectFrom('organizations').select('name').execute(),
+    spaces: await read.selectFrom('spaces').select('name').execute(),
+    domains: await read.selectFrom('domains').select('name').orderBy('created_at').orderBy('name').execute(),
+    quotas: await read.selectFrom('organization_quotas').select('name').execute(),
+    clients: await read.selectFrom('oauth_clients').select('client_id').execute(),
+    roles: await read.selectFrom('roles').select('type').orderBy('type').execute(),
+  };
+}
+const HOME = {
+  users: [{ username: 'admin', is_admin: 1 }],
+  organizations: [{ name: 'cupola' }],
+  spaces: [{ name: 'dev' }],
+  domains: [{ name: 'localhost' }],
+  quotas: [{ name: 'default' }],
+  clients: [{ client_id: 'cf' }],
+  roles: ['organization_manager', 'organization_user', 'space_developer', 'space_manager'].map(type => ({ type })),
+};
+
+async function adminHash({ read }: Store): Promise<string | null> {
+  return (await read.selectFrom('users').select('password_hash').executeTakeFirstOrThrow()).password_hash;
+}
+
+describe('bootstrap()', () => {
+  test('makes the admin and a home; again it makes nothing', async () => {
+    await using opened = await openTestStore();
+    await bootstrap(opened.store, first);
+    expect(await everything(opened.store)).toEqual(HOME);
+    await bootstrap(opened.store, first);
+    expect(await everything(opened.store)).toEqual(HOME);
+  });
+
+  test('undone at its end, as by a kill, it has left nothing and can begin again', async () => {
+    await using opened = await openTestStore();
+    const { store } = opened;
+    const killed: Store = {
+      ...store,
+      mutate: work =>
+        store.mutate(async mutation => {
+          await work(mutation);
+          throw new Error('killed before the commit');
+        }),
+    };
+    await expect(bootstrap(killed, first)).rejects.toThrow('killed');
+    expect(await everything(store)).toEqual(Object.fromEntries(Object.keys(HOME).map(table => [table, []])));
+    await bootstrap(store, first);
+    expect(await everything(store)).toEqual(HOME);
+  });
+
+  test('two at once make one', async () => {
+    await using opened = await openTestStore();
+    await Promise.all([bootstrap(opened.store, first), bootstrap(opened.store, first)]);
+    expect(await everything(opened.store)).toEqual(HOME);
+  });
+
+  test("later passwords count only when they are to reset the admin's", async () => {
+    await using opened = await openTestStore();
+    const { store } = opened;
+    await bootstrap(store, first);
+    await bootstrap(store, { ...first, admin: { password: 'two', reset: false } });
+    expect(await isPassword('one', await adminHash(store))).toBe(true);
+    await bootstrap(store, { ...first, admin: { password: 'three', reset: true } });
+    expect(await isPassword('one', await adminHash(store))).toBe(false);
+    expect(await isPassword('three', await adminHash(store))).toBe(true);
+  });
+
+  test('a new password makes an admin again who was deleted', async () => {
+    await using opened = await openTestStore();
+    await bootstrap(opened.store, first);
+    await opened.store.mutate(({ db }) => db.deleteFrom('users').execute());
+    await bootstrap(opened.store, { ...first, admin: { password: 'two', reset: true } });
+    expect((await everything(opened.store)).users).toEqual(HOME.users);
+  });
+
+  test('another domain is added, what was deleted on purpose is not', async () => {
+    await using opened = await openTestStore();
+    const { store } = opened;
+    await bootstrap(store, first);
+    await store.mutate(({ db }) => db.deleteFrom('spaces').execute());
+    await bootstrap(store, { ...first, appsDomain: 'apps.example' });
+    const now = await everything(store);
+    expect([now.domains, now.spaces]).toEqual([[{ name: 'localhost' }, { name: 'apps.example' }], []]);
+  });
+});
