@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import type { BuildLeases } from './builds/leases.ts';
 import type { Holds } from './holds/holds.ts';
 import type { Tails } from './logcache/tails.ts';
+import type { TailHolds } from './logcache/wait-for-lines.ts';
 import type { LoginGuard } from './uaa/login-guard.ts';
 import type { Tokens } from './uaa/tokens.ts';
 
@@ -36,6 +37,7 @@ export interface ApiDeps {
   holds: Holds;
   /** What log tails of the cf CLI have read: a finished build is answered when they have its last line. */
   tails: Tails;
+  tailHolds: TailHolds;
   tokens: Tokens;
   loginGuard: LoginGuard;
   config: ApiConfig;

@@ -10,6 +10,7 @@ import { flagEndpoints } from './flags/endpoints.ts';
 import type { Endpoint } from './http/endpoint.ts';
 import { infoEndpoints } from './info/endpoints.ts';
 import { jobEndpoints } from './jobs/endpoints.ts';
+import { logCacheEndpoints } from './logcache/endpoints.ts';
 import { openApiEndpoints } from './openapi/endpoints.ts';
 import { organizationEndpoints } from './organizations/endpoints.ts';
 import { packageEndpoints } from './packages/endpoints.ts';
@@ -45,6 +46,7 @@ const built: readonly Endpoint[] = [
   ...dropletEndpoints,
   ...packageEndpoints,
   ...resourceMatchEndpoints,
+  ...logCacheEndpoints,
   ...unbuiltEndpoints,
 ];
 

@@ -4,16 +4,17 @@ import { createBuildLeases } from './builds/leases.ts';
 import { startOutbox } from './builds/outbox.ts';
 import type { ApiDeps } from './deps.ts';
 import { endpoints } from './endpoints.ts';
-import type { Holds } from './holds/holds.ts';
+import { createHolds } from './holds/create-holds.ts';
 import { type Listen, startServer } from './http/server.ts';
 import { startInternal } from './internal/server.ts';
 import { createTails } from './logcache/tails.ts';
+import { createTailHolds } from './logcache/wait-for-lines.ts';
 import { startSweeper } from './sweeper/sweeper.ts';
 import { createAuthenticate } from './uaa/authenticate.ts';
 import { createLoginGuard } from './uaa/login-guard.ts';
 import { openTokens } from './uaa/tokens.ts';
 
-export interface StartDeps extends Omit<ApiDeps, 'holds' | 'tails' | 'tokens' | 'loginGuard' | 'leases'> {
+export interface StartDeps extends Omit<ApiDeps, 'holds' | 'tails' | 'tailHolds' | 'tokens' | 'loginGuard' | 'leases'> {
   listen: Listen;
   internal: { socketPath: string };
   admin: Bootstrap['admin'];
@@ -43,7 +44,8 @@ export async function start(options: StartDeps): Promise<Api> {
     leases,
     loginGuard: createLoginGuard(now),
     tails: createTails(),
-    holds: HOLDS,
+    tailHolds: createTailHolds(given.logs),
+    holds: createHolds({ store, monotonic }),
   };
   await using starting = new AsyncDisposableStack();
   starting.use(await startInternal(deps, internal));
@@ -56,10 +58,3 @@ export async function start(options: StartDeps): Promise<Api> {
   const running = starting.move();
   return { address: server.address, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
-
-/** Answers every poll at once. */
-const HOLDS: Holds = {
-  own: () => undefined,
-  summaryBegins: () => undefined,
-  wait: (_request, { read }) => read(),
-};

@@ -1,7 +1,7 @@
 import type { ApiRequest } from '../http/endpoint.ts';
 
 /** What a GET waits for. */
-export type HoldKind = 'package' | 'build' | 'job' | 'deployment' | 'stats' | 'log-tail';
+export type HoldKind = 'package' | 'build' | 'job' | 'stats';
 
 /**
  * Held requests (docs/decisions, `held-requests`): a poll of the invocation that caused the work is answered when the state is final, a reader at once.

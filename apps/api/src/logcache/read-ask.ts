@@ -1,6 +1,7 @@
 /** What a client of log-cache asks for, and which of the two forms of the cf CLI's tail it is. */
 import { InvalidRequestError } from '@cupola/model/errors';
 import { z } from 'zod';
+import { isCliAgent } from '../http/cli-agent.ts';
 
 /** log-cache's own. */
 const LIMIT_DEFAULT = 100;
@@ -34,9 +35,6 @@ export interface ReadAsk {
   tailForm: 'latest' | 'tail' | null;
 }
 
-/** `NAME/x.y.z (go1.2; arch os)`; the name is the binary's, whatever it is called. */
-const CLI_AGENT = /^\S+\/\S+ \(go[^;()]*; [^;()]+\)$/;
-
 /** @throws InvalidRequestError for a limit that log-cache refuses too. */
 export function readAsk(query: ReadQuery, userAgent: string): ReadAsk {
   const types = query.envelope_types?.split(',').filter(type => type !== '') ?? [];
@@ -53,7 +51,7 @@ export function readAsk(query: ReadQuery, userAgent: string): ReadAsk {
     // A name is a metric's: no log line has one.
     wantsLogs:
       (query.name_filter ?? '') === '' && (types.length === 0 || types.includes('LOG') || types.includes('ANY')),
-    tailForm: CLI_AGENT.test(userAgent) ? form : null,
+    tailForm: isCliAgent(userAgent) ? form : null,
   };
 }
 

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { type Resource, uploadedResources } from '@cupola/contract/v3/package';
 import { InvalidRequestError, UnavailableError } from '@cupola/model/errors';
 import { PUSH_LIMITS } from '@cupola/model/limits';
-import multer from 'multer';
 import type { ApiDeps } from '../deps.ts';
 import type { ApiRequest } from '../http/endpoint.ts';
 
@@ -23,6 +22,8 @@ const STALL_LOOK_MS = 5_000;
 /** @throws InvalidRequestError for what is no upload, UnavailableError when the disk is nearly full. */
 export async function receiveUpload(deps: ApiDeps, request: ApiRequest): Promise<Received> {
   await requireSpace(deps, Number(request.raw.request.headers['content-length'] ?? 0));
+  // Loaded with the first upload: its tables of file types take longer than the rest of the API's start.
+  const { default: multer } = await import('multer');
   const name = randomUUID();
   const parse = multer({
     storage: multer.diskStorage({
@@ -51,9 +52,11 @@ export async function receiveUpload(deps: ApiDeps, request: ApiRequest): Promise
   }
 }
 
-function run(parse: ReturnType<ReturnType<typeof multer>['single']>, { raw }: ApiRequest): Promise<void> {
+type Parse = (request: never, response: never, done: (error?: unknown) => void) => void;
+
+function run(parse: Parse, { raw }: ApiRequest): Promise<void> {
   return new Promise((resolve, reject) => {
-    parse(raw.request as never, raw.response as never, (error: unknown) => (error ? reject(error) : resolve()));
+    parse(raw.request as never, raw.response as never, error => (error ? reject(error) : resolve()));
   });
 }
 
