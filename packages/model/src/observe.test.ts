@@ -13,9 +13,15 @@ test('observe() gives a lease its full time at its first look, and believes no c
 test('observe() leaves a cell lost that was lost before its time, until it moves', () => {
   const state = aCluster({ cells: [aCellOf({ state: 'LOST' })] });
   const first = observe(null, state, 0);
-  expect(first.cells.get('a')?.lostAtMs).toBe(0);
+  expect(first.cells.get('a')?.lostAtMs).toBe(Number.NEGATIVE_INFINITY);
   const moved = aCluster({ cells: [aCellOf({ state: 'LOST', counter: 2 })] });
   expect(observe(first, moved, 1).cells.get('a')).toMatchObject({ isProven: true, lostAtMs: null });
+});
+
+test('observe() does not brake for cells that were lost before its time', () => {
+  const lost = ['a', 'b', 'c'].map(id => aCellOf({ id, state: 'LOST' }));
+  const state = aCluster({ cells: [...lost, aCellOf({ id: 'd' })] });
+  expect(observe(observe(null, state, 0), state, 1).brakeUntilMs).toBeNull();
 });
 
 test('observe() takes a new session as a sign of life, before its first heartbeat', () => {

@@ -73,8 +73,8 @@ function seeCell(
   { clockMs, isFirstLook }: { clockMs: number; isFirstLook: boolean },
 ): CellSeen {
   if (known === undefined) {
-    // Lost before our time: it stays so until it moves, or it would be placed on for a whole lease after each restart of ours.
-    const lostAtMs = isFirstLook && state === 'LOST' ? clockMs : null;
+    // Lost before our time, so no loss of this minute: it stays so until it moves, or it would be placed on for a whole lease after each restart of ours.
+    const lostAtMs = isFirstLook && state === 'LOST' ? Number.NEGATIVE_INFINITY : null;
     return { session, counter, movedAtMs: clockMs, isProven: !isFirstLook, lostAtMs };
   }
   if (known.session !== session || known.counter !== counter)
@@ -90,7 +90,7 @@ function brake(until: number | null, cells: ReadonlyMap<string, CellSeen>, clock
   let justLost = 0;
   for (const { lostAtMs } of cells.values()) {
     if (lostAtMs === null) present++;
-    else if (lostAtMs === clockMs || clockMs - lostAtMs < CELL_LIMITS.massLossWindowMs) justLost++;
+    else if (clockMs - lostAtMs < CELL_LIMITS.massLossWindowMs) justLost++;
   }
   const total = present + justLost;
   const newlyLost = [...cells.values()].some(cell => cell.lostAtMs === clockMs);
