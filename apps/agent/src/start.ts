@@ -11,7 +11,7 @@ import { FencedError } from '@cupola/model/errors';
 import type { Networks } from '@cupola/sandbox/networks';
 import type { Sandboxes } from '@cupola/sandbox/sandbox';
 import type { Logger } from 'pino';
-import { adoptCopies, releaseNetworks } from './copies/adopt.ts';
+import { adoptCopies } from './copies/adopt.ts';
 import { type Copies, createCopies } from './copies/copies.ts';
 import { reportOf } from './copies/copy.ts';
 import { openRecords } from './copies/record.ts';
@@ -102,9 +102,7 @@ export async function start(deps: AgentDeps): Promise<Agent> {
   });
   const usage = createUsage({ copies: copies.all, monotonic });
 
-  const { adopted, unknown } = await adoptCopies({ sandboxes, records, addresses, now, monotonic, log });
-  await releaseNetworks(networks, adopted);
-  copies.resume(adopted, unknown);
+  copies.resume(await adoptCopies({ sandboxes, networks, records, addresses, now, monotonic, log }));
   copies.look();
 
   const ready = Promise.withResolvers<void>();
@@ -183,5 +181,5 @@ async function lastWords(
 }
 
 function fetchLayer(api: InternalApi, digest: string, signal: AbortSignal): ReturnType<InternalApi['stream']> {
-  return api.stream(`/internal/layers/${digest}`, { silenceMs: LAYER_SILENCE_MS, signal });
+  return api.stream(`/internal/layers/${digest}`, { over: 'layers', silenceMs: LAYER_SILENCE_MS, signal });
 }

@@ -8,12 +8,13 @@ import type { Networks } from '@cupola/sandbox/networks';
 import type { RunningSandbox, Sandboxes } from '@cupola/sandbox/sandbox';
 import type { Logger } from 'pino';
 import type { Addresses } from '../host/addresses.ts';
-import type { Resumed } from './copies.ts';
+import { type Resumed, removeSandbox } from './copies.ts';
 import { aroundRecord, type Copy } from './copy.ts';
 import type { CopyRecord, Records } from './record.ts';
 
 interface Deps {
   sandboxes: Sandboxes;
+  networks: Networks | null;
   records: Records;
   addresses: Addresses;
   now(): number;
@@ -21,9 +22,14 @@ interface Deps {
   log: Logger;
 }
 
-/** Sandboxes that no record names are handed back as unknown: they may be ended only on the scheduler's fresh word. */
-export async function adoptCopies(deps: Deps): Promise<{ adopted: Resumed[]; unknown: RunningSandbox[] }> {
-  const { sandboxes, records, addresses, log } = deps;
+export interface Adopted {
+  adopted: Resumed[];
+  /** Ends sandboxes that no record names, and what they used: only on the scheduler's fresh word. */
+  removeUnknown(): Promise<void>;
+}
+
+export async function adoptCopies(deps: Deps): Promise<Adopted> {
+  const { sandboxes, networks, records, addresses, log } = deps;
   const found = new Map((await sandboxes.adopt()).map(sandbox => [sandbox.guid, sandbox]));
   const adopted: Resumed[] = [];
   for (const record of records.all()) {
@@ -38,9 +44,16 @@ export async function adoptCopies(deps: Deps): Promise<{ adopted: Resumed[]; unk
     }
     adopted.push(resumed(deps, record, sandbox));
   }
-  if (adopted.length > 0 || found.size > 0)
-    log.info({ copies: adopted.length, unknown: found.size }, 'copies of a former agent taken over');
-  return { adopted, unknown: [...found.values()] };
+  const unknown = [...found.values()];
+  const orphans = orphanNetworks(networks, adopted);
+  const removeUnknown = async (): Promise<void> => {
+    await Promise.all(unknown.map(removeSandbox));
+    // Not sooner: an unknown sandbox may run in one of them.
+    for (const name of orphans) await networks?.release(name);
+  };
+  if (adopted.length > 0 || unknown.length > 0)
+    log.info({ copies: adopted.length, unknown: unknown.length }, 'copies of a former agent taken over');
+  return { adopted, removeUnknown };
 }
 
 function resumed({ now, monotonic }: Deps, record: CopyRecord, sandbox: RunningSandbox | null): Resumed {
@@ -67,8 +80,8 @@ function waitingOn(record: CopyRecord, { now, monotonic }: Pick<Deps, 'now' | 'm
   return aroundRecord(record, monotonic() + leftMs);
 }
 
-/** Network namespaces that a former agent's copies had, and which nobody here uses any more. */
-export async function releaseNetworks(networks: Networks | null, adopted: readonly Resumed[]): Promise<void> {
+/** Leases of a former agent that no record names. */
+function orphanNetworks(networks: Networks | null, adopted: readonly Resumed[]): string[] {
   const used = new Set(adopted.map(({ copy }) => copy.record.launch?.address.network));
-  for (const { name } of networks?.known() ?? []) if (!used.has(name)) await networks?.release(name);
+  return (networks?.known() ?? []).map(({ name }) => name).filter(name => !used.has(name));
 }

@@ -25,7 +25,7 @@ export interface Copies {
   get(guid: string): Copy | null;
   all(): Copy[];
   /** Takes over what a former agent left. Called once, before `look`. */
-  resume(adopted: Resumed[], unknown: RunningSandbox[]): void;
+  resume(left: { adopted: Resumed[]; removeUnknown(): Promise<void> }): void;
   /** Something may have changed: decides, and takes the steps. */
   look(): void;
   /** Stops every copy, gracefully; their records stay, so that the next agent starts them again. */
@@ -52,7 +52,7 @@ export function createCopies(deps: CopiesDeps): Copies {
   const left = new AbortController();
   const tidying = createTidying(log);
   const change: LifeDeps['change'] = (copy, changed) => changeCopy(deps, copy, changed);
-  const strangers: RunningSandbox[] = [];
+  let removeUnknown: (() => Promise<void>) | null = null;
   let stoppingAll = false;
   let timer: NodeJS.Timeout | null = null;
 
@@ -62,7 +62,7 @@ export function createCopies(deps: CopiesDeps): Copies {
       .catch((error: unknown): End => {
         log.error({ err: error, copy: copy.record.placement.guid }, 'a start failed by a bug of ours');
         // What runs of it must not run beside its successor.
-        if (copy.sandbox !== null && !left.signal.aborted) tidying.add(removeStranger(copy.sandbox));
+        if (copy.sandbox !== null && !left.signal.aborted) tidying.add(removeSandbox(copy.sandbox));
         return { how: 'failed', why: (error as Error).message };
       })
       .then(end => {
@@ -101,7 +101,10 @@ export function createCopies(deps: CopiesDeps): Copies {
     const fresh = view.fresh();
     const plan = decideCopies({ now, wanted: view.all(), fresh, copies: [...copies.values()].map(knownCopy) });
     for (const action of plan.actions) take(action);
-    if (fresh) for (const stranger of strangers.splice(0)) tidying.add(removeStranger(stranger));
+    if (fresh && removeUnknown !== null) {
+      tidying.add(removeUnknown());
+      removeUnknown = null;
+    }
     const waitMs = plan.wakeAtMs === null ? PASS_MS : Math.min(PASS_MS, Math.max(0, plan.wakeAtMs - now));
     timer = setTimeout(look, Math.ceil(waitMs));
   };
@@ -114,9 +117,9 @@ export function createCopies(deps: CopiesDeps): Copies {
   return {
     get: guid => copies.get(guid) ?? null,
     all: () => [...copies.values()],
-    resume: (adopted, unknown) => {
-      strangers.push(...unknown);
-      for (const { copy, sandbox, isLost } of adopted) {
+    resume: found => {
+      removeUnknown = found.removeUnknown;
+      for (const { copy, sandbox, isLost } of found.adopted) {
         copies.set(copy.record.placement.guid, copy);
         if (sandbox !== null) begin(copy, sandbox);
         else if (isLost) settle(deps, copy, { end: lostEnd(deps, copy), isStoppingAll: false });
@@ -174,8 +177,8 @@ function createTidying(log: Logger): { add(work: Promise<void>): void; done(): P
   };
 }
 
-/** A sandbox that no record knows. */
-async function removeStranger(sandbox: RunningSandbox): Promise<void> {
+/** All of it, at once: it belongs to nobody. */
+export async function removeSandbox(sandbox: RunningSandbox): Promise<void> {
   await sandbox.kill();
   await sandbox.ended;
   await sandbox.remove();

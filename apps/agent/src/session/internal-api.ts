@@ -22,19 +22,26 @@ export interface InternalApi {
 }
 interface StreamOptions {
   query?: Record<string, string>;
+  /** Each has connections of its own: layers that are slow to come delay neither the watch nor a heartbeat. */
+  over: 'watch' | 'layers';
   silenceMs: number;
   signal: AbortSignal;
 }
 
 const CALL_TIMEOUT_MS = 5_000;
-/** The watch, heartbeat, report, log batch, and as many layers as starts may be in flight. */
-const CONNECTIONS_MAX = 12;
+/** Heartbeat, report and log batch at once, and one to spare; one watch; as many layers as starts may be in flight. */
+const CONNECTIONS = { calls: 4, watch: 1, layers: 4 } as const;
 
 export function createInternalApi({ socketPath }: { socketPath: string }): InternalApi {
-  const pool = new Pool('http://api', { socketPath, connections: CONNECTIONS_MAX });
+  const open = (connections: number): Pool => new Pool('http://api', { socketPath, connections });
+  const pools = {
+    calls: open(CONNECTIONS.calls),
+    watch: open(CONNECTIONS.watch),
+    layers: open(CONNECTIONS.layers),
+  };
   return {
     post: async (path, body) => {
-      const answer = await pool.request({
+      const answer = await pools.calls.request({
         path,
         method: 'POST',
         headers: { 'content-type': 'application/json' },
@@ -46,8 +53,8 @@ export function createInternalApi({ socketPath }: { socketPath: string }): Inter
       check(answer.statusCode, `POST ${path}`);
       return text === '' ? null : JSON.parse(text);
     },
-    stream: async (path, { query = {}, silenceMs, signal }) => {
-      const answer = await pool.request({
+    stream: async (path, { query = {}, over, silenceMs, signal }) => {
+      const answer = await pools[over].request({
         path,
         method: 'GET',
         query,
@@ -59,7 +66,9 @@ export function createInternalApi({ socketPath }: { socketPath: string }): Inter
       check(answer.statusCode, `GET ${path}`);
       return answer.body;
     },
-    close: () => pool.destroy(),
+    close: async () => {
+      await Promise.all(Object.values(pools).map(pool => pool.destroy()));
+    },
   };
 }
 

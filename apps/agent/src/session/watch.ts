@@ -60,6 +60,7 @@ async function followOnce(
   const { cursor } = state;
   const body = await deps.api.stream(`/internal/cells/${deps.cellId}/watch`, {
     query: cursor === null ? {} : { epoch: cursor.epoch, after: String(cursor.revision) },
+    over: 'watch',
     silenceMs: ROUTER_LIMITS.watchSilenceMs,
     signal,
   });
