@@ -1,5 +1,6 @@
 /** Every endpoint of the public API. Routes, the OpenAPI document and the table of who may do what are made from this list. */
 
+import { appEndpoints } from './apps/endpoints.ts';
 import { buildpackEndpoints } from './buildpacks/endpoints.ts';
 import { buildEndpoints } from './builds/endpoints.ts';
 import { domainEndpoints } from './domains/endpoints.ts';
@@ -11,12 +12,15 @@ import type { Endpoint } from './http/endpoint.ts';
 import { infoEndpoints } from './info/endpoints.ts';
 import { jobEndpoints } from './jobs/endpoints.ts';
 import { logCacheEndpoints } from './logcache/endpoints.ts';
+import { manifestEndpoints } from './manifests/endpoints.ts';
 import { openApiEndpoints } from './openapi/endpoints.ts';
 import { organizationEndpoints } from './organizations/endpoints.ts';
 import { packageEndpoints } from './packages/endpoints.ts';
+import { processEndpoints } from './processes/endpoints.ts';
 import { organizationQuotaEndpoints } from './quotas/endpoints.ts';
 import { resourceMatchEndpoints } from './resource-matches/endpoints.ts';
 import { roleEndpoints } from './roles/endpoints.ts';
+import { routeEndpoints } from './routes/endpoints.ts';
 import { spaceEndpoints } from './spaces/endpoints.ts';
 import { stackEndpoints } from './stacks/endpoints.ts';
 import { clientEndpoints } from './uaa/clients.ts';
@@ -42,6 +46,10 @@ const built: readonly Endpoint[] = [
   ...stackEndpoints,
   ...eventEndpoints,
   ...jobEndpoints,
+  ...appEndpoints,
+  ...processEndpoints,
+  ...routeEndpoints,
+  ...manifestEndpoints,
   ...buildEndpoints,
   ...dropletEndpoints,
   ...packageEndpoints,

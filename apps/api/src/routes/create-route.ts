@@ -28,6 +28,7 @@ export async function createRoute(
 ): Promise<Selectable<RoutesTable>> {
   const host = ask.host.toLowerCase();
   await checkDomain(db, home);
+  await checkDomain(db, home);
   checkNames(home, { ...ask, host }, systemDomain);
   await checkOthers(db, home, { ...ask, host });
   await checkQuota(db, home.space);

@@ -98,3 +98,5 @@ export const appEnvironment = z.object({
 export const appVariables = z.object({ var: z.record(z.string(), z.string()), links });
 export const appFeature = z.object({ name: z.string(), description: z.string(), enabled: z.boolean() });
 export const sshStatus = z.object({ enabled: z.boolean(), reason: z.string() });
+export const appPermissions = z.object({ read_basic_data: z.boolean(), read_sensitive_data: z.boolean() });
+export const appDropletRelationship = z.object({ data: z.object({ guid: z.string() }), links });

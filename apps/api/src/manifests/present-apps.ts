@@ -1,0 +1,59 @@
+/** Apps as manifests, with all that takes: a constant number of queries, however many they are. */
+import type { AppsTable, Database } from '@cupola/store/schema';
+import type { Kysely, Selectable } from 'kysely';
+import { openVariables } from '../apps/environment.ts';
+import type { ApiDeps } from '../deps.ts';
+import { inChunks } from '../internal/views/in-chunks.ts';
+import { readMetadata } from '../metadata/metadata.ts';
+import { among } from '../pages/filters.ts';
+import { presentManifestApp } from './present-manifest.ts';
+
+type App = Selectable<AppsTable>;
+
+/** @returns each app as its entry of a manifest, by its guid. */
+export async function presentAppsAsManifests(
+  { store, sealer }: Pick<ApiDeps, 'store' | 'sealer'>,
+  apps: readonly App[],
+): Promise<Map<string, Record<string, unknown>>> {
+  const db = store.read;
+  const guids = apps.map(app => app.guid);
+  const metadata = await readMetadata(db, 'app', guids);
+  const rows = await inChunks(guids, some =>
+    db.selectFrom('processes').selectAll().where(among('app_guid', some)).execute(),
+  );
+  const processes = Map.groupBy(rows, row => row.app_guid);
+  const routes = await readRoutes(db, guids);
+  return new Map(
+    apps.map(app => {
+      const facts = {
+        app,
+        env: openVariables(sealer, app.environment_sealed),
+        metadata: metadata.get(app.guid) ?? { labels: {}, annotations: {} },
+        routes: routes.get(app.guid) ?? [],
+        processes: processes.get(app.guid) ?? [],
+      };
+      return [app.guid, presentManifestApp(facts)];
+    }),
+  );
+}
+
+async function readRoutes(db: Kysely<Database>, appGuids: readonly string[]) {
+  const rows = await inChunks(appGuids, some =>
+    db
+      .selectFrom('route_destinations')
+      .innerJoin('routes', 'routes.guid', 'route_destinations.route_guid')
+      .innerJoin('domains', 'domains.guid', 'routes.domain_guid')
+      .where(among('route_destinations.app_guid', some))
+      .where('route_destinations.process_type', '=', 'web')
+      .select([
+        'route_destinations.app_guid',
+        'route_destinations.protocol',
+        'routes.host',
+        'routes.path',
+        'routes.options_json',
+        'domains.name as domain_name',
+      ])
+      .execute(),
+  );
+  return Map.groupBy(rows, row => row.app_guid);
+}
