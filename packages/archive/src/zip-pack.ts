@@ -10,7 +10,7 @@ import { ArchiveRefusedError } from '@cupola/model/errors';
 import { PUSH_LIMITS } from '@cupola/model/limits';
 import { createPlan } from './plan.ts';
 import { readContent } from './unzip.ts';
-import { dataOffset, readZipDirectory, type ZipEntry } from './zip-read.ts';
+import { dataOffset, readZipDirectory, refuseCollision, safePath, type ZipEntry } from './zip-read.ts';
 import { centralHeader, endOfDirectory, localHeader } from './zip-write.ts';
 
 /** A file that the organization has uploaded before: where it lies, still deflated. */
@@ -63,32 +63,37 @@ export async function assemblePack(options: {
   target: string;
 }): Promise<Pack> {
   const uploaded = options.upload === null ? [] : await readZipDirectory(options.upload);
-  checkTogether(uploaded, options.matched);
+  const matched = checkTogether(uploaded, options.matched);
   const writer = openWriter(options.target);
   const turns = takeTurns();
   try {
     if (options.upload !== null) await copyUploaded(writer, options.upload, { entries: uploaded, turns });
-    await copyMatched(writer, options.matched, turns);
+    await copyMatched(writer, matched, turns);
     return writer.finish();
   } finally {
     writer.close();
   }
 }
 
-/** Both lists are one archive: the same rules hold over both. */
-function checkTogether(uploaded: readonly ZipEntry[], matched: readonly MatchedEntry[]): void {
+/** Both lists are one archive: the same rules hold over both. Answers the matched ones with the names they get. */
+function checkTogether(uploaded: readonly ZipEntry[], matched: readonly MatchedEntry[]): MatchedEntry[] {
   if (uploaded.length + matched.length > PUSH_LIMITS.entriesMax)
     throw new ArchiveRefusedError('(archive)', `has more than ${PUSH_LIMITS.entriesMax} entries`);
   const plan = createPlan({ entriesMax: PUSH_LIMITS.entriesMax * 2 });
+  const folded = new Map<string, string>();
   for (const { path, kind } of uploaded) if (kind === 'folder') plan.addFolder(path);
   for (const { path, kind } of uploaded) if (kind !== 'folder') plan.addFile(path);
+  for (const { path } of uploaded) refuseCollision(folded, path);
   let total = uploaded.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  for (const { path, sizeBytes } of matched) {
+  return matched.map(entry => {
+    const path = safePath(entry.path);
     plan.addFile(path);
-    total += sizeBytes;
+    refuseCollision(folded, path);
+    total += entry.sizeBytes;
     if (total > PUSH_LIMITS.unpackedMaxBytes)
       throw new ArchiveRefusedError(path, `makes the app larger than ${PUSH_LIMITS.unpackedMaxBytes} bytes unpacked`);
-  }
+    return { ...entry, path };
+  });
 }
 
 async function copyUploaded(

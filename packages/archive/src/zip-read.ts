@@ -70,7 +70,7 @@ export async function readZipDirectory(path: string): Promise<ZipEntry[]> {
 
 async function openZip(path: string): Promise<ZipFile> {
   try {
-    return await openPromise(path, { autoClose: false, decodeStrings: false, validateEntrySizes: true });
+    return await openPromise(path, { autoClose: false, decodeStrings: false, validateEntrySizes: false });
   } catch (error) {
     throw asRefusal(error);
   }
@@ -100,7 +100,7 @@ function checkEntry(raw: Entry): ZipEntry | null {
   if (raw.compressionMethod !== 0 && raw.compressionMethod !== 8)
     refuse(`is compressed by method ${raw.compressionMethod}, and only store (0) and deflate (8) are known`);
   const kind = kindOf(raw, name);
-  const path = safePath(name, refuse);
+  const path = safePath(name);
   if (path === '' && kind === 'folder') return null;
   if (path === '') refuse('has no name');
   if (raw.uncompressedSize > PUSH_LIMITS.fileMaxBytes) refuse(`is larger than ${PUSH_LIMITS.fileMaxBytes} bytes`);
@@ -141,7 +141,11 @@ function modeOf(raw: Entry, kind: ZipEntry['kind']): number {
   return (mode & 0o755) | (kind === 'folder' ? 0o700 : 0o600);
 }
 
-function safePath(name: string, refuse: (rule: string) => never): string {
+/** Without `.` and empty parts; '' is the root. @throws ArchiveRefusedError for a name that no file of an app may have. */
+export function safePath(name: string): string {
+  const refuse = (rule: string): never => {
+    throw new ArchiveRefusedError(name, rule);
+  };
   if (name.includes('\0')) refuse('has a NUL in its name');
   if (name.includes('\\')) refuse('has a backslash in its name');
   if (name.startsWith('/')) refuse('has an absolute name');
@@ -154,8 +158,8 @@ function safePath(name: string, refuse: (rule: string) => never): string {
   return parts.join('/');
 }
 
-/** Names that differ in case only would be one file on some machines, and two here. */
-function refuseCollision(folded: Map<string, string>, path: string): void {
+/** Names that differ in case only would be one file on some machines, and two here. @throws ArchiveRefusedError */
+export function refuseCollision(folded: Map<string, string>, path: string): void {
   const key = path.toLowerCase();
   const other = folded.get(key);
   if (other !== undefined && other !== path)

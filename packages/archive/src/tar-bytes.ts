@@ -1,0 +1,192 @@
+/**
+ * The bytes of a folder as the plain tar of a layer: the same files give the same bytes, and so the same digest, wherever and whenever they are packed
+ * (foundations.md 13): names in bytewise order, times 0, uid and gid 2000, two modes, no extended attributes.
+ *
+ * Runs under the uid of a build, over what that build left, after it has ended. Sockets, FIFOs and devices are left out: nothing of them could be run.
+ * A link to an absolute path below the layer's own mount path is written as the relative link it stands for; any other absolute link is refused, as it is
+ * when the layer is unpacked. Apart from `packTar`, so that who needs no digest loads no crypto.
+ */
+import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
+import { join, posix } from 'node:path';
+import { ArchiveRefusedError } from '@cupola/model/errors';
+
+/** Uid and gid that an app sees as its own. */
+const OWNER = 2000;
+const BLOCK = 512;
+/** So much is gathered before it is written: 20,000 small files need no 20,000 writes. */
+const CHUNK_BYTES = 256 * 1024;
+/** Name, and the folder part before it, of a ustar header. */
+const NAME_BYTES = 100;
+const PREFIX_BYTES = 155;
+
+/**
+ * In pieces of some 256 KiB. `prefix` (`home/vcap`, say) begins each name.
+ * @throws ArchiveRefusedError for a name that is not UTF-8, or a link that no layer may hold; errors of the disk as they are.
+ */
+export function* tarBytes(folder: string, prefix: string): Iterable<Buffer> {
+  let pending: Buffer[] = [];
+  let pendingBytes = 0;
+  const gather = (chunk: Buffer): boolean => {
+    pending.push(chunk);
+    pendingBytes += chunk.length;
+    return pendingBytes >= CHUNK_BYTES;
+  };
+  const take = (): Buffer => {
+    const chunk = Buffer.concat(pending);
+    pending = [];
+    pendingBytes = 0;
+    return chunk;
+  };
+  for (const entry of walk(folder, prefix)) {
+    for (const header of headers(entry)) if (gather(header)) yield take();
+    if (entry.kind !== 'file') continue;
+    for (const chunk of content(join(folder, entry.path), entry)) if (gather(chunk)) yield take();
+  }
+  gather(Buffer.alloc(2 * BLOCK));
+  yield take();
+}
+
+interface Entry {
+  kind: 'file' | 'folder' | 'link';
+  /** Below the packed folder; empty for that folder itself. */
+  path: string;
+  /** In the tar, without the slash that ends a folder's. */
+  name: string;
+  executable: boolean;
+  sizeBytes: number;
+  target: string;
+}
+
+/** Each folder before what is in it, names in the order of their UTF-8 bytes, which no locale changes. */
+function* walk(folder: string, prefix: string, path = ''): Iterable<Entry> {
+  const name = posix.join(prefix, path);
+  yield { kind: 'folder', path, name, executable: true, sizeBytes: 0, target: '' };
+  const children = readdirSync(join(folder, path), { withFileTypes: true });
+  children.sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
+  for (const child of children) {
+    const below = path === '' ? child.name : `${path}/${child.name}`;
+    if (child.name.includes('\ufffd')) throw new ArchiveRefusedError(below, 'has a name that is not UTF-8');
+    if (child.isDirectory()) yield* walk(folder, prefix, below);
+    else if (child.isSymbolicLink())
+      yield {
+        kind: 'link',
+        path: below,
+        name: posix.join(prefix, below),
+        executable: true,
+        sizeBytes: 0,
+        target: linkTarget(folder, prefix, below),
+      };
+    else if (child.isFile()) {
+      const { mode, size } = lstatSync(join(folder, below));
+      yield {
+        kind: 'file',
+        path: below,
+        name: posix.join(prefix, below),
+        executable: (mode & 0o100) !== 0,
+        sizeBytes: size,
+        target: '',
+      };
+    }
+  }
+}
+
+function linkTarget(folder: string, prefix: string, path: string): string {
+  const target = readlinkSync(join(folder, path));
+  if (!target.startsWith('/')) return target;
+  const mountPath = `/${prefix}`;
+  if (target !== mountPath && !target.startsWith(`${mountPath}/`))
+    throw new ArchiveRefusedError(path, `is a link to the absolute path "${target}"`);
+  return posix.relative(posix.dirname(posix.join(mountPath, path)), target) || '.';
+}
+
+/** A file's bytes, then zeros up to the next whole block. Exactly as many as its header says. */
+function* content(file: string, { sizeBytes, path }: Entry): Iterable<Buffer> {
+  const fd = openSync(file, 'r');
+  try {
+    for (let at = 0; at < sizeBytes; ) {
+      const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, sizeBytes - at));
+      const got = readSync(fd, chunk, 0, chunk.length, at);
+      if (got === 0) throw new Error(`${path} became shorter while it was packed`);
+      at += got;
+      yield chunk.subarray(0, got);
+    }
+  } finally {
+    closeSync(fd);
+  }
+  yield Buffer.alloc(padding(sizeBytes));
+}
+
+const padding = (sizeBytes: number): number => (BLOCK - (sizeBytes % BLOCK)) % BLOCK;
+
+function* headers(entry: Entry): Iterable<Buffer> {
+  const name = entry.kind === 'folder' ? `${entry.name}/` : entry.name;
+  const split = splitName(name);
+  const records: string[] = [];
+  if (split === null) records.push(paxRecord('path', name));
+  if (Buffer.byteLength(entry.target) > NAME_BYTES) records.push(paxRecord('linkpath', entry.target));
+  if (records.length > 0) {
+    const body = Buffer.from(records.join(''));
+    yield header({ name: '././@PaxHeader', type: 'x', mode: 0o644, sizeBytes: body.length });
+    yield body;
+    yield Buffer.alloc(padding(body.length));
+  }
+  yield header({
+    name: split?.name ?? '././@LongName',
+    prefix: split?.prefix ?? '',
+    type: entry.kind === 'file' ? '0' : entry.kind === 'link' ? '2' : '5',
+    mode: entry.kind === 'link' ? 0o777 : entry.executable ? 0o755 : 0o644,
+    sizeBytes: entry.sizeBytes,
+    target: Buffer.byteLength(entry.target) > NAME_BYTES ? '' : entry.target,
+  });
+}
+
+/** Where a long name may be cut so that both halves fit a ustar header; null when nowhere. */
+function splitName(name: string): { name: string; prefix: string } | null {
+  const bytes = Buffer.from(name);
+  if (bytes.length <= NAME_BYTES) return { name, prefix: '' };
+  if (bytes.length > NAME_BYTES + 1 + PREFIX_BYTES) return null;
+  const slash = bytes.indexOf('/', bytes.length - NAME_BYTES - 1);
+  if (slash <= 0 || slash > PREFIX_BYTES || slash === bytes.length - 1) return null;
+  return { prefix: bytes.toString('utf8', 0, slash), name: bytes.toString('utf8', slash + 1) };
+}
+
+/** `LENGTH key=value` and a newline, where the length counts itself. */
+function paxRecord(key: string, value: string): string {
+  const rest = Buffer.byteLength(` ${key}=${value}\n`);
+  let length = rest + 1;
+  while (String(length).length + rest !== length) length = String(length).length + rest;
+  return `${length} ${key}=${value}\n`;
+}
+
+interface HeaderFields {
+  name: string;
+  prefix?: string;
+  type: string;
+  mode: number;
+  sizeBytes: number;
+  target?: string;
+}
+
+/** POSIX ustar; numbers are octal, a NUL ends each. */
+function header({ name, prefix = '', type, mode, sizeBytes, target = '' }: HeaderFields): Buffer {
+  const block = Buffer.alloc(BLOCK);
+  const octal = (value: number, at: number, digits: number): void => {
+    block.write(value.toString(8).padStart(digits, '0'), at, 'latin1');
+  };
+  block.write(name, 0);
+  octal(mode, 100, 7);
+  octal(OWNER, 108, 7);
+  octal(OWNER, 116, 7);
+  octal(sizeBytes, 124, 11);
+  octal(0, 136, 11);
+  block.fill(' ', 148, 156);
+  block.write(type, 156);
+  block.write(target, 157);
+  block.write('ustar\x0000', 257, 'latin1');
+  block.write(prefix, 345);
+  let sum = 0;
+  for (const byte of block) sum += byte;
+  octal(sum, 148, 6);
+  block[154] = 0;
+  return block;
+}
