@@ -5,10 +5,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { aPlacement, aRunSpec, ask, serverLayer, type TestCell, testCell, until } from './fixtures.ts';
 
-/** The process ids that servers of this cell have named, in order. */
-const pids = (cell: TestCell): string[] =>
-  cell.api.lines('APP/PROC/WEB').flatMap(line => /^listening as (\d+)$/.exec(line)?.[1] ?? []);
-
 test('a new agent takes over what runs: same process, same address, RUNNING since then', async () => {
   await using cell = await testCell();
   const placement = aPlacement(aRunSpec([cell.add(await serverLayer())]));
@@ -36,6 +32,7 @@ test('after kill -9 of the agent a copy serves on, its output is read on, and wh
   const before = await cell.run(placement);
   await ask(before, '/say/10');
   await until('the lines before', () => cell.api.lines('APP/PROC/WEB').includes('line 10'));
+  const { pid } = (await cell.sandboxes.adopt())[0] ?? {};
   child.kill('SIGKILL');
   await once(child, 'exit');
   await ask(before, '/say/20');
@@ -44,7 +41,7 @@ test('after kill -9 of the agent a copy serves on, its output is read on, and wh
   await until('the lines meanwhile', () => cell.api.lines('APP/PROC/WEB').includes('line 20'));
   const after = cell.api.copy(placement.guid);
   expect(after).toMatchObject({ state: 'RUNNING', attempt: 1, address: before.address, crashCount: 0 });
-  expect(pids(cell)).toHaveLength(1);
+  expect((await cell.sandboxes.adopt()).map(sandbox => sandbox.pid)).toEqual([pid]);
 });
 
 test('a copy that ended while no agent was there counts as a crash, and is started again', async () => {

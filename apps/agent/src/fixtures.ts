@@ -1,7 +1,7 @@
 /** What the agent's tests stand on: real sandboxes, layers made here, placements with good defaults, and the fake API of fake-api.ts. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -20,7 +20,6 @@ const isRoot = process.getuid?.() === 0;
 /** A temp folder that goes with the test. */
 export function tempFolder(): Disposable & { path: string } {
   const path = mkdtempSync(join(tmpdir(), 'cupola-agent-'));
-  chmodSync(path, 0o711);
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true, maxRetries: 5 }) };
 }
 
