@@ -48,15 +48,25 @@ export interface InsideJob {
   limits: { memoryMb: number; diskMb: number };
   begin: Omit<Begin, 'type' | 'packageFile' | 'home' | 'tools' | 'cache' | 'ownPids'>;
   toolchain(ask: ToolchainAsk): Promise<MadeToolchain>;
+  /** Stores the layer; begun while the sandbox is still ending. */
+  keep(layer: SpooledLayer): Promise<void>;
   line(text: string, type: 'OUT' | 'ERR'): void;
+}
+
+export interface SpooledLayer {
+  file: string;
+  digest: string;
+  sizeBytes: number;
 }
 
 export interface InsideEnd {
   /** What it said at its end; null when it said nothing. */
   said: Staged | Failed | null;
-  /** The app layer; null unless `said` is `staged`. */
-  layer: { file: string; digest: string; sizeBytes: number } | null;
+  /** The app layer, kept; null unless `said` is `staged`. */
+  layer: SpooledLayer | null;
   exit: SandboxExit;
+  /** Removes what is left of the sandbox: some 20 ms that no result needs to wait for. */
+  remove(): Promise<void>;
 }
 
 /** Where things are inside. A plain process sees no mounts, so there they are where they are. */
@@ -98,11 +108,11 @@ const socketOf = ({ work }: BuildPlaces): string => join(work, 's');
  */
 export async function runInside(sandboxes: Sandboxes, job: InsideJob, stop: AbortSignal): Promise<InsideEnd> {
   const spool = openSpool(join(job.places.work, 'layer.tar'), job.limits.diskMb);
-  const talk = Promise.withResolvers<Staged | Failed | null>();
+  const talk = Promise.withResolvers<Said>();
+  talk.promise.catch(() => undefined); // Waited for once the sandbox has ended.
   const server = await listen(socketOf(job.places), socket => {
-    converse(socket, job, sandboxes, spool).then(talk.resolve, (error: Error) => {
-      job.line(`The build was ended: ${error.message}`, 'ERR');
-      talk.resolve(null);
+    converse(socket, job, sandboxes, spool).then(talk.resolve, error => {
+      talk.reject(error);
       socket.destroy();
     });
   });
@@ -116,18 +126,19 @@ export async function runInside(sandboxes: Sandboxes, job: InsideJob, stop: Abor
     const exit = await sandbox.ended;
     stop.removeEventListener('abort', kill);
     // The socket's last bytes may still be on their way; where nobody ever connected nothing will come.
-    server.close();
-    if (!server.connected()) talk.resolve(null);
-    const said = await talk.promise;
-    const layer = await spool.close();
-    return { said, exit, layer: said?.type === 'staged' ? layer : null };
+    if (!server.connected()) talk.resolve({ said: null, layer: null });
+    return { ...(await talk.promise), exit, remove: () => sandbox?.remove() ?? Promise.resolve() };
+  } catch (error) {
+    await sandbox?.kill();
+    await sandbox?.remove();
+    throw error;
   } finally {
     server.close();
     await spool.close().catch(() => undefined); // What failed to be written has been told by `converse`.
-    // Not waited for: the result does not depend on it, and a new start cleans up too.
-    void sandbox?.remove();
   }
 }
+
+type Said = Pick<InsideEnd, 'said' | 'layer'>;
 
 async function specOf(sandboxes: Sandboxes, { guid, uid, places, network, limits }: InsideJob): Promise<SandboxSpec> {
   const inside = pathsInside(sandboxes, { places, uid });
@@ -205,12 +216,7 @@ async function listen(path: string, talk: (socket: Socket) => void): Promise<Lis
   return { close: () => void server.close(), connected: () => isConnected };
 }
 
-async function converse(
-  socket: Socket,
-  job: InsideJob,
-  sandboxes: Sandboxes,
-  spool: Spool,
-): Promise<Staged | Failed | null> {
+async function converse(socket: Socket, job: InsideJob, sandboxes: Sandboxes, spool: Spool): Promise<Said> {
   socket.on('error', () => socket.destroy());
   const inside = pathsInside(sandboxes, job);
   const send = (message: ToInside): void => void socket.write(encodeFrame('J', JSON.stringify(message)));
@@ -225,18 +231,31 @@ async function converse(
     npmrc: `${job.begin.npmrc}${inside.cafile === null ? '' : `cafile=${inside.cafile}\n`}`,
   });
   let said: Staged | Failed | null = null;
+  let kept: Promise<SpooledLayer> | null = null;
   let asks = 0;
   for await (const { kind, body } of readFrames(socket)) {
+    if (said !== null) break; // Nothing that comes after its result counts.
     if (kind === 'T') {
       await spool.write(body);
       continue;
     }
     const message = fromInside.parse(JSON.parse(body.toString('utf8')));
-    if (message.type !== 'toolchain') said ??= message;
-    else if (++asks > ASKS_MAX) throw new Error('it asked for too many toolchains');
-    else void answerAsk(job, inside.toolchains, message).then(send);
+    if (message.type === 'toolchain') {
+      if (++asks > ASKS_MAX) throw new Error('it asked for too many toolchains');
+      void answerAsk(job, inside.toolchains, message).then(send);
+      continue;
+    }
+    said = message;
+    if (said.type === 'staged') kept = keepLayer(job, spool);
+    kept?.catch(() => undefined); // Waited for below, once the socket has ended.
   }
-  return said;
+  return { said, layer: (await kept) ?? null };
+}
+
+async function keepLayer(job: InsideJob, spool: Spool): Promise<SpooledLayer> {
+  const layer = await spool.close();
+  await job.keep(layer);
+  return layer;
 }
 
 async function answerAsk(
@@ -256,7 +275,7 @@ async function answerAsk(
 
 interface Spool {
   write(chunk: Buffer): Promise<void>;
-  close(): Promise<InsideEnd['layer']>;
+  close(): Promise<SpooledLayer>;
 }
 
 /** Takes the layer's tar: hashed here, since a digest from inside could name somebody else's layer. */
@@ -266,7 +285,7 @@ function openSpool(file: string, diskMb: number): Spool {
   // Files that are all holes take no disk inside, and would here. Headers and padding of small files are allowed for.
   const maxBytes = diskMb * 1024 * 1024 * 2;
   let sizeBytes = 0;
-  let closed: Promise<InsideEnd['layer']> | undefined;
+  let closed: Promise<SpooledLayer> | undefined;
   out.on('error', () => undefined); // Told by the write or the end that waits for it.
   return {
     write: async chunk => {

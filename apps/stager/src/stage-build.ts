@@ -90,8 +90,9 @@ async function run(deps: StagingDeps, order: BuildOrder, { stop, signal }: Stopp
   });
   const timer = setTimeout(() => stop('time'), order.timeoutMs);
   const startedMs = performance.now();
+  const afterwards: Array<() => Promise<void>> = [];
   try {
-    const outcome = await stage(deps, order, { work, lines, signal });
+    const outcome = await stage(deps, order, { work, lines, signal, later: task => void afterwards.push(task) });
     const final = signal.aborted ? stoppedOutcome(signal.reason as StopReason, order) : outcome;
     if (final === null) return void log.info({ reason: signal.reason }, 'the build was dropped');
     if (final.outcome === 'failed') lines.line(`**ERROR** ${final.error}`, 'ERR');
@@ -112,6 +113,7 @@ async function run(deps: StagingDeps, order: BuildOrder, { stop, signal }: Stopp
   } finally {
     clearTimeout(timer);
     lease.stop();
+    for (const task of afterwards) await task();
     await rm(work, { recursive: true, force: true });
     await caches.trim(order.appGuid);
   }
@@ -139,25 +141,26 @@ interface Work {
   work: string;
   lines: LogSender;
   signal: AbortSignal;
+  /** Done when the result has been handed over. */
+  later(work: () => Promise<void>): void;
 }
 
 /** Never throws but FencedError: whatever goes wrong on our side is `lost`, and tried again. */
-async function stage(deps: StagingDeps, order: BuildOrder, { work, lines, signal }: Work): Promise<Outcome> {
+async function stage(deps: StagingDeps, order: BuildOrder, { work, lines, signal, later }: Work): Promise<Outcome> {
   try {
     const packageFile = join(work, 'package.zip');
     lines.line('Downloading app package...');
     await download(deps.client, order, { file: packageFile, signal });
     lines.line(`Downloaded app package (${inUnits(order.packageSizeBytes)})`);
     const used = new Map<string, MadeToolchain>();
-    const end = await compile(deps, order, { work, lines, signal, packageFile, used });
+    const end = await compile(deps, order, { work, lines, signal, later, packageFile, used });
+    later(end.remove);
     const failure = failureOf(end, order);
     if (failure !== null || end.said?.type !== 'staged' || end.layer === null)
       return failure ?? { outcome: 'lost', error: 'the build ended without a result' };
 
+    const { digest, sizeBytes } = end.layer;
     lines.line('Uploading droplet, build artifacts cache...');
-    const { file, digest, sizeBytes } = end.layer;
-    if (!(await deps.client.hasLayer(digest)))
-      await deps.client.putLayer({ digest, sizeBytes }, order, () => createReadStream(file));
     lines.line(`Uploaded droplet (${inUnits(sizeBytes)})`);
     lines.line('Uploading complete');
     return {
@@ -239,6 +242,10 @@ async function compile(
           environment: order.environment,
         },
         line: (text, type) => lines.line(text, type),
+        keep: async layer => {
+          if (await deps.client.hasLayer(layer.digest)) return;
+          await deps.client.putLayer(layer, order, () => createReadStream(layer.file));
+        },
         toolchain: async ask => {
           const made = await deps.toolchains.ensure(ask, order);
           used.set(made.folderName, made);

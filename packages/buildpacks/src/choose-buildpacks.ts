@@ -1,11 +1,15 @@
 /** Which buildpacks stage an app: those asked for by name or well-known address, else the first whose `detect` says yes. */
 import { StagingFailedError } from '@cupola/model/errors';
-import { binaryBuildpack } from './binary.ts';
-import type { Buildpack } from './buildpack.ts';
-import { nodejsBuildpack } from './nodejs/nodejs.ts';
-import { staticfileBuildpack } from './staticfile/staticfile.ts';
+import type { Buildpack, BuildpackName } from './buildpack.ts';
 
-const BUILDPACKS: readonly Buildpack[] = [nodejsBuildpack, staticfileBuildpack, binaryBuildpack];
+/** Loaded when they are wanted: most builds need one of them. */
+const BUILDPACKS: Readonly<Record<BuildpackName, () => Promise<Buildpack>>> = {
+  nodejs_buildpack: async () => (await import('./nodejs/nodejs.ts')).nodejsBuildpack,
+  staticfile_buildpack: async () => (await import('./staticfile/staticfile.ts')).staticfileBuildpack,
+  binary_buildpack: async () => (await import('./binary.ts')).binaryBuildpack,
+};
+const isKnown = (name: string): name is BuildpackName => Object.hasOwn(BUILDPACKS, name);
+
 /** Manifests name the same buildpacks by these addresses too, with or without a branch. */
 const WELL_KNOWN_URL =
   /^(?:https?|git):\/\/github\.com\/cloudfoundry\/(nodejs|staticfile|binary)-buildpack(?:\.git)?(?:#[\w./-]+)?$/;
@@ -17,16 +21,14 @@ export interface Chosen {
   detectOutput: string;
 }
 
-function buildpackNamed(asked: string): Buildpack {
+async function buildpackNamed(asked: string): Promise<Buildpack> {
   const name = WELL_KNOWN_URL.exec(asked)?.[1];
   const wanted = name === undefined ? asked : `${name}_buildpack`;
-  const found = BUILDPACKS.find(buildpack => buildpack.name === wanted);
-  if (found === undefined)
-    throw new StagingFailedError(
-      'NoAppDetectedError',
-      `Buildpack "${asked}" is not installed here. There are: ${BUILDPACKS.map(buildpack => buildpack.name).join(', ')}.`,
-    );
-  return found;
+  if (isKnown(wanted)) return BUILDPACKS[wanted]();
+  throw new StagingFailedError(
+    'NoAppDetectedError',
+    `Buildpack "${asked}" is not installed here. There are: ${Object.keys(BUILDPACKS).join(', ')}.`,
+  );
 }
 
 /**
@@ -40,14 +42,15 @@ export async function chooseBuildpacks(
   if (asked.length > 0)
     return Promise.all(
       asked.map(async askedAs => {
-        const buildpack = buildpackNamed(askedAs);
+        const buildpack = await buildpackNamed(askedAs);
         return { buildpack, askedAs, detectOutput: (await buildpack.detect(app)) ?? '' };
       }),
     );
   for (const name of detectOrder) {
-    const buildpack = BUILDPACKS.find(known => known.name === name);
-    const detectOutput = (await buildpack?.detect(app)) ?? null;
-    if (buildpack !== undefined && detectOutput !== null) return [{ buildpack, askedAs: buildpack.name, detectOutput }];
+    if (!isKnown(name)) continue;
+    const buildpack = await BUILDPACKS[name]();
+    const detectOutput = await buildpack.detect(app);
+    if (detectOutput !== null) return [{ buildpack, askedAs: buildpack.name, detectOutput }];
   }
   throw new StagingFailedError(
     'NoAppDetectedError',

@@ -96,6 +96,8 @@ async function prepare(
   const environment = join(folder, 'environment');
   writeFileSync(environment, formatEnvironment(spec.environment).text, { mode: 0o400 });
   if (owner !== undefined) chownSync(environment, owner, owner);
+  // Another platform on this machine may have removed it at its end: it is always empty, seen from outside.
+  if (privileged) mkdirSync(options.rootMount, { recursive: true, mode: 0o755 });
   const root = privileged ? options.rootMount : join(folder, 'root');
   const shimSpec: ShimSpec = {
     arch: process.arch === 'arm64' ? 'arm64' : 'x64',

@@ -1,7 +1,6 @@
-/** The build's end of the socket: messages both ways, and a sink for the layer's tar. */
+/** The build's end of the socket: messages both ways, and the way out for the layer's tar. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { Writable } from 'node:stream';
 import type { Toolchain, ToolchainAsk } from '@cupola/buildpacks/buildpack';
 import { StagingFailedError } from '@cupola/model/errors';
 import type { Begin, FromInside, ToInside, ToolchainAnswer } from '../protocol.ts';
@@ -11,8 +10,8 @@ export interface Connection {
   readonly begin: Begin;
   /** @throws StagingFailedError when the stager has none like that. */
   toolchain(ask: ToolchainAsk): Promise<Toolchain>;
-  /** Where the tar goes. */
-  layer(): Writable;
+  /** The layer's tar, piece by piece, as fast as it is taken. */
+  sendLayer(pieces: Iterable<Buffer>): Promise<void>;
   /** Resolves once it is handed over to the kernel. */
   send(message: FromInside): Promise<void>;
   close(): Promise<void>;
@@ -49,11 +48,11 @@ export async function openConnection(path: string): Promise<Connection> {
         throw new StagingFailedError(error?.title ?? 'BuildpackCompileFailed', error?.message ?? 'no toolchain');
       return toolchain;
     },
-    layer: () =>
-      new Writable({
-        highWaterMark: FRAME_MAX_BYTES,
-        write: (chunk: Buffer, _encoding, done) => void write(encodeFrame('T', chunk)).then(() => done(), done),
-      }),
+    sendLayer: async pieces => {
+      for (const piece of pieces)
+        for (let at = 0; at < piece.length; at += FRAME_MAX_BYTES)
+          await write(encodeFrame('T', piece.subarray(at, at + FRAME_MAX_BYTES)));
+    },
     close: async () => {
       isClosing = true;
       await new Promise<void>(resolve => socket.end(resolve));

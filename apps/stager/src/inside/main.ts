@@ -4,10 +4,11 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { packTar } from '@cupola/archive/tar';
+import { tarBytes } from '@cupola/archive/tar-bytes';
 import { unzip } from '@cupola/archive/unzip';
 import { BUILDPACK_VERSION, CommandFailedError, type Stage } from '@cupola/buildpacks/buildpack';
 import { type Chosen, chooseBuildpacks } from '@cupola/buildpacks/choose-buildpacks';
+import { isRange } from '@cupola/buildpacks/nodejs/is-range';
 import { parseProcfile, readProcfile } from '@cupola/buildpacks/procfile';
 import { ArchiveRefusedError, StagingFailedError } from '@cupola/model/errors';
 import type { Begin } from '../protocol.ts';
@@ -18,9 +19,15 @@ import { runCommand } from './run-command.ts';
 /** As shells say it: the build was ended by SIGKILL, most likely for its memory. */
 const KILLED = 137;
 
-/** Loads all that a build may need, and does nothing: fills the compile cache. The quotes make the Procfile one for the YAML library. */
+/** Loads all that a build may need, and does nothing: fills the compile cache. */
 export async function loadAll(): Promise<void> {
+  // The quotes make this Procfile one for the YAML library.
   await parseProcfile('web: "true"');
+  await chooseBuildpacks('/', {
+    asked: ['nodejs_buildpack', 'staticfile_buildpack', 'binary_buildpack'],
+    detectOrder: [],
+  });
+  await isRange('*');
 }
 
 /** @returns the exit code: 0 once the stager has the result, be it a failure of the app. */
@@ -77,7 +84,7 @@ async function stage(connection: Connection): Promise<void> {
   await writeFile(join(begin.home, 'staging_info.yml'), stagingInfo(chosen, processTypes));
 
   if (begin.ownPids) endOthers();
-  await packTar(begin.home, 'home/vcap', connection.layer());
+  await connection.sendLayer(tarBytes(begin.home, 'home/vcap'));
   await connection.send({
     type: 'staged',
     processTypes,

@@ -1,6 +1,6 @@
 /** Which version of a toolchain an app gets. What is here already is preferred: a range says that any of its versions will do. */
 import type { ToolchainAsk } from '@cupola/buildpacks/buildpack';
-import { isIn, newestIn, overlaps } from '@cupola/buildpacks/nodejs/node-range';
+import { isIn, newestIn, overlaps } from '@cupola/buildpacks/nodejs/versions';
 import { StagingFailedError } from '@cupola/model/errors';
 import type { InstalledNpm } from './trees.ts';
 

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StagingFailedError } from '@cupola/model/errors';
-import semver from 'semver';
+import { isRange } from './is-range.ts';
 import type { PackageJson } from './package-json.ts';
 
 /** Majors by their names, as `.nvmrc` says them (nodejs/Release). */
@@ -25,17 +25,17 @@ export interface NodeRange {
 
 /** @throws StagingFailedError for what is no range. */
 export async function askedNode(app: string, { engines }: PackageJson): Promise<NodeRange> {
-  if (engines.node !== undefined) return checked(engines.node, '"engines" of package.json');
+  if (engines.node !== undefined) return await checked(engines.node, '"engines" of package.json');
   for (const file of ['.nvmrc', '.node-version']) {
     const written = await readFile(join(app, file), 'utf8').catch(() => '');
     const line = written.split('\n')[0]?.trim() ?? '';
-    if (line !== '') return checked(rangeOfAlias(line.toLowerCase()), file);
+    if (line !== '') return await checked(rangeOfAlias(line.toLowerCase()), file);
   }
   return { range: null, from: '' };
 }
 
-function checked(range: string, from: string): NodeRange {
-  if (semver.validRange(range) === null)
+async function checked(range: string, from: string): Promise<NodeRange> {
+  if (!(await isRange(range)))
     throw new StagingFailedError(
       'BuildpackCompileFailed',
       `${from} asks for Node.js "${range}", which is no version or range. Write one such as "24.x" or ">=20".`,
@@ -49,19 +49,4 @@ function rangeOfAlias(alias: string): string {
   if (alias === 'lts/*' || alias === 'lts') return `${NEWEST_LTS}.x`;
   const major = alias.startsWith('lts/') ? LTS[alias.slice(4)] : undefined;
   return major === undefined ? alias : `${major}.x`;
-}
-
-/** The newest of `versions` in `range`; null when none is. A null range means any. Pre-releases only where the range names one. */
-export function newestIn(range: string | null, versions: readonly string[]): string | null {
-  return semver.maxSatisfying([...versions], range ?? '*');
-}
-
-/** Whether a version lies in a range; a null range holds every version. */
-export function isIn(range: string | null, version: string): boolean {
-  return range === null || semver.satisfies(version, range);
-}
-
-/** Whether some version lies in both ranges; a null range holds every version. */
-export function overlaps(range: string | null, other: string): boolean {
-  return range === null || semver.intersects(range, other);
 }

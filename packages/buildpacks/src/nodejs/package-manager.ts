@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import semver from 'semver';
+import { isAtLeast, isRange } from './is-range.ts';
 import type { PackageJson } from './package-json.ts';
 
 export interface PackageManager {
@@ -40,7 +40,7 @@ export async function choosePackageManager(app: string, json: PackageJson): Prom
   const name = said === 'pnpm' || said === 'yarn' || said === 'npm' ? said : (present[0] ?? 'npm');
   const range = (name === said ? json.packageManager?.version : undefined) ?? json.engines[name] ?? null;
   const common = {
-    range: range !== null && semver.validRange(range) !== null ? range : null,
+    range: range !== null && (await isRange(range)) ? range : null,
     lockfile: LOCKFILES[name].find(file => existsSync(join(app, file))) ?? null,
     ignoredLockfiles: present
       .filter(other => other !== name)
@@ -50,7 +50,7 @@ export async function choosePackageManager(app: string, json: PackageJson): Prom
   if (name === 'npm') return npm(common);
   const lock = await textOf(app, 'yarn.lock');
   const settings = await textOf(app, '.yarnrc.yml');
-  const isBerry = /^__metadata:/m.test(lock) || settings !== '' || semver.satisfies(common.range ?? '0.0.0', '>=2');
+  const isBerry = /^__metadata:/m.test(lock) || settings !== '' || (await isAtLeast(common.range ?? '0.0.0', '2.0.0'));
   return isBerry ? berry(common, { app, lock, settings }) : classicYarn(common);
 }
 
@@ -125,16 +125,16 @@ function classicYarn(common: Common): PackageManager {
 }
 
 /** Yarn from 2 on. Its caches stay in the app with Plug'n'Play, since what runs is read from there. */
-function berry(
+async function berry(
   common: Common,
   { app, lock, settings }: { app: string; lock: string; settings: string },
-): PackageManager {
+): Promise<PackageManager> {
   const carried = /^yarnPath:\s*['"]?([^'"\n]+)/m.exec(settings)?.[1]?.trim();
   const hasCarried = carried !== undefined && existsSync(join(app, carried));
   const linksModules = /^nodeLinker:\s*['"]?(node-modules|pnpm)/m.test(settings);
   const format = Number(/^__metadata:\s*\n\s+version:\s*(\d+)/m.exec(lock)?.[1] ?? '8');
   const range = common.range ?? (format >= 7 ? '4.x' : '3.x');
-  const isFour = hasCarried ? /yarn-(4|5)/.test(carried) : semver.subset(range, '>=4', { includePrerelease: true });
+  const isFour = hasCarried ? /yarn-(4|5)/.test(carried) : await isAtLeast(range, '4.0.0');
   return {
     ...common,
     range,

@@ -1,0 +1,13 @@
+/** Questions about ranges inside a build: semver is forty files, and most apps ask for nothing. */
+
+/** Whether a text is a version or a range of versions. */
+export async function isRange(text: string): Promise<boolean> {
+  const { default: semver } = await import('semver');
+  return semver.validRange(text) !== null;
+}
+
+/** Whether every version in a range is at least this one. */
+export async function isAtLeast(range: string, version: string): Promise<boolean> {
+  const { default: semver } = await import('semver');
+  return semver.validRange(range) !== null && semver.subset(range, `>=${version}`);
+}
