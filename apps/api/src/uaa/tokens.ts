@@ -7,17 +7,12 @@ import { UnauthenticatedError } from '@cupola/model/errors';
 import { TOKEN_LIMITS } from '@cupola/model/limits';
 import type { Sealer } from '@cupola/store/seal';
 import type { Store } from '@cupola/store/store';
-import {
-  createLocalJWKSet,
-  exportJWK,
-  exportSPKI,
-  generateKeyPair,
-  importJWK,
-  type JSONWebKeySet,
-  type JWK,
-  jwtVerify,
-  SignJWT,
-} from 'jose';
+// By parts, and the making of keys only when one is made: half of the package's files stay unread at each start.
+import type { JSONWebKeySet, JWK } from 'jose';
+import { createLocalJWKSet } from 'jose/jwks/local';
+import { SignJWT } from 'jose/jwt/sign';
+import { jwtVerify } from 'jose/jwt/verify';
+import { importJWK } from 'jose/key/import';
 import { z } from 'zod';
 
 const ALGORITHM = 'RS256';
@@ -104,6 +99,8 @@ function keyRows(store: Store) {
 }
 
 async function makeKey(store: Store, sealer: Sealer): Promise<void> {
+  const { generateKeyPair } = await import('jose/key/generate/keypair');
+  const { exportJWK, exportSPKI } = await import('jose/key/export');
   const { publicKey, privateKey } = await generateKeyPair(ALGORITHM, { extractable: true });
   const kid = `key-${randomUUID().slice(0, 8)}`;
   const publicJwk = {
