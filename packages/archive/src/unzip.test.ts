@@ -49,8 +49,9 @@ describe('unzip() takes real archives as they come', () => {
       { name: 'late/file', content: 'x' },
       { name: 'late/', mode: 0o040755 },
       { name: 'empty/', mode: 0o040755 },
+      { name: 'by-the-cf-cli/', mode: 0o100700 },
     ]);
-    expect(readdirSync(target).sort()).toEqual(['empty', 'late']);
+    expect(readdirSync(target).sort()).toEqual(['by-the-cf-cli', 'empty', 'late']);
   });
 
   test('modes, without setuid and without write for others; the usual ones where there are none', async () => {

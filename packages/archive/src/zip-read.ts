@@ -130,8 +130,9 @@ function kindOf(raw: Entry, name: string): ZipEntry['kind'] {
   if (type === 0) return name.endsWith('/') ? 'folder' : 'file';
   const kind = TYPES.get(type);
   if (kind === undefined) throw new ArchiveRefusedError(name, 'is no file, folder or link');
-  if (kind !== 'folder' && name.endsWith('/'))
-    throw new ArchiveRefusedError(name, 'has the name of a folder, and is none');
+  // The cf CLI lists folders with the mode of a file.
+  if (kind === 'file' && name.endsWith('/')) return 'folder';
+  if (kind === 'link' && name.endsWith('/')) throw new ArchiveRefusedError(name, 'is a link with the name of a folder');
   return kind;
 }
 
