@@ -78,4 +78,8 @@ export class CommandFailedError extends Error {
     this.signal = ended.signal;
     this.output = ended.output;
   }
+  /** It, or what it had started, was ended by SIGKILL: shells and npm hand that on as 128 + 9. */
+  get wasKilled(): boolean {
+    return this.signal === 'SIGKILL' || this.code === 137;
+  }
 }

@@ -16,7 +16,7 @@ import { type Connection, openConnection } from './connection.ts';
 import { endOthers } from './end-others.ts';
 import { runCommand } from './run-command.ts';
 
-/** As shells say it: the build was ended by SIGKILL, most likely for its memory. */
+/** As shells say that SIGKILL ended something. */
 const KILLED = 137;
 
 /** Loads all that a build may need, and does nothing: fills the compile cache. */
@@ -33,18 +33,24 @@ export async function loadAll(): Promise<void> {
 /** @returns the exit code: 0 once the stager has the result, be it a failure of the app. */
 export async function stageInside(socketPath: string): Promise<number> {
   const connection = await openConnection(socketPath);
-  let killed = false;
+  // A command that was killed ends the build as killed too: the sandbox knows whether its limit was the cause.
+  let code = 0;
+  const run: Stage['run'] = async (argv, environment) => {
+    try {
+      await runCommand(argv, { cwd: join(connection.begin.home, 'app'), environment: environment ?? {} });
+    } catch (error) {
+      if (error instanceof CommandFailedError && error.wasKilled) code = KILLED;
+      throw error;
+    }
+  };
   try {
-    await stage(connection);
+    await stage(connection, run);
   } catch (error) {
-    killed = error instanceof CommandFailedError && error.signal === 'SIGKILL';
     const { title, message } = asFailure(error);
     await connection.send({ type: 'failed', title, error: message });
-    // Noted by the sandbox as what it is, if its limit was the cause.
-    killed ||= /was killed/.test(message);
   }
   await connection.close();
-  return killed ? KILLED : 0;
+  return code;
 }
 
 function asFailure(error: unknown): { title: string; message: string } {
@@ -60,7 +66,7 @@ function asFailure(error: unknown): { title: string; message: string } {
   return { title: '', message: (error as Error).stack ?? message };
 }
 
-async function stage(connection: Connection): Promise<void> {
+async function stage(connection: Connection, run: Stage['run']): Promise<void> {
   const { begin } = connection;
   const app = join(begin.home, 'app');
   const profileD = join(begin.home, 'profile.d');
@@ -71,7 +77,7 @@ async function stage(connection: Connection): Promise<void> {
 
   const chosen = await chooseBuildpacks(app, begin);
   const stages = chosen.map(({ buildpack }, index) =>
-    makeStage(connection, { app, profileD, deps: String(index), cache: buildpack.name }),
+    makeStage(connection, run, { app, profileD, deps: String(index), cache: buildpack.name }),
   );
   for (const [index, { buildpack }] of chosen.entries()) {
     const its = stages[index] as Stage;
@@ -99,6 +105,7 @@ async function stage(connection: Connection): Promise<void> {
 
 function makeStage(
   connection: Connection,
+  run: Stage['run'],
   { app, profileD, deps, cache }: { app: string; profileD: string; deps: string; cache: string },
 ): Stage {
   const { begin } = connection;
@@ -111,7 +118,7 @@ function makeStage(
     environment,
     say: line => void process.stdout.write(`${line}\n`),
     toolchain: ask => connection.toolchain(ask),
-    run: (argv, more) => runCommand(argv, { cwd: app, environment: { ...environment, ...more } }),
+    run: (argv, more) => run(argv, { ...environment, ...more }),
   };
 }
 

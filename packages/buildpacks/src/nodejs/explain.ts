@@ -51,9 +51,9 @@ export async function explaining<T>(app: string, work: () => Promise<T>): Promis
   }
 }
 
-async function hint(app: string, { output, signal }: CommandFailedError): Promise<string> {
+async function hint(app: string, { output, wasKilled }: CommandFailedError): Promise<string> {
   const { bavail, blocks } = await statfs(app);
   if (blocks > 0 && bavail / blocks < 0.001) return 'the disk of the build is full';
-  if (signal === 'SIGKILL') return 'it was killed, most likely since the build ran out of memory';
+  if (wasKilled) return 'it was killed, most likely since the build ran out of memory';
   return HINTS.find(([pattern]) => pattern.test(output))?.[1] ?? 'its own words are in the log above';
 }
