@@ -4,11 +4,20 @@
  *
  * Real zips are taken as they come: data descriptors (Go, Java), entries for folders or none, modes or none (Windows), names with `./` in front.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
+import { Readable } from 'node:stream';
 import { ArchiveRefusedError } from '@cupola/model/errors';
 import { PUSH_LIMITS } from '@cupola/model/limits';
-import { type Entry, getFileNameLowLevel, openPromise, type ZipFile } from 'yauzl';
+import {
+  type Entry,
+  fromRandomAccessReaderPromise,
+  getFileNameLowLevel,
+  RandomAccessReader,
+  type ZipFile,
+} from 'yauzl';
 import { createPlan } from './plan.ts';
+import { takeTurns } from './turns.ts';
+import { type FileWindow, openWindow } from './window.ts';
 
 export interface ZipEntry {
   /** Without `.` and empty parts. */
@@ -26,6 +35,9 @@ export interface ZipEntry {
   offset: number;
 }
 
+/** Of entries and of the folders that their names imply: bounds what a deep zip makes us remember. */
+export const NAMES_MAX = PUSH_LIMITS.entriesMax * 2;
+
 const TYPE_MASK = 0o170000;
 const TYPES = new Map<number, ZipEntry['kind']>([
   [0o100000, 'file'],
@@ -38,45 +50,101 @@ const ENCRYPTED = 1;
 
 /** @throws ArchiveRefusedError naming the entry and the rule; errors of the disk as they are. */
 export async function readZipDirectory(path: string): Promise<ZipEntry[]> {
-  const zip = await openZip(path);
+  const fd = openSync(path, 'r');
   try {
-    const entries: ZipEntry[] = [];
-    const plan = createPlan({ entriesMax: PUSH_LIMITS.entriesMax * 2 });
-    const folded = new Map<string, string>();
-    let total = 0;
-    for await (const raw of readEntries(zip)) {
-      if (entries.length >= PUSH_LIMITS.entriesMax)
-        throw new ArchiveRefusedError('(archive)', `has more than ${PUSH_LIMITS.entriesMax} entries`);
-      const entry = checkEntry(raw);
-      if (entry === null) continue;
-      if (entry.kind === 'folder') plan.addFolder(entry.path);
-      else if (entry.kind === 'file') plan.addFile(entry.path);
-      else plan.addLink(entry.path, '.'); // Its target is in its data, and checked when that is read.
-      refuseCollision(folded, entry.path);
-      total += entry.sizeBytes;
-      if (total > PUSH_LIMITS.unpackedMaxBytes)
-        throw new ArchiveRefusedError(
-          entry.path,
-          `makes the archive larger than ${PUSH_LIMITS.unpackedMaxBytes} bytes unpacked`,
-        );
-      entries.push(entry);
-    }
-    refuseOverlap(path, entries, zip);
-    return entries;
+    return await readEntries(openWindow(fd));
   } finally {
-    zip.close();
+    closeSync(fd);
   }
 }
 
-async function openZip(path: string): Promise<ZipFile> {
+/** As `readZipDirectory`, of a file that is open already. `rules`: those over all entries, which may have seen others before. */
+export async function readEntries(file: FileWindow, rules: ArchiveRules = archiveRules()): Promise<ZipEntry[]> {
+  const zip = await openZip(file);
+  const directoryStart = Number(zip.readEntryCursor);
+  const entries: ZipEntry[] = [];
+  const turns = takeTurns();
+  for await (const raw of eachEntry(zip)) {
+    await turns();
+    const entry = checkEntry(raw);
+    if (entry === null) continue;
+    rules.add(entry);
+    entries.push(entry);
+  }
+  refuseOverlap(file, entries, directoryStart);
+  return entries;
+}
+
+export interface ArchiveRules {
+  /** @throws ArchiveRefusedError */
+  add(entry: Pick<ZipEntry, 'path' | 'kind' | 'sizeBytes'>): void;
+}
+
+/** What holds over all entries of an archive together, wherever they come from: how many, how large, and that names do not collide. */
+export function archiveRules({ unpackedMaxBytes = PUSH_LIMITS.unpackedMaxBytes } = {}): ArchiveRules {
+  const plan = createPlan({ entriesMax: NAMES_MAX });
+  const folded = new Map<string, string>();
+  let count = 0;
+  let total = 0;
+  return {
+    add: ({ path, kind, sizeBytes }) => {
+      if (++count > PUSH_LIMITS.entriesMax)
+        throw new ArchiveRefusedError(path, `is one too many: at most ${PUSH_LIMITS.entriesMax} are taken`);
+      // A link's target is in its data, and checked when that is read.
+      const made =
+        kind === 'folder' ? plan.addFolder(path) : kind === 'file' ? plan.addFile(path) : plan.addLink(path, '.');
+      for (const name of made) refuseCollision(folded, name);
+      refuseCollision(folded, path);
+      total += sizeBytes;
+      if (total > unpackedMaxBytes)
+        throw new ArchiveRefusedError(path, `makes the app larger than ${unpackedMaxBytes} bytes unpacked`);
+    },
+  };
+}
+
+/** Lets yauzl read from a window: of its own it would ask the disk twice for each entry. */
+class WindowReader extends RandomAccessReader {
+  readonly file: FileWindow;
+  constructor(file: FileWindow) {
+    super();
+    this.file = file;
+  }
+  override read(
+    buffer: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+    done: (error: Error | null) => void,
+  ): void {
+    try {
+      this.file.read(position, length).copy(buffer, offset);
+    } catch (error) {
+      done(error as Error);
+      return;
+    }
+    done(null);
+  }
+  override _readStreamForRange(start: number, end: number): Readable {
+    return Readable.from([this.file.read(start, end - start)]);
+  }
+  override close(done: (error: Error | null) => void): void {
+    done(null);
+  }
+}
+
+async function openZip(file: FileWindow): Promise<ZipFile> {
   try {
-    return await openPromise(path, { autoClose: false, decodeStrings: false, validateEntrySizes: false });
+    return await fromRandomAccessReaderPromise(new WindowReader(file), file.sizeBytes, {
+      autoClose: false,
+      decodeStrings: false,
+      validateEntrySizes: false,
+    });
   } catch (error) {
     throw asRefusal(error);
   }
 }
 
-async function* readEntries(zip: ZipFile): AsyncIterable<Entry> {
+async function* eachEntry(zip: ZipFile): AsyncIterable<Entry> {
   try {
     yield* zip.eachEntry();
   } catch (error) {
@@ -85,7 +153,7 @@ async function* readEntries(zip: ZipFile): AsyncIterable<Entry> {
 }
 
 /** What yauzl says of a broken zip has no code; what has one (ENOENT, EIO) is not the zip's fault. */
-export function asRefusal(error: unknown): unknown {
+function asRefusal(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof ArchiveRefusedError || 'code' in error) return error;
   return new ArchiveRefusedError('(archive)', `cannot be read as a zip: ${error.message}`);
 }
@@ -142,17 +210,20 @@ function modeOf(raw: Entry, kind: ZipEntry['kind']): number {
   return (mode & 0o755) | (kind === 'folder' ? 0o700 : 0o600);
 }
 
-/** Without `.` and empty parts; '' is the root. @throws ArchiveRefusedError for a name that no file of an app may have. */
+/** A name without `.` and empty parts; '' is the root. @throws ArchiveRefusedError for one that no archive may hold. */
 export function safePath(name: string): string {
   const refuse = (rule: string): never => {
     throw new ArchiveRefusedError(name, rule);
   };
+  if (Buffer.byteLength(name) > PUSH_LIMITS.pathMaxBytes)
+    throw new ArchiveRefusedError(
+      `${name.slice(0, 100)}...`,
+      `has a name of more than ${PUSH_LIMITS.pathMaxBytes} bytes`,
+    );
   if (name.includes('\0')) refuse('has a NUL in its name');
   if (name.includes('\\')) refuse('has a backslash in its name');
   if (name.startsWith('/')) refuse('has an absolute name');
   if (/^[a-zA-Z]:/.test(name)) refuse('has a drive in its name');
-  if (Buffer.byteLength(name) > PUSH_LIMITS.pathMaxBytes)
-    refuse(`has a name of more than ${PUSH_LIMITS.pathMaxBytes} bytes`);
   const parts = name.split('/').filter(part => part !== '' && part !== '.');
   if (parts.includes('..')) refuse('leaves the archive by ".."');
   if (parts.length > PUSH_LIMITS.depthMax) refuse(`lies more than ${PUSH_LIMITS.depthMax} folders deep`);
@@ -160,7 +231,7 @@ export function safePath(name: string): string {
 }
 
 /** Names that differ in case only would be one file on some machines, and two here. @throws ArchiveRefusedError */
-export function refuseCollision(folded: Map<string, string>, path: string): void {
+function refuseCollision(folded: Map<string, string>, path: string): void {
   const key = path.toLowerCase();
   const other = folded.get(key);
   if (other !== undefined && other !== path)
@@ -172,27 +243,23 @@ export function refuseCollision(folded: Map<string, string>, path: string): void
  * Entries that share bytes make a small zip unpack to a huge one (CVE-2019-13232). Where each really begins its local header tells, and that may be stretched
  * over its neighbours.
  */
-function refuseOverlap(path: string, entries: readonly ZipEntry[], zip: ZipFile): void {
-  const fd = openSync(path, 'r');
-  try {
-    let end = 0;
-    for (const entry of entries.toSorted((a, b) => a.offset - b.offset)) {
-      if (entry.offset < end) throw new ArchiveRefusedError(entry.path, 'shares its bytes with another entry');
-      end = dataOffset(fd, entry) + entry.compressedBytes;
-      if (end > zip.fileSize) throw new ArchiveRefusedError(entry.path, 'lies beyond the end of the archive');
-    }
-  } finally {
-    closeSync(fd);
+function refuseOverlap(file: FileWindow, entries: readonly ZipEntry[], directoryStart: number): void {
+  let end = 0;
+  for (const entry of entries.toSorted((a, b) => a.offset - b.offset)) {
+    if (entry.offset < end) throw new ArchiveRefusedError(entry.path, 'shares its bytes with another entry');
+    end = dataOffset(file, entry) + entry.compressedBytes;
+    if (end > directoryStart) throw new ArchiveRefusedError(entry.path, "lies beyond the archive's entries");
   }
 }
 
 const LOCAL_SIGNATURE = 0x04034b50;
 
 /** Where an entry's data begins: behind its local header, whose length only it tells. @throws ArchiveRefusedError */
-export function dataOffset(fd: number, { path, offset }: Pick<ZipEntry, 'path' | 'offset'>): number {
-  const header = Buffer.alloc(LOCAL_HEADER_BYTES);
-  const read = readSync(fd, header, 0, LOCAL_HEADER_BYTES, offset);
-  if (read < LOCAL_HEADER_BYTES || header.readUInt32LE(0) !== LOCAL_SIGNATURE)
+export function dataOffset(file: FileWindow, { path, offset }: Pick<ZipEntry, 'path' | 'offset'>): number {
+  if (offset + LOCAL_HEADER_BYTES > file.sizeBytes)
+    throw new ArchiveRefusedError(path, 'has no local header where the archive says');
+  const header = file.read(offset, LOCAL_HEADER_BYTES);
+  if (header.readUInt32LE(0) !== LOCAL_SIGNATURE)
     throw new ArchiveRefusedError(path, 'has no local header where the archive says');
   return offset + LOCAL_HEADER_BYTES + header.readUInt16LE(26) + header.readUInt16LE(28);
 }

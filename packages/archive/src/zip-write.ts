@@ -1,4 +1,6 @@
-/** Headers of a zip as PKWARE's APPNOTE says, in its Zip64 form where a number needs it. UTF-8 names, Unix modes, no times. */
+/** Writes a zip as PKWARE's APPNOTE says, in its Zip64 form where a number needs it. UTF-8 names, Unix modes, no times. */
+import { createHash } from 'node:crypto';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import type { ZipEntry } from './zip-read.ts';
 
 type Header = Pick<ZipEntry, 'path' | 'kind' | 'mode' | 'sizeBytes' | 'compressedBytes' | 'method' | 'crc32'>;
@@ -12,6 +14,59 @@ const MADE_BY_UNIX = 3 << 8;
 const TYPE_BITS = { file: 0o100000, folder: 0o040000, link: 0o120000 } as const;
 const MAX_32 = 0xffff_ffff;
 const MAX_16 = 0xffff;
+
+/** So much is gathered before it is written. */
+const WRITE_BYTES = 1024 * 1024;
+
+export interface ZipWriter {
+  /** The next entry; exactly its `compressedBytes` are written next. Returns where they will lie. */
+  begin(entry: Header): number;
+  /** The bytes must stay as they are until the zip is finished. */
+  write(bytes: Buffer): void;
+  /** Writes the directory. The digest is the sha-256 of the whole, hex. */
+  finish(): { digest: string; sizeBytes: number };
+  /** Closes the file, finished or not. */
+  close(): void;
+}
+
+/** Of a new file, readable by its owner only. Not fsynced. */
+export function openZipWriter(target: string): ZipWriter {
+  const fd = openSync(target, 'wx', 0o600);
+  const hash = createHash('sha256');
+  const directory: Buffer[] = [];
+  let pending: Buffer[] = [];
+  let pendingBytes = 0;
+  let at = 0;
+  const flush = (): void => {
+    const bytes = Buffer.concat(pending);
+    hash.update(bytes);
+    for (let wrote = 0; wrote < bytes.length; ) wrote += writeSync(fd, bytes, wrote);
+    pending = [];
+    pendingBytes = 0;
+  };
+  const write = (bytes: Buffer): void => {
+    pending.push(bytes);
+    pendingBytes += bytes.length;
+    at += bytes.length;
+    if (pendingBytes >= WRITE_BYTES) flush();
+  };
+  return {
+    write,
+    begin: entry => {
+      directory.push(centralHeader(entry, at));
+      write(localHeader(entry));
+      return at;
+    },
+    finish: () => {
+      const start = at;
+      for (const header of directory) write(header);
+      write(endOfDirectory({ entries: directory.length, start, sizeBytes: at - start }));
+      flush();
+      return { digest: hash.digest('hex'), sizeBytes: at };
+    },
+    close: () => closeSync(fd),
+  };
+}
 
 /** With its trailing slash where it is a folder. */
 function nameOf({ path, kind }: Header): Buffer {

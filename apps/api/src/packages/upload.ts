@@ -7,6 +7,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assemblePack, type MatchedEntry, type Pack } from '@cupola/archive/zip-pack';
 import { ArchiveRefusedError, InvalidRequestError, UnprocessableError } from '@cupola/model/errors';
+import { PUSH_LIMITS } from '@cupola/model/limits';
 import type { Mutation } from '@cupola/store/store';
 import { sql } from 'kysely';
 import { recordAppEvent } from '../apps/app-events.ts';
@@ -59,7 +60,7 @@ async function packFiles(
       );
     return { ...placeOf(deps, row), path: one.path, mode: modeOf(one.mode) };
   });
-  return assemblePack({ upload: received.zip, matched, target });
+  return assemblePack({ upload: received.zip, matched, target, unpackedMaxBytes: PUSH_LIMITS.unpackedMaxBytes });
 }
 
 function placeOf({ blobs }: ApiDeps, row: ResourceRow): Omit<MatchedEntry, 'path' | 'mode'> {
