@@ -157,7 +157,8 @@ export async function testCell(): Promise<TestCell> {
   const agents: Agent[] = [];
   const children: ChildProcess[] = [];
   const sandboxFolder = join(folder, 'sandboxes');
-  const installation = `agent-test-${randomUUID().slice(0, 8)}`;
+  // One for all: names of sandboxes are unique, and only one control group is left behind.
+  const installation = 'agent-test';
   const sandboxes = await openSandboxes({
     folder: sandboxFolder,
     installation,

@@ -9,6 +9,7 @@ import type { RunningSandbox } from '@cupola/sandbox/sandbox';
 import type { Logger } from 'pino';
 import { layerName } from '../host/layers.ts';
 import type { Uids } from '../host/uids.ts';
+import { pause } from '../pause.ts';
 import type { PlacementView } from '../session/placement-view.ts';
 import { type ChangeDeps, changeCopy, lostEnd, markStarting, renew, settle } from './changes.ts';
 import { type Copy, knownCopy, newCopy, reportOf, type StopOrder } from './copy.ts';
@@ -45,6 +46,9 @@ export interface Resumed {
 
 /** A pass even when nothing has changed, so that a view that has become old, or a lost wake-up, changes no more than this (CF). */
 const PASS_MS = 30_000;
+/** Stopping all takes its grace, and a little; whoever waits for us is not to wait for a sandbox that neither starts nor ends (ours). */
+const STOP_ALL_MAX_MS = INSTANCE_LIMITS.stopGraceMs + 10_000;
+const LEAVE_MAX_MS = 5_000;
 
 export function createCopies(deps: CopiesDeps): Copies {
   const { view, monotonic, log } = deps;
@@ -108,10 +112,10 @@ export function createCopies(deps: CopiesDeps): Copies {
     const waitMs = plan.wakeAtMs === null ? PASS_MS : Math.min(PASS_MS, Math.max(0, plan.wakeAtMs - now));
     timer = setTimeout(look, Math.ceil(waitMs));
   };
-  const quiet = async (): Promise<void> => {
+  const quiet = async (withinMs: number): Promise<void> => {
     if (timer !== null) clearTimeout(timer);
-    await Promise.all([...copies.values()].map(copy => copy.life));
-    await tidying.done();
+    const lives = Promise.all([...copies.values()].map(copy => copy.life));
+    await within(withinMs, Promise.all([lives, lives.then(tidying.done)]), log);
   };
 
   return {
@@ -129,12 +133,12 @@ export function createCopies(deps: CopiesDeps): Copies {
     stopAll: async () => {
       stoppingAll = true;
       for (const copy of copies.values()) copy.stopping.abort({ routePauseMs: 0 } satisfies StopOrder);
-      await quiet();
+      await quiet(STOP_ALL_MAX_MS);
     },
     leave: async () => {
       left.abort();
       for (const copy of copies.values()) copy.output?.stop();
-      await quiet();
+      await quiet(LEAVE_MAX_MS);
     },
   };
 }
@@ -159,6 +163,13 @@ function usedLayers(copies: ReadonlyMap<string, Copy>, uids: Uids): Set<string> 
       return layers.map(layer => layerName(layer, uids.separate ? uids.of(appGuid) : null));
     }),
   );
+}
+
+async function within(ms: number, work: Promise<unknown>, log: Logger): Promise<void> {
+  const enough = new AbortController();
+  const isDone = await Promise.race([work.then(() => true), pause(ms, enough.signal).then(() => false)]);
+  enough.abort();
+  if (!isDone) log.error({ ms }, 'a sandbox neither starts nor ends: it is left for the next agent');
 }
 
 /** Work that nobody waits for but the end. */
