@@ -38,54 +38,51 @@ export function* tarBytes(folder: string, prefix: string): Iterable<Buffer> {
     return chunk;
   };
   for (const entry of walk(folder, prefix)) {
-    for (const header of headers(entry)) if (gather(header)) yield take();
+    for (const header of tarHeader(entry)) if (gather(header)) yield take();
     if (entry.kind !== 'file') continue;
     for (const chunk of content(join(folder, entry.path), entry)) if (gather(chunk)) yield take();
   }
-  gather(Buffer.alloc(2 * BLOCK));
+  gather(tarEnd());
   yield take();
 }
 
-interface Entry {
+/** One entry of a tar. */
+export interface TarEntry {
   kind: 'file' | 'folder' | 'link';
-  /** Below the packed folder; empty for that folder itself. */
-  path: string;
-  /** In the tar, without the slash that ends a folder's. */
+  /** Without the slash that ends a folder's. */
   name: string;
-  executable: boolean;
+  mode: number;
+  /** Uid and gid. */
+  owner: number;
+  /** Of a file. */
   sizeBytes: number;
+  /** Of a link. */
   target: string;
 }
 
+interface Found extends TarEntry {
+  /** Below the packed folder; empty for that folder itself. */
+  path: string;
+}
+
 /** Each folder before what is in it, names in the order of their UTF-8 bytes, which no locale changes. */
-function* walk(folder: string, prefix: string, path = ''): Iterable<Entry> {
-  const name = posix.join(prefix, path);
-  yield { kind: 'folder', path, name, executable: true, sizeBytes: 0, target: '' };
+function* walk(folder: string, prefix: string, path = ''): Iterable<Found> {
+  const plain = { owner: OWNER, sizeBytes: 0, target: '' };
+  yield { ...plain, kind: 'folder', path, name: posix.join(prefix, path), mode: 0o755 };
   const children = readdirSync(join(folder, path), { withFileTypes: true });
   children.sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
   for (const child of children) {
     const below = path === '' ? child.name : `${path}/${child.name}`;
+    const name = posix.join(prefix, below);
     if (child.name.includes('\ufffd')) throw new ArchiveRefusedError(below, 'has a name that is not UTF-8');
     if (child.isDirectory()) yield* walk(folder, prefix, below);
-    else if (child.isSymbolicLink())
-      yield {
-        kind: 'link',
-        path: below,
-        name: posix.join(prefix, below),
-        executable: true,
-        sizeBytes: 0,
-        target: linkTarget(folder, prefix, below),
-      };
-    else if (child.isFile()) {
+    else if (child.isSymbolicLink()) {
+      const target = linkTarget(folder, prefix, below);
+      yield { ...plain, kind: 'link', path: below, name, mode: 0o777, target };
+    } else if (child.isFile()) {
       const { mode, size } = lstatSync(join(folder, below));
-      yield {
-        kind: 'file',
-        path: below,
-        name: posix.join(prefix, below),
-        executable: (mode & 0o100) !== 0,
-        sizeBytes: size,
-        target: '',
-      };
+      const executable = (mode & 0o100) !== 0;
+      yield { ...plain, kind: 'file', path: below, name, mode: executable ? 0o755 : 0o644, sizeBytes: size };
     }
   }
 }
@@ -100,7 +97,7 @@ function linkTarget(folder: string, prefix: string, path: string): string {
 }
 
 /** A file's bytes, then zeros up to the next whole block. Exactly as many as its header says. */
-function* content(file: string, { sizeBytes, path }: Entry): Iterable<Buffer> {
+function* content(file: string, { sizeBytes, path }: Found): Iterable<Buffer> {
   const fd = openSync(file, 'r');
   try {
     for (let at = 0; at < sizeBytes; ) {
@@ -113,12 +110,21 @@ function* content(file: string, { sizeBytes, path }: Entry): Iterable<Buffer> {
   } finally {
     closeSync(fd);
   }
-  yield Buffer.alloc(padding(sizeBytes));
+  yield tarPadding(sizeBytes);
 }
 
-const padding = (sizeBytes: number): number => (BLOCK - (sizeBytes % BLOCK)) % BLOCK;
+/** What follows a file's bytes. */
+export function tarPadding(sizeBytes: number): Buffer {
+  return Buffer.alloc((BLOCK - (sizeBytes % BLOCK)) % BLOCK);
+}
 
-function* headers(entry: Entry): Iterable<Buffer> {
+/** What follows the last entry. */
+export function tarEnd(): Buffer {
+  return Buffer.alloc(2 * BLOCK);
+}
+
+/** An entry's header, with one before it for a name or target that is too long for it. */
+export function* tarHeader(entry: TarEntry): Iterable<Buffer> {
   const name = entry.kind === 'folder' ? `${entry.name}/` : entry.name;
   const split = splitName(name);
   const records: string[] = [];
@@ -126,16 +132,15 @@ function* headers(entry: Entry): Iterable<Buffer> {
   if (Buffer.byteLength(entry.target) > NAME_BYTES) records.push(paxRecord('linkpath', entry.target));
   if (records.length > 0) {
     const body = Buffer.from(records.join(''));
-    yield header({ name: '././@PaxHeader', type: 'x', mode: 0o644, sizeBytes: body.length });
+    yield header({ ...entry, name: '././@PaxHeader', type: 'x', mode: 0o644, sizeBytes: body.length, target: '' });
     yield body;
-    yield Buffer.alloc(padding(body.length));
+    yield tarPadding(body.length);
   }
   yield header({
+    ...entry,
     name: split?.name ?? '././@LongName',
     prefix: split?.prefix ?? '',
     type: entry.kind === 'file' ? '0' : entry.kind === 'link' ? '2' : '5',
-    mode: entry.kind === 'link' ? 0o777 : entry.executable ? 0o755 : 0o644,
-    sizeBytes: entry.sizeBytes,
     target: Buffer.byteLength(entry.target) > NAME_BYTES ? '' : entry.target,
   });
 }
@@ -158,25 +163,21 @@ function paxRecord(key: string, value: string): string {
   return `${length} ${key}=${value}\n`;
 }
 
-interface HeaderFields {
-  name: string;
+interface HeaderFields extends Omit<TarEntry, 'kind'> {
   prefix?: string;
   type: string;
-  mode: number;
-  sizeBytes: number;
-  target?: string;
 }
 
 /** POSIX ustar; numbers are octal, a NUL ends each. */
-function header({ name, prefix = '', type, mode, sizeBytes, target = '' }: HeaderFields): Buffer {
+function header({ name, prefix = '', type, mode, owner, sizeBytes, target }: HeaderFields): Buffer {
   const block = Buffer.alloc(BLOCK);
   const octal = (value: number, at: number, digits: number): void => {
     block.write(value.toString(8).padStart(digits, '0'), at, 'latin1');
   };
   block.write(name, 0);
   octal(mode, 100, 7);
-  octal(OWNER, 108, 7);
-  octal(OWNER, 116, 7);
+  octal(owner, 108, 7);
+  octal(owner, 116, 7);
   octal(sizeBytes, 124, 11);
   octal(0, 136, 11);
   block.fill(' ', 148, 156);
