@@ -69,9 +69,12 @@ export interface TestOptions {
   log?: (line: string) => void;
   /** With outbox and sweeper. Without them nothing but what a test does changes a row. */
   loops?: boolean;
+  /** What the API gets for the store: to look at it, or to undo what it writes. */
+  wrapStore?: (store: Store) => Store;
 }
 
-export async function startTestApi({ appsPort = 8_080, log, loops = false }: TestOptions = {}): Promise<TestApi> {
+export async function startTestApi(options: TestOptions = {}): Promise<TestApi> {
+  const { appsPort = 8_080, log, loops = false, wrapStore = (store: Store) => store } = options;
   const folder = await mkdtemp(join(tmpdir(), 'cupola-api-'));
   const stack = new AsyncDisposableStack();
   stack.defer(() => rm(folder, { recursive: true, force: true }));
@@ -109,6 +112,7 @@ export async function startTestApi({ appsPort = 8_080, log, loops = false }: Tes
   };
   const api = await start({
     ...deps,
+    store: wrapStore(store),
     listen: { host: '127.0.0.1', port: 0 },
     internal: { socketPath },
     monotonic: clock.now,

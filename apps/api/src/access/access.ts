@@ -56,7 +56,7 @@ export function holdsInOrganization(actor: Actor, organizationGuid: string, type
 }
 
 /** Throws 404 in `resource`'s words when the space is hidden. */
-export function requireSeen(actor: Actor, scope: SpaceScope, resource: string): void {
+function requireSeen(actor: Actor, scope: SpaceScope, resource: string): void {
   if (!maySeeSpace(actor, scope)) throw new NotFoundError(resource);
 }
 /** Throws 404 when hidden, 403 when the actor may not change what lies in this space (space developers may; supporters only where CF says so). */

@@ -7,10 +7,11 @@ import type { Kysely } from 'kysely';
 import { maySeeSpace, requireDeveloper } from '../access/access.ts';
 import type { Actor } from '../access/actor.ts';
 import { recordAppEvent } from '../apps/app-events.ts';
-import { appScope, findApp, type ScopedApp } from '../apps/find-app.ts';
+import { APP_MANAGERS, appScope, findApp, type ScopedApp } from '../apps/find-app.ts';
 import { resolveLifecycle } from '../apps/lifecycle.ts';
 import { logApi } from '../apps/log-line.ts';
 import type { ApiDeps } from '../deps.ts';
+import { isCliAgent } from '../http/cli-agent.ts';
 import { type ApiRequest, type Endpoint, endpoint } from '../http/endpoint.ts';
 import { writeMetadata } from '../metadata/metadata.ts';
 import { seenPackage } from '../packages/find-package.ts';
@@ -24,7 +25,7 @@ async function usablePackage(db: Kysely<Database>, actor: Actor, guid: string) {
     if (error instanceof NotFoundError) throw new UnprocessableError(NO_PACKAGE);
     throw error;
   });
-  requireDeveloper(actor, appScope(found.app), 'Package');
+  requireDeveloper(actor, appScope(found.app), 'Package', APP_MANAGERS);
   if (found.row.state !== 'READY')
     throw new InvalidRequestError('Bad request: Cannot stage package whose state is not ready.');
   return found;
@@ -46,15 +47,26 @@ async function show(deps: ApiDeps, row: BuildRow) {
   return (await presentBuilds(deps, [row]))[0];
 }
 
-/** A fast push would show none of its staging log: its tail stops when the build has ended, so it is let have the last line first (held-requests.md). */
+/**
+ * A fast push would show none of its staging log: the cf CLI's tail stops when the build has ended, so its poll is answered when the tail has the last line
+ * (held-requests.md). Our own clients read the rest of the log themselves.
+ */
 async function waitForTail(
-  { logs, tails }: ApiDeps,
+  { holds, logs, tails }: ApiDeps,
   request: ApiRequest<unknown, unknown>,
-  appGuid: string,
+  build: BuildRow,
 ): Promise<void> {
-  const [last] = await logs.read({ appGuid, limit: 1, descending: true, sourceTypes: ['STG'] });
+  if (build.state === 'STAGING' || request.preferWaitSeconds !== null) return;
+  if (!isCliAgent(request.userAgent) || !holds.owns(request, 'build', build.guid)) return;
+  const [last] = await logs.read({
+    appGuid: build.app_guid,
+    startNs: BigInt(build.created_at) * 1_000_000n,
+    limit: 1,
+    descending: true,
+    sourceTypes: ['STG'],
+  });
   if (last === undefined) return;
-  await tails.waitPassed(appGuid, last.timestampNs, {
+  await tails.waitPassed(build.app_guid, last.timestampNs, {
     timeoutMs: HOLD_LIMITS.buildLogFenceMs,
     signal: request.signal,
   });
@@ -105,8 +117,6 @@ export const buildEndpoints: Endpoint[] = [
     responseSchema: buildAnswer,
     handle: async (deps, request) => {
       const guid = request.params.guid ?? '';
-      const first = await seenBuild(deps.store.read, request.actor, guid);
-      const startedMs = performance.now();
       const { row } = await deps.holds.wait(request, {
         kind: 'build',
         guid,
@@ -114,8 +124,7 @@ export const buildEndpoints: Endpoint[] = [
         read: () => seenBuild(deps.store.read, request.actor, guid),
         isFinal: ({ row }) => row.state !== 'STAGING',
       });
-      const wasHeld = first.row.state === 'STAGING' && performance.now() - startedMs > 0 && row.state !== 'STAGING';
-      if (wasHeld) await waitForTail(deps, request, row.app_guid);
+      await waitForTail(deps, request, row);
       return { status: 200, body: await show(deps, row) };
     },
   }),

@@ -1,10 +1,10 @@
 import {
   createDomain as createBody,
   domainAnswer,
-  routeReservationAnswer,
   shareDomain as shareBody,
   updateDomain as updateBody,
 } from '@cupola/contract/v3/domain';
+import { routeReservation } from '@cupola/contract/v3/route';
 import { ForbiddenError, NotFoundError, UnprocessableError } from '@cupola/model/errors';
 import type { Database } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
@@ -118,11 +118,12 @@ async function checkShares(
 async function unshare(mutation: Mutation, actor: Actor, domainGuid: string, organizationGuid: string): Promise<void> {
   const domain = await seenDomain(mutation.db, actor, domainGuid);
   const organization = await findOrganization(mutation.db, organizationGuid);
-  if (organization === undefined || !maySeeOrganization(actor, organizationGuid)) throw notThere(organizationGuid);
+  if (organization === undefined) throw notThere(organizationGuid);
   const isManager = [domain.organization_guid, organizationGuid].some(
     guid => guid !== null && holdsInOrganization(actor, guid, MANAGERS),
   );
   if (!isManager) throw new ForbiddenError();
+  if (!maySeeOrganization(actor, organizationGuid)) throw notThere(organizationGuid);
   await unshareDomain(mutation, domain, organization);
 }
 
@@ -238,7 +239,7 @@ export const domainEndpoints: Endpoint[] = [
       path: z.string().exactOptional(),
       port: z.string().exactOptional(),
     }),
-    responseSchema: routeReservationAnswer,
+    responseSchema: routeReservation,
     handle: async ({ store }, { actor, params, query }) => {
       const domain = await seenDomain(store.read, actor, params.guid ?? '');
       const route = await store.read

@@ -22,7 +22,7 @@ export function usableIn(organizationGuids: readonly string[]): Condition {
   return sql<SqlBool>`(${owned} or ${shared})`;
 }
 
-export const SHARED: Condition = sql<SqlBool>`domains.organization_guid is null`;
+const SHARED: Condition = sql<SqlBool>`domains.organization_guid is null`;
 
 export function seenDomains(actor: Actor): Condition {
   if (actor.isAdmin) return sql<SqlBool>`1 = 1`;

@@ -3,7 +3,6 @@
  * One `Endpoint` each: parse, authorize, act, present. Every one is listed in `endpoints.ts`, from which routes, OpenAPI and the role table are made.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import type { Actor } from '../access/actor.ts';
 import type { ApiDeps } from '../deps.ts';
@@ -39,10 +38,6 @@ export interface Reply {
   headers?: Record<string, string>;
   /** CF warnings, sent as X-Cf-Warnings, each form-encoded. */
   warnings?: string[];
-}
-export interface StreamReply extends Reply {
-  body: Readable;
-  contentType: string;
 }
 
 export interface Endpoint {

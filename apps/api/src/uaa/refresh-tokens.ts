@@ -67,8 +67,3 @@ export async function rotateRefreshToken(
 export async function revokeRefreshTokens({ db }: Pick<Write, 'db'>, userGuid: string): Promise<void> {
   await db.updateTable('refresh_tokens').set({ revoked: 1 }).where('user_guid', '=', userGuid).execute();
 }
-
-/** Tokens that have ended leave no row behind. */
-export async function sweepRefreshTokens({ db, now }: Write): Promise<void> {
-  await db.deleteFrom('refresh_tokens').where('expires_at', '<=', now).execute();
-}

@@ -69,5 +69,3 @@ export const domainAnswer = z.object({
   links,
 });
 export type DomainAnswer = z.infer<typeof domainAnswer>;
-
-export const routeReservationAnswer = z.object({ matching_route: z.boolean() });
