@@ -1,10 +1,12 @@
 /** The API as a part: first start, its listeners and its loops, over ports that the caller has opened and closes. */
+import { HOLD_LIMITS } from '@cupola/model/limits';
 import { type Bootstrap, bootstrap } from './bootstrap.ts';
 import { createBuildLeases } from './builds/leases.ts';
 import { startOutbox } from './builds/outbox.ts';
 import type { ApiDeps } from './deps.ts';
 import { endpoints } from './endpoints.ts';
 import { createHolds } from './holds/create-holds.ts';
+import { createTokenCap } from './holds/token-cap.ts';
 import { type Listen, startServer } from './http/server.ts';
 import { startInternal } from './internal/server.ts';
 import { createTails } from './logcache/tails.ts';
@@ -38,14 +40,15 @@ export async function start(options: StartDeps): Promise<Api> {
     bootstrap(store, { appsDomain: config.appsDomain, admin, ...(hashCost === undefined ? {} : { hashCost }) }),
   ]);
   const leases = createBuildLeases(monotonic);
+  const cap = createTokenCap(HOLD_LIMITS.perTokenMax);
   const deps: ApiDeps = {
     ...given,
     tokens,
     leases,
     loginGuard: createLoginGuard(now),
     tails: createTails(),
-    tailHolds: createTailHolds(given.logs),
-    holds: createHolds({ store, monotonic }),
+    tailHolds: createTailHolds(given.logs, cap),
+    holds: createHolds({ store, monotonic, cap }),
   };
   await using starting = new AsyncDisposableStack();
   starting.use(await startInternal(deps, internal));

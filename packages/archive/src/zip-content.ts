@@ -7,6 +7,8 @@ import type { ZipEntry } from './zip-read.ts';
 
 /** Larger entries are inflated piece by piece. */
 const WHOLE_MAX_BYTES = 256 * 1024;
+/** zlib's own least. */
+const CHUNK_MIN_BYTES = 64;
 const PIECE_BYTES = 256 * 1024;
 
 type Content = Pick<ZipEntry, 'path' | 'sizeBytes' | 'compressedBytes' | 'method' | 'crc32'>;
@@ -42,8 +44,9 @@ export async function readContent(
 function inflateWhole(raw: Buffer, entry: Content): Buffer {
   if (entry.method === 0) return raw;
   try {
-    // One byte more than it may be: a lie is told from the truth without inflating all of it.
-    return inflateRawSync(raw, { maxOutputLength: entry.sizeBytes + 1 });
+    // One byte more than it may be: a lie is told from the truth without inflating all of it. In a buffer of that size: most files are small.
+    const maxOutputLength = entry.sizeBytes + 1;
+    return inflateRawSync(raw, { maxOutputLength, chunkSize: Math.max(maxOutputLength, CHUNK_MIN_BYTES) });
   } catch (error) {
     throw new ArchiveRefusedError(entry.path, `cannot be inflated: ${(error as Error).message}`);
   }

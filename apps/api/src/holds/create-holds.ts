@@ -2,28 +2,29 @@
  * Poller or reader (held-requests.md): the cf CLI sleeps a fixed 3 s after each answer that says "not yet", so a poll of the invocation that caused the work
  * is answered when the state is final. Everyone else is a reader, and is never kept waiting.
  *
- * An invocation is known by its X-B3-TraceId, one value for each since 8.12; older ones by their token and User-Agent. Our own clients say `Prefer: wait=N`.
+ * An invocation is known by its X-B3-TraceId, one value for each since 8.12; older ones by their token and User-Agent. Our own clients say `Prefer: wait=N`
+ * with the polls that may wait, and with those only. What invocations caused is kept in memory: after a restart their polls are answered at once.
  */
 import { HOLD_LIMITS } from '@cupola/model/limits';
 import type { Store } from '@cupola/store/store';
 import { isCliAgent } from '../http/cli-agent.ts';
-import type { ApiRequest } from '../http/endpoint.ts';
-import type { HoldKind, Holds } from './holds.ts';
+import type { HoldAsker, HoldKind, Holds } from './holds.ts';
+import type { TokenCap } from './token-cap.ts';
 
 interface Deps {
   store: Pick<Store, 'subscribe'>;
   /** Ms of a clock that never jumps. */
   monotonic(): number;
+  /** Shared with the log tails that are held. */
+  cap: TokenCap;
 }
-
-type Asker = Pick<ApiRequest, 'trace' | 'userAgent' | 'preferWaitSeconds' | 'signal'> & {
-  actor: Pick<ApiRequest['actor'], 'tokenId'>;
-};
 
 /** An invocation owns what it caused for this long (held-requests.md: the app started "in the last 10 min"). */
 const OWNED_MS = 600_000;
-/** Invocations remembered; the oldest goes first. Far more than run at once. */
+/** Facts remembered; the oldest goes first. Far more than invocations run at once. */
 const OWNERS_MAX = 10_000;
+/** Of a trace or a User-Agent, both of which clients choose: what is remembered is bounded. */
+const NAME_MAX = 100;
 
 const BOUND_MS: Record<HoldKind, number> = {
   package: HOLD_LIMITS.pollMs,
@@ -32,10 +33,9 @@ const BOUND_MS: Record<HoldKind, number> = {
   stats: HOLD_LIMITS.statsMs,
 };
 
-export function createHolds({ store, monotonic }: Deps): Holds {
+export function createHolds({ store, monotonic, cap }: Deps): Holds {
   /** Until when each invocation owns each piece of work. */
   const owners = new Map<string, number>();
-  const held = new Map<string, number>();
 
   const remember = (key: string): void => {
     owners.delete(key);
@@ -45,81 +45,85 @@ export function createHolds({ store, monotonic }: Deps): Holds {
       owners.delete(oldest);
     }
   };
-  const owns = (key: string): boolean => (owners.get(key) ?? 0) > monotonic();
+  const isKnown = (key: string): boolean => (owners.get(key) ?? 0) > monotonic();
+  const owns: Holds['owns'] = (request, kind, guid) => isKnown(workKey(request, kind, guid));
 
-  function boundOf(request: Asker, kind: HoldKind, guid: string, processGuid: string | undefined): number {
+  function boundOf(request: HoldAsker, kind: HoldKind, work: { guid: string; processGuid?: string }): number {
     if (request.preferWaitSeconds !== null) return Math.min(request.preferWaitSeconds * 1_000, BOUND_MS[kind]);
-    if (!isCliAgent(request.userAgent) || !owns(workKey(request, kind, guid))) return 0;
-    const isSummary = processGuid !== undefined && owns(summaryKey(request, guid, processGuid));
+    if (!isCliAgent(request.userAgent) || !owns(request, kind, work.guid)) return 0;
+    const isSummary = work.processGuid !== undefined && isKnown(summaryKey(request, work.guid, work.processGuid));
     return isSummary ? 0 : BOUND_MS[kind];
   }
 
   return {
+    owns,
     own: (request, kind, guid) => {
       remember(workKey(request, kind, guid));
+      if (kind !== 'stats') return;
       // A new start: what was summed up belongs to the former one.
-      for (const key of owners.keys()) if (key.startsWith(summaryKey(request, guid, ''))) owners.delete(key);
+      const summaries = summaryKey(request, guid, '');
+      for (const key of owners.keys()) if (key.startsWith(summaries)) owners.delete(key);
     },
     summaryBegins: (request, appGuid, processGuid) => {
-      if (owns(workKey(request, 'stats', appGuid))) remember(summaryKey(request, appGuid, processGuid));
+      if (owns(request, 'stats', appGuid)) remember(summaryKey(request, appGuid, processGuid));
     },
-    wait: async (request, { kind, guid, processGuid, concerns, read, isFinal }) => {
-      const boundMs = boundOf(request, kind, guid, processGuid);
-      const { tokenId } = request.actor;
-      if (boundMs <= 0 || (held.get(tokenId) ?? 0) >= HOLD_LIMITS.perTokenMax) return read();
-      held.set(tokenId, (held.get(tokenId) ?? 0) + 1);
-      const changes = watchChanges(store, concerns);
-      const over = AbortSignal.any([request.signal, AbortSignal.timeout(boundMs)]);
+    wait: async (request, options) => {
+      const boundMs = boundOf(request, options.kind, options);
+      const release = boundMs > 0 ? cap.take(request.actor.tokenId) : null;
+      if (release === null) return options.read();
       try {
-        for (;;) {
-          const next = changes.next();
-          const value = await read();
-          if (isFinal(value) || over.aborted) return value;
-          await Promise.race([next, aborted(over)]);
-        }
+        return await readUntilFinal(store, AbortSignal.any([request.signal, AbortSignal.timeout(boundMs)]), options);
       } finally {
-        changes.stop();
-        const left = (held.get(tokenId) ?? 1) - 1;
-        if (left > 0) held.set(tokenId, left);
-        else held.delete(tokenId);
+        release();
       }
     },
   };
 }
 
-function invocation({ trace, actor, userAgent }: Pick<Asker, 'trace' | 'actor' | 'userAgent'>): string {
-  return trace === null ? `token ${actor.tokenId} ${userAgent}` : `trace ${trace}`;
+interface Awaited<T> {
+  concerns(kind: string, guid: string): boolean;
+  read(): Promise<T>;
+  isFinal(value: T): boolean;
 }
 
-function workKey(request: Pick<Asker, 'trace' | 'actor' | 'userAgent'>, kind: HoldKind, guid: string): string {
+async function readUntilFinal<T>(
+  store: Pick<Store, 'subscribe'>,
+  over: AbortSignal,
+  { concerns, read, isFinal }: Awaited<T>,
+): Promise<T> {
+  let wake = (): void => undefined;
+  const unsubscribe = store.subscribe(changes => {
+    if (changes.some(({ kind, guid }) => concerns(kind, guid))) wake();
+  });
+  const stop = (): void => wake();
+  over.addEventListener('abort', stop);
+  try {
+    for (;;) {
+      // Before the read: a change that comes while it runs is not missed.
+      const changed = new Promise<void>(resolve => {
+        wake = resolve;
+      });
+      const value = await read();
+      if (isFinal(value) || over.aborted) return value;
+      await changed;
+    }
+  } finally {
+    unsubscribe();
+    over.removeEventListener('abort', stop);
+  }
+}
+
+type Invoker = Pick<HoldAsker, 'trace' | 'actor' | 'userAgent'>;
+
+function invocation({ trace, actor, userAgent }: Invoker): string {
+  if (trace !== null) return `trace ${trace.slice(0, NAME_MAX)}`;
+  return `token ${actor.tokenId} ${userAgent.slice(0, NAME_MAX)}`;
+}
+
+function workKey(request: Invoker, kind: HoldKind, guid: string): string {
   return `${invocation(request)} ${kind} ${guid}`;
 }
 
-function summaryKey(request: Pick<Asker, 'trace' | 'actor' | 'userAgent'>, appGuid: string, process: string): string {
-  return `${invocation(request)} summary ${appGuid} ${process}`;
-}
-
-/** `next()`: the next change that concerns us after this call. */
-function watchChanges(
-  store: Pick<Store, 'subscribe'>,
-  concerns: (kind: string, guid: string) => boolean,
-): { next(): Promise<void>; stop(): void } {
-  let wake: () => void = () => undefined;
-  const stop = store.subscribe(changes => {
-    if (changes.some(({ kind, guid }) => concerns(kind, guid))) wake();
-  });
-  return {
-    stop,
-    next: () =>
-      new Promise(resolve => {
-        wake = resolve;
-      }),
-  };
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
+function summaryKey(request: Invoker, appGuid: string, processGuid: string): string {
+  return `${invocation(request)} summary ${appGuid} ${processGuid}`;
 }

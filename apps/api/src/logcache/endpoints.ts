@@ -33,22 +33,22 @@ function boundOf({ preferWaitSeconds }: ApiRequest<unknown, unknown>, { tailForm
   return tailForm === null ? 0 : HOLD_LIMITS.logTailMs;
 }
 
-/** Of the newest build that is STAGING, or has ended so lately that its lines are still being shown. */
+/** When the newest build began, if it is STAGING, or has ended or was adopted so lately that its lines are still to be shown. */
 async function runningBuild({ store, now }: ApiDeps, appGuid: string): Promise<{ beganNs: bigint } | null> {
   const build = await store.read
     .selectFrom('builds')
-    .select(['created_at', 'state', 'finished_at'])
+    .select(['created_at', 'state', 'updated_at'])
     .where('app_guid', '=', appGuid)
     .where('cancelled', '=', 0)
     .orderBy('created_at', 'desc')
     .limit(1)
     .executeTakeFirst();
   if (build === undefined) return null;
-  const isFresh = build.finished_at !== null && now() - build.finished_at < FRESH_MS;
+  const isFresh = now() - build.updated_at < FRESH_MS;
   return build.state === 'STAGING' || isFresh ? { beganNs: BigInt(build.created_at) * 1_000_000n } : null;
 }
 
-/** A build that was staged ahead may have ended before the CLI's tail begins: it waits a second after each archive. */
+/** A build that was staged ahead may have ended before the CLI's tail begins: the CLI waits a second after each archive. */
 const FRESH_MS = 3_000;
 
 function envelope(line: AnsweredLine, app: ScopedApp): Record<string, unknown> {

@@ -1,5 +1,5 @@
 import type { LogStore } from '@cupola/logs/log-store';
-import { HOLD_LIMITS } from '@cupola/model/limits';
+import type { TokenCap } from '../holds/token-cap.ts';
 
 /** Held tails of one token at a time; more are answered at once. */
 export interface TailHolds {
@@ -12,13 +12,11 @@ export interface TailHolds {
   ): Promise<T[]>;
 }
 
-export function createTailHolds(logs: Pick<LogStore, 'follow'>): TailHolds {
-  const held = new Map<string, number>();
+export function createTailHolds(logs: Pick<LogStore, 'follow'>, cap: TokenCap): TailHolds {
   return {
     async untilLines({ appGuid, tokenId, maxMs, signal }, read) {
-      const holding = held.get(tokenId) ?? 0;
-      if (maxMs <= 0 || holding >= HOLD_LIMITS.perTokenMax) return read();
-      held.set(tokenId, holding + 1);
+      const release = maxMs > 0 ? cap.take(tokenId) : null;
+      if (release === null) return read();
       const over = AbortSignal.any([signal, AbortSignal.timeout(maxMs)]);
       let wake: () => void = () => undefined;
       let isNew = false;
@@ -41,9 +39,7 @@ export function createTailHolds(logs: Pick<LogStore, 'follow'>): TailHolds {
         }
       } finally {
         stop();
-        const left = (held.get(tokenId) ?? 1) - 1;
-        if (left > 0) held.set(tokenId, left);
-        else held.delete(tokenId);
+        release();
       }
     },
   };
