@@ -96,6 +96,22 @@ describe('each request', () => {
   });
 });
 
+describe('a request line that names another host', () => {
+  test.each(['http://evil.example/v3/echo/a?x=1', 'http://[/v3/echo/a?x=1'])(
+    '%s leads to no link there',
+    async target => {
+      const seen: ApiRequest[] = [];
+      await using test = await serve(echo(seen));
+      const { port } = new URL(test.url);
+      const sent = httpRequest({ port, path: target, headers: { authorization: 'bearer good' } }).end();
+      const [answer] = await once(sent, 'response');
+      answer.resume();
+      expect(answer.statusCode).toBeLessThan(500);
+      expect(seen.map(({ url }) => url.origin)).not.toContain('http://evil.example');
+    },
+  );
+});
+
 describe('a request without a place or a name', () => {
   test('GET of an unknown path is 404 in the words that the cf CLI knows', async () => {
     await using test = await serve();

@@ -117,7 +117,7 @@ async function serve(
     trace: request.get('x-b3-traceid') ?? null,
     userAgent: request.get('user-agent') ?? '',
     preferWaitSeconds: preferWait(request.get('prefer')),
-    url: new URL(request.originalUrl, deps.api.config.publicUrl),
+    url: askedUrl(request, deps.api.config.publicUrl),
     signal: AbortSignal.any([gone.signal, draining]),
     raw: { request, response },
   };
@@ -139,6 +139,15 @@ async function readBody(request: IncomingMessage, endpoint: Endpoint): Promise<u
   if (body === 'yaml') return text;
   const value = body === 'form' ? parseForm(text) : parseJson(text);
   return bodySchema === null ? value : checkBody(bodySchema, value);
+}
+
+/** Path and query as asked, on our own origin, whatever host the request line names: links are made of it. */
+function askedUrl({ path, originalUrl }: express.Request, publicUrl: string): URL {
+  const url = new URL(publicUrl);
+  url.pathname = path;
+  const queryAt = originalUrl.indexOf('?');
+  url.search = queryAt < 0 ? '' : originalUrl.slice(queryAt);
+  return url;
 }
 
 function flatQuery(query: express.Request['query']): Record<string, string> {
