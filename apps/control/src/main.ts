@@ -86,5 +86,6 @@ try {
 } catch (error) {
   if (!(error instanceof PlainError)) throw error;
   console.error(error.message);
-  process.exitCode = 1;
+  // Whatever is still open (a pipe of a part that would not start) must not keep the command from ending.
+  process.exit(1);
 }
