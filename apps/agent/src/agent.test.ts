@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { aPlacement, aRunSpec, ask, healthCheck, makeLayer, serverLayer, testCell, until } from './fixtures.ts';
+import { aPlacement, aRunSpec, ask, healthCheck, isRoot, makeLayer, serverLayer, testCell, until } from './fixtures.ts';
 
 test('the agent starts a placed copy, which answers at the address that it reports', async () => {
   await using cell = await testCell();
@@ -150,7 +150,7 @@ test('the agent restarts a copy, crashes forgotten, when its start sequence grow
   expect(await ask(third)).toBe('hello');
 });
 
-test('the agent names the memory limit when a copy runs out of it', async () => {
+test.runIf(isRoot)('the agent names the memory limit when a copy runs out of it', async () => {
   await using cell = await testCell();
   await cell.startAgent();
   const placement = aPlacement(aRunSpec([cell.add(await serverLayer())], { memoryMb: 32 }));
@@ -276,7 +276,7 @@ test('the agent says when a copy prints more than its log rate', async () => {
   );
 });
 
-test('the agent sends heartbeats that carry what its copies use', async () => {
+test.runIf(isRoot)('the agent sends heartbeats that carry what its copies use', async () => {
   await using cell = await testCell();
   await cell.startAgent();
   const placement = aPlacement(aRunSpec([cell.add(await serverLayer())]));

@@ -15,7 +15,8 @@ import { type FakeApi, fakeApi } from './fake-api.ts';
 import { type Agent, type AgentDeps, start } from './start.ts';
 
 export const silentLog = pino({ level: 'silent' });
-const isRoot = process.getuid?.() === 0;
+/** Limits of memory, and user ids, need it. */
+export const isRoot = process.getuid?.() === 0;
 
 /** A temp folder that goes with the test. */
 export function tempFolder(): Disposable & { path: string } {

@@ -230,8 +230,11 @@ function putAway(deps: LifeDeps, copy: Copy, { sandbox, left }: { sandbox: Runni
       end.abort();
       // Left as it is, ended: the next agent finds nobody who knows it, and removes it.
       if (left.aborted) return;
-      await sandbox.remove();
-      if (launch !== null) await addresses.release(launch.address);
+      try {
+        await sandbox.remove();
+      } finally {
+        if (launch !== null) await addresses.release(launch.address);
+      }
       words.destroyed(copy);
     })(),
   );

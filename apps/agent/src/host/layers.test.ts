@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { expect, test } from 'vitest';
-import { type MadeLayer, makeLayer, silentLog, tempFolder } from '../fixtures.ts';
+import { isRoot, type MadeLayer, makeLayer, silentLog, tempFolder } from '../fixtures.ts';
 import { type Layers, layerName, openLayers } from './layers.ts';
 
 interface Store {
@@ -37,7 +37,7 @@ test('ensure() lays a layer out once, for all who ask at once, and finds it afte
   expect(second.fetched).toEqual([]);
 });
 
-test.runIf(process.getuid?.() === 0)('ensure() gives each app its own files, and toolchains to nobody', async () => {
+test.runIf(isRoot)('ensure() gives each app its own files, and toolchains to nobody', async () => {
   using folder = tempFolder();
   const app = await makeLayer({ 'app/a.txt': 'a' });
   const tool = await makeLayer({ 'bin/t': 't' }, { mountPath: '/toolchains/t', kind: 'toolchain' });
