@@ -5,6 +5,7 @@ import type { Sandboxes } from '@cupola/sandbox/sandbox';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { aZip, type FakeApi, type FakeBuild, readTar, startFakeApi, testSandboxes } from './fixtures.ts';
+import { startRegistry } from './registry.fixture.ts';
 import { start } from './start.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -96,6 +97,26 @@ describe('what a build results in', () => {
   test('the same app staged twice gives the same layers', async () => {
     const [one, two] = [api.offer(NODE_APP), api.offer(NODE_APP)];
     expect((await staged(one)).layers).toEqual((await staged(two)).layers);
+  });
+
+  test('an app with a lockfile: what it locks, from the registry of its .npmrc, once; the next build has it in its cache', async () => {
+    await using registry = await startRegistry([
+      { name: 'left', version: '1.0.0', files: { 'index.js': 'left' } },
+      { name: 'right', version: '2.0.0', files: { 'index.js': 'right' } },
+    ]);
+    const app = { name: 'locked', version: '1.0.0' };
+    const { dependencies, lockfile } = registry.lock(app);
+    const files = {
+      'package.json': JSON.stringify({ ...app, dependencies }),
+      'package-lock.json': lockfile,
+      '.npmrc': `registry=${registry.url}\n`,
+    };
+    const first = api.offer(files);
+    const { layers } = await staged(first);
+    const again = api.offer(files, { appGuid: first.order.appGuid });
+    expect((await staged(again)).layers).toEqual(layers);
+    expect((await appLayer(first)).get('home/vcap/app/node_modules/right/index.js')?.text).toBe('right');
+    expect(registry.asked.toSorted()).toEqual(['left/-/left-1.0.0.tgz', 'right/-/right-2.0.0.tgz']);
   });
 
   test('a static site, asked for by the address of its buildpack, under the name that was asked', async () => {

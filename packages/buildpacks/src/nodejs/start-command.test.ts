@@ -44,6 +44,15 @@ test('`npm start` runs the start script with its variables and quotes, in place 
   expect(launch(stage, 'npm start; echo $?').stdout).toContain('\n0\n');
 });
 
+test('`npm start` of one plain program leaves no shell beside it', async () => {
+  using stage = aStage({
+    'package.json': '{"scripts":{"start":"node show.js"}}',
+    'show.js': "console.log(require('fs').readFileSync('/proc/' + process.ppid + '/comm', 'utf8').trim())",
+  });
+  await nodejsBuildpack.compile(stage);
+  expect(launch(stage, 'npm start; true').stdout).toContain('\nbash\n');
+});
+
 test('`npm start` is left to npm where there is more to it', async () => {
   using before = aStage({ 'package.json': '{"scripts":{"start":"a","prestart":"b"}}' });
   using shell = aStage({ 'package.json': '{"scripts":{"start":"a"}}', '.npmrc': 'script-shell=/bin/bash\n' });

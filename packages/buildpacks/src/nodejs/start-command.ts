@@ -13,6 +13,14 @@ export function startCommand(app: string, { scripts, main }: PackageJson): strin
   return existsSync(join(app, 'index.js')) ? 'node index.js' : null;
 }
 
+/** One program of the app's with words behind it: no shell needs to stay for it. */
+function isPlain(app: string, script: string): boolean {
+  const [program = '', ...words] = script.trim().split(/ +/);
+  const isProgram =
+    program === 'node' || (/^[\w.-]+$/.test(program) && existsSync(join(app, 'node_modules/.bin', program)));
+  return isProgram && words.every(word => /^[\w./@%+=:,-]+$/.test(word));
+}
+
 /** As one word of a POSIX shell. */
 function shellQuote(text: string): string {
   return /^[\w./@%+=:,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
@@ -56,7 +64,7 @@ export async function writeNpmStart(
     'export INIT_CWD="$PWD"',
     `export PATH=${shellQuote(join(stage.app, 'node_modules/.bin'))}:"$PATH"`,
     `printf '\\n> %s\\n> %s\\n\\n' ${shellQuote(header)} ${shellQuote(start)}`,
-    `exec sh -c ${shellQuote(start)}`,
+    isPlain(stage.app, start) ? `exec ${start}` : `exec sh -c ${shellQuote(start)}`,
     '',
   ].join('\n');
   await mkdir(join(stage.deps, 'bin'), { recursive: true });
