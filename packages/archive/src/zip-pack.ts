@@ -19,8 +19,8 @@ export interface MatchedEntry {
   /** As the client wants it; judged here like the name of any entry. */
   path: string;
   mode: number;
-  /** File of the older pack. */
-  packFile: string;
+  /** The older pack: where it lies, and what it is called. */
+  pack: { file: string; digest: string };
   dataOffset: number;
   compressedBytes: number;
   method: number;
@@ -53,15 +53,12 @@ export interface Pack {
 /** What is kept of a matched file is gone or damaged: the file has to be sent, and the pack must not be offered again. */
 export class MatchLostError extends Error {
   override readonly name = 'MatchLostError';
-  readonly path: string;
-  readonly packFile: string;
-  constructor({ path, packFile }: MatchedEntry, options: { cause: unknown }) {
-    super(
-      `The file "${path}" was matched, but what is kept of it cannot be used. Push again: it will be sent.`,
-      options,
-    );
-    this.path = path;
-    this.packFile = packFile;
+  /** Of the older pack. */
+  readonly digest: string;
+  constructor({ path, pack }: MatchedEntry, options: { cause: unknown }) {
+    const lost = `The file "${path}" was matched, but what is kept of it cannot be used.`;
+    super(`${lost} Push again: it will be sent.`, options);
+    this.digest = pack.digest;
   }
 }
 
@@ -82,12 +79,11 @@ export async function assemblePack(options: PackOptions): Promise<Pack> {
   // Both lists are one archive: the same rules hold over both.
   const rules = archiveRules({ unpackedMaxBytes });
   for (const entry of matched) rules.add({ ...entry, kind: 'file' });
-  const files: PackedFile[] = [];
   const writer = openZipWriter(target);
   try {
-    if (upload !== null) files.push(...(await copyUploaded(writer, upload, rules)));
-    files.push(...(await copyMatched(writer, matched)));
-    return { ...writer.finish(), files };
+    const uploaded = upload === null ? [] : await copyUploaded(writer, upload, rules);
+    const copied = await copyMatched(writer, matched);
+    return { ...writer.finish(), files: uploaded.concat(copied) };
   } finally {
     writer.close();
   }
@@ -118,7 +114,7 @@ async function copyUploaded(writer: ZipWriter, upload: string, rules: ArchiveRul
 async function copyMatched(writer: ZipWriter, matched: readonly MatchedEntry[]): Promise<PackedFile[]> {
   // Neighbours in an old pack are read one after the other, each pack once.
   const sorted = matched.toSorted((a, b) =>
-    a.packFile < b.packFile ? -1 : a.packFile > b.packFile ? 1 : a.dataOffset - b.dataOffset,
+    a.pack.digest < b.pack.digest ? -1 : a.pack.digest > b.pack.digest ? 1 : a.dataOffset - b.dataOffset,
   );
   const turns = takeTurns();
   const packs = onePackOpen();
@@ -157,7 +153,7 @@ function onePackOpen(): { open(packFile: string): FileWindow; close(): void } {
 /** The old pack may have been swept or damaged since: what is handed on is what was promised. */
 async function usable(packs: ReturnType<typeof onePackOpen>, entry: MatchedEntry): Promise<FileWindow> {
   try {
-    const file = packs.open(entry.packFile);
+    const file = packs.open(entry.pack.file);
     const [sha256] = await sumsOf(file, entry, { start: entry.dataOffset, names: ['sha256'] });
     if (sha256 === entry.sha256) return file;
     throw new ArchiveRefusedError(entry.path, 'is not what was promised');

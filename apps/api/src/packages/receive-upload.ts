@@ -7,6 +7,8 @@ import { InvalidRequestError, UnavailableError } from '@cupola/model/errors';
 import { PUSH_LIMITS } from '@cupola/model/limits';
 import type { ApiDeps } from '../deps.ts';
 import type { ApiRequest } from '../http/endpoint.ts';
+import { requireSpace } from './free-space.ts';
+import { createPace } from './pace.ts';
 
 export interface Received extends AsyncDisposable {
   /** File of the zip; null: every file was matched. */
@@ -17,11 +19,12 @@ export interface Received extends AsyncDisposable {
 /** The list of matched files of 100,000 entries (PUSH_LIMITS), some 150 bytes each and long paths. */
 const LIST_MAX_BYTES = 64 * 1024 * 1024;
 /** Looked at this often whether bytes still come. */
-const STALL_LOOK_MS = 5_000;
+const LOOK_MS = 5_000;
 
 /** @throws InvalidRequestError for what is no upload, UnavailableError when the disk is nearly full. */
 export async function receiveUpload(deps: ApiDeps, request: ApiRequest): Promise<Received> {
-  await requireSpace(deps, Number(request.raw.request.headers['content-length'] ?? 0));
+  // What comes lies here twice until the pack is made.
+  await requireSpace(deps, Number(request.raw.request.headers['content-length'] ?? 0) * 2);
   // Loaded with the first upload: its tables of file types take longer than the rest of the API's start.
   const { default: multer } = await import('multer');
   const name = randomUUID();
@@ -60,35 +63,19 @@ function run(parse: Parse, { raw }: ApiRequest): Promise<void> {
   });
 }
 
-/** Cuts an upload that has stalled: 60 s without a byte. */
+/** Cuts an upload that has stalled or trickles. */
 async function withWatch(request: ApiRequest, work: () => Promise<void>): Promise<void> {
   const { socket } = request.raw.request;
-  let seen = socket.bytesRead;
-  let quietSinceMs = performance.now();
+  const before = socket.bytesRead;
+  const isFastEnough = createPace(performance.now());
   const timer = setInterval(() => {
-    if (socket.bytesRead !== seen) {
-      seen = socket.bytesRead;
-      quietSinceMs = performance.now();
-    } else if (performance.now() - quietSinceMs > PUSH_LIMITS.uploadStallMs) socket.destroy();
-  }, STALL_LOOK_MS);
+    if (!isFastEnough(socket.bytesRead - before, performance.now())) socket.destroy();
+  }, LOOK_MS);
   try {
     await work();
   } finally {
     clearInterval(timer);
   }
-}
-
-/** Refused while there is less than 5 % or 1 GiB free, or less than what is coming (failure-rules.md 4). */
-async function requireSpace({ blobs }: ApiDeps, comingBytes: number): Promise<void> {
-  const space = await blobs.space();
-  if (space === null) return;
-  // A small disk would otherwise be full from the start: of the two bounds the smaller one counts.
-  const kept = Math.min(PUSH_LIMITS.freeSpaceMinBytes, space.totalBytes * PUSH_LIMITS.freeSpaceMinShare);
-  if (space.freeBytes - comingBytes * 2 < kept)
-    throw new UnavailableError(
-      `The platform's disk is nearly full (${Math.floor(space.freeBytes / 1024 ** 2)} MB free). Delete apps or free some space, then push again.`,
-      'InsufficientStorage',
-    );
 }
 
 function parseResources(text: unknown): Received['resources'] {
@@ -113,11 +100,6 @@ function asRefusal(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof InvalidRequestError || error instanceof UnavailableError)
     return error;
   const { code } = error as NodeJS.ErrnoException;
-  if (code === 'ENOSPC')
-    return new UnavailableError(
-      "The platform's disk is full. Free some space, then push again.",
-      'InsufficientStorage',
-    );
   if (code === 'LIMIT_FILE_SIZE')
     return new InvalidRequestError(
       `The upload is larger than ${PUSH_LIMITS.uploadMaxBytes / 1024 ** 2} MB. Leave files out with a .cfignore.`,

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { assemblePack, type MatchedEntry, type Pack } from '@cupola/archive/zip-pack';
+import { assemblePack, type MatchedEntry, MatchLostError, type Pack } from '@cupola/archive/zip-pack';
 import { ArchiveRefusedError, InvalidRequestError, UnprocessableError } from '@cupola/model/errors';
 import { PUSH_LIMITS } from '@cupola/model/limits';
 import type { Mutation } from '@cupola/store/store';
@@ -16,18 +16,19 @@ import type { ApiDeps } from '../deps.ts';
 import type { ApiRequest } from '../http/endpoint.ts';
 import { findResources, type ResourceRow, wantedKey } from '../resource-matches/match.ts';
 import { type FoundPackage, type PackageRow, writablePackage } from './find-package.ts';
+import { whenFull } from './free-space.ts';
 import { type Received, receiveUpload } from './receive-upload.ts';
 
+const ONLY_ONCE = 'Bits may be uploaded only once. Create a new package to upload different bits.';
 const MODE_DEFAULT = 0o644;
 /** Rows of one statement: 9 parameters each. */
 const ROWS_EACH = 500;
 
+/** @throws InvalidRequestError, ArchiveRefusedError, UnprocessableError, UnavailableError: each says what to do. */
 export async function uploadPackage(deps: ApiDeps, request: ApiRequest): Promise<PackageRow> {
   const guid = request.params.guid ?? '';
   const found = await writablePackage(deps.store.read, request.actor, guid);
-  if (found.row.type !== 'bits') throw new UnprocessableError('Package type must be bits.');
-  if (found.row.state !== 'AWAITING_UPLOAD')
-    throw new UnprocessableError('Bits may be uploaded only once. Create a new package to upload different bits.');
+  requireAwaiting(found.row);
   await using received = await receiveUpload(deps, request);
   if (received.zip === null && received.resources.length === 0)
     throw new UnprocessableError('Upload must include either resources or bits');
@@ -38,10 +39,16 @@ export async function uploadPackage(deps: ApiDeps, request: ApiRequest): Promise
     return await keep(deps, request, { guid, pack });
   } catch (error) {
     if (error instanceof ArchiveRefusedError) await fail(deps, guid, error.message);
-    throw error;
+    throw whenFull(error);
   } finally {
     await rm(target, { force: true });
   }
+}
+
+/** A READY one may be sent again: a client whose answer was lost sends the same bits, and those are no change. */
+function requireAwaiting({ type, state }: PackageRow): void {
+  if (type !== 'bits') throw new UnprocessableError('Package type must be bits.');
+  if (state !== 'AWAITING_UPLOAD' && state !== 'READY') throw new UnprocessableError(ONLY_ONCE);
 }
 
 async function packFiles(
@@ -60,7 +67,30 @@ async function packFiles(
       );
     return { ...placeOf(deps, row), path: one.path, mode: modeOf(one.mode) };
   });
-  return assemblePack({ upload: received.zip, matched, target, unpackedMaxBytes: PUSH_LIMITS.unpackedMaxBytes });
+  const unpackedMaxBytes = await unpackedMax(deps, found.app.guid);
+  try {
+    return await assemblePack({ upload: received.zip, matched, target, unpackedMaxBytes });
+  } catch (error) {
+    if (!(error instanceof MatchLostError)) throw error;
+    await forgetPack(deps, error.digest);
+    throw new InvalidRequestError(error.message, 'AppBitsUploadInvalid');
+  }
+}
+
+/** What its largest process may keep on disk, or the platform's own limit: it would not start with more. */
+async function unpackedMax({ store }: ApiDeps, appGuid: string): Promise<number> {
+  const { mb } = await store.read
+    .selectFrom('processes')
+    .select(eb => eb.fn.max('disk_mb').as('mb'))
+    .where('app_guid', '=', appGuid)
+    .executeTakeFirstOrThrow();
+  return mb === null ? PUSH_LIMITS.unpackedMaxBytes : Math.min(PUSH_LIMITS.unpackedMaxBytes, Number(mb) * 1024 * 1024);
+}
+
+/** A pack that is gone or damaged is offered to nobody again. */
+async function forgetPack({ store, log }: ApiDeps, digest: string): Promise<void> {
+  log.error({ digest }, 'a pack is gone or damaged; its files have to be sent again');
+  await store.note(({ db }) => db.deleteFrom('resources').where('blob_digest', '=', digest).execute());
 }
 
 function placeOf({ blobs }: ApiDeps, row: ResourceRow): Omit<MatchedEntry, 'path' | 'mode'> {
@@ -68,7 +98,7 @@ function placeOf({ blobs }: ApiDeps, row: ResourceRow): Omit<MatchedEntry, 'path
   if (packFile === null)
     throw new InvalidRequestError('What was matched cannot be read here. Push again without matching.');
   return {
-    packFile,
+    pack: { file: packFile, digest: row.blob_digest },
     dataOffset: row.data_offset,
     compressedBytes: row.compressed_bytes,
     method: row.method,
@@ -93,8 +123,8 @@ async function keep(
   return deps.store.mutate(async mutation => {
     const { db, now, changed } = mutation;
     const { row, app } = await writablePackage(db, actor, guid);
-    if (row.state !== 'AWAITING_UPLOAD')
-      throw new UnprocessableError('Bits may be uploaded only once. Create a new package to upload different bits.');
+    if (row.state === 'READY' && row.digest === pack.digest) return row;
+    if (row.state !== 'AWAITING_UPLOAD') throw new UnprocessableError(ONLY_ONCE);
     const ready = {
       state: 'READY' as const,
       digest: pack.digest,
