@@ -3,7 +3,7 @@
  * `root` is where the hierarchies are mounted: a fake tree in tests.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 export interface CgroupLimits {
   memoryMb: number;
@@ -12,6 +12,8 @@ export interface CgroupLimits {
   pidsMax: number;
 }
 export interface Cgroup {
+  /** Below each hierarchy, for a tool that joins by itself. */
+  path: string;
   /** Files to write a pid into, to join. */
   joinFiles: string[];
   /** Has a line `oom_kill N`. Null where memory is not limited. */
@@ -19,7 +21,10 @@ export interface Cgroup {
   usage(): { cpuSeconds: number; memoryBytes: number };
   /** Pids in it, on the host. */
   pids(): number[];
-  remove(): void;
+  /** SIGKILL to all that is in it now. */
+  kill(): void;
+  /** Waits until it is gone, a second at most: a process that has just ended leaves it a moment later. */
+  remove(): Promise<void>;
 }
 export interface Cgroups {
   version: 1 | 2;
@@ -27,6 +32,8 @@ export interface Cgroups {
   create(name: string, limits: CgroupLimits): Cgroup;
   /** An existing group, after a restart of the agent. */
   find(name: string): Cgroup;
+  /** Removes the parent, if nothing is in it. */
+  close(): void;
 }
 
 const read = (file: string): string => {
@@ -37,15 +44,42 @@ const read = (file: string): string => {
   }
 };
 const pidsOf = (file: string): number[] => read(file).split('\n').filter(Boolean).map(Number);
-const removeFolder = (folder: string): void => {
-  try {
-    for (const name of readdirSync(folder, { withFileTypes: true }))
-      if (name.isDirectory()) removeFolder(join(folder, name.name));
-    rmdirSync(folder);
-  } catch {
-    // Gone already, or a process is just leaving it: the next sweep removes it.
-  }
+const killAll = (pids: number[]): void => {
+  for (const pid of pids)
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // Gone by itself.
+    }
 };
+/** False when something is in it still. A group that is not there is removed. */
+function removeFolder(folder: string): boolean {
+  try {
+    for (const entry of readdirSync(folder, { withFileTypes: true }))
+      if (entry.isDirectory()) removeFolder(join(folder, entry.name));
+    rmdirSync(folder);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT';
+  }
+}
+const REMOVE_TRIES = 100;
+const REMOVE_AGAIN_MS = 10;
+async function removeFolders(folders: string[]): Promise<void> {
+  for (let tries = 0; tries < REMOVE_TRIES; tries++) {
+    if (folders.map(removeFolder).every(Boolean)) return;
+    await new Promise(done => setTimeout(done, REMOVE_AGAIN_MS));
+  }
+}
+/** The parent and what is above it, up to the root: those that are empty. */
+function removeEmpty(root: string, parent: string): void {
+  for (let at = parent; at !== '.' && at !== '/'; at = dirname(at))
+    try {
+      rmdirSync(join(root, at));
+    } catch {
+      return; // In use, or never made.
+    }
+}
 
 /** Null when no hierarchy is writable for us: limits are then what the rung report says is missing. */
 export function openCgroups(parent: string, root = '/sys/fs/cgroup'): Cgroups | null {
@@ -72,6 +106,7 @@ function openV1(parent: string, root: string): Cgroups | null {
   );
 
   const find = (name: string): Cgroup => ({
+    path: join(parent, name),
     joinFiles: [
       ...usable.map(controller => join(folder(controller, name), 'cgroup.procs')),
       ...(accounting === undefined ? [] : [join(accounting, parent, name, 'cgroup.procs')]),
@@ -82,15 +117,17 @@ function openV1(parent: string, root: string): Cgroups | null {
       memoryBytes: v1Memory(folder('memory', name)),
     }),
     pids: () => pidsOf(join(folder(usable[0] ?? 'memory', name), 'cgroup.procs')),
-    remove: () => {
-      for (const controller of usable) removeFolder(folder(controller, name));
-      if (accounting !== undefined) removeFolder(join(accounting, parent, name));
-    },
+    kill: () => killAll(pidsOf(join(folder(usable[0] ?? 'memory', name), 'cgroup.procs'))),
+    // In each hierarchy: runc makes groups in all of them.
+    remove: () => removeFolders(readdirSync(root).map(hierarchy => folder(hierarchy, name))),
   });
   return {
     version: 1,
     enforced: { mem: has('memory'), cpu: has('cpu'), pids: has('pids') },
     find,
+    close: () => {
+      for (const hierarchy of readdirSync(root)) removeEmpty(join(root, hierarchy), parent);
+    },
     create: (name, { memoryMb, cpuShare, pidsMax }) => {
       for (const controller of usable) mkdirSync(folder(controller, name), { recursive: true });
       if (accounting !== undefined) mkdirSync(join(accounting, parent, name), { recursive: true });
@@ -121,9 +158,8 @@ function openV2(parent: string, root: string): Cgroups | null {
   try {
     mkdirSync(base, { recursive: true });
     // Each level must hand the controllers down; a controller that is not to be had is left out.
-    const levels = parent
-      .split('/')
-      .reduce<string[]>((paths, part) => [...paths, join(paths.at(-1) ?? root, part)], [root]);
+    const parts = parent.split('/');
+    const levels = [root, ...parts.map((_, index) => join(root, ...parts.slice(0, index + 1)))];
     for (const level of levels)
       for (const controller of CONTROLLERS)
         try {
@@ -141,6 +177,7 @@ function openV2(parent: string, root: string): Cgroups | null {
   const find = (name: string): Cgroup => {
     const folder = join(base, name);
     return {
+      path: join(parent, name),
       joinFiles: [join(folder, 'cgroup.procs')],
       oomFile: has('memory') ? join(folder, 'memory.events') : null,
       usage: () => ({
@@ -152,13 +189,20 @@ function openV2(parent: string, root: string): Cgroups | null {
         ),
       }),
       pids: () => pidsOf(join(folder, 'cgroup.procs')),
-      remove: () => removeFolder(folder),
+      kill: () => {
+        const file = join(folder, 'cgroup.kill');
+        // All at once, forks included, since Linux 5.14.
+        if (existsSync(file)) writeFileSync(file, '1');
+        else killAll(pidsOf(join(folder, 'cgroup.procs')));
+      },
+      remove: () => removeFolders([folder]),
     };
   };
   return {
     version: 2,
     enforced: { mem: has('memory'), cpu: has('cpu'), pids: has('pids') },
     find,
+    close: () => removeEmpty(root, parent),
     create: (name, { memoryMb, cpuShare, pidsMax }) => {
       const folder = join(base, name);
       mkdirSync(folder, { recursive: true });

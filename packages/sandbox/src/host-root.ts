@@ -1,5 +1,6 @@
 /** The `host` stack: this machine's read-only /usr and the little of /etc that programs need, with the app's own files over it. */
 import { existsSync, lstatSync, readlinkSync } from 'node:fs';
+import { ENVIRONMENT_INSIDE, HOME, hostnameOf, INIT, INIT_INSIDE, INSIDE_UID } from './inside.ts';
 import type { SandboxSpec } from './sandbox.ts';
 import type { ShimSpec } from './spec-file.ts';
 
@@ -23,15 +24,16 @@ const ETC = [
 ];
 const TOP = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
 
-/** Uid and gid that apps see as their own. */
-export const INSIDE_UID = 2000;
-
-/** Written for each sandbox: users, names, resolver. `spec.files` may replace them. */
-export function etcFiles(hostname: string): Record<string, string> {
+/**
+ * Written for each sandbox: users, names. `spec.files` may replace them. The app's host uid has the same name: where ids are not mapped it is seen inside.
+ */
+export function etcFiles({ guid, uid: hostUid }: Pick<SandboxSpec, 'guid' | 'uid'>): Record<string, string> {
+  const users = [...new Set([INSIDE_UID, hostUid])].filter(uid => uid !== 0);
+  const user = (uid: number): string => `vcap:x:${uid}:${uid}:vcap:/home/vcap:/bin/bash\n`;
   return {
-    '/etc/passwd': `root:x:0:0:root:/root:/bin/sh\nvcap:x:${INSIDE_UID}:${INSIDE_UID}:vcap:/home/vcap:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n`,
-    '/etc/group': `root:x:0:\nvcap:x:${INSIDE_UID}:\nnogroup:x:65534:\n`,
-    '/etc/hosts': `127.0.0.1 localhost ${hostname}\n::1 localhost ip6-localhost\n`,
+    '/etc/passwd': `root:x:0:0:root:/root:/bin/sh\n${users.map(user).join('')}nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n`,
+    '/etc/group': `root:x:0:\n${users.map(gid => `vcap:x:${gid}:\n`).join('')}nogroup:x:65534:\n`,
+    '/etc/hosts': `127.0.0.1 localhost ${hostnameOf(guid)}\n::1 localhost ip6-localhost\n`,
     '/etc/nsswitch.conf': 'passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n',
   };
 }
@@ -39,41 +41,34 @@ export function etcFiles(hostname: string): Record<string, string> {
 /** Folders, links and mounts of the root, without proc and dev, which the rung's tool makes. */
 export function hostRoot(
   spec: SandboxSpec,
-  paths: { disk: string; files: string; init: string; environment: string },
+  paths: { disk: string; files: string; environment: string; more: string | null },
 ): Pick<ShimSpec, 'folders' | 'links' | 'mounts'> {
+  const readOnly = (source: string, target: string): ShimSpec['mounts'][number] => ({
+    mode: 'read-only',
+    source,
+    target,
+  });
   const links: ShimSpec['links'] = [];
-  const mounts: ShimSpec['mounts'] = [{ mode: 'read-only', source: '/usr', target: '/usr' }];
+  const mounts: ShimSpec['mounts'] = [readOnly('/usr', '/usr')];
   for (const path of TOP) {
     if (!existsSync(path)) continue;
     if (lstatSync(path).isSymbolicLink()) links.push({ target: readlinkSync(path), path });
-    else mounts.push({ mode: 'read-only', source: path, target: path });
+    else mounts.push(readOnly(path, path));
   }
-  for (const path of ETC) if (existsSync(path)) mounts.push({ mode: 'read-only', source: path, target: path });
-  for (const path of Object.keys({ ...etcFiles(spec.guid), ...spec.files }))
-    mounts.push({ mode: 'read-only', source: `${paths.files}${path}`, target: path });
+  for (const path of ETC) if (existsSync(path)) mounts.push(readOnly(path, path));
+  for (const path of Object.keys({ ...etcFiles(spec), ...spec.files }))
+    mounts.push(readOnly(`${paths.files}${path}`, path));
   mounts.push(
-    { mode: 'read-only', source: paths.init, target: '/run/cupola/init' },
-    { mode: 'read-only', source: paths.environment, target: '/run/cupola/env' },
+    readOnly(INIT, INIT_INSIDE),
+    readOnly(paths.environment, ENVIRONMENT_INSIDE),
+    ...(paths.more === null ? [] : [readOnly(paths.more, `${ENVIRONMENT_INSIDE}.more`)]),
     // /tmp lies on the instance's disk and counts as disk: as a tmpfs it would count as memory.
     { mode: 'writable', source: `${paths.disk}/tmp`, target: '/tmp' },
     { mode: 'writable', source: `${paths.disk}/tmp`, target: '/var/tmp' },
   );
-  const covered = spec.mounts.some(({ target }) => target === '/home/vcap');
-  if (!covered) mounts.push({ mode: 'writable', source: `${paths.disk}/home`, target: '/home/vcap' });
+  const covered = spec.mounts.some(({ target }) => target === HOME);
+  if (!covered) mounts.push({ mode: 'writable', source: `${paths.disk}/home`, target: HOME });
   mounts.push(...spec.mounts);
-  const folders = [
-    '/proc',
-    '/dev',
-    '/sys',
-    '/home',
-    '/root',
-    '/opt',
-    '/srv',
-    '/mnt',
-    '/media',
-    '/var',
-    '/var/log',
-    '/var/run',
-  ].map(path => ({ path, mode: 0o755, uid: null }));
+  const folders = ['/proc', '/dev', '/sys', '/home', '/root', '/opt', '/srv', '/mnt', '/media', '/var/log', '/var/run'];
   return { folders, links, mounts };
 }

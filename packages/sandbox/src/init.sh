@@ -1,17 +1,35 @@
 #!/bin/sh
 # The first process of the app inside its sandbox. As pid 1 an app would ignore SIGTERM; here it is a child, and SIGTERM goes to all that run.
-# Arguments: FOLDER COMMAND ...   The environment comes from a file: no secret in an argv, nothing of the app's in the environment of the tools before.
-echo ok >&9
-exec 9>&-
-. /run/cupola/env
-cd "$1" || exit 127
-shift
-trap 'kill -TERM -1 2>/dev/null' TERM INT
+# Arguments: SCOPE ENVIRONMENT FOLDER COMMAND ...
+# SCOPE: whom a SIGTERM goes to, as kill takes it: -1 all in this pid namespace, 0 the process group.
+# ENVIRONMENT: a file that sets it; - where it is set already. Nothing of the app's is in the environment of the tools before, no secret in an argv.
+cupola_scope=$1
+cupola_stopping=
+cupola_forward() {
+  trap '' TERM INT
+  kill -TERM "$cupola_scope" 2>/dev/null
+  trap cupola_forward TERM INT
+  cupola_stopping=1
+}
+trap cupola_forward TERM INT
+echo ok >&3
+exec 3>&-
+if [ "$2" != - ]; then . "$2"; fi
+cd "$3" || exit 127
+# Names that no shell can assign, `spring.profiles.active`, are set on the way by perl.
+if [ -e "$2.more" ]; then
+  cupola_more=$2.more
+  shift 3
+  set -- perl -e 'open(F, "<", shift); { local $/ = "\0"; while (<F>) { chomp; my ($n, $v) = split /=/, $_, 2; $ENV{$n} = $v } } close F; exec { $ARGV[0] } @ARGV' "$cupola_more" "$@"
+else
+  shift 3
+fi
+if [ -n "$cupola_stopping" ]; then exit 143; fi
 "$@" &
-child=$!
+cupola_child=$!
 while :; do
-  wait "$child"
-  code=$?
-  kill -0 "$child" 2>/dev/null || break
+  wait "$cupola_child"
+  cupola_code=$?
+  kill -0 "$cupola_child" 2>/dev/null || break
 done
-exit "$code"
+exit "$cupola_code"

@@ -1,15 +1,14 @@
 /** Climbs the ladder: tries each rung by a canary, strongest first, and runs everything in the first that holds. */
 import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, rmdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { canarySpec, readCanary } from './canary.ts';
-import { type Cgroups, openCgroups } from './cgroups.ts';
-import { makeImage } from './disk.ts';
+import { type CanaryResult, canarySpec, readCanary } from './canary.ts';
+import { openCgroups } from './cgroups.ts';
+import { makeImage, openDiskTemplates } from './disk.ts';
 import { adoptFolder, knownGuids, type LauncherOptions, launch } from './launcher.ts';
 import { allRungs, findTool, type Rung, type RungName } from './rungs.ts';
-import { type RungReport, type RunningSandbox, SandboxError, type Sandboxes } from './sandbox.ts';
+import { type RungReport, SandboxError, type Sandboxes } from './sandbox.ts';
 import { writeSeccompFilter } from './seccomp.ts';
 
 export interface OpenOptions {
@@ -40,41 +39,51 @@ interface Trial extends RungTrial {
   options: LauncherOptions | null;
 }
 
-async function tryRung(rung: Rung, open: OpenOptions, base: Omit<LauncherOptions, 'rung' | 'folder'>): Promise<Trial> {
-  const answer = (why: string | null, report: RungReport | null, options: LauncherOptions | null): Trial => ({
+async function tryRung(rung: Rung, open: OpenOptions, base: Base): Promise<Trial> {
+  const refused = (why: string): Trial => ({
     name: rung.name,
-    usable: report !== null,
+    usable: false,
     why,
     debianPackage: rung.debianPackage,
-    report,
+    report: null,
+    options: null,
+  });
+  const options = { ...base, rung, folder: open.folder };
+  const usable = (seen: CanaryResult['seen']): Trial => ({
+    ...refused(''),
+    usable: true,
+    why: null,
+    report: makeReport(options, seen, open.separateNetwork),
     options,
   });
-  if (rung.tool === null) return answer(`${rung.debianPackage} is not installed`, null, null);
-  if (rung.name === 'process') {
-    if (!open.allowUnsandboxed) return answer('runs without a sandbox: only with --allow-unsandboxed', null, null);
-    const options = { ...base, rung, folder: open.folder };
-    return answer(
-      null,
-      makeReport(rung, options, { pid: false, fs: false, seccomp: false, userns: false }, false),
-      options,
-    );
+  if (rung.tool === null) return refused(`not installed (Debian package ${rung.debianPackage})`);
+  if (rung.needsRoot && !base.privileged) return refused('needs root');
+  if (rung.name === 'process')
+    return open.allowUnsandboxed
+      ? usable({ pid: false, fs: false, seccomp: false, userns: false })
+      : refused('is no sandbox: only with --allow-unsandboxed');
+  try {
+    const { refusedBecause, seen } = await runCanary({ ...base, rung }, open);
+    return refusedBecause === null ? usable(seen) : refused(refusedBecause);
+  } catch (error) {
+    if (error instanceof SandboxError) return refused(error.message);
+    throw error;
   }
-  const folder = join(open.folder, '..', `canary-${rung.name}`);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+}
+
+async function runCanary(options: Omit<LauncherOptions, 'folder'>, open: OpenOptions): Promise<CanaryResult> {
+  const folder = mkdtempSync(join(open.folder, '..', `canary-${options.rung.name}-`));
   const keep = setInterval(() => undefined, 1_000); // Shims do not keep us alive; their answer is awaited here.
   try {
-    const sandbox = await launch(
-      { ...base, rung, folder },
-      canarySpec(`canary-${randomUUID()}`, open.canaryUid, { kind: 'host' }),
-    );
-    const { refusedBecause, seen } = await readCanary(sandbox);
-    await sandbox.remove();
-    if (refusedBecause !== null) return answer(refusedBecause, null, null);
-    const options = { ...base, rung, folder: open.folder };
-    return answer(null, makeReport(rung, options, seen, open.separateNetwork), options);
-  } catch (error) {
-    if (error instanceof SandboxError) return answer(error.message, null, null);
-    throw error;
+    const spec = canarySpec(`canary-${randomUUID()}`, open.canaryUid);
+    const sandbox = await launch({ ...options, folder }, spec);
+    try {
+      return await readCanary(sandbox);
+    } finally {
+      await sandbox.kill();
+      await sandbox.ended;
+      await sandbox.remove();
+    }
   } finally {
     clearInterval(keep);
     rmSync(folder, { recursive: true, force: true });
@@ -82,9 +91,8 @@ async function tryRung(rung: Rung, open: OpenOptions, base: Omit<LauncherOptions
 }
 
 function makeReport(
-  rung: Rung,
-  { cgroups, privileged, imageDisks }: LauncherOptions,
-  seen: { pid: boolean; fs: boolean; seccomp: boolean; userns: boolean },
+  { rung, cgroups, privileged, disks }: LauncherOptions,
+  seen: CanaryResult['seen'],
   network: boolean,
 ): RungReport {
   const enforced = {
@@ -94,7 +102,7 @@ function makeReport(
     mem: cgroups?.enforced.mem ?? false,
     cpu: cgroups?.enforced.cpu ?? false,
     pids: cgroups?.enforced.pids ?? false,
-    disk: imageDisks && rung.hasRoot,
+    disk: disks !== null && rung.hasRoot,
     uid: privileged,
   };
   const words: Array<[keyof typeof enforced, string]> = [
@@ -119,44 +127,33 @@ function makeReport(
 }
 
 /** Whether a loop image can be made and mounted here: tried, since device nodes may be missing in a container. */
-async function imagesWork(folder: string, privileged: boolean): Promise<boolean> {
-  if (!privileged || findTool('mkfs.ext4') === null) return false;
-  const image = join(folder, 'canary.img');
-  rmSync(image, { force: true });
+async function imagesWork(folder: string): Promise<boolean> {
+  if (findTool('mkfs.ext4') === null) return false;
+  const place = mkdtempSync(join(folder, 'canary-disk-'));
+  const image = join(place, 'image');
   try {
     await makeImage(image, 8);
-    const tried = spawnSync(
-      'unshare',
-      ['--mount', '--propagation', 'private', '--', 'mount', '-o', 'loop,nosuid,nodev', image, '/mnt'],
-      { stdio: 'ignore' },
-    );
-    return tried.status === 0;
+    const mount = ['--', 'mount', '-o', 'loop,nosuid,nodev', image, place];
+    return spawnSync('unshare', ['--mount', '--propagation', 'private', ...mount], { stdio: 'ignore' }).status === 0;
   } catch {
     return false; // mkfs itself failed: disks are soft here.
   } finally {
-    rmSync(image, { force: true });
+    rmSync(place, { recursive: true, force: true });
   }
 }
 
-interface Base {
-  cgroups: Cgroups | null;
-  privileged: boolean;
-  imageDisks: boolean;
-  seccompFile: string | null;
-  rootMount: string;
-}
+type Base = Omit<LauncherOptions, 'rung' | 'folder'>;
 
 async function makeBase({ folder, installation }: OpenOptions): Promise<Base> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const beside = join(folder, '..');
   const privileged = process.getuid?.() === 0;
-  const rootMount = privileged ? '/run/cupola' : tmpdir();
-  if (privileged) mkdirSync(rootMount, { recursive: true, mode: 0o755 });
   return {
     privileged,
-    rootMount,
+    rootMount: privileged ? '/run/cupola' : null,
     cgroups: privileged ? openCgroups(`cupola/${installation}`) : null,
-    imageDisks: await imagesWork(join(folder, '..'), privileged),
-    seccompFile: writeSeccompFilter(join(folder, '..', 'seccomp.bpf')),
+    disks: privileged && (await imagesWork(beside)) ? openDiskTemplates(join(beside, 'disks')) : null,
+    seccompFile: writeSeccompFilter(join(beside, 'seccomp.bpf')),
   };
 }
 
@@ -168,6 +165,7 @@ export async function tryRungs(open: OpenOptions): Promise<RungTrial[]> {
     const { options: _, ...trial } = await tryRung(rung, open, base);
     trials.push(trial);
   }
+  base.cgroups?.close();
   return trials;
 }
 
@@ -190,9 +188,13 @@ function opened(options: LauncherOptions, report: RungReport): Sandboxes {
   return {
     report,
     start: spec => launch(options, spec),
-    adopt: async () => knownGuids(options.folder).flatMap((guid): RunningSandbox[] => adoptFolder(options, guid) ?? []),
+    adopt: async () => {
+      const found = await Promise.all(knownGuids(options.folder).map(guid => adoptFolder(options, guid)));
+      return found.filter(sandbox => sandbox !== null);
+    },
     close: async () => {
-      if (!options.privileged) return;
+      options.cgroups?.close();
+      if (options.rootMount === null) return;
       try {
         rmdirSync(options.rootMount);
       } catch {

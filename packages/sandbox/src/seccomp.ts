@@ -1,6 +1,6 @@
 /**
  * The seccomp filter, assembled here: deny with EPERM what no app needs and what breaks out, allow the rest. Classic BPF as the kernel takes it
- * (linux/seccomp.h, linux/filter.h): 8 bytes an instruction, little endian. bubblewrap reads it from a descriptor.
+ * (linux/seccomp.h, linux/filter.h): 8 bytes an instruction, little endian. bubblewrap reads it from a descriptor; runc takes the same list in words.
  */
 import { writeFileSync } from 'node:fs';
 
@@ -129,6 +129,28 @@ export function seccompFilter(arch: Arch): Buffer {
     bytes.writeUInt32LE(value, index * 8 + 4);
   }
   return bytes;
+}
+
+const NAMESPACE_FLAGS = Array.from({ length: 32 }, (_, bit) => 2 ** bit).filter(flag => (CLONE_NEW & flag) !== 0);
+
+/** The same list in the words of the Open Container Initiative's config.json, which names system calls. */
+export function ociSeccomp(): Record<string, unknown> {
+  const refuse = { action: 'SCMP_ACT_ERRNO', errnoRet: 1 };
+  const equal = (index: number, value: number) => ({ index, value, op: 'SCMP_CMP_EQ' });
+  return {
+    defaultAction: 'SCMP_ACT_ALLOW',
+    syscalls: [
+      { names: Object.keys(DENIED), ...refuse },
+      { names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: 38 },
+      ...NAMESPACE_FLAGS.map(flag => ({
+        names: ['clone'],
+        ...refuse,
+        args: [{ index: 0, value: flag, valueTwo: flag, op: 'SCMP_CMP_MASKED_EQ' }],
+      })),
+      ...[AF_ALG, AF_VSOCK].map(family => ({ names: ['socket'], ...refuse, args: [equal(0, family)] })),
+      { names: ['ioctl'], ...refuse, args: [equal(1, TIOCSTI)] },
+    ],
+  };
 }
 
 /** Writes the filter of this machine; null where there is none for its architecture. */

@@ -1,23 +1,13 @@
-/** Reads what a shim writes: `state`, `exit`, and its log segments. The agent's side of the folder protocol (README.md). */
-import {
-  closeSync,
-  constants,
-  existsSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  statSync,
-  watch,
-  writeSync,
-} from 'node:fs';
+/** Reads what a shim writes, `state` and `exit`, and speaks to it. The agent's side of the folder protocol (README.md); its log is read by output.ts. */
+import { closeSync, constants, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
-import type { OutputLine } from './sandbox.ts';
 
 export interface ShimState {
   shimPid: number;
   childPid: number;
+  /** In clock ticks since boot, as /proc/PID/stat has it: with the pid it names one process. */
+  childStart: string;
   boot: string;
   startedMs: number;
 }
@@ -38,13 +28,18 @@ const fields = (text: string): Map<string, string> =>
       return [line.slice(0, space), line.slice(space + 1)] as const;
     }),
   );
-const readOrNull = (file: string): string | null => {
+export const readOrNull = (file: string): string | null => {
   try {
     return readFileSync(file, 'utf8');
   } catch {
     return null; // Not written yet, or never.
   }
 };
+
+/** The rung that it was started on: the ladder may have changed since. Null before the folder was filled. */
+export function readRung(folder: string): string | null {
+  return readOrNull(join(folder, 'rung'));
+}
 
 export function readState(folder: string): ShimState | null {
   const text = readOrNull(join(folder, 'state'));
@@ -54,6 +49,7 @@ export function readState(folder: string): ShimState | null {
   return {
     shimPid: pid('shim'),
     childPid: pid('child'),
+    childStart: found.get('child')?.split(' ')[1] ?? '',
     boot: found.get('boot') ?? '',
     startedMs: Number(found.get('started')),
   };
@@ -112,164 +108,5 @@ export function order(folder: string, letter: 'T' | 'K'): boolean {
     return true;
   } catch {
     return false; // ENXIO: nobody reads any more.
-  }
-}
-
-interface Chunk {
-  timestampMs: number;
-  stream: 'o' | 'e' | 'd';
-  bytes: Buffer;
-}
-
-/** Whole records of one segment from `offset` on; a torn last one is left for the next read. */
-export function parseRecords(buffer: Buffer): { chunks: Chunk[]; read: number } {
-  const chunks: Chunk[] = [];
-  let at = 0;
-  for (;;) {
-    const newline = buffer.indexOf(10, at);
-    if (newline < 0) break;
-    const [time = '', stream = '', length = ''] = buffer.toString('latin1', at, newline).split(' ');
-    const end = newline + 1 + Number(length);
-    if (end > buffer.length) break;
-    chunks.push({
-      timestampMs: Number(time),
-      stream: stream as Chunk['stream'],
-      bytes: buffer.subarray(newline + 1, end),
-    });
-    at = end;
-  }
-  return { chunks, read: at };
-}
-
-/** A line is cut here: longer ones come in pieces (as Diego does at 60 KiB). */
-const LINE_MAX = 64 * 1024;
-
-/** Joins chunks to lines, for each stream apart. */
-export function lineSplitter(): { push(chunk: Chunk): OutputLine[]; flush(): OutputLine[] } {
-  const rest: Record<'o' | 'e', { bytes: Buffer; timestampMs: number }> = {
-    o: { bytes: Buffer.alloc(0), timestampMs: 0 },
-    e: { bytes: Buffer.alloc(0), timestampMs: 0 },
-  };
-  let droppedBytes = 0;
-  const emit = (stream: 'o' | 'e', bytes: Buffer, timestampMs: number): OutputLine => {
-    const line = {
-      stream: stream === 'o' ? ('out' as const) : ('err' as const),
-      timestampMs,
-      line: bytes.toString('utf8').replace(/\r$/, ''),
-      droppedBytes,
-    };
-    droppedBytes = 0;
-    return line;
-  };
-  return {
-    push: ({ stream, bytes, timestampMs }) => {
-      if (stream === 'd') {
-        droppedBytes += Number(bytes.toString('latin1'));
-        // Said at once: an app that prints nothing but surplus would never be told.
-        const line: OutputLine = { stream: 'err', timestampMs, line: '', droppedBytes };
-        droppedBytes = 0;
-        return [line];
-      }
-      const lines: OutputLine[] = [];
-      const held = rest[stream];
-      let data = held.bytes.length === 0 ? bytes : Buffer.concat([held.bytes, bytes]);
-      for (;;) {
-        const newline = data.indexOf(10);
-        if (newline < 0 && data.length < LINE_MAX) break;
-        const cut = newline < 0 || newline > LINE_MAX ? LINE_MAX : newline;
-        lines.push(emit(stream, data.subarray(0, cut), timestampMs));
-        data = data.subarray(cut === newline ? cut + 1 : cut);
-      }
-      rest[stream] = { bytes: Buffer.from(data), timestampMs };
-      return lines;
-    },
-    flush: () =>
-      (['o', 'e'] as const).flatMap(stream =>
-        rest[stream].bytes.length === 0 ? [] : [emit(stream, rest[stream].bytes, rest[stream].timestampMs)],
-      ),
-  };
-}
-
-/** `SEGMENT:OFFSET`: up to where a reader has taken everything. */
-interface Position {
-  segment: number;
-  offset: number;
-}
-const parsePosition = (text: string | undefined): Position => {
-  const [segment = 0, offset = 0] = (text ?? '0:0').split(':').map(Number);
-  return { segment, offset };
-};
-
-/**
- * Lines of a sandbox as they come, then to the end once `ended` resolves. Woken by the file system (1 ms), with a slow look as a net. A position is that
- * of the chunk a line ended in: after a restart the unfinished line of that moment is read again, none is lost.
- */
-export async function* followOutput(
-  folder: string,
-  from: string | undefined,
-  ended: Promise<unknown>,
-): AsyncIterable<OutputLine & { position: string }> {
-  let position = parsePosition(from);
-  const splitter = lineSplitter();
-  let over = false;
-  let wake = Promise.withResolvers<void>();
-  const poke = (): void => wake.resolve();
-  void ended.then(() => {
-    over = true;
-    poke();
-  });
-  const watcher = existsSync(folder) ? watch(folder, { persistent: false }, poke) : null;
-  watcher?.on('error', poke);
-  const net = setInterval(poke, 5_000);
-  net.unref();
-  try {
-    for (;;) {
-      const last = over;
-      wake = Promise.withResolvers();
-      for (const { chunks, next } of readOn(folder, position)) {
-        position = next;
-        const text = `${position.segment}:${position.offset}`;
-        for (const chunk of chunks) for (const line of splitter.push(chunk)) yield { ...line, position: text };
-      }
-      if (last) break;
-      await wake.promise;
-    }
-    for (const line of splitter.flush()) yield { ...line, position: `${position.segment}:${position.offset}` };
-  } finally {
-    clearInterval(net);
-    watcher?.close();
-  }
-}
-
-/** Everything after a position, segment by segment. A segment that the shim has removed is skipped. */
-function* readOn(folder: string, from: Position): Iterable<{ chunks: Chunk[]; next: Position }> {
-  let names: string[] = [];
-  try {
-    names = readdirSync(folder);
-  } catch {
-    return; // Removed meanwhile.
-  }
-  const segments = names
-    .flatMap(name => /^log\.(\d+)$/.exec(name)?.[1] ?? [])
-    .map(Number)
-    .filter(number => number >= from.segment)
-    .sort((a, b) => a - b);
-  for (const segment of segments) {
-    const file = join(folder, `log.${segment}`);
-    const offset = segment === from.segment ? from.offset : 0;
-    let buffer: Buffer;
-    try {
-      const size = statSync(file).size;
-      if (size <= offset) continue;
-      buffer = Buffer.alloc(size - offset);
-      const fd = openSync(file, 'r');
-      const got = readSync(fd, buffer, 0, buffer.length, offset);
-      closeSync(fd);
-      buffer = buffer.subarray(0, got);
-    } catch {
-      continue; // The shim keeps four segments: this one went.
-    }
-    const { chunks, read } = parseRecords(buffer);
-    if (read > 0) yield { chunks, next: { segment, offset: offset + read } };
   }
 }

@@ -4,11 +4,12 @@ my ($dir) = @ARGV;
 chdir $dir or die "chdir $dir: $!";
 $0 = "cupola-shim $dir";
 
-my ($MS_RDONLY, $MS_NOSUID, $MS_NODEV, $MS_REMOUNT, $MS_BIND, $MS_REC, $MS_PRIVATE) = (1, 2, 4, 32, 4096, 16384, 1 << 18);
-
+my ($RDONLY, $NOSUID, $NODEV, $NOEXEC, $REMOUNT, $BIND, $REC, $PRIVATE) = (1, 2, 4, 8, 32, 4096, 16384, 1 << 18);
+my ($NEWNS, $NEWCGROUP, $NEWUTS, $NEWIPC, $NEWUSER, $NEWPID, $NEWNET) = (0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000);
 my %nr;    # System calls by number
+
 sub now_ms { my $t = "\0" x 16; syscall($nr{clock_gettime}, 0, $t); my ($s, $n) = unpack 'q2', $t; return $s * 1000 + int($n / 1_000_000) }
-sub publish { # NAME TEXT: whole or not at all
+sub publish {    # NAME TEXT: whole or not at all
   my ($name, $text) = @_;
   open(my $f, '>', "$name.new") or return 0;
   print $f $text or return 0;
@@ -17,7 +18,7 @@ sub publish { # NAME TEXT: whole or not at all
 }
 
 # `spec`: lines of KEY and fields, separated by tabs, percent-encoded.
-my (%spec, @mounts, @argv, @links, @folders, @cgroups, @enter);
+my (%spec, @mounts, @argv, @links, @folders, @cgroups);
 open(my $in, '<', 'spec') or die "spec: $!";
 while (my $line = <$in>) {
   chomp $line;
@@ -25,142 +26,250 @@ while (my $line = <$in>) {
   if ($key eq 'mount') { push @mounts, [@f] }
   elsif ($key eq 'arg') { push @argv, $f[0] }
   elsif ($key eq 'link') { push @links, [@f] }
-  elsif ($key eq 'folder') { push @folders, [@f] }
+  elsif ($key eq 'folder') { push @folders, $f[0] }
   elsif ($key eq 'cgroup') { push @cgroups, $f[0] }
-  elsif ($key eq 'enter') { push @enter, $f[0] }
   else { $spec{$key} = $f[0] }
 }
 close $in;
-
 # aarch64, x86_64
 %nr = $spec{arch} eq 'arm64'
-  ? (prctl => 167, mount => 40, unshare => 97, setns => 268, clock_gettime => 113, setgroups => 159, setresuid => 147, setresgid => 149, dup3 => 24)
-  : (prctl => 157, mount => 165, unshare => 272, setns => 308, clock_gettime => 228, setgroups => 116, setresuid => 117, setresgid => 119, dup3 => 292);
+  ? (prctl => 167, mount => 40, umount2 => 39, pivot_root => 41, unshare => 97, setns => 268, clock_gettime => 113, setgroups => 159, setresuid => 147,
+    setresgid => 149, dup3 => 24, mknodat => 33, setsid => 157, sethostname => 161, clone => 220)
+  : (prctl => 157, mount => 165, umount2 => 166, pivot_root => 155, unshare => 272, setns => 308, clock_gettime => 228, setgroups => 116, setresuid => 117,
+    setresgid => 119, dup3 => 292, mknodat => 259, setsid => 112, sethostname => 170, clone => 56);
+($nr{pidfd_open}, $nr{mount_setattr}) = (434, 442);    # The same on all
 
 syscall($nr{prctl}, 36, 1, 0, 0, 0);    # PR_SET_CHILD_SUBREAPER: what the sandbox leaves behind becomes ours
-for ('ctl', 'alive') { system('mkfifo', '-m', '600', $_) unless -p $_ }
+for my $fifo ('ctl', 'alive') { syscall($nr{mknodat}, -100, "$fifo", 010600, 0) }
 # Held open read-write, so that writers never block and `alive` tells of our death by its end.
 sysopen(my $ctl, 'ctl', 2 | 2048) or die "ctl: $!";
 sysopen(my $alive, 'alive', 2 | 2048) or die "alive: $!";
 pipe(my $out_r, my $out_w) or die;
 pipe(my $err_r, my $err_w) or die;
-pipe(my $fail_r, my $fail_w) or die;    # close-on-exec: what the child says here is why no app code ran
+pipe(my $fail_r, my $fail_w) or die;    # What is said here before the init's `ok` is why no app code ran
 
-my $parent = $$;
-my $child = fork();
-die "fork: $!" unless defined $child;
-if ($child == 0) {
-  my $fail = sub { syswrite $fail_w, "$_[0]: $!"; kill 9, $$ };
-  syscall($nr{prctl}, 1, 9, 0, 0, 0);    # PR_SET_PDEATHSIG KILL: nothing lives on without its shim
-  kill 9, $$ if getppid() != $parent;
+# `namespaces`: the child is pid 1 of its own pid namespace at once, so its end is the end of all. Else a tool does that, or nobody.
+my $child = $spec{kind} eq 'namespaces' ? syscall($nr{clone}, 17 | $NEWPID | ($spec{uidmap} ? $NEWUSER : 0), 0, 0, 0, 0) : fork();
+if (!defined $child || $child < 0) { my $why = "clone: $! (are namespaces open to us?)"; give_up($why) }
+if ($child == 0) { close $fail_r; become_app() }
+close $_ for $out_w, $err_w, $fail_w;
+
+sub fail { syswrite $fail_w, "$_[0]: $!"; exit 1 }
+sub hold_on {    # Nothing lives on without its shim: asked for again after each change of uid, which clears it
+  syscall($nr{prctl}, 1, 9, 0, 0, 0);    # PR_SET_PDEATHSIG KILL
+  syswrite $fail_w, '.';                 # Without a shim nobody reads this, and SIGPIPE ends us
+}
+sub write_file { my ($file, $text) = @_; open(my $f, '>', $file) or fail($file); syswrite($f, $text) or fail($file) }
+
+sub become_app {
+  hold_on();
+  syscall($nr{setsid});
   open(STDIN, '<', '/dev/null');
   open(STDOUT, '>&', $out_w);
   open(STDERR, '>&', $err_w);
-  for my $file (@cgroups) { open(my $c, '>', $file) or $fail->("cgroup $file"); syswrite($c, "$$\n") or $fail->("cgroup $file"); close $c }
+  chown $spec{owner}, $spec{owner}, *STDOUT, *STDERR if defined $spec{owner};    # So that the app may open /dev/stdout
+  write_file($_, '0') for @cgroups;
   if (defined $spec{netns}) {
-    open(my $n, '<', $spec{netns}) or $fail->("network namespace $spec{netns}");
-    syscall($nr{setns}, fileno($n), 0x40000000) == 0 or $fail->('setns');
+    open(my $n, '<', $spec{netns}) or fail("network namespace $spec{netns}");
+    syscall($nr{setns}, fileno($n), $NEWNET) == 0 or fail('setns');
   }
-  if ($spec{uidmap}) {    # An ordinary user: a user namespace of our own, where we are root and may mount
-    my ($uid, $gid) = ($<, (split / /, $()[0]);
-    syscall($nr{unshare}, 0x10000000 | 0x20000) == 0 or $fail->('unshare (are user namespaces open?)');
-    for (['setgroups', 'deny'], ['uid_map', "0 $uid 1"], ['gid_map', "0 $gid 1"]) {
-      open(my $m, '>', "/proc/self/$_->[0]") or $fail->($_->[0]);
-      syswrite($m, $_->[1]) or $fail->($_->[0]);
-    }
-  }
-  elsif (defined $spec{root}) { syscall($nr{unshare}, 0x20000) == 0 or $fail->('unshare') }
-  build_root($fail) if defined $spec{root};
-  if (defined $spec{seccomp}) {    # bwrap reads its filter from this descriptor, opened while we may; $^F keeps it open across exec
+  my $own = $spec{kind} eq 'namespaces';
+  if (defined $spec{seccomp} && $own) { local $/; open(my $f, '<', $spec{seccomp}) or fail('seccomp'); $spec{filter} = <$f> }
+  elsif (defined $spec{seccomp}) {    # bwrap reads its filter from this descriptor; $^F keeps it open across exec
     $^F = 200;
-    open(my $s, '<', $spec{seccomp}) or $fail->('seccomp');
-    @argv = map { $_ eq '{seccomp}' ? fileno($s) : $_ } @argv;
-    push @enter, $s;
+    open($spec{filter}, '<', $spec{seccomp}) or fail('seccomp');
+    @argv = map { $_ eq '{seccomp}' ? fileno($spec{filter}) : $_ } @argv;
     $^F = 2;
   }
-  if (defined $spec{uid}) {    # Groups, bounding set, ids and no_new_privs before any tool runs: bwrap started as root would keep uid 0
-    my $none = '';
-    syscall($nr{setgroups}, 0, $none) == 0 or $fail->('setgroups');
-    for my $cap (0 .. 63) { last if syscall($nr{prctl}, 24, $cap, 0, 0, 0) != 0 }
-    my $u = $spec{uid} + 0;
-    syscall($nr{setresgid}, $u, $u, $u) == 0 or $fail->('setresgid');
-    syscall($nr{setresuid}, $u, $u, $u) == 0 or $fail->('setresuid');
-    syscall($nr{prctl}, 1, 9, 0, 0, 0);    # The change of uid cleared it
-    kill 9, $$ if getppid() != $parent;
+  my %environment;
+  if (defined $spec{environment}) {    # A plain process: there is no root to find a file in
+    local $/ = "\0";
+    open(my $e, '<', $spec{environment}) or fail('environment');
+    %environment = map { chomp; split /=/, $_, 2 } <$e>;
   }
-  syscall($nr{prctl}, 38, 1, 0, 0, 0) == 0 or $fail->('no_new_privs') if $spec{nnp};
-  syscall($nr{dup3}, fileno($fail_w), 9, 0) == 9 or $fail->('dup');    # The init says `ok` on it: until then no app code ran
+  if ($spec{uidmap}) {    # An ordinary user: a user namespace of our own, where we are root and may mount
+    my ($uid, $gid) = ($spec{uidmap}, $spec{gidmap});
+    $own || syscall($nr{unshare}, $NEWUSER) == 0 or fail('unshare (are user namespaces open to us?)');
+    map_ids("0 $uid 1", "0 $gid 1");
+  }
+  if (defined $spec{root}) {
+    syscall($nr{unshare}, $own ? $NEWNS | $NEWIPC | $NEWUTS | $NEWCGROUP : $NEWNS) == 0 or fail('unshare');
+    build_root();
+  }
+  enter_root() if $own;
+  for my $cap (0 .. 63) { last if $spec{kind} eq 'detached' || syscall($nr{prctl}, 24, $cap, 0, 0, 0) != 0 }    # PR_CAPBSET_DROP
+  if (defined $spec{uid}) {    # Groups and ids before any tool runs: bwrap started as root would keep uid 0
+    my ($none, $u) = ('', $spec{uid} + 0);
+    syscall($nr{setgroups}, 0, $none) == 0 or fail('setgroups');
+    syscall($nr{setresgid}, $u, $u, $u) == 0 or fail('setresgid');
+    syscall($nr{setresuid}, $u, $u, $u) == 0 or fail('setresuid');
+    syscall($nr{prctl}, 4, 1, 0, 0, 0);    # PR_SET_DUMPABLE: else our own /proc/self belongs to root
+  }
+  if ($own) {    # Seen inside as 2000, with no way to another user namespace
+    my $me = $spec{uidmap} ? 0 : $spec{uid};
+    if (syscall($nr{unshare}, $NEWUSER) == 0) {
+      map_ids("2000 $me 1", "2000 $me 1");
+      write_file('/proc/sys/user/max_user_namespaces', '0');
+    }
+    elsif ($spec{uidmap}) { fail('unshare') }    # As root a plain uid will do
+  }
+  hold_on();
+  if ($spec{kind} ne 'detached') { syscall($nr{prctl}, 38, 1, 0, 0, 0) == 0 or fail('no_new_privs') }
+  if ($own && defined $spec{seccomp}) {
+    my $filter = $spec{filter};
+    my $program = pack 'S x6 P', length($filter) / 8, $filter;
+    syscall($nr{prctl}, 22, 2, $program, 0, 0) == 0 or fail('seccomp');
+  }
   %ENV = (PATH => '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LANG => 'C.UTF-8');
+  %ENV = %environment if defined $spec{environment};
+  syscall($nr{dup3}, fileno($fail_w), 3, 0) == 3 or fail('dup');    # The init says `ok` on it: until then no app code ran
   exec { $argv[0] } @argv;
-  $fail->("exec $argv[0]");
+  fail("exec $argv[0]");
 }
+sub map_ids { write_file('/proc/self/setgroups', 'deny'); write_file('/proc/self/uid_map', $_[0]); write_file('/proc/self/gid_map', $_[1]) }
 
-# Builds the instance's root in this private mount namespace: nothing is left on the host when it ends.
+# The instance's root is built in this private mount namespace: nothing is left on the host when it ends.
+sub mount {
+  my ($source, $target, $type, $flags, $data) = map { defined $_ ? $_ : '' } @_[0 .. 4];
+  syscall($nr{mount}, "$source", "$target", "$type", $flags + 0, "$data") == 0 or fail("mount $source on $target");
+}
+sub bind_mount {    # SOURCE TARGET MODE: with all that is mounted below it
+  my ($source, $target, $mode) = @_;
+  mount($source, $target, '', $BIND | $REC);
+  return if $mode eq 'device';
+  my $attributes = pack 'Q4', ($mode eq 'read-only' ? 1 : 0) | 2 | 4, 0, 0, 0;    # RDONLY, NOSUID, NODEV
+  return if syscall($nr{mount_setattr}, -100, "$target", 0x8000, $attributes, 32) == 0;
+  mount('none', $target, '', $BIND | $REMOUNT | $NOSUID | $NODEV | ($mode eq 'read-only' ? $RDONLY : 0));    # Linux before 5.12
+}
+sub loop_mount {    # IMAGE TARGET: a loop device that frees itself
+  my ($image, $target) = @_;
+  sysopen(my $file, $image, 2) or fail($image);
+  sysopen(my $control, '/dev/loop-control', 2) or fail('/dev/loop-control');
+  for (1 .. 64) {
+    my $number = ioctl($control, 0x4c82, 0) or fail('no loop device is free');    # LOOP_CTL_GET_FREE
+    $number += 0;
+    sysopen(my $loop, "/dev/loop$number", 2) or fail("/dev/loop$number");
+    my $config = pack 'L2 Q5 L4 x64 x64 x32 Q2 Q8', fileno($file), 0, (0) x 5, 0, 0, 0, 4, (0) x 10;    # AUTOCLEAR
+    if (ioctl($loop, 0x4c0a, $config)) { return mount("/dev/loop$number", $target, 'ext4', $NOSUID | $NODEV, 'discard') }
+    next if $! == 16;                                                             # EBUSY: another was faster
+    return if $! == 22 && system('mount', '-o', 'loop,nosuid,nodev', $image, $target) == 0;    # Linux before 5.8 has no LOOP_CONFIGURE
+    fail("loop device for $image");
+  }
+  fail('loop devices');
+}
+sub stamp {    # TEMPLATE IMAGE: a copy of what is not a hole; making the file system anew would take ten times as long
+  my ($template, $image) = @_;
+  open(my $from, '<', $template) or fail($template);
+  sysopen(my $to, $image, 1 | 64 | 128, 0600) or fail($image);
+  truncate $to, -s $from or fail($image);
+  my $at = 0;
+  while (defined(my $begin = sysseek $from, $at, 3)) {    # SEEK_DATA
+    $at = sysseek $from, $begin, 4;                       # SEEK_HOLE
+    sysseek $from, $begin, 0;
+    sysseek $to, $begin, 0;
+    for (my $left = $at - $begin; $left > 0;) {
+      my $got = sysread $from, my $bytes, $left > 1 << 20 ? 1 << 20 : $left;
+      $got && syswrite($to, $bytes) == $got or fail($image);
+      $left -= $got;
+    }
+  }
+}
+my @below;    # Where folders that we have to make belong to the app
+sub make {    # PATH: a folder below the root, with its parents. Links are refused: layers are other people's, and we are not in their root yet
+  my $path = $spec{root};
+  for my $name (split m{/}, $_[0]) {
+    next if $name eq '';
+    $path .= "/$name";
+    $! = 40, fail("a link is in the way of $_[0]") if -l $path;
+    next if -e $path;
+    mkdir $path, 0755 or fail("mkdir $path");
+    my $inside = substr $path, length $spec{root};
+    chown $spec{owner}, $spec{owner}, $path if defined $spec{owner} && grep { index("$inside/", "$_/") == 0 } @below;
+  }
+  return $path;
+}
 sub build_root {
-  my ($fail) = @_;
-  my $r = $spec{root};
-  my $none = 'none';
-  my $mount = sub {
-    my ($source, $target, $type, $flags, $data) = @_;
-    $data //= '';
-    $type //= 'none';
-    syscall($nr{mount}, $source, $target, $type, $flags + 0, $data) == 0 or $fail->("mount $source on $target");
-  };
-  my $slash = '/';
-  $mount->($none, $slash, undef, $MS_REC | $MS_PRIVATE);
-  if (defined $spec{image}) { system('mount', '-o', 'loop,nosuid,nodev', $spec{image}, $spec{disk}) == 0 or $fail->("mount $spec{image}") }
+  mount('none', '/', '', $REC | $PRIVATE);
+  if (defined $spec{image}) { stamp($spec{template}, $spec{image}); loop_mount($spec{image}, $spec{disk}) }
   for (['home', 0755], ['tmp', 01777]) {
     my ($path, $mode) = ("$spec{disk}/$_->[0]", $_->[1]);
-    next if -d $path;
-    mkdir $path or $fail->("mkdir $path");
+    mkdir $path or fail("mkdir $path");
     chmod $mode, $path;
     chown $spec{owner}, $spec{owner}, $path if defined $spec{owner};
   }
-  my $tmpfs = 'tmpfs';
-  $mount->($tmpfs, $r, 'tmpfs', $MS_NOSUID | $MS_NODEV, 'size=4m,mode=755');
-  my $make = sub {    # PATH: a folder below the root, with its parents
-    my $path = $r;
-    for (split m{/}, $_[0]) { next if $_ eq ''; $path .= "/$_"; mkdir $path, 0755 unless -e $path }
-    return $path;
-  };
-  for (@folders) { my ($path, $mode, $uid) = @$_; my $p = $make->($path); chmod oct $mode, $p; chown $uid, $uid, $p if $uid ne '' }
-  for (@links) { my ($target, $path) = @$_; symlink $target, "$r$path" }
+  mount('tmpfs', $spec{root}, 'tmpfs', $NOSUID | $NODEV, 'size=4m,mode=755');
+  make($_) for @folders;
+  for (@links) { my ($target, $path) = @$_; symlink $target, "$spec{root}$path" or fail("link $path") }
   my $n = 0;
   for (@mounts) {
     my ($mode, $source, $target) = @$_;
     my $at;
-    if (-d $source) { $at = $make->($target) }
-    else { my ($parent) = $target =~ m{^(.*)/}; $make->($parent); $at = "$r$target"; open(my $f, '>>', $at); close $f }
-    if ($mode eq 'overlay') {
-      $n++;
-      my ($upper, $work) = ("$spec{disk}/upper$n", "$spec{disk}/work$n");
-      mkdir $_, 0755 for $upper, $work;
-      my @s = stat $source;
-      chmod $s[2] & 07777, $upper;
-      chown $s[4], $s[5], $upper;
-      my $o = join ',', map { my ($k, $p) = @$_; $p =~ s/([\\,:])/\\$1/g; "$k=$p" } ['lowerdir', $source], ['upperdir', $upper], ['workdir', $work];
-      my $overlay = 'overlay';
-      $mount->($overlay, $at, 'overlay', $MS_NOSUID | $MS_NODEV, $o . ($spec{uidmap} ? ',userxattr' : ''));
-      next;
+    if (-d $source) { $at = make($target) }
+    else {
+      my ($parent, $name) = $target =~ m{^(.*)/([^/]+)$};
+      $at = make($parent) . "/$name";
+      $! = 40, fail("a link is in the way of $target") if -l $at;
+      -e $at or sysopen(my $f, $at, 1 | 64 | 128, 0644) or fail($at);
     }
-    $mount->($source, $at, undef, $MS_BIND | $MS_REC);
-    $mount->($source, $at, undef, $MS_BIND | $MS_REMOUNT | $MS_NOSUID | ($mode eq 'read-only' ? $MS_RDONLY : 0) | ($mode eq 'device' ? 0 : $MS_NODEV)) unless $spec{uidmap} && $mode ne 'read-only';
+    push @below, $target if $mode ne 'read-only';
+    if ($mode ne 'overlay') { bind_mount($source, $at, $mode); next }
+    my ($upper, $work) = ("$spec{disk}/upper$n", "$spec{disk}/work$n");
+    $n++;
+    mkdir $_, 0755 or fail("mkdir $_") for $upper, $work;
+    my @s = stat $source or fail($source);
+    chmod $s[2] & 07777, $upper;
+    chown $s[4], $s[5], $upper unless $spec{uidmap};
+    my $o = join ',', map { my ($k, $p) = @$_; $p =~ s/([\\,:])/\\$1/g; "$k=$p" } ['lowerdir', $source], ['upperdir', $upper], ['workdir', $work];
+    mount('overlay', $at, 'overlay', $NOSUID | $NODEV, $o . ($spec{uidmap} ? ',userxattr' : ''));
   }
 }
+# As pid 1 of the new namespaces: proc and dev, and the root takes the place of the host's.
+sub enter_root {
+  my $r = $spec{root};
+  mount('proc', "$r/proc", 'proc', $NOSUID | $NODEV | $NOEXEC);
+  mount('tmpfs', "$r/dev", 'tmpfs', $NOSUID | $NOEXEC, 'mode=755,size=64k');
+  for my $name ('null', 'zero', 'full', 'random', 'urandom', 'tty') {
+    open(my $f, '>', "$r/dev/$name") or fail("/dev/$name");
+    bind_mount("/dev/$name", "$r/dev/$name", 'device');
+  }
+  for my $name ('kcore', 'keys', 'latency_stats', 'timer_list', 'sched_debug') { bind_mount('/dev/null', "$r/proc/$name", 'device') if -e "$r/proc/$name" }
+  for my $name ('bus', 'fs', 'irq', 'sysrq-trigger') { bind_mount("$r/proc/$name", "$r/proc/$name", 'read-only') if -e "$r/proc/$name" }
+  mkdir "$r/dev/$_" for 'shm', 'pts';
+  mount('tmpfs', "$r/dev/shm", 'tmpfs', $NOSUID | $NODEV | $NOEXEC, 'mode=1777,size=64m');
+  mount('devpts', "$r/dev/pts", 'devpts', $NOSUID | $NOEXEC, 'newinstance,ptmxmode=0666,mode=0620');
+  for (['pts/ptmx', 'ptmx'], ['/proc/self/fd', 'fd'], ['/proc/self/fd/0', 'stdin'], ['/proc/self/fd/1', 'stdout'], ['/proc/self/fd/2', 'stderr']) { symlink $_->[0], "$r/dev/$_->[1]" }
+  syscall($nr{sethostname}, $spec{hostname}, length $spec{hostname});
+  chdir $r or fail("chdir $r");
+  my $here = '.';
+  syscall($nr{pivot_root}, $here, $here) == 0 or fail('pivot_root');
+  syscall($nr{umount2}, $here, 2) == 0 or fail('umount2');    # MNT_DETACH: the old root, which lies above
+  chdir '/' or fail('chdir /');
+  mount('none', '/', '', $BIND | $REMOUNT | $RDONLY | $NOSUID | $NODEV);
+}
 
-close $_ for $out_w, $err_w, $fail_w;
-my $why = '';
-1 while sysread $fail_r, $why, 4096, length $why;    # Until the init runs, or something before it has ended
-my $started = $why =~ s/^ok\n// ? 1 : 0;
+my ($why, $started) = ('', 0);
+my ($status, $drain_until);
+while (sysread $fail_r, $why, 4096, length $why) { last if $why =~ /ok\n$/ }    # Until the init runs, or something before it has ended
+$started = $why =~ s/ok\n$// ? 1 : 0;
+$why =~ s/^\.+//;
+if ($spec{kind} eq 'detached') {    # The tool has ended, and its container has become our child
+  waitpid $child, 0;
+  my $tool = $?;
+  open(my $p, '<', 'pid');
+  my $pid = $p ? <$p> : 0;
+  kill 9, $pid if $pid && !$started;
+  if ($pid) { $child = $pid + 0 }
+  else { ($status, $drain_until) = ($tool, now_ms() + 2000) }
+}
 my $pid_start = sub { open(my $f, '<', "/proc/$_[0]/stat") or return ''; my $l = <$f>; (split / /, $l =~ s/^.*\) //r)[19] };
 open(my $b, '<', '/proc/sys/kernel/random/boot_id');
 chomp(my $boot = <$b> // '');
-$started and publish('state', join("\n", 'version 1', "shim $$ " . $pid_start->($$), "child $child " . $pid_start->($child), "boot $boot", 'started ' . now_ms()) . "\n");
+if ($started && !publish('state', join("\n", 'version 1', "shim $$ " . $pid_start->($$), "child $child " . $pid_start->($child), "boot $boot", 'started ' . now_ms()) . "\n")) {
+  ($started, $why) = (0, "state: $!");
+  kill 9, $child;
+}
 
 # One loop over output, orders and the end. Reads everything, drops the surplus: an app is never slowed by its log.
-my $ended = 1;    # Looked at once: a child that died during set-up gave its signal before anyone listened
-$SIG{CHLD} = sub { $ended = 1 };
-$SIG{PIPE} = 'IGNORE';
 my $max = 1 << 20;
 my ($rate, $tokens, $filled, $dropped, $told) = ($spec{rate}, $spec{rate}, now_ms(), 0, 0);
 my ($log, $number, $size) = (undef, 0, 0);
@@ -172,13 +281,14 @@ sub open_log {
   $size = 0;
   unlink 'log.' . ($number - 4);
 }
-sub record {    # STREAM BYTES: header line, then the bytes; a write that fails is cut back and counted
+sub record {    # STREAM BYTES: header line, then the bytes. False when it could not be written whole: then it is cut back
   my ($stream, $bytes) = @_;
   my $text = now_ms() . " $stream " . length($bytes) . "\n$bytes";
   my $wrote = syswrite $log, $text;
-  if (!defined $wrote || $wrote < length $text) { truncate $log, $size; sysseek $log, $size, 0; $dropped += length $bytes; return }
+  if (!defined $wrote || $wrote < length $text) { truncate $log, $size; return 0 }
   $size += $wrote;
   open_log() if $size >= $max;
+  return 1;
 }
 sub take {    # what a pipe holds; 0 at its end
   my ($pipe, $stream) = @_;
@@ -186,31 +296,30 @@ sub take {    # what a pipe holds; 0 at its end
   return 1 if !defined $got && $! == 4;    # EINTR
   return 0 unless $got;
   my $now = now_ms();
+  my $fits = 1;
   if ($rate >= 0) {
     $tokens += ($now - $filled) * $rate / 1000;
     $tokens = $rate if $tokens > $rate;
     $filled = $now;
-    if ($got > $tokens) { $dropped += $got; note_dropped($now); return 1 }
-    $tokens -= $got;
+    $fits = $got <= $tokens;
+    $tokens -= $got if $fits;
   }
-  record($stream, $bytes);
+  $dropped += $got unless $fits && record($stream, $bytes);
   note_dropped($now);
   return 1;
 }
 sub note_dropped {
   my ($now) = @_;
   return if !$dropped || $now - $told < 1000;
-  my $n = $dropped;
-  $dropped = 0;
   $told = $now;
-  record('d', "$n");
+  $dropped = 0 if record('d', "$dropped");
 }
-sub target {    # the app's init: below bwrap, unshare and runc, which must not get its signals
+sub target {    # the app's init: below bwrap, which must not get its signals
   my $pid = $child;
-  for (1 .. 8) {
+  for (1 .. 4) {
     open(my $c, '<', "/proc/$pid/comm") or return $pid;
     chomp(my $comm = <$c>);
-    return $pid unless $comm =~ /^(bwrap|unshare|setpriv|nsenter)$/;
+    return $pid unless $comm eq 'bwrap';
     open(my $k, '<', "/proc/$pid/task/$pid/children") or return $pid;
     my ($next) = split / /, <$k> // '';
     return $pid unless $next;
@@ -218,35 +327,47 @@ sub target {    # the app's init: below bwrap, unshare and runc, which must not 
   }
   return $pid;
 }
+sub kill_all { kill 9, target(), $child; kill -9, $child if $spec{kind} eq 'process' }
 
 my %open = (fileno($out_r) => [$out_r, 'o'], fileno($err_r) => [$err_r, 'e']);
-my ($status, $drain_until);
+# Readable once the child has ended: a signal could come between looking and waiting. Linux before 5.3 has none, there we look each second.
+my $pidfd = syscall($nr{pidfd_open}, $child, 0);
 while (1) {
   my $bits = '';
   vec($bits, fileno $ctl, 1) = 1;
+  vec($bits, $pidfd, 1) = 1 if $pidfd >= 0 && !defined $status;
   vec($bits, $_, 1) = 1 for keys %open;
-  my $wait = $ended ? 0.02 : $dropped ? 1 : undef;
+  my $wait = defined $status ? 0.02 : $dropped || $pidfd < 0 ? 1 : undef;
   my $n = select(my $ready = $bits, undef, undef, $wait);
   if ($n > 0) {
     for my $fd (keys %open) { my ($p, $s) = @{ $open{$fd} }; take($p, $s) || delete $open{$fd} if vec $ready, $fd, 1 }
     if (vec $ready, fileno $ctl, 1) {
       sysread $ctl, my $orders, 4096;
       for (split //, $orders // '') {
+        next if defined $status;
         if ($_ eq 'T') { kill 15, target() }
-        elsif ($_ eq 'K') { kill 9, target(); kill 9, $child }
+        elsif ($_ eq 'K') { kill_all() }
       }
     }
   }
   note_dropped(now_ms()) if $dropped;
-  if ($ended && !defined $status) {
+  if (!defined $status && ($pidfd < 0 || $n > 0 && vec $ready, $pidfd, 1)) {
+    kill -9, $child if $spec{kind} eq 'process';    # Before it is reaped: until then its group's number is its own
     while ((my $pid = waitpid -1, 1) > 0) { $status = $? if $pid == $child }
-    if (!defined $status) { $ended = 0; next }
-    kill 9, target();
-    $drain_until = now_ms() + 2000;
+    $drain_until = now_ms() + 2000 if defined $status;
   }
   last if defined $status && (!%open || now_ms() > $drain_until);
 }
-my $oom = 0;
-if (defined $spec{oom} && open(my $o, '<', $spec{oom})) { while (<$o>) { $oom = $1 if /^oom_kill (\d+)/ } }
-my $exit = join("\n", "started $started", 'why ' . ($why =~ s/\n/ /gr), 'code ' . ($status >> 8), 'signal ' . ($status & 127), "oom $oom", 'at ' . now_ms(), "log $number " . (-s $log)) . "\n";
-select undef, undef, undef, 1 until publish('exit', $exit);
+while (waitpid(-1, 1) > 0) { }
+give_up($why) unless $started;
+finish();
+
+sub give_up { ($started, $why) = (0, @_); $status = 0; $number ||= 0; finish() }
+sub finish {
+  note_dropped($told + 1000) if $dropped;
+  my $oom = 0;
+  if (defined $spec{oom} && open(my $o, '<', $spec{oom})) { while (<$o>) { $oom = $1 if /^oom_kill (\d+)/ } }
+  my $exit = join("\n", "started $started", 'why ' . ($why =~ s/\n/ /gr), 'code ' . ($status >> 8), 'signal ' . ($status & 127), "oom $oom", 'at ' . now_ms(), "log $number $size") . "\n";
+  select undef, undef, undef, 1 until publish('exit', $exit);
+  exit 0;
+}

@@ -1,36 +1,41 @@
-/** The shim's `spec`: lines of a key and fields between tabs; what could break a line is percent-encoded. */
+/** The shim's `spec`: lines of a key and fields between tabs; what could break a line is percent-encoded. And the files that carry an environment. */
 
 export interface ShimSpec {
   arch: 'x64' | 'arm64';
+  /**
+   * How the app's processes come to be: `namespaces` by the shim's child itself, `exec` by a tool that stays above them, `detached` by a tool that ends and
+   * leaves a file `pid`, `process` without anything of their own.
+   */
+  kind: 'namespaces' | 'exec' | 'detached' | 'process';
   /** Where the instance's root is put together; absent: no root of its own (plain process). */
   root?: string;
-  /** An ordinary user's: a user namespace first. */
-  uidmap: boolean;
-  /** Host uid to become; absent: stay who we are. */
+  /** We are an ordinary user with these ids: a user namespace first. */
+  ownIds?: { uid: number; gid: number };
+  /** Host uid to become before the tool runs; absent: stay who we are. */
   uid?: number;
   /** Owner of the home and tmp folders on the disk; absent: who we are. */
   owner?: number;
-  /** no_new_privs before the tool starts (a tool that must gain nothing). */
-  noNewPrivileges: boolean;
+  hostname: string;
   /** Where upper and work folders of overlays lie. */
   disk: string;
-  /** Loop image mounted on `disk`; absent: `disk` is a plain folder. */
-  image?: string;
+  /** Loop image to make from the template and to mount on `disk`; absent: `disk` is a plain folder. */
+  image?: { path: string; template: string };
   /** Path of the network namespace to enter. */
   netns?: string;
   /** `cgroup.procs` files to join. */
   cgroups: string[];
   /** File with the line `oom_kill N`. */
   oom?: string;
-  /** Compiled seccomp filter, for the tool that takes one; its descriptor replaces `{seccomp}` in argv. */
+  /** Compiled seccomp filter. For a tool that takes one its descriptor replaces `{seccomp}` in argv. */
   seccomp?: string;
+  /** File with the environment, as `formatEnvironment` makes `all`; absent: the init inside sets it. */
+  environment?: string;
   /** Bytes a second; -1 is unlimited. */
   logRate: number;
-  /** Below the root, with mode and owner (empty: root). */
-  folders: Array<{ path: string; mode: number; uid: number | null }>;
+  /** Below the root. */
+  folders: string[];
   links: Array<{ target: string; path: string }>;
-  /** `device` leaves device nodes usable. */
-  mounts: Array<{ mode: 'read-only' | 'writable' | 'overlay' | 'device'; source: string; target: string }>;
+  mounts: Array<{ mode: 'read-only' | 'writable' | 'overlay'; source: string; target: string }>;
   argv: string[];
 }
 
@@ -39,19 +44,28 @@ const encode = (text: string): string =>
   text.replace(/[%\t\n\r\0]/g, character => `%${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
 
 export function formatShimSpec(spec: ShimSpec): string {
+  const optional: Array<[key: string, value: string | number | undefined]> = [
+    ['root', spec.root],
+    ['uidmap', spec.ownIds?.uid],
+    ['gidmap', spec.ownIds?.gid],
+    ['uid', spec.uid],
+    ['owner', spec.owner],
+    ['image', spec.image?.path],
+    ['template', spec.image?.template],
+    ['netns', spec.netns],
+    ['oom', spec.oom],
+    ['seccomp', spec.seccomp],
+    ['environment', spec.environment],
+  ];
   const lines: string[][] = [
     ['arch', spec.arch],
+    ['kind', spec.kind],
+    ['hostname', spec.hostname],
     ['disk', spec.disk],
     ['rate', String(spec.logRate)],
-    ...(['root', 'image', 'netns', 'oom', 'seccomp'] as const).flatMap(key =>
-      spec[key] === undefined ? [] : [[key, spec[key]]],
-    ),
-    ...(spec.uidmap ? [['uidmap', '1']] : []),
-    ...(spec.noNewPrivileges ? [['nnp', '1']] : []),
-    ...(spec.uid === undefined ? [] : [['uid', String(spec.uid)]]),
-    ...(spec.owner === undefined ? [] : [['owner', String(spec.owner)]]),
+    ...optional.flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]])),
     ...spec.cgroups.map(file => ['cgroup', file]),
-    ...spec.folders.map(({ path, mode, uid }) => ['folder', path, mode.toString(8), uid === null ? '' : String(uid)]),
+    ...spec.folders.map(path => ['folder', path]),
     ...spec.links.map(({ target, path }) => ['link', target, path]),
     ...spec.mounts.map(({ mode, source, target }) => ['mount', mode, source, target]),
     ...spec.argv.map(argument => ['arg', argument]),
@@ -59,19 +73,19 @@ export function formatShimSpec(spec: ShimSpec): string {
   return `${lines.map(fields => fields.map(encode).join('\t')).join('\n')}\n`;
 }
 
-/**
- * The environment as shell assignments, read by the init inside. Names that a shell cannot assign are left out (and told by the caller): they cannot come
- * from Cloud Foundry's own variables.
- */
-export function formatEnvironment(environment: Record<string, string>): { text: string; leftOut: string[] } {
-  const isName = (name: string): boolean => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name);
-  const quote = (value: string): string => `'${value.replaceAll('\0', '').replaceAll("'", `'\\''`)}'`;
-  const names = Object.keys(environment);
+/** `shell`: assignments that the init inside reads; `more`: names that a shell cannot assign; `all`: everything. The last two as NAME=value with NUL after. */
+export function formatEnvironment(environment: Record<string, string>): { shell: string; more: string; all: string } {
+  const entries = Object.entries(environment).map(([name, value]) => [name, value.replaceAll('\0', '')] as const);
+  const isShellName = (name: string): boolean => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name);
+  const isName = (name: string): boolean => name !== '' && !/[=\0]/.test(name);
+  const quote = (value: string): string => `'${value.replaceAll("'", `'\\''`)}'`;
+  const zeroed = (list: typeof entries): string => list.map(([name, value]) => `${name}=${value}\0`).join('');
   return {
-    text: `${names
-      .filter(isName)
-      .map(name => `export ${name}=${quote(environment[name] ?? '')}`)
-      .join('\n')}\n`,
-    leftOut: names.filter(name => !isName(name)),
+    shell: entries
+      .filter(([name]) => isShellName(name))
+      .map(([name, value]) => `export ${name}=${quote(value)}\n`)
+      .join(''),
+    more: zeroed(entries.filter(([name]) => isName(name) && !isShellName(name))),
+    all: zeroed(entries.filter(([name]) => isName(name))),
   };
 }

@@ -1,0 +1,116 @@
+/** Fills an instance folder before the shim starts: everything that it reads is in there (README.md, "The instance folder"). */
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Cgroup } from './cgroups.ts';
+import type { DiskTemplates } from './disk.ts';
+import { etcFiles, hostRoot } from './host-root.ts';
+import { hostnameOf } from './inside.ts';
+import { placeHome } from './process-home.ts';
+import type { Rung, RungPlaces } from './rungs.ts';
+import type { SandboxSpec } from './sandbox.ts';
+import { formatEnvironment, formatShimSpec, type ShimSpec } from './spec-file.ts';
+
+export interface PrepareOptions {
+  rung: Rung;
+  /** Started as root: own uids, loop images. */
+  privileged: boolean;
+  /** Empty file systems to copy; null where loop images do not work: disks are plain folders then. */
+  disks: DiskTemplates | null;
+  /** Compiled seccomp filter; null where there is none for this machine. */
+  seccompFile: string | null;
+  /**
+   * An empty folder that any uid may reach; each sandbox puts its root together there, in a mount namespace of its own. Null for an ordinary user: then in
+   * the instance folder, which is its own.
+   */
+  rootMount: string | null;
+}
+
+export async function prepare(
+  options: PrepareOptions,
+  spec: SandboxSpec,
+  { folder, cgroup }: { folder: string; cgroup: Cgroup | null },
+): Promise<void> {
+  const { rung, privileged, disks } = options;
+  // A plain process goes through the host's folders to its home.
+  mkdirSync(join(folder, 'disk'), { recursive: true });
+  chmodSync(join(folder, 'disk'), rung.hasRoot ? 0o700 : 0o711);
+  chmodSync(folder, rung.hasRoot ? 0o700 : 0o711);
+  const root = options.rootMount ?? join(folder, 'root');
+  mkdirSync(root, { recursive: true, mode: 0o755 });
+  const places = { ...options, folder, root, cgroupPath: cgroup?.path ?? null };
+  const image = disks !== null && rung.hasRoot ? await disks.path(spec.limits.diskMb) : null;
+  const shimSpec: ShimSpec = {
+    arch: process.arch === 'arm64' ? 'arm64' : 'x64',
+    kind: rung.kind,
+    hostname: hostnameOf(spec.guid),
+    disk: join(folder, 'disk'),
+    cgroups: rung.kind === 'detached' ? [] : (cgroup?.joinFiles ?? []),
+    logRate: spec.logRateBytesPerSecond,
+    ...(rung.hasRoot ? ownRoot(rung, spec, places) : hostsRoot(rung, spec, places)),
+    ...(privileged ? { owner: spec.uid } : {}),
+    // The detached tool stays root, and gives its container the uid.
+    ...(privileged && rung.kind !== 'detached' ? { uid: spec.uid } : {}),
+    ...(spec.network.kind === 'namespace' ? { netns: `/run/netns/${spec.network.name}` } : {}),
+    ...(cgroup?.oomFile == null ? {} : { oom: cgroup.oomFile }),
+    ...(options.seccompFile !== null && rung.takesSeccomp ? { seccomp: options.seccompFile } : {}),
+    ...(image === null ? {} : { image: { path: join(folder, 'disk.img'), template: image } }),
+  };
+  writeFileSync(join(folder, 'rung'), rung.name);
+  writeFileSync(join(folder, 'spec'), formatShimSpec(shimSpec), { mode: 0o600 });
+}
+
+/** Files, environment and mounts of a rung that sees a root of its own. */
+function ownRoot(
+  rung: Rung,
+  spec: SandboxSpec,
+  places: RungPlaces,
+): Pick<ShimSpec, 'root' | 'ownIds' | 'folders' | 'links' | 'mounts' | 'argv'> {
+  const { folder, root, privileged } = places;
+  const files = join(folder, 'files');
+  for (const [path, text] of Object.entries({ ...etcFiles(spec), ...spec.files })) {
+    mkdirSync(dirname(join(files, path)), { recursive: true });
+    writeFileSync(join(files, path), text, { mode: 0o644 });
+  }
+  const { shell, more } = formatEnvironment(spec.environment);
+  const secret = (name: string, text: string): string => {
+    const path = join(folder, name);
+    writeFileSync(path, text, { mode: 0o400 });
+    if (privileged) chownSync(path, spec.uid, spec.uid);
+    return path;
+  };
+  const environment = secret('environment', shell);
+  for (const [name, text] of Object.entries(rung.files(spec, places)))
+    writeFileSync(join(folder, name), text, { mode: 0o600 });
+  return {
+    root,
+    ...(privileged ? {} : { ownIds: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 } }),
+    ...hostRoot(spec, {
+      files,
+      environment,
+      more: more === '' ? null : secret('environment.more', more),
+      disk: join(folder, 'disk'),
+    }),
+    argv: rung.argv(spec, places),
+  };
+}
+
+/** A plain process: the host's files, a home in the instance folder. */
+function hostsRoot(
+  rung: Rung,
+  spec: SandboxSpec,
+  places: RungPlaces,
+): Pick<ShimSpec, 'environment' | 'folders' | 'links' | 'mounts' | 'argv'> {
+  const { folder, privileged } = places;
+  const { environment, ...moved } = placeHome(spec, {
+    home: join(folder, 'disk', 'home'),
+    owner: privileged ? spec.uid : undefined,
+  });
+  writeFileSync(join(folder, 'environment'), formatEnvironment(environment).all, { mode: 0o400 });
+  return {
+    environment: 'environment',
+    folders: [],
+    links: [],
+    mounts: [],
+    argv: rung.argv({ ...spec, ...moved }, places),
+  };
+}
