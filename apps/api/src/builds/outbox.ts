@@ -8,6 +8,9 @@ import type { ApiDeps } from '../deps.ts';
 import { forgetBuild } from './forget-build.ts';
 
 type Deps = Pick<ApiDeps, 'store' | 'queue' | 'leases' | 'log' | 'now'>;
+/** Both parts of the question have an index. What was left for so long, while nothing of us ran, is the sweeper's. */
+const UNADOPTED_SEEN_MS = 86_400_000;
+
 type Ending = Exclude<BuildFate, { do: 'wait' } | { do: 'offer' }>;
 
 interface OpenBuild {
@@ -67,14 +70,19 @@ async function passOnce(deps: Deps): Promise<void> {
 }
 
 /** Builds that have not ended, and those that nobody has asked for yet; the oldest first. */
-async function readOpen({ store, leases }: Deps): Promise<OpenBuild[]> {
+async function readOpen({ store, leases, now }: Deps): Promise<OpenBuild[]> {
   const rows = await store.read
     .selectFrom('builds')
     .innerJoin('apps', 'apps.guid', 'builds.app_guid')
     .innerJoin('spaces', 'spaces.guid', 'apps.space_guid')
     .select(['spaces.organization_guid', 'builds.guid', 'builds.state', 'builds.created_at', 'builds.error'])
     .select(['builds.adopted', 'builds.cancelled', 'builds.fence', 'builds.attempts', 'builds.stager'])
-    .where(({ or, eb }) => or([eb('builds.state', '=', 'STAGING'), eb('builds.adopted', '=', 0)]))
+    .where(({ or, and, eb }) =>
+      or([
+        eb('builds.state', '=', 'STAGING'),
+        and([eb('builds.adopted', '=', 0), eb('builds.created_at', '>', now() - UNADOPTED_SEEN_MS)]),
+      ]),
+    )
     .orderBy('builds.created_at')
     .orderBy('builds.guid')
     .execute();

@@ -24,33 +24,38 @@ const HINT_LEASE_MS = 2_000;
 export async function nextBuild(call: InternalCall): Promise<InternalReply> {
   const { queue } = call.deps;
   const stager = needed(call, 'stager');
-  const until = performance.now() + Math.min(neededNumber(call, 'wait_ms'), WAIT_MAX_MS);
-  for (;;) {
-    const offered = Promise.withResolvers<void>();
-    // Before the look: an offer that comes right after it must not be missed.
-    const unsubscribe = queue.onOffer(offered.resolve);
-    try {
-      const hint = await queue.next(stager, HINT_LEASE_MS);
-      if (hint !== null) {
+  const over = deadline(Math.min(neededNumber(call, 'wait_ms'), WAIT_MAX_MS), call.signal);
+  try {
+    for (;;) {
+      const offered = Promise.withResolvers<void>();
+      // Before the look: an offer that comes right after it must not be missed.
+      const unsubscribe = queue.onOffer(offered.resolve);
+      try {
+        const hint = await queue.next(stager, HINT_LEASE_MS);
         // Nobody is there to take it: the outbox offers it to the next one.
-        if (call.signal.aborted) await queue.done(hint.buildGuid);
-        return { status: 200, json: { buildGuid: hint.buildGuid } };
+        if (hint !== null && call.signal.aborted) await queue.done(hint.buildGuid);
+        if (hint !== null) return { status: 200, json: { buildGuid: hint.buildGuid } };
+        if (over.isOver()) return { status: 204 };
+        await Promise.race([offered.promise, over.promise]);
+      } finally {
+        unsubscribe();
       }
-      const leftMs = until - performance.now();
-      if (leftMs <= 0 || call.signal.aborted) return { status: 204 };
-      await waitFor(offered.promise, leftMs, call.signal);
-    } finally {
-      unsubscribe();
     }
+  } finally {
+    over.clear();
   }
 }
 
-async function waitFor(offered: Promise<void>, ms: number, signal: AbortSignal): Promise<void> {
-  const over = Promise.withResolvers<void>();
-  const timer = setTimeout(over.resolve, ms);
-  signal.addEventListener('abort', () => over.resolve(), { once: true });
-  await Promise.race([offered, over.promise]);
-  clearTimeout(timer);
+function deadline(ms: number, signal: AbortSignal) {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let isOver = signal.aborted;
+  const end = (): void => {
+    isOver = true;
+    resolve();
+  };
+  const timer = setTimeout(end, ms);
+  signal.addEventListener('abort', end, { once: true });
+  return { promise, isOver: () => isOver, clear: () => clearTimeout(timer) };
 }
 
 export async function claimBuild(call: InternalCall): Promise<InternalReply> {

@@ -34,12 +34,10 @@ test('a heartbeat keeps the newest counter and usage, and moves no revision', as
   await callInternal(test.socketPath, 'POST', '/internal/cells', aRegistration());
   const before = await store.cursor();
   const usage = [{ guid: 'copy', cpu: 0.5, memoryBytes: 1, diskBytes: 2, logBytesPerSecond: 3 }];
-  for (const counter of [1, 2])
-    await callInternal(test.socketPath, 'POST', '/internal/cells/cell-1/heartbeat', {
-      session: 'session-1',
-      counter,
-      usage,
-    });
+  const beat = (counter: number) =>
+    callInternal(test.socketPath, 'POST', '/internal/cells/cell-1/heartbeat', { session: 'session-1', counter, usage });
+  await beat(1);
+  await beat(2);
   const [row] = await store.read.selectFrom('cell_heartbeats').selectAll().execute();
   expect(row).toMatchObject({ cell_id: 'cell-1', counter: 2, usage_json: JSON.stringify(usage) });
   expect(await store.cursor()).toEqual(before);

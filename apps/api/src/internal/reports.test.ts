@@ -162,6 +162,18 @@ test('a crash whose restart came before its report is told too, once', async () 
   expect(await cell.crashes()).toHaveLength(4);
 });
 
+test('a report that tells of a crash and of the start after it tells of one crash, however often it comes', async () => {
+  await using test = await startTestApi();
+  const cell = await aCell(test);
+  await cell.send([cell.copy()]);
+  const crash = cell.copy({ state: 'CRASHED', crashCount: 1, exit: EXIT, address: null });
+  const start = cell.copy({ state: 'STARTING', attempt: 2, crashCount: 1, exit: EXIT, address: null });
+  await cell.send([crash, start]);
+  await cell.send([crash, start]);
+  expect(await cell.crashes()).toHaveLength(2);
+  expect(await cell.rows()).toMatchObject([{ state: 'STARTING', attempt: 2 }]);
+});
+
 test('a start that never ran the app is no crash', async () => {
   await using test = await startTestApi();
   const cell = await aCell(test);

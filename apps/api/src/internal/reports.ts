@@ -36,17 +36,22 @@ export async function takeReport(call: InternalCall): Promise<InternalReply> {
   return { status: 204 };
 }
 
-/** Answers the crashes that are told of for the first time. */
+/**
+ * Answers the crashes that are told of for the first time. One report may name a copy twice: its crash, and what it has become by now.
+ */
 async function applyCopies(mutation: Mutation, copies: readonly CopyReport[], cellId: string): Promise<Crash[]> {
   if (copies.length === 0) return [];
   const guids = copies.map(({ guid }) => guid);
-  const known = await mutation.db.selectFrom('copies').selectAll().where('guid', 'in', guids).execute();
-  const before = new Map(known.map(row => [row.guid, row]));
+  const rows = await mutation.db.selectFrom('copies').selectAll().where('guid', 'in', guids).execute();
+  const before = new Map<string, CopyRow>(rows.map(row => [row.guid, row]));
   const homes = await readHomes(mutation, copies);
   const crashes: Crash[] = [];
   for (const copy of copies) {
-    const home = homes.get(copy.guid) ?? before.get(copy.guid);
-    const crash = await applyCopy(mutation, { copy, before: before.get(copy.guid), home, cellId });
+    const known = before.get(copy.guid);
+    const row = await applyCopy(mutation, { copy, before: known, home: homes.get(copy.guid) ?? known, cellId });
+    if (row === null) before.delete(copy.guid);
+    else before.set(copy.guid, row);
+    const crash = row !== null && isNewCrash(row, known) ? await recordCrash(mutation, { copy, cellId }) : null;
     if (crash !== null) crashes.push(crash);
   }
   return crashes;
@@ -85,9 +90,10 @@ interface Told {
   cellId: string;
 }
 
-async function applyCopy(mutation: Mutation, { copy, before, home, cellId }: Told): Promise<Crash | null> {
+/** Answers the copy as it is known from now on; null: it is not. */
+async function applyCopy(mutation: Mutation, { copy, before, home, cellId }: Told): Promise<CopyRow | null> {
   const { db, changed } = mutation;
-  if (before !== undefined && copy.generation < before.generation) return null;
+  if (before !== undefined && copy.generation < before.generation) return before;
   const scope = { organizationGuid: home?.organization_guid ?? null, spaceGuid: home?.space_guid ?? null };
   if (copy.state === 'GONE') {
     if (before === undefined) return null;
@@ -97,7 +103,7 @@ async function applyCopy(mutation: Mutation, { copy, before, home, cellId }: Tol
   }
   // What still runs of a deleted app holds room on its cell until it is GONE, so it is written down all the same.
   const row = toRow(copy, home ?? { space_guid: '', organization_guid: '' }, cellId);
-  if (before !== undefined && isSame(row, before)) return null;
+  if (before !== undefined && isSame(row, before)) return before;
   const { guid, ...values } = row;
   await db
     .insertInto('copies')
@@ -105,7 +111,7 @@ async function applyCopy(mutation: Mutation, { copy, before, home, cellId }: Tol
     .onConflict(conflict => conflict.column('guid').doUpdateSet(values))
     .execute();
   changed('copy', guid, scope);
-  return isNewCrash(row, before) ? recordCrash(mutation, { copy, cellId }) : null;
+  return row;
 }
 
 /**

@@ -86,6 +86,6 @@ test('a watcher that is cut anywhere and resumes knows in the end what a fresh s
       const mine = [...world.truth].filter(([, { audience }]) => audience === 'mine').map(([guid]) => guid);
       expect([...fresh.keys()].sort()).toEqual(mine.sort());
     }),
-    { numRuns: 3_000 },
+    { numRuns: 4_000 },
   );
 });

@@ -67,6 +67,30 @@ test('missed() says again what shares the revision of the cursor: the connection
   ]);
 });
 
+test('missed() may be cut anywhere too: its lines come in the order of their own revisions', () => {
+  const entries = createViewEntries();
+  entries.reset([], at(1));
+  entries.take(['a', 'b'], [entry('a'), entry('b')], at(2));
+  entries.take(['a'], [], at(3));
+  expect(parse(entries.missed(null, at(2), at(4))).map(({ type, revision }) => [type, revision])).toEqual([
+    ['upsert', 2],
+    ['remove', 3],
+    ['synced', 4],
+  ]);
+});
+
+test('missed() removes what went to another audience before it went altogether', () => {
+  const entries = createViewEntries();
+  entries.reset([], at(1));
+  entries.take(['a'], [entry('a', { audience: 'mine' })], at(2));
+  entries.take(['a'], [entry('a', { audience: 'other' })], at(3));
+  entries.take(['a'], [], at(4));
+  expect(parse(entries.missed('mine', at(2), at(4)))).toMatchObject([
+    { type: 'remove', guid: 'a' },
+    { type: 'synced' },
+  ]);
+});
+
 test('missed() is a snapshot when what was removed since then is forgotten', () => {
   const entries = createViewEntries();
   const many = Array.from({ length: 10_001 }, (_, n) => entry(`g${n}`));

@@ -28,7 +28,6 @@ export interface ViewEntries {
   take(asked: Iterable<string>, found: readonly Entry[], cursor: Cursor): AddressedLine[];
   /** All that a watcher at `after` needs to be at `cursor`: what has changed since, or a snapshot. Never nothing. */
   missed(audience: string | null, after: Cursor | null, cursor: Cursor): string[];
-  guids(): string[];
   /** Those that are due at `now`. */
   due(now: number): string[];
   /** When the next one is due; null: none is. */
@@ -52,13 +51,17 @@ export const syncedLine = (cursor: Cursor): string => `{"type":"synced",${at(cur
 
 export function createViewEntries(): ViewEntries {
   const kept = new Map<string, Kept>();
-  const gone = new Map<string, { audience: string | null; revision: number }>();
+  /** What was removed for whom; one guid may have gone for several, one after another. */
+  const gone = new Map<string, { guid: string; audience: string | null; revision: number }>();
   /** Of the few that are due at all. */
   const dueTimes = new Map<string, number>();
   /** A watcher from before this may have missed what is not remembered here. */
   let floor = 0;
 
+  const goneKey = ({ guid, audience }: Pick<Entry, 'guid' | 'audience'>): string => JSON.stringify([guid, audience]);
+
   function keep(entry: Entry, revision: number): void {
+    gone.delete(goneKey(entry));
     kept.set(entry.guid, { ...entry, revision });
     if (entry.dueAtMs === null) dueTimes.delete(entry.guid);
     else dueTimes.set(entry.guid, entry.dueAtMs);
@@ -67,8 +70,9 @@ export function createViewEntries(): ViewEntries {
   function forget({ guid, audience }: Kept, revision: number): void {
     kept.delete(guid);
     dueTimes.delete(guid);
-    gone.delete(guid);
-    gone.set(guid, { audience, revision });
+    // Taken out first: the map is in the order in which they went.
+    gone.delete(goneKey({ guid, audience }));
+    gone.set(goneKey({ guid, audience }), { guid, audience, revision });
     for (const [oldest, was] of gone) {
       if (gone.size <= GONE_MAX) break;
       gone.delete(oldest);
@@ -109,16 +113,20 @@ export function createViewEntries(): ViewEntries {
     missed: (audience, after, cursor) => {
       const isKnown = after?.epoch === cursor.epoch && after.revision >= floor && after.revision <= cursor.revision;
       if (!isKnown) return [snapshot(audience, cursor)];
-      // Those of `after` itself again: its lines share a revision, and the connection may have ended between two of them.
+      // Those of `after` itself again: its lines share a revision, and the connection may have ended between two of them. For the same reason each line
+      // has its own revision here and they come in that order: wherever this connection ends, the next one goes on from there.
       const isMissed = (one: { audience: string | null; revision: number }): boolean =>
         one.audience === audience && one.revision >= after.revision;
-      return [
-        ...[...gone].filter(([, was]) => isMissed(was)).map(([guid]) => removeLine(guid, cursor)),
-        ...[...kept.values()].filter(isMissed).map(({ text }) => upsertLine(text, cursor)),
-        syncedLine(cursor),
+      const lines = [
+        ...[...gone.values()]
+          .filter(isMissed)
+          .map(({ guid, revision }) => ({ revision, line: removeLine(guid, { ...cursor, revision }) })),
+        ...[...kept.values()]
+          .filter(isMissed)
+          .map(({ text, revision }) => ({ revision, line: upsertLine(text, { ...cursor, revision }) })),
       ];
+      return [...lines.sort((x, y) => x.revision - y.revision).map(({ line }) => line), syncedLine(cursor)];
     },
-    guids: () => [...kept.keys()],
     due: now => [...dueTimes].filter(([, dueAtMs]) => dueAtMs <= now).map(([guid]) => guid),
     nextDueAtMs: () => (dueTimes.size === 0 ? null : Math.min(...dueTimes.values())),
   };

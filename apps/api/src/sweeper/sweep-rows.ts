@@ -2,6 +2,7 @@
 import { RETENTION } from '@cupola/model/limits';
 import type { Mutation } from '@cupola/store/store';
 import { sql } from 'kysely';
+import { forgetBuild } from '../builds/forget-build.ts';
 import type { SweepDeps } from './sweeper.ts';
 
 /** Of one task in one pass: some milliseconds of the writer. */
@@ -79,6 +80,21 @@ export async function forgetBuilds({ store }: SweepDeps): Promise<number> {
     await db.deleteFrom('builds').where('guid', 'in', guids).execute();
     for (const guid of guids) changed('build', guid);
     return guids.length;
+  });
+}
+
+/** Builds that nobody asked for and the outbox has not dropped: nothing of us ran for a day. */
+export async function forgetUnadopted({ store }: SweepDeps): Promise<number> {
+  return store.mutate(async mutation => {
+    const old = await mutation.db
+      .selectFrom('builds')
+      .select('guid')
+      .where('adopted', '=', 0)
+      .where('created_at', '<', mutation.now - DAY_MS)
+      .limit(BATCH)
+      .execute();
+    for (const { guid } of old) await forgetBuild(mutation, guid);
+    return old.length;
   });
 }
 

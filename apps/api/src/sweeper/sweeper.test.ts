@@ -99,6 +99,17 @@ test('ended builds beyond the newest hundred of an app go, with their labels', a
   expect(await store.read.selectFrom('labels').selectAll().execute()).toEqual([]);
 });
 
+test('a build that nobody asked for for a day goes with its droplet', async () => {
+  await using test = await startTestApi();
+  const { store } = test.deps;
+  const old = await aBuild(store, { adopted: 0, state: 'STAGED', created_at: test.clock.now() - DAY_MS - 1 });
+  await aDroplet(store, { build_guid: old.guid });
+  const young = await aBuild(store, { adopted: 0, state: 'STAGED', created_at: test.clock.now() });
+  await sweep(test);
+  expect(await store.read.selectFrom('builds').select('guid').execute()).toEqual([{ guid: young.guid }]);
+  expect(await store.read.selectFrom('droplets').selectAll().execute()).toEqual([]);
+});
+
 test('jobs, events and refresh tokens go when their time is over', async () => {
   await using test = await startTestApi();
   const { store } = test.deps;

@@ -13,6 +13,7 @@ import {
   forgetJobs,
   forgetResources,
   forgetTokens,
+  forgetUnadopted,
 } from './sweep-rows.ts';
 import { sweepUploads } from './sweep-uploads.ts';
 
@@ -29,6 +30,7 @@ const TASKS: Record<string, Task> = {
   expireDroplets,
   expirePackages,
   forgetBuilds,
+  forgetUnadopted,
   forgetJobs,
   forgetTokens,
   forgetEvents,
