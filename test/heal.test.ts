@@ -96,7 +96,7 @@ describe('kill -9', () => {
       .find(name => {
         try {
           return (
-            readFileSync(`/proc/${name}/cmdline`, 'utf8').includes('shim.pl') &&
+            readFileSync(`/proc/${name}/cmdline`, 'utf8').includes('cupola-shim') &&
             readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(platform.data)
           );
         } catch {
