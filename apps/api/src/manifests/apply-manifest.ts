@@ -14,12 +14,19 @@ import { mergeVariables, openVariables, sealVariables } from '../apps/environmen
 import { type AppFeature, featureRow } from '../apps/features.ts';
 import { findApp, type ScopedApp } from '../apps/find-app.ts';
 import { checkBuildpacks, resolveStack } from '../apps/lifecycle.ts';
-import { HIDDEN } from '../apps/log-line.ts';
+import { HIDDEN, rubyText } from '../apps/log-line.ts';
 import type { ApiDeps } from '../deps.ts';
 import { writeMetadata } from '../metadata/metadata.ts';
-import { createProcess, processOfType, scaleProcess, updateProcessSettings } from '../processes/change-process.ts';
+import {
+  createProcess,
+  type ProcessSettings,
+  processOfType,
+  scaleProcess,
+  updateProcessSettings,
+} from '../processes/change-process.ts';
 import { checkQuota, quotaUse } from '../processes/quota.ts';
 import { mapDefaultRoute, mapManifestRoute, type RouteActor, unmapAll } from '../routes/map-routes.ts';
+import { fixRunSpecs } from '../run-specs/fix.ts';
 import type { ManifestApp } from './manifest-app.ts';
 import type { ManifestProcess } from './manifest-processes.ts';
 
@@ -78,6 +85,8 @@ async function apply(context: Context, space: AppHome, manifest: ManifestApp): P
   for (const process of manifest.processes) await applyProcess(context, app, process);
   app = await applySettings(context, app, manifest, staging?.stack ?? null);
   await applyRoutes(context, app, manifest);
+  // A type that is new to a started app has never been fixed; all others run on as they are.
+  if (app.state === 'STARTED') await fixRunSpecs(mutation, context.deps, app.guid, 'unfixed');
   await checkQuota(mutation.db, { organizationGuid: app.organization_guid, appGuid: app.guid, before });
   const warning = staging?.warning ?? null;
   return { app, lines, warnings: warning === null ? [] : [warning] };
@@ -117,7 +126,7 @@ async function applyProcess(context: Context, app: ScopedApp, asked: ManifestPro
   const facts = { process_guid: process.guid, process_type: process.type };
   if (Object.keys(asked.settings).length > 0) {
     process = await updateProcessSettings(mutation, { app, process, settings: asked.settings });
-    const request = { ...asked.settings, ...(asked.settings.command === undefined ? {} : { command: HIDDEN }) };
+    const request = auditedSettings(asked.settings);
     await recordAppEvent(mutation, { actor, app, type: 'process.update', data: { ...facts, request, ...TRIGGERED } });
     lines.push(`Updating process: "${process.type}"`);
   }
@@ -132,6 +141,25 @@ async function applyProcess(context: Context, app: ScopedApp, asked: ManifestPro
     await recordAppEvent(mutation, { actor, app, type: 'process.scale', data: { ...facts, request, ...TRIGGERED } });
     lines.push(`Scaling process: "${process.type}"`);
   }
+}
+
+const AUDIT_KEYS: Record<keyof ProcessSettings, string> = {
+  command: 'command',
+  healthCheckType: 'health_check_type',
+  healthCheckEndpoint: 'health_check_http_endpoint',
+  healthCheckTimeoutS: 'timeout',
+  healthCheckInvocationTimeoutS: 'health_check_invocation_timeout',
+  healthCheckIntervalS: 'health_check_interval',
+  readinessType: 'readiness_health_check_type',
+  readinessEndpoint: 'readiness_health_check_http_endpoint',
+  readinessInvocationTimeoutS: 'readiness_health_check_invocation_timeout',
+  readinessIntervalS: 'readiness_health_check_interval',
+};
+
+/** In the manifest's own keys, the command hidden. */
+function auditedSettings(settings: ProcessSettings): Record<string, unknown> {
+  const entries = Object.entries(settings).map(([key, value]) => [AUDIT_KEYS[key as keyof ProcessSettings], value]);
+  return { ...Object.fromEntries(entries), ...(settings.command === undefined ? {} : { command: HIDDEN }) };
 }
 
 /** Staging, features, metadata and environment: one update, one event. */
@@ -166,7 +194,7 @@ async function applySettings(
     ...(env === null ? {} : { environment_variables: HIDDEN }),
   };
   await recordAppEvent(mutation, { actor, app, type: 'update', data: { request, ...TRIGGERED } });
-  lines.push(`Updated app with guid ${app.guid} (${JSON.stringify(request)})`);
+  lines.push(`Updated app with guid ${app.guid} (${rubyText(request)})`);
   return updated;
 }
 

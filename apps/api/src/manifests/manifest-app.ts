@@ -4,6 +4,7 @@
  */
 
 import { variableErrors } from '../apps/environment.ts';
+import { HIDDEN } from '../apps/log-line.ts';
 import { readBuildpacks, readFeatures } from './manifest-lifecycle.ts';
 import { type ManifestProcess, readProcesses } from './manifest-processes.ts';
 import { type ManifestRoutes, readRoutes } from './manifest-routes.ts';
@@ -92,9 +93,14 @@ function readMetadata({ raw, errors, asked }: Reader): ManifestApp['metadata'] {
   return raw.metadata;
 }
 
-const HIDDEN = '[PRIVATE DATA HIDDEN]';
+const SECRETS = /^(?:env|command|cnb[-_]credentials)$/i;
 
+/** Variables and commands are for developers; events and logs are for auditors too. Those of processes are a level down. */
 function audited(original: Raw): Raw {
-  const hidden = Object.keys(original).filter(key => /^(?:env|cnb[-_]credentials)$/i.test(key));
-  return { ...original, ...Object.fromEntries(hidden.map(key => [key, HIDDEN])) };
+  const entries = Object.entries(original).map(([key, value]) => {
+    if (SECRETS.test(key) && value !== null) return [key, HIDDEN];
+    const isProcesses = key === 'processes' && Array.isArray(value);
+    return [key, isProcesses ? value.map(item => (isObject(item) ? audited(item) : item)) : value];
+  });
+  return Object.fromEntries(entries);
 }
