@@ -33,6 +33,8 @@ export interface MatchedEntry {
 /** A file of the pack that was written. */
 export interface PackedFile {
   path: string;
+  /** It came with the upload; false: it was matched. */
+  isNew: boolean;
   sha1: string;
   sha256: string;
   sizeBytes: number;
@@ -103,7 +105,7 @@ async function copyUploaded(writer: ZipWriter, upload: string, rules: ArchiveRul
       const [sha1 = '', sha256 = ''] = await sumsOf(file, entry, { start, names: ['sha1', 'sha256'] });
       const place = copyEntry(writer, file, { entry, start });
       if (entry.kind === 'file' && entry.sizeBytes > 0)
-        files.push(packedFile({ ...entry, sha1, sha256, dataOffset: place }));
+        files.push(packedFile({ ...entry, isNew: true, sha1, sha256, dataOffset: place }));
     }
     return files;
   } finally {
@@ -124,7 +126,7 @@ async function copyMatched(writer: ZipWriter, matched: readonly MatchedEntry[]):
       await turns();
       const file = await usable(packs, entry);
       const place = copyEntry(writer, file, { entry: { ...entry, kind: 'file' }, start: entry.dataOffset });
-      files.push(packedFile({ ...entry, dataOffset: place }));
+      files.push(packedFile({ ...entry, isNew: false, dataOffset: place }));
     }
     return files;
   } finally {
@@ -197,15 +199,8 @@ function copyEntry(
 
 const COPY_BYTES = 256 * 1024;
 
-function packedFile({
-  path,
-  sha1,
-  sha256,
-  sizeBytes,
-  dataOffset,
-  compressedBytes,
-  method,
-  crc32,
-}: PackedFile): PackedFile {
-  return { path, sha1, sha256, sizeBytes, dataOffset, compressedBytes, method, crc32 };
+/** Without what else the entry has. */
+function packedFile(file: PackedFile): PackedFile {
+  const { path, isNew, sha1, sha256, sizeBytes, dataOffset, compressedBytes, method, crc32 } = file;
+  return { path, isNew, sha1, sha256, sizeBytes, dataOffset, compressedBytes, method, crc32 };
 }

@@ -8,21 +8,18 @@ import { join } from 'node:path';
 import { assemblePack, type MatchedEntry, MatchLostError, type Pack } from '@cupola/archive/zip-pack';
 import { ArchiveRefusedError, InvalidRequestError, UnprocessableError } from '@cupola/model/errors';
 import { PUSH_LIMITS } from '@cupola/model/limits';
-import type { Mutation } from '@cupola/store/store';
-import { sql } from 'kysely';
 import { recordAppEvent } from '../apps/app-events.ts';
 import { stageAhead } from '../builds/create-build.ts';
 import type { ApiDeps } from '../deps.ts';
 import type { ApiRequest } from '../http/endpoint.ts';
-import { findResources, type ResourceRow, wantedKey } from '../resource-matches/match.ts';
+import { fileKey, findResources, type ResourceRow } from '../resource-matches/match.ts';
+import { rememberFiles } from '../resource-matches/remember.ts';
 import { type FoundPackage, type PackageRow, writablePackage } from './find-package.ts';
 import { whenFull } from './free-space.ts';
 import { type Received, receiveUpload } from './receive-upload.ts';
 
 const ONLY_ONCE = 'Bits may be uploaded only once. Create a new package to upload different bits.';
 const MODE_DEFAULT = 0o644;
-/** Rows of one statement: 9 parameters each. */
-const ROWS_EACH = 500;
 
 /** @throws InvalidRequestError, ArchiveRefusedError, UnprocessableError, UnavailableError: each says what to do. */
 export async function uploadPackage(deps: ApiDeps, request: ApiRequest): Promise<PackageRow> {
@@ -36,13 +33,24 @@ export async function uploadPackage(deps: ApiDeps, request: ApiRequest): Promise
   try {
     const pack = await packFiles(deps, request, { found, received, target });
     await deps.blobs.adopt(target, { digest: pack.digest, sizeBytes: pack.sizeBytes });
-    return await keep(deps, request, { guid, pack });
+    const organizationGuid = found.app.organization_guid;
+    await rememberFiles(deps.store, { organizationGuid, pack, files: pack.files.filter(({ isNew }) => isNew) });
+    const row = await keep(deps, request, { guid, pack });
+    rememberLater(deps, { organizationGuid, pack, files: pack.files.filter(({ isNew }) => !isNew) });
+    return row;
   } catch (error) {
     if (error instanceof ArchiveRefusedError) await fail(deps, guid, error.message);
     throw whenFull(error);
   } finally {
     await rm(target, { force: true });
   }
+}
+
+/** What was matched is known already; that it lies in a newer pack now is nothing to wait for. */
+function rememberLater({ store, log }: ApiDeps, known: Parameters<typeof rememberFiles>[1]): void {
+  rememberFiles(store, known).catch((error: unknown) =>
+    log.warn({ err: error }, 'the next push will copy matched files from an older pack'),
+  );
 }
 
 /** A READY one may be sent again: a client whose answer was lost sends the same bits, and those are no change. */
@@ -59,7 +67,7 @@ async function packFiles(
   const wanted = received.resources.filter(({ size_in_bytes }) => size_in_bytes > 0);
   const known = await findResources(deps.store.read, actor, { wanted, preferred: found.app.organization_guid });
   const matched = wanted.map((one): MatchedEntry => {
-    const row = known.get(wantedKey(one));
+    const row = known.get(fileKey(one));
     if (row === undefined)
       throw new InvalidRequestError(
         `The file "${one.path}" was said to be here already, but it is not. Push again: it will be sent.`,
@@ -114,7 +122,7 @@ function modeOf(text: string | undefined): number {
   return mode === 0 ? MODE_DEFAULT : mode;
 }
 
-/** The package is READY, its files can be matched, its build begins: all or nothing. */
+/** The package is READY and its build begins, or neither. */
 async function keep(
   deps: ApiDeps,
   { actor }: ApiRequest,
@@ -134,44 +142,10 @@ async function keep(
     };
     await db.updateTable('packages').set(ready).where('guid', '=', guid).execute();
     changed('package', guid, { organizationGuid: app.organization_guid, spaceGuid: app.space_guid });
-    await rememberFiles(mutation, app.organization_guid, pack);
     await recordAppEvent(mutation, { actor, app, type: 'package.upload', data: { package_guid: guid } });
     await stageAhead(mutation, deps, { app, packageGuid: guid, actor });
     return { ...row, ...ready };
   });
-}
-
-async function rememberFiles({ db, now }: Mutation, organizationGuid: string, pack: Pack): Promise<void> {
-  const files = [...new Map(pack.files.map(file => [`${file.sha1}/${file.sizeBytes}`, file])).values()];
-  for (let from = 0; from < files.length; from += ROWS_EACH)
-    await db
-      .insertInto('resources')
-      .values(
-        files.slice(from, from + ROWS_EACH).map(file => ({
-          organization_guid: organizationGuid,
-          sha1: file.sha1,
-          size_bytes: file.sizeBytes,
-          sha256: file.sha256,
-          blob_digest: pack.digest,
-          data_offset: file.dataOffset,
-          compressed_bytes: file.compressedBytes,
-          method: file.method,
-          crc32: file.crc32,
-          seen_at: now,
-        })),
-      )
-      .onConflict(conflict =>
-        conflict.columns(['organization_guid', 'sha1', 'size_bytes']).doUpdateSet({
-          sha256: sql`excluded.sha256`,
-          blob_digest: sql`excluded.blob_digest`,
-          data_offset: sql`excluded.data_offset`,
-          compressed_bytes: sql`excluded.compressed_bytes`,
-          method: sql`excluded.method`,
-          crc32: sql`excluded.crc32`,
-          seen_at: now,
-        }),
-      )
-      .execute();
 }
 
 async function fail({ store }: ApiDeps, guid: string, error: string): Promise<void> {

@@ -2,7 +2,7 @@ import { matchAnswer, matchResources } from '@cupola/contract/v3/package';
 import { UnprocessableError } from '@cupola/model/errors';
 import { PUSH_LIMITS } from '@cupola/model/limits';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
-import { findResources, wantedKey } from './match.ts';
+import { fileKey, knownKeys } from './match.ts';
 
 export const resourceMatchEndpoints: Endpoint[] = [
   endpoint({
@@ -16,8 +16,8 @@ export const resourceMatchEndpoints: Endpoint[] = [
         throw new UnprocessableError(
           `Array exceeds maximum size of ${PUSH_LIMITS.resourceMatchMax} resources: ask in several requests.`,
         );
-      const known = await findResources(store.read, actor, { wanted: body.resources });
-      return { status: 201, body: { resources: body.resources.filter(one => known.has(wantedKey(one))) } };
+      const known = await knownKeys(store.read, actor, body.resources);
+      return { status: 201, body: { resources: body.resources.filter(one => known.has(fileKey(one))) } };
     },
   }),
 ];

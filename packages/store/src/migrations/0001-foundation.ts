@@ -291,7 +291,7 @@ const UNIQUE: Array<[table: string, columns: string]> = [
   ['domains', 'lower(name)'],
   ['domain_shares', 'domain_guid, organization_guid'],
   ['apps', 'space_guid, lower(name)'],
-  ['resources', 'organization_guid, sha1, size_bytes'],
+  ['resources', 'sha1, size_bytes, organization_guid'],
   ['routes', 'domain_guid, lower(host), lower(path)'],
   ['route_destinations', 'route_guid, app_guid, process_type, coalesce(port, 0)'],
   ['placements', 'process_guid, index_number, generation'],
