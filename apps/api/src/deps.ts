@@ -22,6 +22,8 @@ export interface ApiConfig {
   appsScheme: 'http' | 'https';
   /** Uploads land here first: on the blobs' file system, so that a rename adopts them. */
   uploadFolder: string;
+  /** Layers of this machine's stack, made for images; what is lost is made again. */
+  stackFolder: string;
   version: string;
 }
 

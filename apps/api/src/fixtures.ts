@@ -105,6 +105,7 @@ export async function startTestApi(options: TestOptions = {}): Promise<TestApi> 
       appsPort,
       appsScheme: 'http' as const,
       uploadFolder: join(folder, 'blobs', 'tmp'),
+      stackFolder: join(folder, 'stacks'),
       version: '0.0.0-test',
     },
     log: log === undefined ? pino({ level: 'silent' }) : pino({ level: 'debug' }, { write: log }),

@@ -156,6 +156,17 @@ function declareApps(program: Command): void {
     );
 }
 
+function declareImages(program: Command): void {
+  const image = program.command('image').description('apps as OCI images');
+  command(image, 'save <app> <file>', 'write the app as an image that `docker load` takes')
+    .option('--name <name:tag>', 'name of the image (default: APP:latest)')
+    .action((app: string, file: string, flags) =>
+      withContext(flags.json === true, async context =>
+        (await import('./commands/image.ts')).saveImage(context, app, { file, ...flags }),
+      ),
+    );
+}
+
 function declareLifecycle(program: Command): void {
   for (const [name, description] of [
     ['start', 'start an app'],
@@ -215,6 +226,7 @@ declareAccount(program);
 declarePush(program);
 declareApps(program);
 declareLifecycle(program);
+declareImages(program);
 process.on('SIGINT', () => {
   if (process.listenerCount('SIGINT') === 1) process.exit(EXIT.interrupted);
 });

@@ -55,6 +55,7 @@ async function startControl(env: z.infer<typeof environment>, log: Logger): Prom
       appsPort: env.CUPOLA_PORT === 80 ? null : env.CUPOLA_PORT,
       appsScheme: 'http',
       uploadFolder,
+      stackFolder: join(state, 'stacks'),
       version: VERSION,
     },
     listen: { fd: env.CUPOLA_API_FD },

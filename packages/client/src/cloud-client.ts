@@ -51,6 +51,8 @@ export interface CloudClient {
   read<T>(schema: Schema<T>, call: Call): Promise<T>;
   /** As `read`, for calls whose body does not matter. Waits for the job that a 202 names. */
   act(call: Call): Promise<void>;
+  /** Writes a body to a file as it comes. Throws CfApiError for 4xx and 5xx. */
+  save(call: Call, file: string): Promise<void>;
   /** Every resource of a list, page after page. */
   list<T>(schema: Schema<T>, path: string, query?: Record<string, string>): AsyncGenerator<T>;
   first<T>(schema: Schema<T>, path: string, query?: Record<string, string>): Promise<T | null>;
@@ -81,11 +83,11 @@ export function createCloudClient({ transport, endpoints, tokens, now }: Deps): 
   const traceId = randomBytes(16).toString('hex');
 
   const accessToken = createAccess({ transport, endpoints, tokens, now });
-  const exchange = async (call: Call): Promise<HttpAnswer> => {
+  const exchange = async (call: Call, file: string | null = null): Promise<HttpAnswer> => {
     const { method = 'GET', json, raw, headers = {}, signal, timeoutMs } = call;
     const request = async (token: string): Promise<HttpAnswer> => {
       const body = raw?.body ?? (json === undefined ? undefined : () => JSON.stringify(json));
-      return transport.exchange({
+      const asked: HttpRequest = {
         method,
         url: urlOf(endpoints, call),
         headers: {
@@ -101,15 +103,16 @@ export function createCloudClient({ transport, endpoints, tokens, now }: Deps): 
         ...(body === undefined ? {} : { body }),
         signal,
         ...(timeoutMs === undefined ? {} : { timeoutMs }),
-      });
+      };
+      return file === null ? transport.exchange(asked) : transport.save(asked, file);
     };
     const token = await accessToken();
     const answer = await request(token);
     // The server does not take the token though it looked good (new keys, or revoked): one try with a new one.
     return answer.status === 401 && raw === undefined ? request(await accessToken(token)) : answer;
   };
-  const succeed = async (call: Call): Promise<HttpAnswer> => {
-    const answer = await exchange(call);
+  const succeed = async (call: Call, file: string | null = null): Promise<HttpAnswer> => {
+    const answer = await exchange(call, file);
     if (answer.status >= 400) throw apiError({ method: call.method ?? 'GET', url: urlOf(endpoints, call) }, answer);
     return answer;
   };
@@ -121,8 +124,9 @@ export function createCloudClient({ transport, endpoints, tokens, now }: Deps): 
 
   return {
     endpoints,
-    exchange,
+    exchange: call => exchange(call),
     read,
+    save: async (call, file) => void (await succeed(call, file)),
     list,
     poll,
     act: async call => {

@@ -1,6 +1,8 @@
 /** HTTP as our clients need it: JSON in and out, `.localhost` names, every failure as a typed error, safe requests tried again. Knows no login. */
 import { lookup as systemLookup } from 'node:dns';
+import { createWriteStream } from 'node:fs';
 import type { LookupFunction } from 'node:net';
+import { pipeline } from 'node:stream/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { readErrors } from '@cupola/contract/v3/client-reads';
 import { Agent, type Dispatcher, EnvHttpProxyAgent, request as send } from 'undici';
@@ -32,6 +34,8 @@ export interface HttpAnswer {
 export interface Transport extends AsyncDisposable {
   /** Any status is an answer. Throws UnreachableError. GET and HEAD are tried again when nobody answers or the server says 503 with Retry-After. */
   exchange(request: HttpRequest): Promise<HttpAnswer>;
+  /** As `exchange`, once: a body that comes with 200 is written to `file` as it comes, and is not in the answer. */
+  save(request: HttpRequest, file: string): Promise<HttpAnswer>;
 }
 
 export interface TransportOptions {
@@ -54,14 +58,10 @@ export function createTransport({ userAgent, skipSslValidation, proxyFromEnviron
     ? new EnvHttpProxyAgent({ connect, requestTls: { rejectUnauthorized: !skipSslValidation } })
     : direct;
 
-  const once = async ({
-    method,
-    url,
-    headers,
-    body,
-    signal,
-    timeoutMs = TIMEOUT_MS,
-  }: HttpRequest): Promise<HttpAnswer> => {
+  const once = async (
+    { method, url, headers, body, signal, timeoutMs = TIMEOUT_MS }: HttpRequest,
+    file: string | null = null,
+  ): Promise<HttpAnswer> => {
     try {
       const answer = await send(url, {
         dispatcher: isLoopback(new URL(url).hostname) ? direct : proxied,
@@ -72,9 +72,12 @@ export function createTransport({ userAgent, skipSslValidation, proxyFromEnviron
         headersTimeout: timeoutMs,
         bodyTimeout: timeoutMs,
       });
-      return { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() };
+      const { statusCode: status, headers: answered } = answer;
+      if (file === null || status !== 200) return { status, headers: answered, text: await answer.body.text() };
+      await pipeline(answer.body, createWriteStream(file));
+      return { status, headers: answered, text: '' };
     } catch (error) {
-      if (signal?.aborted) throw error;
+      if (signal?.aborted || isOfFile(error)) throw error;
       throw new UnreachableError(new URL(url).origin, error);
     }
   };
@@ -94,11 +97,17 @@ export function createTransport({ userAgent, skipSslValidation, proxyFromEnviron
         }
       }
     },
+    save: once,
     [Symbol.asyncDispose]: async () => {
       await direct.destroy();
       if (proxied !== direct) await proxied.destroy();
     },
   };
+}
+
+/** The disk's own failure: no full disk is an unreachable server. */
+function isOfFile(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && ['open', 'write'].includes(String(error.syscall));
 }
 
 /** Names under `.localhost` mean this machine (RFC 6761), though not every resolver knows it. */

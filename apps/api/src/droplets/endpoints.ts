@@ -3,6 +3,7 @@ import { updateMetadata } from '@cupola/contract/v3/package';
 import { NotFoundError, UnprocessableError } from '@cupola/model/errors';
 import type { Database } from '@cupola/store/schema';
 import type { Kysely } from 'kysely';
+import { z } from 'zod';
 import { maySeeSpace, requireDeveloper } from '../access/access.ts';
 import type { Actor } from '../access/actor.ts';
 import { recordAppEvent } from '../apps/app-events.ts';
@@ -11,6 +12,8 @@ import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { accepted } from '../http/replies.ts';
 import { finishedJob } from '../jobs/jobs.ts';
 import { deleteMetadata, writeMetadata } from '../metadata/metadata.ts';
+import { processOfType } from '../processes/change-process.ts';
+import { openImage } from './image.ts';
 import {
   type DropletRow,
   isVisibleDroplet,
@@ -59,6 +62,23 @@ export const dropletEndpoints: Endpoint[] = [
     handle: async (deps, { actor, params }) => {
       const { row } = await seenDroplet(deps.store.read, actor, params.guid ?? '');
       return { status: 200, body: (await presentDroplets(deps, [row]))[0] };
+    },
+  }),
+  endpoint({
+    method: 'GET',
+    path: '/v3/droplets/:guid/image',
+    summary: 'A droplet as an OCI image that docker load takes (an addition to Cloud Foundry)',
+    query: z.strictObject({ name: z.string().exactOptional(), process_type: z.string().exactOptional() }),
+    handle: async (deps, { actor, params, query }) => {
+      const { row, app } = await seenDroplet(deps.store.read, actor, params.guid ?? '');
+      requireDeveloper(actor, appScope(app), 'Droplet');
+      const process = await processOfType(deps.store.read, app.guid, query.process_type ?? 'web');
+      const body = await openImage(deps, {
+        droplet: row,
+        name: query.name ?? `${app.name.toLowerCase().replace(/[^a-z0-9]+/g, '-')}:latest`,
+        command: process?.command ?? null,
+      });
+      return { status: 200, body, contentType: 'application/x-tar' };
     },
   }),
   endpoint({
