@@ -24,7 +24,7 @@ import { makeWake } from './wake.ts';
 const WAKING: ReadonlySet<ChangeKind> = new Set(['app', 'process', 'copy', 'cell']);
 /** After a store error (failure-rules.md section 3). */
 const RETRY_MS = 1_000;
-/** A pass longer than this is followed by a pause as long, whoever calls: requests share this process (ours). */
+/** Reading and deciding for longer than this is followed by a pause as long, whoever calls: requests share this process (ours). */
 const LONG_PASS_MS = 20;
 /** A pass that took longer was frozen, not busy. */
 const PAUSE_MAX_MS = 200;
@@ -70,11 +70,12 @@ async function converge(deps: SchedulerDeps, { leadership, wake, life }: Running
   let seen: Observations | null = null;
   let renewedAtMs = monotonic();
   while (!life.isOver) {
-    const beganMs = monotonic();
     let waitMs = passMs;
+    let busyMs = 0;
     try {
       const pass = await runPass(deps, leadership, seen);
       seen = pass.seen;
+      busyMs = pass.busyMs;
       if (pass.written > 0) wake.now();
       if (pass.nextAtMs !== null) waitMs = Math.min(passMs, Math.max(0, pass.nextAtMs - monotonic()));
       if (monotonic() - renewedAtMs >= CELL_LIMITS.heartbeatMs) {
@@ -86,8 +87,7 @@ async function converge(deps: SchedulerDeps, { leadership, wake, life }: Running
       log.error({ err: error }, 'a pass failed; the next one tries again');
       waitMs = RETRY_MS;
     }
-    const tookMs = monotonic() - beganMs;
-    if (tookMs > LONG_PASS_MS) await new Promise(resolve => setTimeout(resolve, Math.min(tookMs, PAUSE_MAX_MS)));
+    if (busyMs > LONG_PASS_MS) await new Promise(resolve => setTimeout(resolve, Math.min(busyMs, PAUSE_MAX_MS)));
     await wake.sleep(waitMs);
   }
 }
@@ -95,6 +95,8 @@ async function converge(deps: SchedulerDeps, { leadership, wake, life }: Running
 interface Pass {
   seen: Observations;
   written: number;
+  /** Reading and deciding, which keep this process from anything else. */
+  busyMs: number;
   nextAtMs: number | null;
 }
 
@@ -108,16 +110,17 @@ async function runPass(deps: SchedulerDeps, leadership: Leadership, before: Obse
   const view = (whole: ClusterState): ClusterState => withoutGhosts(whole, seen, clockMs);
   const state = view(read);
   const plan = decide(state, seen, { clockMs, startsInFlightMax: 2 * availableParallelism() });
+  const busyMs = monotonic() - clockMs;
   const broken = checkPlan(state, seen, plan.actions);
   if (broken.length > 0) {
     log.error({ broken, plan: plan.actions }, 'a plan breaks what must never be broken: it is not applied');
-    return { seen, written: 0, nextAtMs: null };
+    return { seen, written: 0, busyMs, nextAtMs: null };
   }
-  if (plan.actions.length === 0) return { seen, written: 0, nextAtMs: plan.nextAtMs };
+  if (plan.actions.length === 0) return { seen, written: 0, busyMs, nextAtMs: plan.nextAtMs };
   const decision = { decidedFrom: state, view, actions: plan.actions, ageMs: () => monotonic() - clockMs };
   const written = await applyPlan({ store, leadership }, decision);
   for (const action of written) log.info({ action }, say(action));
-  return { seen, written: written.length, nextAtMs: plan.nextAtMs };
+  return { seen, written: written.length, busyMs, nextAtMs: plan.nextAtMs };
 }
 
 function say(action: Action): string {

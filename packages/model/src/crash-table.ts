@@ -3,12 +3,6 @@
  * restarts anything. Exact: no jitter, and each wait is a timer of its own.
  */
 
-/** What is remembered of a copy between two ends. */
-export interface CrashState {
-  /** Crashes in a row so far; 0 before the first. */
-  crashCount: number;
-}
-
 /** Crashes in a row that are answered by a start at once. */
 const AT_ONCE_MAX = 2;
 const FIRST_WAIT_MS = 30_000;

@@ -1,6 +1,7 @@
 /** Where demands meet the cells, for one pass: what is in use by our own books, what is starting, and what will be free because copies are ending. */
 import { type Board, pausedUntil } from './board.ts';
-import type { CellFacts, SpecFacts } from './cluster-state.ts';
+import type { CellFacts, Placement, SpecFacts } from './cluster-state.ts';
+import { CELL_LIMITS } from './limits.ts';
 import { addLoad, copiesMaxOf, emptyLoad, type LoadedCell, makePlacer, type Placer } from './placement.ts';
 
 /** A start that takes longer is the app's own slowness: it must not keep others waiting (ours). */
@@ -19,8 +20,9 @@ export interface Floor {
   cells: readonly LoadedCell[];
   /** Room of copies that are ending, by cell, less what demands of this pass count on already. */
   coming: ReadonlyMap<string, Room>;
+  /** In all, and on the cells that are open. */
   startsLeft: number;
-  /** Processes that found no cell in this pass: their next index needs not look again. */
+  /** Needs that found no cell in this pass, by {@link needKey}: who needs the same does not look again. */
   turnedAway: Set<string>;
   /** Processes that have a copy of the current run coming, which does not serve yet. */
   underWay: Set<string>;
@@ -35,7 +37,7 @@ export function measure(board: Board, startsInFlightMax: number): Floor {
     coming.set(cell.id, { memoryMb: 0, diskMb: 0, copies: 0 });
   }
   const underWay = new Set<string>();
-  const copiesOfApp = new Map<string, number>();
+  const placed: Placement[] = [];
   const kept = new Set<string>();
   let starting = 0;
   for (const { placement, isCurrent, isServing } of [...board.standings.values()].flat()) {
@@ -45,8 +47,7 @@ export function measure(board: Board, startsInFlightMax: number): Floor {
     const load = cells.get(placement.cellId)?.load;
     if (load === undefined) continue;
     addLoad(load, placement);
-    const key = `${placement.appGuid}@${placement.cellId}`;
-    copiesOfApp.set(key, (copiesOfApp.get(key) ?? 0) + 1);
+    placed.push(placement);
     if (!isStarting(board, placement.guid)) continue;
     load.starting++;
     starting++;
@@ -61,13 +62,23 @@ export function measure(board: Board, startsInFlightMax: number): Floor {
   const open = [...cells.values()].filter(({ cell }) => isOpen(board, cell));
   return {
     board,
-    placer: makePlacer(open, (appGuid, cellId) => copiesOfApp.get(`${appGuid}@${cellId}`) ?? 0),
+    placer: makePlacer(open, placed),
     cells: open,
     coming,
-    startsLeft: startsInFlightMax - starting,
+    startsLeft: Math.min(startsInFlightMax - starting, startsLeftOn(open)),
     turnedAway: new Set(),
     underWay,
   };
+}
+
+function startsLeftOn(cells: readonly LoadedCell[]): number {
+  return cells.reduce((sum, { load }) => sum + Math.max(0, CELL_LIMITS.startsInFlight - load.starting), 0);
+}
+
+/** Equal for what the same cells can take. A spec that cells may have been paused for is like no other. */
+export function needKey({ seen }: Board, { guid, memoryMb, diskMb, stack, abiKey }: SpecFacts): string {
+  for (const key of seen.sandboxErrors.keys()) if (key.startsWith(guid)) return guid;
+  return JSON.stringify([memoryMb, diskMb, stack, abiKey]);
 }
 
 function isOpen(board: Board, { id, state }: CellFacts): boolean {

@@ -4,7 +4,7 @@
  */
 import { type Board, type Standing, withdraw } from './board.ts';
 import { instanceKey, type SpecFacts, sequenceOf } from './cluster-state.ts';
-import { addRoom, type Floor, isPaused, measure, reserveComing } from './floor.ts';
+import { addRoom, type Floor, isPaused, measure, needKey, reserveComing } from './floor.ts';
 import { CELL_LIMITS } from './limits.ts';
 import { errorsKey } from './observe.ts';
 import { fits, hasStack, type LoadedCell } from './placement.ts';
@@ -34,6 +34,10 @@ export function placeDemands(
   const floor = measure(board, startsInFlightMax);
   for (const demand of demands.toSorted(inFairOrder)) {
     const spec = demand.process.spec as SpecFacts;
+    if (floor.startsLeft <= 0 && floor.cells.length > 0) {
+      waiting.push({ demand, reason: null });
+      continue;
+    }
     const chosen = chooseCell(floor, demand, spec);
     if (chosen === null) waiting.push({ demand, reason: waitFor(floor, demand, spec) });
     else places.push(placeOn(floor, demand, { spec, chosen }));
@@ -50,14 +54,15 @@ function inFairOrder(a: Demand, b: Demand): number {
 }
 
 function chooseCell(floor: Floor, { process, avoid }: Demand, spec: SpecFacts): LoadedCell | null {
-  if (floor.startsLeft <= 0 || floor.turnedAway.has(process.guid)) return null;
+  const key = needKey(floor.board, spec);
+  if (floor.turnedAway.has(key)) return null;
   const mayTake = ({ cell, load }: LoadedCell): boolean =>
     load.starting < CELL_LIMITS.startsInFlight && !isPaused(floor.board, spec.guid, cell.id);
   const elsewhere = (loaded: LoadedCell): boolean => loaded.cell.id !== avoid && mayTake(loaded);
   const chosen =
     floor.placer.choose(process.appGuid, spec, elsewhere) ??
     (avoid === null ? null : floor.placer.choose(process.appGuid, spec, mayTake));
-  if (chosen === null) floor.turnedAway.add(process.guid);
+  if (chosen === null) floor.turnedAway.add(key);
   return chosen;
 }
 

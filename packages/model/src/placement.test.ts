@@ -7,9 +7,12 @@ const GIB = 1024 ** 3;
 const SPEC = { guid: 'spec', memoryMb: 100, diskMb: 100, stack: 'host', abiKey: null };
 const loaded = (given: Partial<CellFacts> = {}): LoadedCell => ({ cell: aCellOf(given), load: emptyLoad() });
 
-/** Ids of the cells that so many copies of one app go to. */
-function spread(cells: LoadedCell[], count: number, copiesOfApp: Record<string, number> = {}): string[] {
-  const placer = makePlacer(cells, (_app, cellId) => copiesOfApp[cellId] ?? 0);
+/** Ids of the cells that so many copies of one app go to, when it has one on each of `before` already. */
+function spread(cells: LoadedCell[], count: number, before: string[] = []): string[] {
+  const placer = makePlacer(
+    cells,
+    before.map(cellId => ({ appGuid: 'app', cellId })),
+  );
   return Array.from({ length: count }, () => {
     const chosen = placer.choose('app', SPEC, () => true);
     if (chosen !== null) placer.place('app', SPEC, chosen);
@@ -24,7 +27,7 @@ test('embeddedCapacityMb() is twice the memory less 300 MB, never below nothing'
 test('makePlacer() takes the cell with the fewest copies of the app, though it is fuller', () => {
   const busy = loaded({ id: 'b' });
   busy.load.memoryMb = 800;
-  expect(spread([loaded(), busy], 1, { a: 1 })).toEqual(['b']);
+  expect(spread([loaded(), busy], 1, ['a'])).toEqual(['b']);
 });
 
 test('makePlacer() takes the emptier of two cells, then the first by id', () => {
@@ -55,7 +58,7 @@ test('makePlacer() fills a full zone no further, and stops when all is full', ()
 });
 
 test('makePlacer() passes over a cell for one copy and still has it for the next', () => {
-  const placer = makePlacer([loaded({ id: 'a' }), loaded({ id: 'b' })], () => 0);
+  const placer = makePlacer([loaded({ id: 'a' }), loaded({ id: 'b' })], []);
   expect(placer.choose('app', SPEC, ({ cell }) => cell.id !== 'a')?.cell.id).toBe('b');
   expect(placer.choose('app', SPEC, () => true)?.cell.id).toBe('a');
 });

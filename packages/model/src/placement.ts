@@ -3,8 +3,8 @@
  * 1000 for each copy of the same app, plus the share of memory, disk and copies in use, plus 0.25 for each copy that is starting; ties by cell id. Cells
  * without the stack or the room do not take part.
  *
- * Loads only grow while a plan is made, so a heap for each app and zone stays right when an entry is scored again as it comes up: N copies of an app over
- * C cells cost C + N log C, not N x C.
+ * Loads only grow while a plan is made, so a heap of each zone's cells, the emptiest first, stays right when an entry is scored again as it comes up. Cells
+ * that have the app already are passed over there, and looked at one by one when no other is left: a copy costs log C, and never the product of all.
  */
 import type { CellFacts, SpecFacts } from './cluster-state.ts';
 import { CELL_LIMITS } from './limits.ts';
@@ -74,99 +74,117 @@ interface Candidate extends LoadedCell {
   score: number;
 }
 
+interface Zone {
+  cells: LoadedCell[];
+  /** By share of resources. */
+  heap: Candidate[];
+}
+
+/** How many copies of an app are where. */
+interface Spread {
+  byCell: Map<string, number>;
+  byZone: Map<string, number>;
+}
+
 export interface Placer {
-  /** The best cell for one more copy, or null. `isOpen` may shut out cells for this copy only. The caller counts the copy in: `place`. */
+  /** The best cell for one more copy, or null. `isOpen` may shut out cells for this copy only. */
   choose(appGuid: string, need: SpecFacts, isOpen: (loaded: LoadedCell) => boolean): LoadedCell | null;
   /** The copy is the cell's from now on, and starting. */
   place(appGuid: string, need: SpecFacts, loaded: LoadedCell): void;
 }
 
-/** @param cells those that may take copies. @param copiesOfApp how many copies of an app a cell has already. */
+/** @param cells those that may take copies. @param copies the app of each copy that is placed, and where. */
 export function makePlacer(
   cells: readonly LoadedCell[],
-  copiesOfApp: (appGuid: string, cellId: string) => number,
+  copies: ReadonlyArray<{ appGuid: string; cellId: string }>,
 ): Placer {
-  const zonesOfApp = new Map<string, AppZones>();
-  const zonesOf = (appGuid: string): AppZones => {
-    let zones = zonesOfApp.get(appGuid);
-    if (zones === undefined) {
-      zones = spreadOver(cells, cellId => copiesOfApp(appGuid, cellId));
-      zonesOfApp.set(appGuid, zones);
-    }
-    return zones;
+  const zones = zonesOf(cells);
+  const zoneNames = new Map(cells.map(({ cell }) => [cell.id, cell.zone]));
+  const spreads = new Map<string, Spread>();
+  const spreadOf = (appGuid: string): Spread => {
+    const known = spreads.get(appGuid) ?? { byCell: new Map(), byZone: new Map() };
+    spreads.set(appGuid, known);
+    return known;
   };
+  const count = (appGuid: string, cellId: string): void => {
+    const zone = zoneNames.get(cellId);
+    if (zone === undefined) return;
+    const { byCell, byZone } = spreadOf(appGuid);
+    byCell.set(cellId, (byCell.get(cellId) ?? 0) + 1);
+    byZone.set(zone, (byZone.get(zone) ?? 0) + 1);
+  };
+  for (const { appGuid, cellId } of copies) count(appGuid, cellId);
   return {
     choose: (appGuid, need, isOpen) => {
-      const { zones, copies } = zonesOf(appGuid);
-      const scoreOf = (loaded: LoadedCell): number =>
-        SAME_APP_WEIGHT * (copies.get(loaded.cell.id) ?? 0) + resourceShare(loaded);
+      const spread = spreadOf(appGuid);
+      const suits = (loaded: LoadedCell): boolean =>
+        fits(loaded, need) && hasStack(loaded.cell, need) && isOpen(loaded);
+      const copiesIn = (zone: string): number => spread.byZone.get(zone) ?? 0;
+      const emptiestFirst = [...zones.keys()].sort((a, b) => copiesIn(a) - copiesIn(b));
       let best: Candidate | null = null;
       let fewest = Number.POSITIVE_INFINITY;
-      for (const zone of [...zones.values()].sort((a, b) => a.copies - b.copies)) {
-        if (zone.copies > fewest) break;
-        const found = bestOf(
-          zone.heap,
-          scoreOf,
-          loaded => fits(loaded, need) && hasStack(loaded.cell, need) && isOpen(loaded),
-        );
+      for (const name of emptiestFirst) {
+        if (copiesIn(name) > fewest) break;
+        const found = bestOfZone(zones.get(name) as Zone, spread, suits);
         if (found === null) continue;
-        fewest = zone.copies;
+        fewest = copiesIn(name);
         if (best === null || isBetter(found, best)) best = found;
       }
       return best;
     },
     place: (appGuid, need, { cell, load }) => {
-      const { zones, copies } = zonesOf(appGuid);
       addLoad(load, need);
       load.starting++;
-      copies.set(cell.id, (copies.get(cell.id) ?? 0) + 1);
-      const zone = zones.get(cell.zone);
-      if (zone !== undefined) zone.copies++;
+      count(appGuid, cell.id);
     },
   };
 }
 
-interface AppZones {
-  zones: Map<string, { copies: number; heap: Candidate[] }>;
-  /** Of the app, by cell. */
-  copies: Map<string, number>;
-}
-
-function spreadOver(cells: readonly LoadedCell[], copiesOn: (cellId: string) => number): AppZones {
-  const spread: AppZones = { zones: new Map(), copies: new Map() };
+function zonesOf(cells: readonly LoadedCell[]): Map<string, Zone> {
+  const zones = new Map<string, Zone>();
   for (const loaded of cells) {
-    const { id, zone: name } = loaded.cell;
-    const zone = spread.zones.get(name) ?? { copies: 0, heap: [] };
-    spread.zones.set(name, zone);
-    const copies = copiesOn(id);
-    spread.copies.set(id, copies);
-    zone.copies += copies;
-    push(zone.heap, { ...loaded, score: SAME_APP_WEIGHT * copies + resourceShare(loaded) });
+    const zone = zones.get(loaded.cell.zone) ?? { cells: [], heap: [] };
+    zones.set(loaded.cell.zone, zone);
+    zone.cells.push(loaded);
+    push(zone.heap, { ...loaded, score: resourceShare(loaded) });
   }
-  return spread;
+  return zones;
 }
 
-/** Looks at candidates from the top; those passed over go back, since another copy may suit them. */
-function bestOf(
-  heap: Candidate[],
-  scoreOf: (loaded: LoadedCell) => number,
+function bestOfZone(
+  { cells, heap }: Zone,
+  { byCell }: Spread,
   suits: (loaded: LoadedCell) => boolean,
 ): Candidate | null {
-  const passedOver: Candidate[] = [];
+  const fresh = popBest(heap, loaded => !byCell.has(loaded.cell.id) && suits(loaded));
+  if (fresh !== null) return fresh;
+  let best: Candidate | null = null;
+  for (const loaded of cells) {
+    const copies = byCell.get(loaded.cell.id);
+    if (copies === undefined || !suits(loaded)) continue;
+    const candidate = { ...loaded, score: SAME_APP_WEIGHT * copies + resourceShare(loaded) };
+    if (best === null || isBetter(candidate, best)) best = candidate;
+  }
+  return best;
+}
+
+/** Looks at candidates from the top; those looked at go back, since another copy may suit them. */
+function popBest(heap: Candidate[], suits: (loaded: LoadedCell) => boolean): Candidate | null {
+  const lookedAt: Candidate[] = [];
   let best: Candidate | null = null;
   for (let top = pop(heap); top !== undefined; top = pop(heap)) {
-    const score = scoreOf(top);
+    const score = resourceShare(top);
     if (score > top.score) {
       top.score = score;
       push(heap, top);
       continue;
     }
-    passedOver.push(top);
+    lookedAt.push(top);
     if (!suits(top)) continue;
     best = top;
     break;
   }
-  for (const candidate of passedOver) push(heap, candidate);
+  for (const candidate of lookedAt) push(heap, candidate);
   return best;
 }
 

@@ -9,6 +9,9 @@ import { SEEDED_BUGS, type SeededBug } from './bugs.ts';
 
 const PACKAGE = fileURLToPath(new URL('../../', import.meta.url));
 
+/** Found ones take a second; one that is not found takes all 10,000 schedules. */
+const TIMEOUT_MS = 300_000;
+
 /** Runs schedules on a copy of the package with that bug in it, until the first that breaks an invariant. */
 async function hunt({ file, was, is }: SeededBug): Promise<{ places: number; found: unknown }> {
   const folder = await mkdtemp(join(tmpdir(), 'cupola-bug-'));
@@ -33,6 +36,10 @@ test('there are ten seeded bugs', () => {
   expect(new Set(SEEDED_BUGS.map(bug => bug.is)).size).toBe(10);
 });
 
-test.each(SEEDED_BUGS)('the simulated cluster finds that $name', async bug => {
-  expect(await hunt(bug)).toEqual({ places: 1, found: expect.objectContaining({ what: expect.any(String) }) });
-});
+test.each(SEEDED_BUGS)(
+  'the simulated cluster finds that $name',
+  async bug => {
+    expect(await hunt(bug)).toEqual({ places: 1, found: expect.objectContaining({ what: expect.any(String) }) });
+  },
+  TIMEOUT_MS,
+);
