@@ -6,12 +6,22 @@ import { chownSync, mkdirSync, rmSync, utimesSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Of one app, after its build. */
-const APP_MAX_BYTES = 1024 ** 3;
-/** Of one app, while it builds: a build that writes more is stopped, since no quota stands behind a cache. */
-const BUILDING_MAX_BYTES = 3 * 1024 ** 3;
-/** Of all apps: the least recently used go first. */
-const ALL_MAX_BYTES = 5 * 1024 ** 3;
+export interface CacheLimits {
+  /** Of one app, after its build. */
+  appMaxBytes: number;
+  /** Of one app, while it builds: a build that writes more is stopped, since no quota stands behind a cache. */
+  buildingMaxBytes: number;
+  /** Of all apps: the least recently used go first. */
+  allMaxBytes: number;
+  /** Epoch ms. */
+  now(): number;
+}
+const LIMITS: CacheLimits = {
+  appMaxBytes: 1024 ** 3,
+  buildingMaxBytes: 3 * 1024 ** 3,
+  allMaxBytes: 5 * 1024 ** 3,
+  now: Date.now,
+};
 
 export interface AppCaches {
   /** The app's folder, made if need be. */
@@ -23,7 +33,8 @@ export interface AppCaches {
   trimAll(): Promise<void>;
 }
 
-export function openAppCaches(folder: string): AppCaches {
+export function openAppCaches(folder: string, limits: Partial<CacheLimits> = {}): AppCaches {
+  const { appMaxBytes, buildingMaxBytes, allMaxBytes, now } = { ...LIMITS, ...limits };
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const folderOf = (appGuid: string): string => join(folder, encodeURIComponent(appGuid));
   const remove = (path: string): void => rmSync(path, { recursive: true, force: true });
@@ -32,13 +43,13 @@ export function openAppCaches(folder: string): AppCaches {
       const path = folderOf(appGuid);
       mkdirSync(path, { recursive: true, mode: 0o700 });
       if (uid !== null) chownSync(path, uid, uid);
-      const now = new Date();
-      utimesSync(path, now, now);
+      const used = new Date(now());
+      utimesSync(path, used, used);
       return path;
     },
-    isTooLarge: async appGuid => (await sizeOf(folderOf(appGuid))) > BUILDING_MAX_BYTES,
+    isTooLarge: async appGuid => (await sizeOf(folderOf(appGuid))) > buildingMaxBytes,
     trim: async appGuid => {
-      if ((await sizeOf(folderOf(appGuid))) > APP_MAX_BYTES) remove(folderOf(appGuid));
+      if ((await sizeOf(folderOf(appGuid))) > appMaxBytes) remove(folderOf(appGuid));
     },
     trimAll: async () => {
       const found = await Promise.all(
@@ -51,7 +62,7 @@ export function openAppCaches(folder: string): AppCaches {
       let total = 0;
       for (const { path, sizeBytes } of found) {
         total += sizeBytes;
-        if (total > ALL_MAX_BYTES) remove(path);
+        if (total > allMaxBytes) remove(path);
       }
     },
   };

@@ -125,6 +125,9 @@ export async function readTar(tar: Buffer): Promise<Map<string, { type: string; 
   return entries;
 }
 
+/** Longer than anything takes on a busy machine; shorter than a test may last. */
+const WAIT_MS = 110_000;
+
 const AN_ORDER = {
   leaseMs: 30_000,
   appName: 'app',
@@ -195,7 +198,7 @@ function apiOf(state: State, socketPath: string): Omit<FakeApi, 'restart' | type
       const timer = setTimeout(() => {
         state.wakes.delete(look);
         reject(new Error(`still waiting until ${what}; refused: ${state.refusals.join('; ')}`));
-      }, 50_000);
+      }, WAIT_MS);
       const look = (): void => {
         if (!holds()) return;
         clearTimeout(timer);

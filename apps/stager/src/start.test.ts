@@ -3,10 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Sandboxes } from '@cupola/sandbox/sandbox';
 import { pino } from 'pino';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { aZip, type FakeApi, type FakeBuild, readTar, startFakeApi, testSandboxes } from './fixtures.ts';
 import { startRegistry } from './registry.fixture.ts';
 import { start } from './start.ts';
+
+// Sandboxes, npm and 130 MB of Node.js on a machine that may be busy.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 240_000 });
 
 const isRoot = process.getuid?.() === 0;
 let folder: string;
@@ -32,6 +35,7 @@ beforeAll(async () => {
   sandboxes = await testSandboxes(folder);
   api = await startFakeApi();
   stager = await startStager('stager-1');
+  await api.until('Node.js and npm are made ahead', () => api.toolchains.size === 2);
 });
 afterAll(async () => {
   await stager[Symbol.asyncDispose]();
@@ -53,7 +57,7 @@ async function staged(build: FakeBuild) {
 }
 async function failed(build: FakeBuild): Promise<{ title: string; error: string }> {
   const finish = await api.finished(build);
-  if (finish.outcome !== 'failed') throw new Error(`${finish.outcome}, not failed: ${build.lines.join('\n')}`);
+  if (finish.outcome !== 'failed') throw new Error(`not failed: ${JSON.stringify(finish)}\n${build.lines.join('\n')}`);
   return { title: finish.title, error: finish.error };
 }
 /** Entries of the app layer. */
