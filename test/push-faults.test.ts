@@ -10,7 +10,8 @@ describe('kill -9 during each step of a push', () => {
   });
   afterAll(() => platform[Symbol.asyncDispose]());
 
-  test.each(['control', 'cell', 'router'])('of %s', async part => {
+  // All at once: the supervisor waits longer before each start of a part that keeps dying, and each push must stand the others' kills too.
+  test.concurrent.each(['control', 'cell', 'router'])('of %s', { timeout: 480_000 }, async part => {
     const ledger = await openLedger(platform, `pushed-${part}`);
     const steps = stepsOfPush(platform, `by-${part}`);
     for (const step of steps) {
