@@ -24,6 +24,7 @@
  * | `GET` and `PUT /internal/toolchains/:key` | stager | {@link toolchainRecord}; key such as `node-24.21.0-linux-x64` |
  * | `POST /internal/builds/:guid/finish` | stager | {@link buildFinish} -> 204; 409 when the fence is old |
  * | `GET /internal/builds/watch` | stager | lines of {@link buildItem}: what has been cancelled |
+ * | `GET /internal/instances` and `/internal/cells` | `cupola status`, `doctor` | what runs, and where it could |
  */
 import { CELL_STATES, COPY_STATES, HEALTH_CHECK_TYPES } from '@cupola/model/states';
 import { z } from 'zod';
@@ -141,7 +142,10 @@ export const exitReport = z.object({
   /** The last 20 log lines. */
   lastLines: z.array(z.string()),
 });
-/** What is so about one copy, whole: applying it twice, or late, changes nothing that a newer report has said (`attempt`, then `sinceMs`). */
+/**
+ * What is so about one copy, whole: applying it twice, or late, changes nothing that a newer report has said. Newer is the newer session, then the higher
+ * sequence; never a time. One report may name a copy twice, in order: its crash, and what it has become since.
+ */
 export const copyReport = z.object({
   guid,
   generation: z.number().int(),

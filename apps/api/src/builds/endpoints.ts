@@ -15,6 +15,7 @@ import { isCliAgent } from '../http/cli-agent.ts';
 import { type ApiRequest, type Endpoint, endpoint } from '../http/endpoint.ts';
 import { writeMetadata } from '../metadata/metadata.ts';
 import { seenPackage } from '../packages/find-package.ts';
+import { recordBuildEnd } from './build-events.ts';
 import { type BuildRow, createBuild } from './create-build.ts';
 import { listBuilds, listBuildsOfApp, presentBuilds } from './list-builds.ts';
 
@@ -103,6 +104,8 @@ export const buildEndpoints: Endpoint[] = [
         await writeMetadata(mutation, 'build', build.guid, body.metadata);
         const data = { build_guid: build.guid, package_guid: row.guid };
         await recordAppEvent(mutation, { actor, app, type: 'build.create', data });
+        // Staged ahead, and ended before anybody asked.
+        if (build.state !== 'STAGING') await recordBuildEnd(mutation, build);
         return { build, app };
       });
       deps.holds.own(request, 'build', build.guid);
