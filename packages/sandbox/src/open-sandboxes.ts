@@ -1,7 +1,7 @@
 /** Climbs the ladder: tries each rung by a canary, strongest first, and runs everything in the first that holds. */
 import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CanaryResult, canarySpec, readCanary } from './canary.ts';
 import { openCgroups } from './cgroups.ts';
@@ -192,14 +192,7 @@ function opened(options: LauncherOptions, report: RungReport): Sandboxes {
       const found = await Promise.all(knownGuids(options.folder).map(guid => adoptFolder(options, guid)));
       return found.filter(sandbox => sandbox !== null);
     },
-    close: async () => {
-      options.cgroups?.close();
-      if (options.rootMount === null) return;
-      try {
-        rmdirSync(options.rootMount);
-      } catch {
-        // Another platform on this machine uses it too.
-      }
-    },
+    // The shared mount point stays: it is empty, and another platform may be about to mount on it in a namespace of its own.
+    close: async () => options.cgroups?.close(),
   };
 }
