@@ -16,6 +16,7 @@ import { pino } from 'pino';
 import type { ApiDeps } from './deps.ts';
 import { start } from './start.ts';
 import { hashPassword } from './uaa/passwords.ts';
+import { newSigningKey } from './uaa/tokens.ts';
 
 /** JSON as it came, to be looked into without ceremony. */
 // biome-ignore lint/suspicious/noExplicitAny: a test looks into answers of every shape; what it expects of them is its assertion.
@@ -63,6 +64,9 @@ const CHEAP = { N: 2, r: 1, p: 1 };
 /** 2026-01-02T03:04:05Z */
 const TEST_NOW = 1_767_323_045_000;
 
+/** One key for all the APIs of a test file: making one takes longer than most tests. */
+const SIGNING_KEY = newSigningKey(testSealer, TEST_NOW);
+
 export interface TestOptions {
   appsPort?: number | null;
   /** What the log would say, a line each. */
@@ -87,6 +91,8 @@ export async function startTestApi(options: TestOptions = {}): Promise<TestApi> 
   };
   const store = await openSqliteStore({ path: join(folder, 'store.db'), now: clock.now });
   stack.defer(() => store.close());
+  const signingKey = await SIGNING_KEY;
+  await store.note(({ db }) => db.insertInto('signing_keys').values(signingKey).execute());
   const logs = openSegmentLogs({ folder: join(folder, 'logs') });
   stack.defer(() => logs.close());
   const queue = embeddedQueue(store);

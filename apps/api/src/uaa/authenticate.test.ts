@@ -1,4 +1,5 @@
 import { PUSH_LIMITS, TOKEN_LIMITS } from '@cupola/model/limits';
+import { openTestStore, testSealer } from '@cupola/store/fixtures';
 import { exportJWK, generateKeyPair, importJWK, jwtVerify, SignJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { startTestApi } from '../fixtures.ts';
@@ -90,6 +91,14 @@ describe('published keys', () => {
     const row = await test.deps.store.read.selectFrom('signing_keys').selectAll().executeTakeFirstOrThrow();
     expect(row.private_sealed).not.toContain('"d"');
     expect(JSON.parse(test.deps.sealer.open(row.private_sealed))).toHaveProperty('d');
+  });
+
+  test('openTokens() makes one at the first start, and no other later', async () => {
+    await using opened = await openTestStore();
+    const open = () => openTokens({ store: opened.store, sealer: testSealer, issuer: 'x', now: Date.now });
+    const { token } = await (await open()).issue({ client_id: 'cf', user_id: 'u' }, 60);
+    await expect((await open()).verify(token, { leewayMs: 0 })).resolves.toMatchObject({ user_id: 'u' });
+    expect(await opened.store.read.selectFrom('signing_keys').selectAll().execute()).toHaveLength(1);
   });
 
   test('openTokens() again opens the same key: tokens outlive a restart', async () => {

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { UnauthenticatedError } from '@cupola/model/errors';
 import { TOKEN_LIMITS } from '@cupola/model/limits';
+import type { SigningKeysTable } from '@cupola/store/schema';
 import type { Sealer } from '@cupola/store/seal';
 import type { Store } from '@cupola/store/store';
 // By parts, and the making of keys only when one is made: half of the package's files stay unread at each start.
@@ -53,7 +54,8 @@ interface Deps {
 export async function openTokens({ store, sealer, issuer, now }: Deps): Promise<Tokens> {
   const rows = await keyRows(store);
   if (rows.length === 0) {
-    await makeKey(store, sealer);
+    const row = await newSigningKey(sealer, now());
+    await store.note(({ db }) => db.insertInto('signing_keys').values(row).execute());
     rows.push(...(await keyRows(store)));
   }
   const newest = rows[0];
@@ -98,7 +100,8 @@ function keyRows(store: Store) {
   return store.read.selectFrom('signing_keys').selectAll().orderBy('created_at', 'desc').orderBy('kid').execute();
 }
 
-async function makeKey(store: Store, sealer: Sealer): Promise<void> {
+/** A new key pair as a row: the private part sealed. @param createdAt epoch ms; the newest key signs. */
+export async function newSigningKey(sealer: Sealer, createdAt: number): Promise<SigningKeysTable> {
   const { generateKeyPair } = await import('jose/key/generate/keypair');
   const { exportJWK, exportSPKI } = await import('jose/key/export');
   const { publicKey, privateKey } = await generateKeyPair(ALGORITHM, { extractable: true });
@@ -110,17 +113,11 @@ async function makeKey(store: Store, sealer: Sealer): Promise<void> {
     use: 'sig',
     value: await exportSPKI(publicKey),
   };
-  const sealed = sealer.seal(JSON.stringify(await exportJWK(privateKey)));
-  await store.note(async ({ db, now }) => {
-    await db
-      .insertInto('signing_keys')
-      .values({
-        kid,
-        public_jwk_json: JSON.stringify(publicJwk),
-        private_sealed: sealed,
-        created_at: now,
-        retired_at: null,
-      })
-      .execute();
-  });
+  return {
+    kid,
+    public_jwk_json: JSON.stringify(publicJwk),
+    private_sealed: sealer.seal(JSON.stringify(await exportJWK(privateKey))),
+    created_at: createdAt,
+    retired_at: null,
+  };
 }
