@@ -6,6 +6,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { start as startAgent } from '@cupola/agent/start';
+import { embeddedCapacityMb } from '@cupola/model/placement';
 import { openNetworks } from '@cupola/sandbox/networks';
 import { type OpenOptions, openSandboxes } from '@cupola/sandbox/open-sandboxes';
 import { SandboxError, type Sandboxes } from '@cupola/sandbox/sandbox';
@@ -15,8 +16,6 @@ import { z } from 'zod';
 import { hostStack } from './host-stack.ts';
 import { RefusedStartError, type RunningPart, runPart } from './part-process.ts';
 
-/** Embedded capacity: 2 x RAM - 300 MB, so that a machine of 1 GB still runs an app that asks for the default (failure-rules.md 2). */
-const PLATFORM_MB = 300;
 /** Apps' uids: above those of people and containers' own maps of 65,536, so that nothing else on the machine has them. */
 const UIDS = { first: 70_000, count: 60_000 } as const;
 /** Everything that builds run as; owns nothing but its work folder. */
@@ -68,7 +67,7 @@ async function startCell(env: z.infer<typeof environment>, log: Logger): Promise
       id: cellId(env.CUPOLA_CELL),
       name: hostname(),
       zone: 'z1',
-      capacityMemoryMb: Math.floor((2 * totalmem()) / (1024 * 1024)) - PLATFORM_MB,
+      capacityMemoryMb: embeddedCapacityMb(totalmem()),
       capacityDiskMb: 1_000_000,
     },
     stacks: [hostStack()],
