@@ -52,6 +52,8 @@ export interface Pack {
   files: PackedFile[];
 }
 
+type Matched = MatchedEntry & { kind: 'file' };
+
 /** What is kept of a matched file is gone or damaged: the file has to be sent, and the pack must not be offered again. */
 export class MatchLostError extends Error {
   override readonly name = 'MatchLostError';
@@ -77,10 +79,10 @@ export interface PackOptions {
 /** @throws ArchiveRefusedError naming the entry and the rule, MatchLostError; errors of the disk as they are. */
 export async function assemblePack(options: PackOptions): Promise<Pack> {
   const { upload, target, unpackedMaxBytes } = options;
-  const matched = options.matched.map(entry => ({ ...entry, path: safePath(entry.path) }));
+  const matched = options.matched.map((entry): Matched => ({ ...entry, path: safePath(entry.path), kind: 'file' }));
   // Both lists are one archive: the same rules hold over both.
   const rules = archiveRules({ unpackedMaxBytes });
-  for (const entry of matched) rules.add({ ...entry, kind: 'file' });
+  for (const entry of matched) rules.add(entry);
   const writer = openZipWriter(target);
   try {
     const uploaded = upload === null ? [] : await copyUploaded(writer, upload, rules);
@@ -105,7 +107,7 @@ async function copyUploaded(writer: ZipWriter, upload: string, rules: ArchiveRul
       const [sha1 = '', sha256 = ''] = await sumsOf(file, entry, { start, names: ['sha1', 'sha256'] });
       const place = copyEntry(writer, file, { entry, start });
       if (entry.kind === 'file' && entry.sizeBytes > 0)
-        files.push(packedFile({ ...entry, isNew: true, sha1, sha256, dataOffset: place }));
+        files.push(packedFile({ ...entry, sha1, sha256 }, { isNew: true, dataOffset: place }));
     }
     return files;
   } finally {
@@ -113,57 +115,66 @@ async function copyUploaded(writer: ZipWriter, upload: string, rules: ArchiveRul
   }
 }
 
-async function copyMatched(writer: ZipWriter, matched: readonly MatchedEntry[]): Promise<PackedFile[]> {
-  // Neighbours in an old pack are read one after the other, each pack once.
-  const sorted = matched.toSorted((a, b) =>
-    a.pack.digest < b.pack.digest ? -1 : a.pack.digest > b.pack.digest ? 1 : a.dataOffset - b.dataOffset,
-  );
+async function copyMatched(writer: ZipWriter, matched: readonly Matched[]): Promise<PackedFile[]> {
+  const files: PackedFile[] = [];
+  const packs = Map.groupBy(matched, ({ pack }) => pack.digest);
+  // Neighbours in an old pack are read one after the other.
+  for (const [, entries] of [...packs].sort(([a], [b]) => (a < b ? -1 : 1)))
+    await copyFrom(
+      writer,
+      entries.sort((a, b) => a.dataOffset - b.dataOffset),
+      files,
+    );
+  return files;
+}
+
+/** All from one older pack, which may have been swept or damaged since: what is handed on is what was promised. */
+async function copyFrom(writer: ZipWriter, entries: readonly Matched[], files: PackedFile[]): Promise<void> {
+  const [first] = entries;
+  if (first === undefined) return;
   const turns = takeTurns();
-  const packs = onePackOpen();
+  let at = first;
+  let fd: number | null = null;
   try {
-    const files: PackedFile[] = [];
-    for (const entry of sorted) {
+    fd = openSync(first.pack.file, 'r');
+    const file = openWindow(fd);
+    const isWhole = await isSound(file, entries);
+    for (const entry of entries) {
       await turns();
-      const file = await usable(packs, entry);
-      const place = copyEntry(writer, file, { entry: { ...entry, kind: 'file' }, start: entry.dataOffset });
-      files.push(packedFile({ ...entry, isNew: false, dataOffset: place }));
+      at = entry;
+      if (!isWhole) await checkContent(file, entry);
+      const place = copyEntry(writer, file, { entry, start: entry.dataOffset });
+      files.push(packedFile(entry, { isNew: false, dataOffset: place }));
     }
-    return files;
-  } finally {
-    packs.close();
-  }
-}
-
-function onePackOpen(): { open(packFile: string): FileWindow; close(): void } {
-  let opened: { packFile: string; fd: number; file: FileWindow } | null = null;
-  const close = (): void => {
-    if (opened !== null) closeSync(opened.fd);
-    opened = null;
-  };
-  return {
-    close,
-    open: packFile => {
-      if (opened?.packFile === packFile) return opened.file;
-      close();
-      const fd = openSync(packFile, 'r');
-      opened = { packFile, fd, file: openWindow(fd) };
-      return opened.file;
-    },
-  };
-}
-
-/** The old pack may have been swept or damaged since: what is handed on is what was promised. */
-async function usable(packs: ReturnType<typeof onePackOpen>, entry: MatchedEntry): Promise<FileWindow> {
-  try {
-    const file = packs.open(entry.pack.file);
-    const [sha256] = await sumsOf(file, entry, { start: entry.dataOffset, names: ['sha256'] });
-    if (sha256 === entry.sha256) return file;
-    throw new ArchiveRefusedError(entry.path, 'is not what was promised');
   } catch (error) {
     const isGone = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-    if (isGone || error instanceof ArchiveRefusedError) throw new MatchLostError(entry, { cause: error });
+    if (isGone || error instanceof ArchiveRefusedError) throw new MatchLostError(at, { cause: error });
     throw error;
+  } finally {
+    if (fd !== null) closeSync(fd);
   }
+}
+
+/** When so much of a pack is wanted, one checksum over all of it costs less than inflating each entry to look at its own. */
+const WHOLE_SHARE = 1 / 8;
+
+/** True when the pack is known to be sound as a whole; false: each entry is to be looked at. @throws ArchiveRefusedError when it is damaged. */
+async function isSound(file: FileWindow, entries: readonly MatchedEntry[]): Promise<boolean> {
+  const wanted = entries.reduce((sum, { compressedBytes }) => sum + compressedBytes, 0);
+  if (wanted < file.sizeBytes * WHOLE_SHARE) return false;
+  const turns = takeTurns();
+  const sum = createHash('sha256');
+  for (let at = 0; at < file.sizeBytes; at += COPY_BYTES) {
+    await turns();
+    sum.update(file.read(at, Math.min(COPY_BYTES, file.sizeBytes - at)));
+  }
+  if (sum.digest('hex') === entries[0]?.pack.digest) return true;
+  throw new ArchiveRefusedError('(pack)', 'is not what was stored');
+}
+
+async function checkContent(file: FileWindow, entry: MatchedEntry): Promise<void> {
+  const [sha256] = await sumsOf(file, entry, { start: entry.dataOffset, names: ['sha256'] });
+  if (sha256 !== entry.sha256) throw new ArchiveRefusedError(entry.path, 'is not what was stored');
 }
 
 type Content = Parameters<typeof readContent>[1];
@@ -185,22 +196,26 @@ async function sumsOf(
   return running.size === 0 ? sums : names.map(name => running.get(name)?.digest('hex') ?? '');
 }
 
+const COPY_BYTES = 256 * 1024;
+
 /** Still deflated. Returns where its data lies in the new pack. */
 function copyEntry(
   writer: ZipWriter,
   file: FileWindow,
   { entry, start }: { entry: Omit<ZipEntry, 'offset'>; start: number },
 ): number {
+  const { compressedBytes } = entry;
   const place = writer.begin(entry);
-  for (let at = 0; at < entry.compressedBytes; at += COPY_BYTES)
-    writer.write(file.read(start + at, Math.min(COPY_BYTES, entry.compressedBytes - at)));
+  for (let at = 0; at < compressedBytes; at += COPY_BYTES)
+    writer.write(file.read(start + at, Math.min(COPY_BYTES, compressedBytes - at)));
   return place;
 }
 
-const COPY_BYTES = 256 * 1024;
+type Known = Omit<PackedFile, 'isNew' | 'dataOffset'>;
 
-/** Without what else the entry has. */
-function packedFile(file: PackedFile): PackedFile {
-  const { path, isNew, sha1, sha256, sizeBytes, dataOffset, compressedBytes, method, crc32 } = file;
+function packedFile(
+  { path, sha1, sha256, sizeBytes, compressedBytes, method, crc32 }: Known,
+  { isNew, dataOffset }: { isNew: boolean; dataOffset: number },
+): PackedFile {
   return { path, isNew, sha1, sha256, sizeBytes, dataOffset, compressedBytes, method, crc32 };
 }

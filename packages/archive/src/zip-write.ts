@@ -74,7 +74,7 @@ function nameOf({ path, kind }: Header): Buffer {
 }
 
 /** Entries are at most 1 GiB (PUSH_LIMITS), so sizes always fit; the offset behind 1,000 of them may not. */
-export function localHeader(entry: Header): Buffer {
+function localHeader(entry: Header): Buffer {
   const name = nameOf(entry);
   const header = Buffer.alloc(30);
   header.writeUInt32LE(0x04034b50, 0);
@@ -83,7 +83,7 @@ export function localHeader(entry: Header): Buffer {
   return Buffer.concat([header, name]);
 }
 
-export function centralHeader(entry: Header, offset: number): Buffer {
+function centralHeader(entry: Header, offset: number): Buffer {
   const name = nameOf(entry);
   const isLarge = offset >= MAX_32;
   const extra = isLarge ? zip64Offset(offset) : Buffer.alloc(0);
@@ -117,15 +117,7 @@ function zip64Offset(offset: number): Buffer {
   return extra;
 }
 
-export function endOfDirectory({
-  entries,
-  start,
-  sizeBytes,
-}: {
-  entries: number;
-  start: number;
-  sizeBytes: number;
-}): Buffer {
+function endOfDirectory({ entries, start, sizeBytes }: { entries: number; start: number; sizeBytes: number }): Buffer {
   const isLarge = entries >= MAX_16 || start >= MAX_32 || sizeBytes >= MAX_32;
   const end = Buffer.alloc(22);
   end.writeUInt32LE(0x06054b50, 0);

@@ -66,6 +66,7 @@ async function packFiles(
 ): Promise<Pack> {
   const wanted = received.resources.filter(({ size_in_bytes }) => size_in_bytes > 0);
   const known = await findResources(deps.store.read, actor, { wanted, preferred: found.app.organization_guid });
+  const packFile = packFinder(deps);
   const matched = wanted.map((one): MatchedEntry => {
     const row = known.get(fileKey(one));
     if (row === undefined)
@@ -73,7 +74,7 @@ async function packFiles(
         `The file "${one.path}" was said to be here already, but it is not. Push again: it will be sent.`,
         'AppBitsUploadInvalid',
       );
-    return { ...placeOf(deps, row), path: one.path, mode: modeOf(one.mode) };
+    return { ...placeOf(row, packFile(row.blob_digest)), path: one.path, mode: modeOf(one.mode) };
   });
   const unpackedMaxBytes = await unpackedMax(deps, found.app.guid);
   try {
@@ -101,12 +102,22 @@ async function forgetPack({ store, log }: ApiDeps, digest: string): Promise<void
   await store.note(({ db }) => db.deleteFrom('resources').where('blob_digest', '=', digest).execute());
 }
 
-function placeOf({ blobs }: ApiDeps, row: ResourceRow): Omit<MatchedEntry, 'path' | 'mode'> {
-  const packFile = blobs.localPath(row.blob_digest);
-  if (packFile === null)
-    throw new InvalidRequestError('What was matched cannot be read here. Push again without matching.');
+/** Where packs lie, each looked for once. */
+function packFinder({ blobs }: ApiDeps): (digest: string) => MatchedEntry['pack'] {
+  const known = new Map<string, MatchedEntry['pack']>();
+  return digest => {
+    const file = known.get(digest)?.file ?? blobs.localPath(digest);
+    if (file === null)
+      throw new InvalidRequestError('What was matched cannot be read here. Push again without matching.');
+    const pack = known.get(digest) ?? { file, digest };
+    known.set(digest, pack);
+    return pack;
+  };
+}
+
+function placeOf(row: ResourceRow, pack: MatchedEntry['pack']): Omit<MatchedEntry, 'path' | 'mode'> {
   return {
-    pack: { file: packFile, digest: row.blob_digest },
+    pack,
     dataOffset: row.data_offset,
     compressedBytes: row.compressed_bytes,
     method: row.method,
