@@ -58,7 +58,7 @@ export function platformCommand({ config, data, sources, entry, args, environmen
 
 let separation: boolean | undefined;
 /** Whether root may make a mount namespace and drop its uid here: not so in many containers. Tried once, by doing it. */
-export function maySeparate(): boolean {
+function maySeparate(): boolean {
   separation ??=
     spawnSync(
       'unshare',

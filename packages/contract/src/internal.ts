@@ -26,7 +26,7 @@
  * | `GET /internal/builds/watch` | stager | lines of {@link buildItem}: what has been cancelled |
  * | `GET /internal/instances` and `/internal/cells` | `cupola status`, `doctor` | what runs, and where it could |
  */
-import { CELL_STATES, COPY_STATES, HEALTH_CHECK_TYPES } from '@cupola/model/states';
+import { COPY_STATES, HEALTH_CHECK_TYPES } from '@cupola/model/states';
 import { z } from 'zod';
 
 const guid = z.string().min(1).max(200);
@@ -40,7 +40,7 @@ export const layer = z.object({
   mountPath: z.string().startsWith('/'),
 });
 
-export const healthCheck = z.object({
+const healthCheck = z.object({
   type: z.enum(HEALTH_CHECK_TYPES),
   endpoint: z.string().nullable(),
   timeoutMs: ms.nullable(),
@@ -49,7 +49,7 @@ export const healthCheck = z.object({
 });
 
 /** See `RunSpec` in `@cupola/model/run-spec`; this is its form on the wire, field for field. */
-export const runSpec = z.object({
+const runSpec = z.object({
   guid,
   appGuid: guid,
   processGuid: guid,
@@ -174,7 +174,7 @@ export type CopyReport = z.infer<typeof copyReport>;
 export const cellReport = z.object({ session: guid, sequence: z.number().int(), copies: z.array(copyReport) });
 export type CellReport = z.infer<typeof cellReport>;
 
-export const endpoint = z.object({
+const endpoint = z.object({
   instanceGuid: guid,
   index: z.number().int(),
   host: z.string(),
@@ -296,5 +296,3 @@ export const buildFinish = z.discriminatedUnion('outcome', [
   z.object({ outcome: z.literal('lost'), fence: z.number().int(), error: z.string() }),
 ]);
 export type BuildFinish = z.infer<typeof buildFinish>;
-
-export const CELL_STATE = z.enum(CELL_STATES);

@@ -1,4 +1,10 @@
-import { app as appAnswer, createApp as createBody, updateApp as updateBody } from '@cupola/contract/v3/app';
+import {
+  app as appAnswer,
+  type CreateApp,
+  createApp as createBody,
+  type UpdateApp,
+  updateApp as updateBody,
+} from '@cupola/contract/v3/app';
 import { UnprocessableError } from '@cupola/model/errors';
 import type { Database } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
@@ -28,7 +34,7 @@ import { includeOfApps, listApps, presentApps } from './list-apps.ts';
 import { HIDDEN, logApi, rubyText } from './log-line.ts';
 import { unbuiltOfAppEndpoints } from './unbuilt-endpoints.ts';
 
-export async function showApp(deps: ApiDeps, app: ScopedApp) {
+async function showApp(deps: ApiDeps, app: ScopedApp) {
   return (await presentApps(deps, [app]))[0];
 }
 
@@ -42,10 +48,7 @@ async function homeOfNew(db: Kysely<Database>, actor: Actor, guid: string): Prom
   return space;
 }
 
-type CreateBody = z.infer<typeof createBody>;
-type UpdateBody = z.infer<typeof updateBody>;
-
-async function create(mutation: Mutation, deps: ApiDeps, actor: Actor, body: CreateBody) {
+async function create(mutation: Mutation, deps: ApiDeps, actor: Actor, body: CreateApp) {
   const space = await homeOfNew(mutation.db, actor, body.relationships.space.data.guid);
   const { buildpacks, stack, warnings } = resolveLifecycle(body.lifecycle);
   const variables = body.environment_variables ?? {};
@@ -62,7 +65,7 @@ async function create(mutation: Mutation, deps: ApiDeps, actor: Actor, body: Cre
   return { app, warnings };
 }
 
-async function update(mutation: Mutation, actor: Actor, app: ScopedApp, body: UpdateBody) {
+async function update(mutation: Mutation, actor: Actor, app: ScopedApp, body: UpdateApp) {
   const name = body.name ?? app.name;
   if (name !== app.name) await requireFreeName(mutation, app.space_guid, name, app.guid);
   const present = { buildpacks: JSON.parse(app.buildpacks_json) as string[], stack: app.stack };

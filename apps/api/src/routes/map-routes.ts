@@ -23,7 +23,7 @@ export interface RouteActor {
 type Route = Selectable<RoutesTable>;
 
 /** CF marks what a manifest caused. */
-export function triggered({ manifestTriggered }: Pick<RouteActor, 'manifestTriggered'>): { manifest_triggered?: true } {
+function triggered({ manifestTriggered }: Pick<RouteActor, 'manifestTriggered'>): { manifest_triggered?: true } {
   return manifestTriggered === true ? { manifest_triggered: true } : {};
 }
 
@@ -150,7 +150,7 @@ async function findOrCreate(
   return { ...present, options_json };
 }
 
-export function homeOf(app: ScopedApp): RouteHome['space'] {
+function homeOf(app: ScopedApp): RouteHome['space'] {
   return {
     guid: app.space_guid,
     name: app.space_name,

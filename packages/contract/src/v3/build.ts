@@ -14,7 +14,6 @@ export const createBuild = body({
   staging_disk_in_mb: wholeNumber('Staging disk in mb', ANY_MB).nullable().exactOptional(),
   metadata: metadataBody.exactOptional(),
 });
-export type CreateBuild = z.infer<typeof createBuild>;
 
 const buildpackLifecycle = z.object({ type: z.string(), data: z.record(z.string(), z.unknown()) });
 const owner = z.object({ app: z.object({ data: z.object({ guid: z.string() }) }) });

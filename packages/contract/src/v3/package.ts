@@ -9,7 +9,6 @@ export const createPackage = body({
   data: z.record(z.string(), z.unknown()).nullable().exactOptional(),
   metadata: metadataBody.exactOptional(),
 });
-export type CreatePackage = z.infer<typeof createPackage>;
 
 export const updateMetadata = body({ metadata: metadataBody.exactOptional() });
 

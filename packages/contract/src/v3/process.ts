@@ -70,7 +70,7 @@ export const scaleProcess = body({
 export type ScaleProcess = z.infer<typeof scaleProcess>;
 
 const number = z.number().int().nullable();
-export const processInstance = z.object({
+const processInstance = z.object({
   index: z.number().int(),
   state: z.enum(INSTANCE_STATES),
   since: z.number().int().exactOptional(),
@@ -150,4 +150,4 @@ export const instanceStats = z.union([
 ]);
 export type InstanceStats = z.infer<typeof instanceStats>;
 export const processStats = z.object({ resources: z.array(instanceStats) });
-export const processInstances = z.object({ resources: z.array(processInstance), links });
+const processInstances = z.object({ resources: z.array(processInstance), links });

@@ -35,7 +35,6 @@ export const createRoute = body({
   options,
   metadata: metadataBody.exactOptional(),
 });
-export type CreateRoute = z.infer<typeof createRoute>;
 
 export const updateRoute = body({ options, metadata: metadataBody.exactOptional() });
 
