@@ -54,12 +54,14 @@ export const createApp = body({
   environment_variables: variables.nullable().exactOptional(),
   metadata: metadataBody.exactOptional(),
 });
+export type CreateApp = z.infer<typeof createApp>;
 
 export const updateApp = body({
   name: name.nullable().exactOptional(),
   lifecycle: lifecycle.exactOptional(),
   metadata: metadataBody.exactOptional(),
 });
+export type UpdateApp = z.infer<typeof updateApp>;
 
 export const updateVariables = body({ var: z.record(z.string(), z.unknown(), { error: 'Var must be an object' }) });
 

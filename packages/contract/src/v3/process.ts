@@ -150,4 +150,4 @@ export const instanceStats = z.union([
 ]);
 export type InstanceStats = z.infer<typeof instanceStats>;
 export const processStats = z.object({ resources: z.array(instanceStats) });
-const processInstances = z.object({ resources: z.array(processInstance), links });
+export const processInstances = z.object({ resources: z.array(processInstance), links });

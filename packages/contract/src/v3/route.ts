@@ -35,6 +35,7 @@ export const createRoute = body({
   options,
   metadata: metadataBody.exactOptional(),
 });
+export type CreateRoute = z.infer<typeof createRoute>;
 
 export const updateRoute = body({ options, metadata: metadataBody.exactOptional() });
 
