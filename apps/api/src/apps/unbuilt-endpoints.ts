@@ -2,7 +2,7 @@
 import { UnprocessableError } from '@cupola/model/errors';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { pageBody } from '../pages/page.ts';
-import { seenApp, writableApp } from './find-app.ts';
+import { APP_MANAGERS, seenApp, writableApp } from './find-app.ts';
 
 const NONE_OF: ReadonlyArray<{ part: string; summary: string; refusal: string | null }> = [
   { part: 'revisions', summary: 'Revisions of an app: none', refusal: null },
@@ -19,7 +19,19 @@ const NONE_OF: ReadonlyArray<{ part: string; summary: string; refusal: string | 
   },
 ];
 
-export const unbuiltOfAppEndpoints: Endpoint[] = NONE_OF.flatMap(({ part, summary, refusal }) => {
+const clearCache = endpoint({
+  method: 'POST',
+  path: '/v3/apps/:guid/actions/clear_buildpack_cache',
+  summary: 'Throw away what the builds of an app keep for the next one: not built yet',
+  handle: async ({ store }, { actor, params }) => {
+    await writableApp(store.read, actor, params.guid ?? '', APP_MANAGERS);
+    throw new UnprocessableError(
+      'Clearing the staging cache of an app is not supported yet. Delete the app and push it again: the new one begins with an empty cache.',
+    );
+  },
+});
+
+const listed: Endpoint[] = NONE_OF.flatMap(({ part, summary, refusal }) => {
   const path = `/v3/apps/:guid/${part}`;
   const list = endpoint({
     method: 'GET',
@@ -44,3 +56,5 @@ export const unbuiltOfAppEndpoints: Endpoint[] = NONE_OF.flatMap(({ part, summar
   });
   return [list, make];
 });
+
+export const unbuiltOfAppEndpoints: Endpoint[] = [...listed, clearCache];

@@ -1,4 +1,9 @@
-import { createRoute as createBody, route as routeAnswer, updateRoute as updateBody } from '@cupola/contract/v3/route';
+import {
+  type CreateRoute,
+  createRoute as createBody,
+  route as routeAnswer,
+  updateRoute as updateBody,
+} from '@cupola/contract/v3/route';
 import { UnprocessableError } from '@cupola/model/errors';
 import type { Database } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
@@ -32,7 +37,7 @@ async function show(deps: ApiDeps, route: Shown) {
 }
 
 /** Space and domain that a body names: what the actor may not see is not there. @throws UnprocessableError, ForbiddenError */
-async function homeOfNew(db: Kysely<Database>, actor: Actor, asked: CreateBody['relationships']): Promise<RouteHome> {
+async function homeOfNew(db: Kysely<Database>, actor: Actor, asked: CreateRoute['relationships']): Promise<RouteHome> {
   const space = await findSpace(db, asked.space.data.guid);
   const scope = { spaceGuid: space?.guid ?? '', organizationGuid: space?.organization_guid ?? '' };
   if (space === undefined || !maySeeSpace(actor, scope))
@@ -61,9 +66,7 @@ function checkedOptions(given: Record<string, unknown> | null | undefined): Rout
   throw new UnprocessableError(texts.join(', '));
 }
 
-type CreateBody = z.infer<typeof createBody>;
-
-async function create(mutation: Mutation, { config }: ApiDeps, actor: Actor, body: CreateBody) {
+async function create(mutation: Mutation, { config }: ApiDeps, actor: Actor, body: CreateRoute) {
   await requireFlag(mutation.db, actor, 'route_creation');
   const options = mergeOptions({}, checkedOptions(body.options));
   const home = await homeOfNew(mutation.db, actor, body.relationships);
