@@ -89,6 +89,13 @@ test('ensure() after a restart knows what it made, and stores it again when the 
   expect(registry.asked).toEqual([]);
 });
 
+test('ensure() records a toolchain whose layer was stored without its record', async () => {
+  const { layer } = await open(aRegistry()).ensure(ask('9.1.0'));
+  api.toolchains.clear();
+  await open(aRegistry()).ensure(ask('9.1.0'));
+  expect(api.toolchains.get('pnpm-9.1.0')?.layer).toEqual(layer);
+});
+
 test("ensure() takes another stager's toolchain from the API", async () => {
   const { layer } = await open(aRegistry()).ensure(ask('9.1.0'));
   const registry = aRegistry();

@@ -56,6 +56,7 @@ export function openToolchains({ client, npm, folder, now }: Options): Toolchain
   for (const path of [layers, work]) mkdirSync(path, { recursive: true, mode: 0o700 });
   const versionsOf = rememberVersions(npm, join(folder, 'registry'), now);
   const making = new Map<string, Promise<MadeToolchain>>();
+  const recorded = new Set<string>();
   const installed = findInstalledNpm();
   const choose = chooser({ trees, installed, versionsOf });
 
@@ -88,13 +89,20 @@ export function openToolchains({ client, npm, folder, now }: Options): Toolchain
   };
 
   const publish = async ({ name, version, folderName, layer }: MadeToolchain, owner: LayerOwner): Promise<void> => {
-    if (await client.hasLayer(layer.digest)) return;
-    await client.putLayer(layer, owner, () => {
-      const bytes = new PassThrough();
-      packTar(join(trees, folderName), `toolchains/${folderName}`, bytes).catch((error: Error) => bytes.destroy(error));
-      return bytes;
-    });
-    await client.putToolchain({ key: keyOf(name, version), version, layer });
+    const key = keyOf(name, version);
+    if (await client.hasLayer(layer.digest)) {
+      // The layer without its record: whoever stored it was cut off in between.
+      if (recorded.has(key) || (await client.toolchain(key)) !== null) return void recorded.add(key);
+    } else
+      await client.putLayer(layer, owner, () => {
+        const bytes = new PassThrough();
+        packTar(join(trees, folderName), `toolchains/${folderName}`, bytes).catch((error: Error) =>
+          bytes.destroy(error),
+        );
+        return bytes;
+      });
+    await client.putToolchain({ key, version, layer });
+    recorded.add(key);
   };
 
   /** One making of a toolchain at a time, however many builds ask for it. One that failed for another is tried again. */
