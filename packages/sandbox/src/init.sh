@@ -2,7 +2,7 @@
 # The first process of the app inside its sandbox. As pid 1 an app would ignore SIGTERM; here it is a child, and SIGTERM goes to all that run.
 # Arguments: SCOPE ENVIRONMENT FOLDER COMMAND ...
 # SCOPE: whom a SIGTERM goes to, as kill takes it: -1 all in this pid namespace, 0 the process group.
-# ENVIRONMENT: a file that sets it; - where it is set already. Nothing of the app's is in the environment of the tools before, no secret in an argv.
+# ENVIRONMENT: a file that sets it. Nothing of the app's is in the environment of the tools before, no secret in an argv.
 cupola_scope=$1
 cupola_stopping=
 cupola_forward() {
@@ -14,8 +14,9 @@ cupola_forward() {
 trap cupola_forward TERM INT
 echo ok >&3
 exec 3>&-
-if [ "$2" != - ]; then . "$2"; fi
 cd "$3" || exit 127
+unset PWD OLDPWD
+. "$2"
 # Names that no shell can assign, `spring.profiles.active`, are set on the way by perl.
 if [ -e "$2.more" ]; then
   cupola_more=$2.more

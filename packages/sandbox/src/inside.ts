@@ -19,7 +19,7 @@ export function initInside({ cwd, argv }: SandboxSpec): string[] {
   return ['/bin/sh', INIT_INSIDE, '-1', ENVIRONMENT_INSIDE, cwd, ...argv];
 }
 
-/** The init of a plain process, which sees the host's files, so it comes as text; its environment is set already. A SIGTERM goes to its process group. */
-export function initOutside(cwd: string, argv: string[]): string[] {
-  return ['/bin/sh', '-c', readFileSync(INIT, 'utf8'), 'init', '0', '-', cwd, ...argv];
+/** The init of a plain process, as text: its uid may not reach the file. A SIGTERM goes to its process group. */
+export function initOutside({ cwd, argv }: SandboxSpec, environment: string): string[] {
+  return ['/bin/sh', '-c', readFileSync(INIT, 'utf8'), 'init', '0', environment, cwd, ...argv];
 }

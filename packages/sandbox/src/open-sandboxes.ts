@@ -145,7 +145,8 @@ async function imagesWork(folder: string): Promise<boolean> {
 type Base = Omit<LauncherOptions, 'rung' | 'folder'>;
 
 async function makeBase({ folder, installation }: OpenOptions): Promise<Base> {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  // Plain processes go through it to their homes; each folder in it is closed where there is a sandbox.
+  mkdirSync(folder, { recursive: true, mode: 0o711 });
   const beside = join(folder, '..');
   const privileged = process.getuid?.() === 0;
   return {

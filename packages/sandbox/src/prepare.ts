@@ -71,25 +71,13 @@ function ownRoot(
     mkdirSync(dirname(join(files, path)), { recursive: true });
     writeFileSync(join(files, path), text, { mode: 0o644 });
   }
-  const { shell, more } = formatEnvironment(spec.environment);
-  const secret = (name: string, text: string): string => {
-    const path = join(folder, name);
-    writeFileSync(path, text, { mode: 0o400 });
-    if (privileged) chownSync(path, spec.uid, spec.uid);
-    return path;
-  };
-  const environment = secret('environment', shell);
+  const secrets = writeEnvironment(spec, places);
   for (const [name, text] of Object.entries(rung.files(spec, places)))
     writeFileSync(join(folder, name), text, { mode: 0o600 });
   return {
     root,
     ...(privileged ? {} : { ownIds: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 } }),
-    ...hostRoot(spec, {
-      files,
-      environment,
-      more: more === '' ? null : secret('environment.more', more),
-      disk: join(folder, 'disk'),
-    }),
+    ...hostRoot(spec, { ...secrets, files, disk: join(folder, 'disk') }),
     argv: rung.argv(spec, places),
   };
 }
@@ -99,18 +87,24 @@ function hostsRoot(
   rung: Rung,
   spec: SandboxSpec,
   places: RungPlaces,
-): Pick<ShimSpec, 'environment' | 'folders' | 'links' | 'mounts' | 'argv'> {
+): Pick<ShimSpec, 'folders' | 'links' | 'mounts' | 'argv'> {
   const { folder, privileged } = places;
-  const { environment, ...moved } = placeHome(spec, {
-    home: join(folder, 'disk', 'home'),
-    owner: privileged ? spec.uid : undefined,
-  });
-  writeFileSync(join(folder, 'environment'), formatEnvironment(environment).all, { mode: 0o400 });
-  return {
-    environment: 'environment',
-    folders: [],
-    links: [],
-    mounts: [],
-    argv: rung.argv({ ...spec, ...moved }, places),
+  const moved = placeHome(spec, { home: join(folder, 'disk', 'home'), owner: privileged ? spec.uid : undefined });
+  writeEnvironment(moved, places);
+  return { folders: [], links: [], mounts: [], argv: rung.argv(moved, places) };
+}
+
+/** @returns the files, which only the app may read; `more` is null where every name is one that a shell can assign. */
+function writeEnvironment(
+  spec: SandboxSpec,
+  { folder, privileged }: RungPlaces,
+): { environment: string; more: string | null } {
+  const { shell, more } = formatEnvironment(spec.environment);
+  const secret = (name: string, text: string): string => {
+    const path = join(folder, name);
+    writeFileSync(path, text, { mode: 0o400 });
+    if (privileged) chownSync(path, spec.uid, spec.uid);
+    return path;
   };
+  return { environment: secret('environment', shell), more: more === '' ? null : secret('environment.more', more) };
 }

@@ -10,7 +10,7 @@ import type { SandboxSpec } from './sandbox.ts';
 export function placeHome(
   spec: SandboxSpec,
   { home, owner }: { home: string; owner: number | undefined },
-): Pick<SandboxSpec, 'argv' | 'cwd' | 'environment'> {
+): SandboxSpec {
   mkdirSync(home, { recursive: true, mode: 0o755 });
   for (const { source, target, mode } of spec.mounts) {
     if (target !== HOME && !target.startsWith(`${HOME}/`)) continue;
@@ -22,6 +22,7 @@ export function placeHome(
   if (owner !== undefined) giveTo(owner, home);
   const here = (text: string): string => text.replaceAll(HOME, home);
   return {
+    ...spec,
     cwd: here(spec.cwd),
     argv: spec.argv.map(here),
     environment: Object.fromEntries(Object.entries(spec.environment).map(([name, value]) => [name, here(value)])),

@@ -72,7 +72,8 @@ function bwrap(): Rung {
       ...['--disable-userns', '--cap-drop', 'ALL', '--die-with-parent', '--new-session'],
       // Read-only is the root alone: what the shim has mounted below it keeps its own ways.
       ...['--bind', root, '/', '--proc', '/proc', '--dev', '/dev'],
-      ...['--perms', '1777', '--size', String(64 * 1024 * 1024), '--tmpfs', '/dev/shm', '--remount-ro', '/'],
+      ...['--perms', '1777', '--size', String(64 * 1024 * 1024), '--tmpfs', '/dev/shm'],
+      ...['--remount-ro', '/dev', '--remount-ro', '/'],
       ...(seccompFile === null ? [] : ['--seccomp', '{seccomp}']),
       ...['--', ...initInside(spec)],
     ],
@@ -131,7 +132,7 @@ function plainProcess(): Rung {
     needsRoot: false,
     hasRoot: false,
     takesSeccomp: false,
-    argv: ({ cwd, argv }) => initOutside(cwd, argv),
+    argv: (spec, { folder }) => initOutside(spec, join(folder, 'environment')),
     ...nothingMore,
   };
 }

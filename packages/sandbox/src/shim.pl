@@ -81,12 +81,6 @@ sub become_app {
     @argv = map { $_ eq '{seccomp}' ? fileno($spec{filter}) : $_ } @argv;
     $^F = 2;
   }
-  my %environment;
-  if (defined $spec{environment}) {    # A plain process: there is no root to find a file in
-    local $/ = "\0";
-    open(my $e, '<', $spec{environment}) or fail('environment');
-    %environment = map { chomp; split /=/, $_, 2 } <$e>;
-  }
   if ($spec{uidmap}) {    # An ordinary user: a user namespace of our own, where we are root and may mount
     my ($uid, $gid) = ($spec{uidmap}, $spec{gidmap});
     $own || syscall($nr{unshare}, $NEWUSER) == 0 or fail('unshare (are user namespaces open to us?)');
@@ -97,7 +91,7 @@ sub become_app {
     build_root();
   }
   enter_root() if $own;
-  for my $cap (0 .. 63) { last if $spec{kind} eq 'detached' || syscall($nr{prctl}, 24, $cap, 0, 0, 0) != 0 }    # PR_CAPBSET_DROP
+  drop_bounds() unless $spec{kind} eq 'detached';
   if (defined $spec{uid}) {    # Groups and ids before any tool runs: bwrap started as root would keep uid 0
     my ($none, $u) = ('', $spec{uid} + 0);
     syscall($nr{setgroups}, 0, $none) == 0 or fail('setgroups');
@@ -110,6 +104,7 @@ sub become_app {
     if (syscall($nr{unshare}, $NEWUSER) == 0) {
       map_ids("2000 $me 1", "2000 $me 1");
       write_file('/proc/sys/user/max_user_namespaces', '0');
+      drop_bounds();    # They are all back in a new user namespace
     }
     elsif ($spec{uidmap}) { fail('unshare') }    # As root a plain uid will do
   }
@@ -120,12 +115,12 @@ sub become_app {
     my $program = pack 'S x6 P', length($filter) / 8, $filter;
     syscall($nr{prctl}, 22, 2, $program, 0, 0) == 0 or fail('seccomp');
   }
-  %ENV = (PATH => '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LANG => 'C.UTF-8');
-  %ENV = %environment if defined $spec{environment};
+  %ENV = (PATH => '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin');
   syscall($nr{dup3}, fileno($fail_w), 3, 0) == 3 or fail('dup');    # The init says `ok` on it: until then no app code ran
   exec { $argv[0] } @argv;
   fail("exec $argv[0]");
 }
+sub drop_bounds { for my $capability (0 .. 63) { last if syscall($nr{prctl}, 24, $capability, 0, 0, 0) != 0 } }    # PR_CAPBSET_DROP
 sub map_ids { write_file('/proc/self/setgroups', 'deny'); write_file('/proc/self/uid_map', $_[0]); write_file('/proc/self/gid_map', $_[1]) }
 
 # The instance's root is built in this private mount namespace: nothing is left on the host when it ends.

@@ -28,8 +28,6 @@ export interface ShimSpec {
   oom?: string;
   /** Compiled seccomp filter. For a tool that takes one its descriptor replaces `{seccomp}` in argv. */
   seccomp?: string;
-  /** File with the environment, as `formatEnvironment` makes `all`; absent: the init inside sets it. */
-  environment?: string;
   /** Bytes a second; -1 is unlimited. */
   logRate: number;
   /** Below the root. */
@@ -55,7 +53,6 @@ export function formatShimSpec(spec: ShimSpec): string {
     ['netns', spec.netns],
     ['oom', spec.oom],
     ['seccomp', spec.seccomp],
-    ['environment', spec.environment],
   ];
   const lines: string[][] = [
     ['arch', spec.arch],
@@ -73,19 +70,20 @@ export function formatShimSpec(spec: ShimSpec): string {
   return `${lines.map(fields => fields.map(encode).join('\t')).join('\n')}\n`;
 }
 
-/** `shell`: assignments that the init inside reads; `more`: names that a shell cannot assign; `all`: everything. The last two as NAME=value with NUL after. */
-export function formatEnvironment(environment: Record<string, string>): { shell: string; more: string; all: string } {
+/** `shell`: assignments that the init reads; `more`: names that a shell cannot assign, as NAME=value with NUL after. */
+export function formatEnvironment(environment: Record<string, string>): { shell: string; more: string } {
   const entries = Object.entries(environment).map(([name, value]) => [name, value.replaceAll('\0', '')] as const);
   const isShellName = (name: string): boolean => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name);
   const isName = (name: string): boolean => name !== '' && !/[=\0]/.test(name);
   const quote = (value: string): string => `'${value.replaceAll("'", `'\\''`)}'`;
-  const zeroed = (list: typeof entries): string => list.map(([name, value]) => `${name}=${value}\0`).join('');
   return {
     shell: entries
       .filter(([name]) => isShellName(name))
       .map(([name, value]) => `export ${name}=${quote(value)}\n`)
       .join(''),
-    more: zeroed(entries.filter(([name]) => isName(name) && !isShellName(name))),
-    all: zeroed(entries.filter(([name]) => isName(name))),
+    more: entries
+      .filter(([name]) => isName(name) && !isShellName(name))
+      .map(([name, value]) => `${name}=${value}\0`)
+      .join(''),
   };
 }

@@ -1,0 +1,109 @@
+/** What the tests of sandboxes stand on: specs with good defaults, temp folders, waiting for a condition. */
+import { randomUUID } from 'node:crypto';
+import { chmodSync, lchownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { RunningSandbox, SandboxExit, Sandboxes, SandboxSpec } from './sandbox.ts';
+
+/** Uids of the tests' sandboxes and canaries: nobody else's. */
+export const TEST_UID = 71_900;
+export const CANARY_UID = 69_996;
+
+/** A temp folder that other uids may go through, and that goes with the test. */
+export function tempFolder(): Disposable & { path: string } {
+  const path = mkdtempSync(join(tmpdir(), 'cupola-sandbox-'));
+  chmodSync(path, 0o711);
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true, maxRetries: 5 }) };
+}
+
+/** A layer as the agent unpacks it: owned by the app's uid where it has one of its own. Goes with the test. */
+export function layer(files: Record<string, string>): Disposable & { path: string } {
+  const folder = tempFolder();
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(join(folder.path, path, '..'), { recursive: true });
+    writeFileSync(join(folder.path, path), text);
+  }
+  if (process.getuid?.() === 0)
+    for (const path of ['', ...readdirSync(folder.path, { recursive: true, encoding: 'utf8' })])
+      lchownSync(join(folder.path, path), TEST_UID, TEST_UID);
+  return folder;
+}
+
+export function aSpec(overrides: Partial<SandboxSpec> = {}): SandboxSpec {
+  return {
+    guid: `test-${randomUUID()}`,
+    uid: TEST_UID,
+    mounts: [],
+    files: {},
+    argv: ['true'],
+    cwd: '/',
+    environment: { PATH: '/usr/bin:/bin' },
+    limits: { memoryMb: 64, cpuShare: 0.1, pidsMax: 64, diskMb: 16 },
+    network: { kind: 'host' },
+    logRateBytesPerSecond: -1,
+    ...overrides,
+  };
+}
+
+/** A spec that runs a shell script. */
+export function script(text: string, overrides: Partial<SandboxSpec> = {}): SandboxSpec {
+  return aSpec({ argv: ['/bin/sh', '-c', text], ...overrides });
+}
+
+/** Waits for a condition that something outside makes true. Polls, since what it looks at tells nobody; gives up loudly. */
+export async function until<T>(
+  what: string,
+  look: () => T | false | null | undefined | Promise<T | false | null | undefined>,
+  withinMs = 20_000,
+): Promise<T> {
+  const end = performance.now() + withinMs;
+  for (;;) {
+    const seen = await look();
+    if (seen) return seen;
+    if (performance.now() > end) throw new Error(`not within ${withinMs} ms: ${what}`);
+    await new Promise(resolve => setTimeout(resolve, 5));
+  }
+}
+
+/** Takes lines until one satisfies; gives what came so far and the position after it. */
+export async function readUntil(
+  sandbox: RunningSandbox,
+  isIt: (line: string) => boolean,
+  from?: string,
+): Promise<{ lines: string[]; position: string }> {
+  const lines: string[] = [];
+  for await (const { line, position } of sandbox.output(from)) {
+    lines.push(line);
+    if (isIt(line)) return { lines, position };
+  }
+  throw new Error(`it ended without that line, after: ${lines.join(' | ')}`);
+}
+
+export interface Ran {
+  out: string[];
+  err: string[];
+  droppedBytes: number;
+  exit: SandboxExit;
+}
+
+/** Reads a sandbox to its end and removes it. */
+export async function finish(sandbox: RunningSandbox, from?: string): Promise<Ran> {
+  const ran: Ran = {
+    out: [],
+    err: [],
+    droppedBytes: 0,
+    exit: { code: null, signal: null, outOfMemory: false, lost: true, atMs: 0 },
+  };
+  for await (const { stream, line, droppedBytes } of sandbox.output(from)) {
+    ran.droppedBytes += droppedBytes;
+    if (droppedBytes === 0) ran[stream].push(line);
+  }
+  ran.exit = await sandbox.ended;
+  await sandbox.remove();
+  return ran;
+}
+
+/** Starts it, reads it to its end, removes it. */
+export async function runToEnd(sandboxes: Sandboxes, spec: SandboxSpec): Promise<Ran> {
+  return await finish(await sandboxes.start(spec));
+}

@@ -1,0 +1,541 @@
+/** What every rung promises. Called with a way to open sandboxes on a folder, and with what the rung's canary saw enforced. */
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { aSpec, finish, layer, readUntil, runToEnd, script, TEST_UID, until } from './fixtures.ts';
+import { type Enforced, SandboxError, type Sandboxes } from './sandbox.ts';
+import { readState } from './shim-folder.ts';
+
+export interface Opened extends AsyncDisposable {
+  sandboxes: Sandboxes;
+  /** Holds one folder for each sandbox. */
+  folder: string;
+  installation: string;
+  /** As a new agent would, on the same folder. */
+  again(): Promise<Sandboxes>;
+}
+type Open = () => Promise<Opened>;
+
+/** Host pids whose command line has this in it; ended ones have none. */
+function pidsWith(marker: string): number[] {
+  return readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name))
+    .filter(name => {
+      try {
+        return readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(marker);
+      } catch {
+        return false; // It has just ended.
+      }
+    })
+    .map(Number);
+}
+const loopDevicesOn = (folder: string): string[] =>
+  readdirSync('/sys/block')
+    .filter(name => existsSync(`/sys/block/${name}/loop/backing_file`))
+    .filter(name => {
+      try {
+        return readFileSync(`/sys/block/${name}/loop/backing_file`, 'utf8').startsWith(folder);
+      } catch {
+        return false; // Just freed.
+      }
+    });
+/** Control groups of a sandbox, in every hierarchy. */
+const cgroupsOf = ({ installation }: Opened, guid: string): string[] =>
+  ['', ...readdirSync('/sys/fs/cgroup')]
+    .map(hierarchy => join('/sys/fs/cgroup', hierarchy, 'cupola', installation, guid))
+    .filter(path => existsSync(path));
+const shimPid = (folder: string, guid: string): number => readState(join(folder, guid))?.shimPid ?? 0;
+
+function endings(open: Open): void {
+  test('start() hands out the lines of both streams, the last one without its newline too', async () => {
+    await using opened = await open();
+    const ran = await runToEnd(opened.sandboxes, script('echo one; echo two >&2; echo; printf three'));
+    expect(ran.out).toEqual(['one', '', 'three']);
+    expect(ran.err).toEqual(['two']);
+    expect(ran.exit).toMatchObject({ code: 0, signal: null, outOfMemory: false, lost: false });
+  });
+
+  test('start() looks argv[0] up on the PATH of the sandbox, runs it in cwd', async () => {
+    await using opened = await open();
+    const ran = await runToEnd(opened.sandboxes, aSpec({ argv: ['pwd', '-P'], cwd: '/usr/share' }));
+    expect(ran.out).toEqual(['/usr/share']);
+  });
+
+  test('start() of a command that is not there ends with 127 and says so', async () => {
+    await using opened = await open();
+    const ran = await runToEnd(opened.sandboxes, aSpec({ argv: ['no-such-command'] }));
+    expect(ran.exit.code).toBe(127);
+    expect(ran.err.join()).toContain('no-such-command');
+  });
+
+  test('ended tells the exit code', async () => {
+    await using opened = await open();
+    const { exit } = await runToEnd(opened.sandboxes, script('exit 3'));
+    expect(exit).toMatchObject({ code: 3, signal: null });
+  });
+
+  test('ended tells the signal', async () => {
+    await using opened = await open();
+    const { exit } = await runToEnd(opened.sandboxes, script('kill -SEGV $$'));
+    expect(exit).toMatchObject({ code: null, signal: 11 });
+  });
+
+  test('ended does not call a SIGKILL within the memory limit out of memory', async () => {
+    await using opened = await open();
+    const { exit } = await runToEnd(opened.sandboxes, script('kill -KILL $$'));
+    expect(exit).toMatchObject({ code: null, signal: 9, outOfMemory: false });
+  });
+
+  test('terminate() lets the app end in its own way', async () => {
+    await using opened = await open();
+    const sandbox = await opened.sandboxes.start(
+      script('trap "echo ending; exit 5" TERM; echo ready; while :; do sleep 0.05; done'),
+    );
+    const { position } = await readUntil(sandbox, line => line === 'ready');
+    await sandbox.terminate();
+    const ran = await finish(sandbox, position);
+    expect(ran.out).toEqual(['ending']);
+    expect(ran.exit).toMatchObject({ code: 5, signal: null });
+  });
+
+  test('terminate() reaches the children of the command', async () => {
+    await using opened = await open();
+    const sandbox = await opened.sandboxes.start(
+      script(
+        'trap "" TERM; sh -c "trap \\"echo child; exit\\" TERM; echo ready; while :; do sleep 0.05; done"; exit 6',
+      ),
+    );
+    await readUntil(sandbox, line => line === 'ready');
+    await sandbox.terminate();
+    const ran = await finish(sandbox);
+    expect(ran.out).toEqual(['ready', 'child']);
+    expect(ran.exit.code).toBe(6);
+  });
+
+  test('terminate() ends an app that does nothing about it, by the signal', async () => {
+    await using opened = await open();
+    const sandbox = await opened.sandboxes.start(script('echo ready; exec sleep 1000'));
+    await readUntil(sandbox, line => line === 'ready');
+    await sandbox.terminate();
+    expect((await finish(sandbox)).exit).toMatchObject({ code: null, signal: 15 });
+  });
+
+  test('terminate() right after start() is not lost', async () => {
+    await using opened = await open();
+    const sandbox = await opened.sandboxes.start(aSpec({ argv: ['sleep', '1000'] }));
+    await sandbox.terminate();
+    expect((await finish(sandbox)).exit).toMatchObject({ code: null, signal: 15 });
+  });
+
+  test('kill() ends an app that is deaf to SIGTERM, with its children', async () => {
+    await using opened = await open();
+    const marker = randomUUID();
+    const sandbox = await opened.sandboxes.start(
+      script(`trap "" TERM; sh -c "trap '' TERM; echo ready; sleep 1000; : ${marker}"`),
+    );
+    await readUntil(sandbox, line => line === 'ready');
+    await sandbox.kill();
+    expect((await finish(sandbox)).exit).toMatchObject({ code: null, signal: 9 });
+    await until('its children are gone', () => pidsWith(marker).length === 0);
+  });
+
+  test('terminate() and kill() of what has ended do nothing', async () => {
+    await using opened = await open();
+    const sandbox = await opened.sandboxes.start(aSpec());
+    await sandbox.ended;
+    await sandbox.terminate();
+    await sandbox.kill();
+    await sandbox.remove();
+    await sandbox.remove();
+    expect(sandbox.pid).toBeNull();
+  });
+
+  test('what the command left in the background goes with it', async () => {
+    await using opened = await open();
+    const marker = randomUUID();
+    const ran = await runToEnd(
+      opened.sandboxes,
+      script(`sh -c 'sleep 1000; : ${marker}' >/dev/null 2>&1 </dev/null & exit 0`),
+    );
+    expect(ran.exit.code).toBe(0);
+    expect(pidsWith(marker)).toEqual([]);
+  });
+
+  test('pid is a process of the app on the host', async () => {
+    await using opened = await open();
+    const sandbox = await opened.sandboxes.start(script('echo ready; sleep 1000'));
+    await readUntil(sandbox, line => line === 'ready');
+    expect(readFileSync(`/proc/${sandbox.pid}/cmdline`, 'latin1')).toContain('sleep 1000');
+    await sandbox.kill();
+    await finish(sandbox);
+  });
+}
+
+function insides(open: Open, enforced: Enforced): void {
+  test('the environment inside is exactly the given one', async () => {
+    await using opened = await open();
+    const environment = {
+      PATH: '/usr/bin:/bin',
+      PLAIN: 'a b',
+      EMPTY: '',
+      QUOTES: `it's "so" $HOME \`id\` \\`,
+      LINES: 'one\ntwo\n',
+      code: '1',
+      'spring.profiles.active': 'prod',
+      ÄÖ: 'größer',
+    };
+    const ran = await runToEnd(opened.sandboxes, aSpec({ argv: ['env', '-0'], environment }));
+    const seen = ran.out.join('\n').split('\0').filter(Boolean);
+    expect(seen.sort()).toEqual(
+      Object.entries(environment)
+        .map(([name, value]) => `${name}=${value}`)
+        .sort(),
+    );
+  });
+
+  test('no process has a value of the environment on its command line', async () => {
+    await using opened = await open();
+    const SECRET = randomUUID();
+    const sandbox = await opened.sandboxes.start(
+      script('echo ready; sleep 1000', { environment: { PATH: '/usr/bin:/bin', SECRET } }),
+    );
+    await readUntil(sandbox, line => line === 'ready');
+    expect(pidsWith(SECRET)).toEqual([]);
+    await sandbox.kill();
+    await finish(sandbox);
+  });
+
+  test('the app may open its own output by name, and reads nothing from its input', async () => {
+    await using opened = await open();
+    const ran = await runToEnd(
+      opened.sandboxes,
+      script('echo named >/dev/stdout; echo wrong >/dev/stderr; cat; echo $?'),
+    );
+    expect(ran.out).toEqual(['named', '0']);
+    expect(ran.err).toEqual(['wrong']);
+  });
+
+  test('home is writable, and nothing of it is there at the next start', async () => {
+    await using opened = await open();
+    const spec = script('cd /home/vcap && ls -A && echo mine > file && cat file');
+    expect((await runToEnd(opened.sandboxes, spec)).out).toEqual(['mine']);
+    expect((await runToEnd(opened.sandboxes, spec)).out).toEqual(['mine']);
+  });
+
+  test('an overlay is writable, and its source stays as it was', async () => {
+    await using opened = await open();
+    using source = layer({ 'app/kept': 'kept', 'app/changed': 'old', 'app/deleted': '' });
+    const spec = script(
+      'cd /home/vcap/app && rm deleted && echo new > changed && echo more > added && ls && cat changed',
+      {
+        mounts: [{ source: source.path, target: '/home/vcap', mode: 'overlay' }],
+      },
+    );
+    expect((await runToEnd(opened.sandboxes, spec)).out).toEqual(['added', 'changed', 'kept', 'new']);
+    expect(readdirSync(join(source.path, 'app')).sort()).toEqual(['changed', 'deleted', 'kept']);
+    expect(readFileSync(join(source.path, 'app/changed'), 'utf8')).toBe('old');
+  });
+
+  test('a read-only mount within an overlay cannot be written', async () => {
+    await using opened = await open();
+    using source = layer({ 'app/kept': 'kept' });
+    using tools = layer({ 'bin/tool': 'tool' });
+    const ran = await runToEnd(
+      opened.sandboxes,
+      script(
+        'cat /home/vcap/deps/tool/bin/tool; echo x > /home/vcap/deps/tool/bin/tool; touch /home/vcap/deps/tool/new',
+        {
+          mounts: [
+            { source: source.path, target: '/home/vcap', mode: 'overlay' },
+            { source: tools.path, target: '/home/vcap/deps/tool', mode: 'read-only' },
+          ],
+          uid: TEST_UID + 1,
+        },
+      ),
+    );
+    expect(ran.out).toEqual(['tool']);
+    expect(ran.err).toHaveLength(2);
+    expect(ran.exit.code).not.toBe(0);
+  });
+
+  test('a writable mount is the folder itself', async () => {
+    await using opened = await open();
+    using cache = layer({ before: 'before' });
+    const ran = await runToEnd(
+      opened.sandboxes,
+      script('cat /home/vcap/cache/before && echo after > /home/vcap/cache/after', {
+        mounts: [{ source: cache.path, target: '/home/vcap/cache', mode: 'writable' }],
+      }),
+    );
+    expect(ran.out).toEqual(['before']);
+    expect(readFileSync(join(cache.path, 'after'), 'utf8')).toBe('after\n');
+  });
+
+  describe.runIf(enforced.fs)('with a root of its own', () => {
+    test('files are there, readable by the app alone to change by nobody', async () => {
+      await using opened = await open();
+      const ran = await runToEnd(
+        opened.sandboxes,
+        script('cat /etc/resolv.conf; echo x >> /etc/resolv.conf', {
+          files: { '/etc/resolv.conf': 'nameserver 192.0.2.1\n' },
+        }),
+      );
+      expect(ran.out).toEqual(['nameserver 192.0.2.1']);
+      expect(ran.exit.code).not.toBe(0);
+    });
+
+    test('the root is read-only, /tmp is not', async () => {
+      await using opened = await open();
+      const tries = ['/usr/x', '/etc/x', '/x', '/run/x', '/dev/x', '/sys/x', '/tmp/x', '/var/tmp/x', '/dev/shm/x'];
+      const ran = await runToEnd(
+        opened.sandboxes,
+        script(`for f in ${tries.join(' ')}; do touch $f 2>/dev/null && echo $f; done; true`),
+      );
+      expect(ran.out).toEqual(['/tmp/x', '/var/tmp/x', '/dev/shm/x']);
+    });
+
+    test('nothing of the host shows but /usr and the little of /etc that programs need', async () => {
+      await using opened = await open();
+      const ran = await runToEnd(
+        opened.sandboxes,
+        script('ls -A /home /root /opt /run /var/log; ls /etc/shadow /work'),
+      );
+      expect(ran.out.filter(line => line !== '' && !line.endsWith(':'))).toEqual(['vcap', 'cupola']);
+    });
+
+    test('the app is vcap, 2000 inside, and owns its home', async () => {
+      await using opened = await open();
+      const ran = await runToEnd(opened.sandboxes, script('id -u; id -un; id -G; stat -c %u /home/vcap /tmp'));
+      expect(ran.out).toEqual(['2000', 'vcap', '2000', '2000', '2000']);
+    });
+
+    test('only its own processes are to be seen, and its own hostname', async () => {
+      await using opened = await open();
+      const spec = script('ls /proc | grep -c "^[0-9]"; cat /proc/sys/kernel/hostname');
+      const ran = await runToEnd(opened.sandboxes, spec);
+      expect(Number(ran.out[0])).toBeLessThan(10);
+      expect(ran.out[1]).toBe(spec.guid);
+    });
+
+    test('no mount shows on the host, while it runs or after', async () => {
+      await using opened = await open();
+      const sandbox = await opened.sandboxes.start(script('echo ready; sleep 1000'));
+      await readUntil(sandbox, line => line === 'ready');
+      expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain(opened.folder);
+      expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain('/run/cupola');
+      await sandbox.kill();
+      await finish(sandbox);
+      await until('its loop device is free', () => loopDevicesOn(opened.folder).length === 0);
+    });
+
+    test('a link of the layer in the way of a mount is refused: it could lead anywhere on the host', async () => {
+      await using opened = await open();
+      using source = layer({ 'app/kept': 'kept' });
+      using outside = layer({});
+      symlinkSync(outside.path, join(source.path, 'deps'));
+      const start = opened.sandboxes.start(
+        aSpec({
+          mounts: [
+            { source: source.path, target: '/home/vcap', mode: 'overlay' },
+            { source: source.path, target: '/home/vcap/deps/tool', mode: 'read-only' },
+          ],
+        }),
+      );
+      await expect(start).rejects.toThrow(SandboxError);
+      expect(readdirSync(outside.path)).toEqual([]);
+    });
+
+    test('privileges cannot be gained, namespaces not made, the root not entered again', async () => {
+      await using opened = await open();
+      const ran = await runToEnd(
+        opened.sandboxes,
+        script(
+          'grep -E "^(CapEff|CapBnd|NoNewPrivs|Seccomp):" /proc/self/status; unshare --user true || echo no; unshare --mount true || echo no; mount -t tmpfs x /tmp || echo no',
+        ),
+      );
+      expect(ran.out).toEqual([
+        'CapEff:\t0000000000000000',
+        'CapBnd:\t0000000000000000',
+        'NoNewPrivs:\t1',
+        'Seccomp:\t2',
+        ...['no', 'no', 'no'],
+      ]);
+    });
+  });
+}
+
+function limits(open: Open, enforced: Enforced): void {
+  test.runIf(enforced.mem)('ended names memory as the reason', async () => {
+    await using opened = await open();
+    const ran = await runToEnd(opened.sandboxes, aSpec({ argv: ['perl', '-e', 'push @a, "x" x 1e6 while 1'] }));
+    expect(ran.exit).toMatchObject({ code: null, signal: 9, outOfMemory: true });
+  });
+
+  test.runIf(enforced.pids)('the number of processes is capped', async () => {
+    await using opened = await open();
+    const ran = await runToEnd(
+      opened.sandboxes,
+      aSpec({
+        argv: [
+          'perl',
+          '-e',
+          'for (1 .. 200) { my $p = fork; die "stopped: $!\\n" unless defined $p; sleep 100 if !$p }',
+        ],
+        limits: { memoryMb: 128, cpuShare: 0.1, pidsMax: 32, diskMb: 16 },
+      }),
+    );
+    expect(ran.err).toEqual(['stopped: Resource temporarily unavailable']);
+  });
+
+  test.runIf(enforced.disk)('the disk is capped, for home, /tmp and overlays together', async () => {
+    await using opened = await open();
+    using source = layer({ 'app/kept': 'kept' });
+    const ran = await runToEnd(
+      opened.sandboxes,
+      script(
+        'head -c 6000000 /dev/zero > /tmp/a && head -c 6000000 /dev/zero > /home/vcap/app/b && echo half; head -c 6000000 /dev/zero > /tmp/c',
+        { mounts: [{ source: source.path, target: '/home/vcap', mode: 'overlay' }] },
+      ),
+    );
+    expect(ran.out).toEqual(['half']);
+    expect(ran.err.join()).toContain('No space left on device');
+  });
+
+  test('usage() tells what the app takes', async () => {
+    await using opened = await open();
+    const sandbox = await opened.sandboxes.start(
+      script(
+        'echo ready; head -c 3000000 /dev/zero > /home/vcap/file; i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; echo used; sleep 1000',
+      ),
+    );
+    await readUntil(sandbox, line => line === 'used');
+    const usage = await sandbox.usage();
+    expect(usage.diskBytes).toBeGreaterThanOrEqual(3_000_000);
+    expect(usage.diskBytes).toBeLessThan(6_000_000);
+    expect(usage.memoryBytes > 0).toBe(enforced.mem);
+    expect(usage.cpuSeconds > 0).toBe(enforced.cpu);
+    await sandbox.kill();
+    await finish(sandbox);
+  });
+
+  test('output beyond the rate is dropped and counted, and the app is not slowed', async () => {
+    await using opened = await open();
+    const ran = await runToEnd(
+      opened.sandboxes,
+      script(
+        'yes 0123456789012345678901234567890123456789012345678901234567890123456789012345678 | head -n 50000; echo end >&2',
+        {
+          logRateBytesPerSecond: 100_000,
+        },
+      ),
+    );
+    const kept = ran.out.reduce((sum, line) => sum + line.length + 1, 0);
+    expect(ran.droppedBytes).toBeGreaterThan(1_000_000);
+    expect(kept + ran.droppedBytes + ran.err.join('').length).toBeGreaterThanOrEqual(4_000_000);
+    expect(ran.exit.code).toBe(0);
+  });
+
+  test('a line of more than 64 KiB comes in pieces, and not a byte is lost of much output', async () => {
+    await using opened = await open();
+    const ran = await runToEnd(
+      opened.sandboxes,
+      aSpec({ argv: ['perl', '-e', 'print "x" x 200_000, "\\n"; print "line $_\\n" for 1 .. 50_000'] }),
+    );
+    expect(ran.out.slice(0, 4).map(line => line.length)).toEqual([65_536, 65_536, 65_536, 3_392]);
+    expect(ran.out.slice(4)).toEqual(Array.from({ length: 50_000 }, (_, index) => `line ${index + 1}`));
+  });
+}
+
+function lives(open: Open): void {
+  test('adopt() finds what runs; lines go on where the last reader stopped, none lost or twice', async () => {
+    await using opened = await open();
+    const first = await opened.sandboxes.start(
+      script('i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo $i; done; echo half; sleep 1000'),
+    );
+    const { lines, position } = await readUntil(first, line => line === '1000');
+    const [second] = await (await opened.again()).adopt();
+    expect(second).toMatchObject({ guid: first.guid, startedMs: first.startedMs, pid: first.pid });
+    const rest = await readUntil(second ?? first, line => line === 'half', position);
+    expect([...lines, ...rest.lines]).toEqual([...Array.from({ length: 2000 }, (_, index) => `${index + 1}`), 'half']);
+    await second?.kill();
+    expect(await second?.ended).toMatchObject({ signal: 9, lost: false });
+    await second?.remove();
+  });
+
+  test('adopt() hands out what has ended meanwhile, until it is removed', async () => {
+    await using opened = await open();
+    const first = await opened.sandboxes.start(script('echo last words; exit 3'));
+    await first.ended;
+    const other = await opened.again();
+    const [second] = await other.adopt();
+    const ran = await finish(second ?? first);
+    expect(ran.out).toEqual(['last words']);
+    expect(ran.exit).toMatchObject({ code: 3, lost: false });
+    expect(await other.adopt()).toEqual([]);
+  });
+
+  test('adopt() cleans away what never began', async () => {
+    await using opened = await open();
+    mkdirSync(join(opened.folder, 'half-way'), { recursive: true });
+    writeFileSync(join(opened.folder, 'half-way', 'spec'), '');
+    expect(await opened.sandboxes.adopt()).toEqual([]);
+    expect(readdirSync(opened.folder)).toEqual([]);
+  });
+
+  test('adopt() calls what ran before a reboot lost', async () => {
+    await using opened = await open();
+    const first = await opened.sandboxes.start(aSpec());
+    await first.ended;
+    const file = join(opened.folder, first.guid, 'state');
+    writeFileSync(file, readFileSync(file, 'utf8').replace(/^boot .*$/m, 'boot another'));
+    rmSync(join(opened.folder, first.guid, 'exit'));
+    const [second] = await opened.sandboxes.adopt();
+    expect(await second?.ended).toMatchObject({ lost: true, code: null });
+    await second?.remove();
+  });
+
+  test('a shim that is killed takes its app with it, and is told as lost', async () => {
+    await using opened = await open();
+    const marker = randomUUID();
+    const sandbox = await opened.sandboxes.start(script(`sh -c 'echo ready; sleep 1000; : ${marker}'; exit 0`));
+    await readUntil(sandbox, line => line === 'ready');
+    process.kill(shimPid(opened.folder, sandbox.guid), 'SIGKILL');
+    expect(await sandbox.ended).toMatchObject({ lost: true, code: null, signal: null, outOfMemory: false });
+    expect(pidsWith(marker)).toEqual([]);
+    await sandbox.remove();
+  });
+
+  test('start() that cannot be set up throws SandboxError and leaves nothing', async () => {
+    await using opened = await open();
+    const spec = aSpec({ mounts: [{ source: '/no/such/folder', target: '/home/vcap/app', mode: 'overlay' }] });
+    await expect(opened.sandboxes.start(spec)).rejects.toThrow(/\/no\/such\/folder/);
+    expect(readdirSync(opened.folder)).toEqual([]);
+    expect(cgroupsOf(opened, spec.guid)).toEqual([]);
+    expect(pidsWith(spec.guid)).toEqual([]);
+  });
+
+  test('remove() leaves no folder, control group, process or loop device', async () => {
+    await using opened = await open();
+    const spec = script('mkdir -m 0 /tmp/closed; echo done');
+    await runToEnd(opened.sandboxes, spec);
+    expect(readdirSync(opened.folder)).toEqual([]);
+    expect(cgroupsOf(opened, spec.guid)).toEqual([]);
+    expect(pidsWith(spec.guid)).toEqual([]);
+    await until('its loop device is free', () => loopDevicesOn(opened.folder).length === 0);
+  });
+
+  test('twelve at once start and end, each with its own output', async () => {
+    await using opened = await open();
+    const names = Array.from({ length: 12 }, (_, index) => `sandbox ${index}`);
+    const all = await Promise.all(names.map(name => runToEnd(opened.sandboxes, script(`echo ${name}; sleep 0.1`))));
+    expect(all.map(({ out }) => out)).toEqual(names.map(name => [name]));
+  });
+}
+
+export function sandboxContract(open: Open, enforced: Enforced): void {
+  describe('how it ends', () => endings(open));
+  describe('what is inside', () => insides(open, enforced));
+  describe('limits and logs', () => limits(open, enforced));
+  describe('how it outlives us', () => lives(open));
+}

@@ -1,0 +1,74 @@
+/** The contract on every rung that this machine has, as who we are. */
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { CANARY_UID, tempFolder } from './fixtures.ts';
+import { type OpenOptions, openSandboxes, tryRungs } from './open-sandboxes.ts';
+import type { RungName } from './rungs.ts';
+import { type Opened, sandboxContract } from './sandbox.contract.ts';
+import { SandboxError, type Sandboxes } from './sandbox.ts';
+
+const options = (folder: string): OpenOptions => ({
+  folder: join(folder, 'sandboxes'),
+  installation: `test-${randomUUID().slice(0, 8)}`,
+  allowUnsandboxed: true,
+  canaryUid: CANARY_UID,
+  separateNetwork: false,
+});
+
+/** One for all tests of a rung, opened at the first; after each what it left is taken away, at the end all. */
+function shared(only: RungName): { open(): Promise<Opened>; close(): Promise<void> } {
+  const stack = new AsyncDisposableStack();
+  const { path } = stack.use(tempFolder());
+  const how = { ...options(path), only };
+  let opened: Promise<Sandboxes> | undefined;
+  const clean = async (): Promise<void> => {
+    for (const sandbox of (await (await opened)?.adopt()) ?? []) {
+      await sandbox.kill();
+      await sandbox.ended;
+      await sandbox.remove();
+    }
+  };
+  return {
+    open: async () => {
+      opened ??= openSandboxes(how);
+      return {
+        sandboxes: await opened,
+        folder: how.folder,
+        installation: how.installation,
+        again: () => openSandboxes(how),
+        [Symbol.asyncDispose]: clean,
+      };
+    },
+    close: async () => {
+      await (await opened)?.close();
+      await stack.disposeAsync();
+    },
+  };
+}
+
+using folder = tempFolder();
+const trials = await tryRungs(options(folder.path));
+
+const usable = trials.flatMap(({ name, report }) => (report === null ? [] : [{ name, report }]));
+describe.each(usable)('Sandboxes on $name', ({ name, report }) => {
+  const { open, close } = shared(name);
+  afterAll(close);
+  sandboxContract(open, report.enforced);
+});
+
+describe('openSandboxes()', () => {
+  test('openSandboxes() takes the first rung of the ladder whose canary holds', async () => {
+    using place = tempFolder();
+    const sandboxes = await openSandboxes(options(place.path));
+    expect(sandboxes.report.rung).toBe(usable[0]?.name);
+    await sandboxes.close();
+  });
+
+  test('openSandboxes() throws, saying what to do, where none may be used', async () => {
+    using place = tempFolder();
+    const open = openSandboxes({ ...options(place.path), only: 'process', allowUnsandboxed: false });
+    await expect(open).rejects.toThrow(SandboxError);
+    await expect(open).rejects.toThrow(/--allow-unsandboxed/);
+  });
+});
