@@ -7,7 +7,7 @@ import { InvalidRequestError, UnavailableError } from '@cupola/model/errors';
 import { PUSH_LIMITS } from '@cupola/model/limits';
 import type { ApiDeps } from '../deps.ts';
 import type { ApiRequest } from '../http/endpoint.ts';
-import { requireSpace } from './free-space.ts';
+import { requireSpace, whenFull } from './free-space.ts';
 import { createPace } from './pace.ts';
 
 export interface Received extends AsyncDisposable {
@@ -105,6 +105,7 @@ function asRefusal(error: unknown): unknown {
       `The upload is larger than ${PUSH_LIMITS.uploadMaxBytes / 1024 ** 2} MB. Leave files out with a .cfignore.`,
       'AppBitsUploadInvalid',
     );
-  if (code !== undefined && !code.startsWith('LIMIT_') && /^E[A-Z]+$/.test(code) && code !== 'ECONNRESET') return error;
+  if (code !== undefined && !code.startsWith('LIMIT_') && /^E[A-Z]+$/.test(code) && code !== 'ECONNRESET')
+    return whenFull(error);
   return new InvalidRequestError(`The upload cannot be read: ${error.message}.`, 'AppBitsUploadInvalid');
 }
