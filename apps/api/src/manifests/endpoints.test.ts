@@ -134,6 +134,15 @@ describe('POST apply_manifest', () => {
     expect(details(answer)[0]).toMatch(text);
   });
 
+  test('that would keep everyone waiting is refused, before it is begun', async () => {
+    await using test = await startTestApi();
+    const routes = Array.from({ length: 500 }, (_, index) => `  - route: r${index}.localhost\n`);
+    const answer = await apply(test, `applications:\n- name: a\n  routes:\n${routes.join('')}`);
+    expect(answer.status).toBe(422);
+    expect(details(answer)[0]).toMatch(/^The manifest has 501 applications, processes and routes; at most 500/);
+    expect(await appNames(test)).toEqual([]);
+  });
+
   test('wants YAML', async () => {
     await using test = await startTestApi();
     const body = { applications: [{ name: 'a' }] };

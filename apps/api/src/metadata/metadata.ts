@@ -29,6 +29,8 @@ export async function writeMetadata(
   if (errors.length > 0) throw new UnprocessableError(errors.join(', '));
   for (const table of ['labels', 'annotations'] as const) {
     const entries = Object.entries((body[table] ?? {}) as Record<string, unknown>);
+    // So many can only be meant to keep the store busy: what is there and what may be there is less.
+    if (entries.length > 2 * MAX[table]) throw tooMany(table, entries.length);
     for (const [key, value] of entries) await writeOne(db, { table, kind, guid, key, value });
     if (entries.length > 0) await checkCount(db, { table, kind, guid, asked: entries.length });
   }
@@ -70,11 +72,14 @@ async function checkCount(
     .where('kind', '=', kind)
     .where('resource_guid', '=', guid)
     .executeTakeFirstOrThrow();
-  if (count > MAX[table])
-    throw new UnprocessableError(
-      `Failed to add ${asked} ${table} because it would exceed maximum of ${MAX[table]}`,
-      TITLES[table],
-    );
+  if (count > MAX[table]) throw tooMany(table, asked);
+}
+
+function tooMany(table: keyof typeof MAX, asked: number): UnprocessableError {
+  return new UnprocessableError(
+    `Failed to add ${asked} ${table} because it would exceed maximum of ${MAX[table]}`,
+    TITLES[table],
+  );
 }
 
 /** Of every guid that was asked for, those without any too. */
