@@ -2,6 +2,7 @@
 import http from 'node:http';
 import { listInstances } from '../instances.ts';
 import { dataFolder, PlainError } from '../platform-config.ts';
+import { isAlive } from '../process-life.ts';
 import { type PlatformStatus, socketPath } from '../supervisor.ts';
 
 interface Flags {
@@ -42,9 +43,16 @@ function notRunning(data: string): PlainError {
   );
 }
 
+/** A process that has nothing left to do ends within milliseconds. */
+const LAST_ACT_MS = 5_000;
+
 export async function down(flags: Flags): Promise<void> {
   const data = dataFolder(flags.data);
   const status = await askSupervisor(data, '/down');
+  // It answers as its last act: "down" is said once nothing of it runs any more.
+  for (const end = performance.now() + LAST_ACT_MS; status !== null && performance.now() < end; )
+    if (isAlive(status.pid, undefined)) await new Promise(resolve => setTimeout(resolve, 5));
+    else break;
   if (flags.json) console.log(JSON.stringify({ data, down: status !== null }));
   else
     console.log(
