@@ -162,7 +162,7 @@ test.runIf(isRoot)('the agent names the memory limit when a copy runs out of it'
 });
 
 test.each([
-  ['port', { LISTEN_PORT: '18765' }, 'instead of'],
+  ['port', { LISTEN_PORT: '0' }, 'instead of'],
   ['http', {}, 'answered 503, not 200'],
 ] as const)('the agent crashes a copy that its %s check never finds healthy, and says why', async (type, env, why) => {
   await using cell = await testCell();

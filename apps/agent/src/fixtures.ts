@@ -151,7 +151,7 @@ export interface TestCell extends AsyncDisposable {
   run(placement: PlacementItem): Promise<CopyReport>;
 }
 
-export async function testCell(): Promise<TestCell> {
+export async function testCell({ separateNetwork = false } = {}): Promise<TestCell> {
   const stack = new AsyncDisposableStack();
   const { path: folder } = stack.use(tempFolder());
   const api = stack.use(await fakeApi(folder));
@@ -165,7 +165,7 @@ export async function testCell(): Promise<TestCell> {
     installation,
     allowUnsandboxed: false,
     canaryUid: 69_998,
-    separateNetwork: false,
+    separateNetwork,
   });
   stack.defer(async () => {
     for (const child of children) child.kill('SIGKILL');
