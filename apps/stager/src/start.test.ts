@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -279,14 +281,16 @@ describe('a build that is not ours to finish', () => {
   const nothingLeft = () => api.until('nothing is left', () => leftHere().length === 0 && sandboxesLeft().length === 0);
 
   test('cancelled: its sandbox ends, nothing is left, nobody is told', async () => {
-    const layersBefore = api.layers.size;
+    const layersBefore = [...api.layers.keys()];
     const build = api.offer(SLOW);
     await api.until('it has begun', () => build.lines.includes('begun'));
     api.cancel(build);
     const next = api.offer(NODE_APP);
-    await staged(next);
+    const { layers } = await staged(next);
     await nothingLeft();
-    expect([build.finish, api.layers.size]).toEqual([null, layersBefore]);
+    expect(build.finish).toBeNull();
+    const stored = new Set([...layersBefore, ...layers.map(({ digest }) => digest)]);
+    expect(new Set(api.layers.keys())).toEqual(stored);
   });
 
   test('taken by another: dropped without a trace', async () => {
@@ -309,23 +313,24 @@ describe('a build that is not ours to finish', () => {
     expect(build.attempts).toBe(2);
   });
 
-  test('left by a stager that was killed: its sandbox and its folder go at the next start', async () => {
+  test('killed with its stager in the middle: the next one clears what is left, and stages it', async () => {
     await stager[Symbol.asyncDispose]();
-    const left = await sandboxes.start({
-      guid: 'build-of-a-killed-stager',
-      uid: 69_999,
-      mounts: [],
-      files: {},
-      argv: ['sleep', '600'],
-      cwd: '/',
-      environment: { PATH: '/usr/bin:/bin' },
-      limits: { memoryMb: 64, cpuShare: 0.1, pidsMax: 16, diskMb: 16 },
-      network: { kind: 'host' },
-      logRateBytesPerSecond: -1,
-    });
+    const build = api.offer({ 'package.json': JSON.stringify({ scripts: { build: 'echo begun; sleep 2' } }) });
+    const child = spawn(process.execPath, [
+      join(import.meta.dirname, 'stager-child.fixture.ts'),
+      folder,
+      api.socketPath,
+    ]);
+    await api.until('it has begun', () => build.lines.includes('begun'));
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    expect(sandboxesLeft()).toHaveLength(1);
+    api.offerAgain(build);
     stager = await startStager('stager-3');
-    expect(await left.ended).toMatchObject({ lost: false });
-    expect([...leftHere(), ...sandboxesLeft()]).toEqual([]);
+    expect(leftHere().length + sandboxesLeft().length).toBeLessThanOrEqual(2);
+    await staged(build);
+    expect(build.attempts).toBe(2);
+    await nothingLeft();
   });
 
   test('an API that is away when the result is ready is waited for', async () => {

@@ -107,13 +107,15 @@ async function makeReady(
       if (!signal.aborted) log.warn({ err: error }, `${what} could not be made ahead`);
     }
   };
-  await quietly('the compile cache', () =>
-    warmCompileCache(sandboxes, { guid: `warm-${process.pid}`, uid, folder: compileCache }),
-  );
-  await quietly('Node.js for apps', async () => {
-    const node = await toolchains.ensure({ name: 'node', range: null, nodeVersion: null });
-    await toolchains.ensure({ name: 'npm', range: null, nodeVersion: node.version });
-  });
+  await Promise.all([
+    quietly('the compile cache', () =>
+      warmCompileCache(sandboxes, { guid: `warm-${process.pid}`, uid, folder: compileCache }),
+    ),
+    quietly('Node.js for apps', async () => {
+      const node = await toolchains.ensure({ name: 'node', range: null, nodeVersion: null });
+      await toolchains.ensure({ name: 'npm', range: null, nodeVersion: node.version });
+    }),
+  ]);
   await quietly('the size of the caches', () => caches.trimAll());
 }
 

@@ -5,8 +5,9 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PassThrough, type Readable, Writable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import { packTar, type TarInfo } from '@cupola/archive/tar';
+import { tarBytes } from '@cupola/archive/tar-bytes';
 import { untar } from '@cupola/archive/untar';
 import type { ToolchainAsk, ToolchainName } from '@cupola/buildpacks/buildpack';
 import { layer as layerSchema } from '@cupola/contract/internal';
@@ -94,13 +95,9 @@ export function openToolchains({ client, npm, folder, now }: Options): Toolchain
       // The layer without its record: whoever stored it was cut off in between.
       if (recorded.has(key) || (await client.toolchain(key)) !== null) return void recorded.add(key);
     } else
-      await client.putLayer(layer, owner, () => {
-        const bytes = new PassThrough();
-        packTar(join(trees, folderName), `toolchains/${folderName}`, bytes).catch((error: Error) =>
-          bytes.destroy(error),
-        );
-        return bytes;
-      });
+      await client.putLayer(layer, owner, () =>
+        Readable.from(tarBytes(join(trees, folderName), `toolchains/${folderName}`), { objectMode: false }),
+      );
     await client.putToolchain({ key, version, layer });
     recorded.add(key);
   };
