@@ -39,7 +39,7 @@ export async function until<T>(
   }
 }
 
-/** Answers over HTTP: `/env` its environment, `/exit/N` by ending with N, `/eat` by taking memory, `/say/N` with N lines of output; else `hello`. */
+/** Answers over HTTP: `/env` its environment, `/resolvers` its resolv.conf, `/exit/N` by ending with N, `/eat` by taking memory, `/say/N` with N lines of output; else `hello`. */
 const SERVER = `
 use IO::Socket::INET;
 $| = 1;
@@ -55,6 +55,7 @@ while (1) {
   while (my $line = <$client>) { last if $line =~ /^\\r?\\n$/ }
   my $body = 'hello';
   if ($first =~ m{ /env }) { $body = join "\\n", map { "$_=$ENV{$_}" } sort keys %ENV }
+  elsif ($first =~ m{ /resolvers }) { open my $file, '<', '/etc/resolv.conf'; $body = join '', <$file> }
   elsif ($first =~ m{ /status/(\\d+)}) { $status = $1 }
   elsif ($first =~ m{ /say/(\\d+)}) { print "line $_\\n" for 1 .. $1 }
   elsif ($first =~ m{ /exit/(\\d+)}) { print "ending with $1\\n"; close $client; exit $1 }
@@ -151,7 +152,7 @@ export interface TestCell extends AsyncDisposable {
   run(placement: PlacementItem): Promise<CopyReport>;
 }
 
-export async function testCell({ separateNetwork = false } = {}): Promise<TestCell> {
+export async function testCell(): Promise<TestCell> {
   const stack = new AsyncDisposableStack();
   const { path: folder } = stack.use(tempFolder());
   const api = stack.use(await fakeApi(folder));
@@ -165,7 +166,7 @@ export async function testCell({ separateNetwork = false } = {}): Promise<TestCe
     installation,
     allowUnsandboxed: false,
     canaryUid: 69_998,
-    separateNetwork,
+    separateNetwork: false,
   });
   stack.defer(async () => {
     for (const child of children) child.kill('SIGKILL');
