@@ -4,18 +4,18 @@
 # SCOPE: whom a SIGTERM goes to, as kill takes it: -1 all in this pid namespace, 0 the process group.
 # ENVIRONMENT: a file that sets it. Nothing of the app's is in the environment of the tools before, no secret in an argv.
 cupola_scope=$1
-cupola_stopping=
+cupola_signalled=
 cupola_forward() {
   trap '' TERM INT
   kill -TERM "$cupola_scope" 2>/dev/null
   trap cupola_forward TERM INT
-  cupola_stopping=1
+  cupola_signalled=1
 }
 trap cupola_forward TERM INT
 echo ok >&3
 exec 3>&-
 cd "$3" || exit 127
-unset PWD OLDPWD
+unset PWD OLDPWD HOME
 . "$2"
 # Names that no shell can assign, `spring.profiles.active`, are set on the way by perl.
 if [ -e "$2.more" ]; then
@@ -25,12 +25,19 @@ if [ -e "$2.more" ]; then
 else
   shift 3
 fi
-if [ -n "$cupola_stopping" ]; then exit 143; fi
+if [ -n "$cupola_signalled" ]; then exit 143; fi
 "$@" &
 cupola_child=$!
 while :; do
+  cupola_signalled=
   wait "$cupola_child"
   cupola_code=$?
-  kill -0 "$cupola_child" 2>/dev/null || break
+  if [ -z "$cupola_signalled" ]; then break; fi
+  if kill -0 "$cupola_child" 2>/dev/null; then continue; fi
+  # It has ended. dash 0.5.12 tells of the signal though it has its status too, which it then gives when asked again; 127: that was the status.
+  wait "$cupola_child"
+  cupola_again=$?
+  if [ "$cupola_again" -ne 127 ]; then cupola_code=$cupola_again; fi
+  break
 done
 exit "$cupola_code"
