@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Sandboxes } from '@cupola/sandbox/sandbox';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -317,7 +318,7 @@ describe('a build that is not ours to finish', () => {
     await stager[Symbol.asyncDispose]();
     const build = api.offer({ 'package.json': JSON.stringify({ scripts: { build: 'echo begun; sleep 2' } }) });
     const child = spawn(process.execPath, [
-      join(import.meta.dirname, 'stager-child.fixture.ts'),
+      fileURLToPath(new URL('./stager-child.fixture.ts', import.meta.url)),
       folder,
       api.socketPath,
     ]);
