@@ -2,7 +2,7 @@
  * The layer below an app in an image: the part of this machine that the stack `host` promises, small enough to carry. Made once for a stack's digest, by
  * whoever saves the first image; a host of 5 GB gives some 60 MB. Owners are root, times 0, no setuid bit: the same packages give the same layer.
  */
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import {
   closeSync,
   createReadStream,
@@ -73,10 +73,12 @@ export async function openStackLayer({
   const file = join(folder, `${digest}.tar`);
   const note = join(folder, `${digest}.json`);
   if (!existsSync(note)) {
-    const made = await writeStack(root, `${file}.new`);
-    await rename(`${file}.new`, file);
-    await writeFile(`${note}.new`, JSON.stringify(made));
-    await rename(`${note}.new`, note);
+    // Two who save their first image at once both make it, each beside the other: the results are equal.
+    const beside = `.${randomUUID()}.new`;
+    const made = await writeStack(root, file + beside);
+    await rename(file + beside, file);
+    await writeFile(note + beside, JSON.stringify(made));
+    await rename(note + beside, note);
   }
   const made = JSON.parse(await readFile(note, 'utf8')) as { digest: string; sizeBytes: number };
   return { ...made, open: () => createReadStream(file) };

@@ -233,6 +233,7 @@ function requests(guids: Guids): Record<string, TestCall> {
     'POST /v3/spaces/:guid/manifest_diff': { yaml: 'applications: [{ name: new }]' },
     'POST /v3/packages': { body: { type: 'bits', relationships: app } },
     'POST /v3/packages/:guid/upload': { form: upload },
+    'POST /v3/droplets': { body: { relationships: app } },
     'POST /v3/builds': { body: { package: { guid: guids.packages } } },
     'POST /v3/resource_matches': { body: { resources: [{ checksum: { value: '0'.repeat(40) }, size_in_bytes: 1 }] } },
   };

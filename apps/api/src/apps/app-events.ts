@@ -15,6 +15,7 @@ export type AppEventType =
   | 'map-route'
   | 'unmap-route'
   | 'droplet.mapped'
+  | 'droplet.create'
   | 'droplet.delete'
   | 'package.create'
   | 'package.upload'

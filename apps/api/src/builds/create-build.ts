@@ -17,6 +17,9 @@ import { appFacts } from '../run-specs/vcap-application.ts';
 export type BuildRow = Selectable<BuildsTable>;
 type Deps = Pick<ApiDeps, 'sealer' | 'config'>;
 
+/** Titles of builds that ended by no fault of what was pushed. */
+const OUR_FAULTS = ['StagerError', 'StagingTimeExpired'];
+
 export interface Asked {
   app: ScopedApp;
   packageGuid: string;
@@ -60,6 +63,8 @@ export async function createBuild(mutation: Mutation, deps: Deps, asked: Asked):
     .where('adopted', '=', 0)
     .where('cancelled', '=', 0)
     .where('inputs_hash', '=', row.inputs_hash)
+    // What failed by our own fault is worth another try; what failed by the app's would fail again.
+    .where(({ or, eb }) => or([eb('error_title', 'is', null), eb('error_title', 'not in', OUR_FAULTS)]))
     .executeTakeFirst();
   await cancelAhead(mutation, app, ahead?.guid ?? null);
   if (ahead === undefined) {
@@ -129,7 +134,9 @@ async function makeRow(
     droplet_guid: null,
     buildpacks_json: JSON.stringify(buildpacks),
     stack,
-    environment_sealed: deps.sealer.seal(JSON.stringify(await environmentOf(mutation, deps, { app, given, memoryMb }))),
+    environment_sealed: deps.sealer.seal(
+      JSON.stringify(await environmentOf(mutation, deps, { app, given, stack, memoryMb })),
+    ),
     memory_mb: memoryMb,
     disk_mb: diskMb,
     created_by_guid: actor.guid,
@@ -159,7 +166,7 @@ async function givenVariables({ db }: Mutation, { sealer }: Deps, app: ScopedApp
 async function environmentOf(
   { db }: Mutation,
   { config }: Deps,
-  { app, given, memoryMb }: { app: ScopedApp; given: Record<string, string>; memoryMb: number },
+  { app, given, stack, memoryMb }: { app: ScopedApp; given: Record<string, string>; stack: string; memoryMb: number },
 ): Promise<Record<string, string>> {
   const uris = (await urisByProcessType(db, app.guid)).get('web') ?? [];
   return {
@@ -167,7 +174,7 @@ async function environmentOf(
     VCAP_APPLICATION: JSON.stringify(appFacts(app, { apiUrl: config.publicUrl, uris })),
     VCAP_SERVICES: '{}',
     MEMORY_LIMIT: `${memoryMb}m`,
-    CF_STACK: app.stack,
+    CF_STACK: stack,
   };
 }
 

@@ -84,11 +84,11 @@ export const buildEndpoints: Endpoint[] = [
     responseSchema: buildAnswer,
     handle: async (deps, request) => {
       const { actor, body } = request;
-      const { build, app } = await deps.store.mutate(async mutation => {
+      const { build, app, warnings } = await deps.store.mutate(async mutation => {
         const { row, app } = await usablePackage(mutation.db, actor, body.package.guid);
         const lifecycle =
           body.lifecycle === undefined
-            ? {}
+            ? null
             : resolveLifecycle(body.lifecycle, {
                 buildpacks: JSON.parse(app.buildpacks_json) as string[],
                 stack: app.stack,
@@ -97,7 +97,7 @@ export const buildEndpoints: Endpoint[] = [
           app,
           packageGuid: row.guid,
           actor,
-          ...lifecycle,
+          ...(lifecycle === null ? {} : { buildpacks: lifecycle.buildpacks, stack: lifecycle.stack }),
           ...(body.staging_memory_in_mb == null ? {} : { memoryMb: body.staging_memory_in_mb }),
           ...(body.staging_disk_in_mb == null ? {} : { diskMb: body.staging_disk_in_mb }),
         });
@@ -106,11 +106,11 @@ export const buildEndpoints: Endpoint[] = [
         await recordAppEvent(mutation, { actor, app, type: 'build.create', data });
         // Staged ahead, and ended before anybody asked.
         if (build.state !== 'STAGING') await recordBuildEnd(mutation, build);
-        return { build, app };
+        return { build, app, warnings: lifecycle?.warnings ?? [] };
       });
       deps.holds.own(request, 'build', build.guid);
       await logApi(deps, app.guid, `Creating build for app with guid ${app.guid}`);
-      return { status: 201, body: await show(deps, build) };
+      return { status: 201, body: await show(deps, build), warnings };
     },
   }),
   endpoint({

@@ -1,46 +1,21 @@
-import { dropletAnswer } from '@cupola/contract/v3/build';
+import { createDroplet, dropletAnswer } from '@cupola/contract/v3/build';
 import { updateMetadata } from '@cupola/contract/v3/package';
-import { NotFoundError, UnprocessableError } from '@cupola/model/errors';
-import type { Database } from '@cupola/store/schema';
-import type { Kysely } from 'kysely';
+import { UnprocessableError } from '@cupola/model/errors';
 import { z } from 'zod';
-import { maySeeSpace, requireDeveloper } from '../access/access.ts';
-import type { Actor } from '../access/actor.ts';
 import { recordAppEvent } from '../apps/app-events.ts';
-import { appScope, findApp, type ScopedApp } from '../apps/find-app.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { accepted } from '../http/replies.ts';
 import { finishedJob } from '../jobs/jobs.ts';
 import { deleteMetadata, writeMetadata } from '../metadata/metadata.ts';
 import { processOfType } from '../processes/change-process.ts';
+import { copyDroplet } from './copy-droplet.ts';
+import { openDroplet } from './download.ts';
+import { seenDroplet, writableDroplet } from './find-droplet.ts';
 import { openImage } from './image.ts';
-import {
-  type DropletRow,
-  isVisibleDroplet,
-  listDroplets,
-  listDropletsOfApp,
-  listDropletsOfPackage,
-  presentDroplets,
-} from './list-droplets.ts';
-
-async function seenDroplet(
-  db: Kysely<Database>,
-  actor: Actor,
-  guid: string,
-): Promise<{ row: DropletRow; app: ScopedApp }> {
-  const row = await db
-    .selectFrom('droplets')
-    .selectAll()
-    .where('guid', '=', guid)
-    .where(isVisibleDroplet)
-    .executeTakeFirst();
-  const app = row === undefined ? undefined : await findApp(db, row.app_guid);
-  if (row === undefined || app === undefined || !maySeeSpace(actor, appScope(app))) throw new NotFoundError('Droplet');
-  return { row, app };
-}
+import { listDroplets, listDropletsOfApp, listDropletsOfPackage, presentDroplets } from './list-droplets.ts';
 
 const NOT_BUILT =
-  'Droplets cannot be made without a package yet. Push the source; `cf copy-source` and `cf set-droplet` use what is staged.';
+  'Droplets cannot be uploaded yet. Push the source; copy a droplet with ?source_guid=, or use cf copy-source and cf set-droplet.';
 
 export const dropletEndpoints: Endpoint[] = [
   listDroplets,
@@ -49,9 +24,34 @@ export const dropletEndpoints: Endpoint[] = [
   endpoint({
     method: 'POST',
     path: '/v3/droplets',
+    summary: 'Copy a droplet to another app',
+    query: z.strictObject({ source_guid: z.string().exactOptional() }),
+    bodySchema: createDroplet,
+    responseSchema: dropletAnswer,
+    handle: async (deps, { actor, query, body }) => {
+      const { source_guid: sourceGuid } = query;
+      if (sourceGuid === undefined) throw new UnprocessableError(NOT_BUILT);
+      const appGuid = body.relationships.app.data.guid;
+      const row = await deps.store.mutate(mutation => copyDroplet(mutation, actor, { sourceGuid, appGuid }));
+      return { status: 201, body: (await presentDroplets(deps, [row]))[0] };
+    },
+  }),
+  endpoint({
+    method: 'POST',
+    path: '/v3/droplets/:guid/upload',
     summary: 'Not supported yet',
+    body: 'stream',
     handle: async () => {
       throw new UnprocessableError(NOT_BUILT);
+    },
+  }),
+  endpoint({
+    method: 'GET',
+    path: '/v3/droplets/:guid/download',
+    summary: 'A droplet as a gzipped tar',
+    handle: async (deps, { actor, params }) => {
+      const { row } = await writableDroplet(deps.store.read, actor, params.guid ?? '');
+      return { status: 200, body: await openDroplet(deps, row), contentType: 'application/gzip' };
     },
   }),
   endpoint({
@@ -70,8 +70,7 @@ export const dropletEndpoints: Endpoint[] = [
     summary: 'A droplet as an OCI image that docker load takes (an addition to Cloud Foundry)',
     query: z.strictObject({ name: z.string().exactOptional(), process_type: z.string().exactOptional() }),
     handle: async (deps, { actor, params, query }) => {
-      const { row, app } = await seenDroplet(deps.store.read, actor, params.guid ?? '');
-      requireDeveloper(actor, appScope(app), 'Droplet');
+      const { row, app } = await writableDroplet(deps.store.read, actor, params.guid ?? '');
       const process = await processOfType(deps.store.read, app.guid, query.process_type ?? 'web');
       const body = await openImage(deps, {
         droplet: row,
@@ -89,8 +88,7 @@ export const dropletEndpoints: Endpoint[] = [
     responseSchema: dropletAnswer,
     handle: async (deps, { actor, params, body }) => {
       const row = await deps.store.mutate(async mutation => {
-        const found = await seenDroplet(mutation.db, actor, params.guid ?? '');
-        requireDeveloper(actor, appScope(found.app), 'Droplet');
+        const found = await writableDroplet(mutation.db, actor, params.guid ?? '');
         await writeMetadata(mutation, 'droplet', found.row.guid, body.metadata);
         return found.row;
       });
@@ -104,8 +102,7 @@ export const dropletEndpoints: Endpoint[] = [
     handle: async (deps, { actor, params }) => {
       const job = await deps.store.mutate(async mutation => {
         const { db, changed } = mutation;
-        const { row, app } = await seenDroplet(db, actor, params.guid ?? '');
-        requireDeveloper(actor, appScope(app), 'Droplet');
+        const { row, app } = await writableDroplet(db, actor, params.guid ?? '');
         if (app.current_droplet_guid === row.guid)
           throw new UnprocessableError('Unable to delete. The app uses this droplet: assign another one first.');
         await db.deleteFrom('droplets').where('guid', '=', row.guid).execute();

@@ -2,7 +2,7 @@
 import { BUILD_STATES, DROPLET_STATES } from '@cupola/model/states';
 import { z } from 'zod';
 import { lifecycle } from './app.ts';
-import { body, INT_MAX, links, metadata, metadataBody, stamps, wholeNumber } from './parts.ts';
+import { body, INT_MAX, links, metadata, metadataBody, stamps, toOne, wholeNumber } from './parts.ts';
 
 const guid = z.string({ error: 'Package guid must be a string' }).min(1, { error: 'Package guid must be a string' });
 const ANY_MB = { above: 0, to: INT_MAX };
@@ -34,6 +34,11 @@ export const buildAnswer = z.object({
   links,
 });
 export type BuildAnswer = z.infer<typeof buildAnswer>;
+
+export const createDroplet = body({
+  relationships: body({ app: toOne('App') }, 'Relationships'),
+  process_types: z.record(z.string(), z.string()).nullable().exactOptional(),
+});
 
 export const dropletAnswer = z.object({
   ...stamps,
