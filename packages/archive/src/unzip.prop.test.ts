@@ -19,6 +19,12 @@ const entry: fc.Arbitrary<ForgedEntry> = fc.record(
     saidCompressed: fc.nat(100),
     saidOffset: fc.nat(200),
     flags: fc.constantFrom(0, 0x0800, 0x0008, 1),
+    descriptor: fc.boolean(),
+    localExtra: fc.uint8Array({ maxLength: 80 }).map(bytes => Buffer.from(bytes)),
+    zip64: fc.record(
+      { size: fc.bigInt(0n, 2n ** 64n - 1n), compressed: fc.bigInt(0n, 300n), offset: fc.bigInt(0n, 2n ** 64n - 1n) },
+      { requiredKeys: [] },
+    ),
   },
   { requiredKeys: ['name', 'content'] },
 );

@@ -12,9 +12,11 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ArchiveRefusedError } from '@cupola/model/errors';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { unzip } from './unzip.ts';
 import { type ForgedEntry, forgeZip } from './zip-fixtures.ts';
+import { openZipWriter } from './zip-write.ts';
 
 const GENEROUS = { unpackedMaxBytes: 10 * 1024 * 1024 };
 const LINK = 0o120777;
@@ -72,6 +74,25 @@ describe('unzip() takes real archives as they come', () => {
     const content = Buffer.alloc(3 * 1024 * 1024, 'abcdefghij');
     await unpack([{ name: 'large', content, deflate: true }]);
     expect(readFileSync(join(target, 'large')).equals(content)).toBe(true);
+  });
+
+  test('entries whose sizes stand behind their data, as Go and Java write them', async () => {
+    await unpack([
+      { name: 'a.txt', content: 'one'.repeat(500), deflate: true, descriptor: true },
+      { name: 'b/', mode: 0o040755, descriptor: true },
+      { name: 'b/c.txt', content: 'two', descriptor: true },
+    ]);
+    expect(readFileSync(join(target, 'a.txt'), 'utf8')).toBe('one'.repeat(500));
+    expect(readFileSync(join(target, 'b/c.txt'), 'utf8')).toBe('two');
+  });
+
+  test('entries in Zip64 form', async () => {
+    await unpack([
+      { name: 'a.txt', content: 'one', zip64: {} },
+      { name: 'b.txt', content: 'two'.repeat(100), deflate: true, zip64: {} },
+    ]);
+    expect(readFileSync(join(target, 'a.txt'), 'utf8')).toBe('one');
+    expect(readFileSync(join(target, 'b.txt'), 'utf8')).toBe('two'.repeat(100));
   });
 
   test('links that stay inside', async () => {
@@ -150,10 +171,40 @@ describe('unzip() refuses, names the entry and the rule, and has written nothing
       ],
     ],
     [/name of more than 1024 bytes/, [{ name: 'a'.repeat(1_025), content: 'x' }]],
+    [/larger than/, [{ name: 'a', content: 'x', zip64: { size: 2n ** 40n } }]],
+    [/beyond|ends too early|cannot be/, [{ name: 'a', content: 'x', deflate: true, zip64: { compressed: 2n ** 50n } }]],
+    [/no local header|ends too early|cannot be/, [{ name: 'a', content: 'x', zip64: { offset: 2n ** 52n } }]],
+    [/cannot be read|no local header|ends too early/, [{ name: 'a', content: 'x', zip64: { offset: 2n ** 64n - 1n } }]],
     [/64 folders deep/, [{ name: `${'d/'.repeat(70)}f`, content: 'x' }]],
   ])('%s', async (rule, entries) => {
     await expect(unpack(entries)).rejects.toThrow(rule);
+    await expect(unpack(entries)).rejects.toBeInstanceOf(ArchiveRefusedError);
     expect(readdirSync(folder).sort()).toEqual(['app.zip', 'target']);
+    expect(readdirSync(target)).toEqual([]);
+  });
+
+  test('leaves nothing of an archive whose last entry is refused', async () => {
+    const entries: ForgedEntry[] = [
+      { name: 'a/b', content: 'one' },
+      { name: 'link', content: 'a/b', mode: LINK },
+      { name: 'last', content: 'two', saidCrc: 1 },
+    ];
+    await expect(unpack(entries)).rejects.toThrow(/"last" is damaged/);
+    expect(readdirSync(target)).toEqual([]);
+  });
+
+  test('more entries than 100,000, soon', async () => {
+    const zip = openZipWriter(join(folder, 'app.zip'));
+    const empty = { kind: 'file', mode: 0o644, sizeBytes: 0, compressedBytes: 0, method: 0, crc32: 0 } as const;
+    for (let at = 0; at <= 100_000; at++) zip.begin({ ...empty, path: String(at) });
+    zip.finish();
+    zip.close();
+    await expect(unzip(join(folder, 'app.zip'), target, GENEROUS)).rejects.toThrow(/"100000" is one too many/);
+  });
+
+  test('folders without end, named by few entries', async () => {
+    const deep = Array.from({ length: 4_000 }, (_, at): ForgedEntry => ({ name: `${`${at}/`.repeat(63)}f` }));
+    await expect(unpack(deep)).rejects.toThrow(/is one too many/);
   });
 
   test('what is no zip at all', async () => {

@@ -104,6 +104,53 @@ test('assemblePack() refuses a matched file whose kept bytes have changed', asyn
   ).rejects.toThrow(MatchLostError);
 });
 
+test('assemblePack() refuses one matched file of a large pack whose kept bytes have changed, and takes the others', async () => {
+  const names = Array.from({ length: 40 }, (_, at) => `f${at}`);
+  const first = await packOf(
+    'first',
+    names.map(name => ({ name, content: name.repeat(500) })),
+  );
+  const bytes = readFileSync(at('first'));
+  bytes.writeUInt8(0x48, first.files[1]?.dataOffset ?? 0);
+  writeFileSync(at('first'), bytes);
+  const matched = asMatched(first, 'first');
+  const lost = assemblePack({ upload: null, matched: matched.slice(1, 2), target: at('second'), ...LIMITS });
+  await expect(lost).rejects.toMatchObject({ name: 'MatchLostError', digest: first.digest });
+  const kept = await assemblePack({ upload: null, matched: matched.slice(2, 4), target: at('third'), ...LIMITS });
+  expect(kept.files.map(({ path, isNew }) => [path, isNew])).toEqual([
+    ['f2', false],
+    ['f3', false],
+  ]);
+});
+
+test('assemblePack() says that a pack is lost when it is gone, or shorter than it was', async () => {
+  const first = await packOf('first', [{ name: 'a', content: 'hello'.repeat(100) }]);
+  const matched = asMatched(first, 'first');
+  writeFileSync(at('first'), readFileSync(at('first')).subarray(0, 40));
+  const cut = assemblePack({ upload: null, matched, target: at('second'), ...LIMITS });
+  await expect(cut).rejects.toBeInstanceOf(MatchLostError);
+  rmSync(at('first'));
+  const gone = assemblePack({ upload: null, matched, target: at('third'), ...LIMITS });
+  await expect(gone).rejects.toBeInstanceOf(MatchLostError);
+});
+
+test('assemblePack() copies from many packs, each file with its own content', async () => {
+  const packs = await Promise.all(
+    ['p1', 'p2', 'p3'].map(async name => asMatched(await packOf(name, [{ name, content: name.repeat(50) }]), name)),
+  );
+  await assemblePack({ upload: null, matched: packs.flat(), target: at('all'), ...LIMITS });
+  const out = await unpacked('all');
+  expect(['p1', 'p2', 'p3'].map(name => readFileSync(join(out, name), 'utf8'))).toEqual(
+    ['p1', 'p2', 'p3'].map(name => name.repeat(50)),
+  );
+});
+
+test('assemblePack() refuses links of an upload that lead out, before anything is staged', async () => {
+  await expect(packOf('one', [{ name: 'a', content: '../../etc', mode: 0o120777 }])).rejects.toThrow(
+    /out of the archive/,
+  );
+});
+
 test('assemblePack() refuses a matched path that leaves the app or is there already', async () => {
   const first = await packOf('first', [{ name: 'a', content: 'hello' }]);
   const [known] = asMatched(first, 'first');
