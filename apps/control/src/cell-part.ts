@@ -88,7 +88,7 @@ async function startCell(env: z.infer<typeof environment>, log: Logger): Promise
       ? {}
       : {
           network: async () => {
-            const { name, address, resolver } = await networks.lease();
+            const { name, address, resolver } = await networks.leaseForBuild();
             return {
               network: { kind: 'namespace' as const, name, address },
               resolver,

@@ -1,11 +1,32 @@
-/** Network namespaces made ahead, one for each sandbox: an address of its own, and egress rules. */
-
-/** Addresses that sandboxes may reach though they are private: a registry, a proxy, a database of the operator's. */
-export interface Hole {
-  cidr: string;
-  /** All ports where it is not given. */
-  port?: number;
-}
+/**
+ * Network namespaces made ahead, one for each sandbox: an address of its own, apart from its neighbours and from the host, with egress rules.
+ *
+ * Each platform on a machine has a block of 10.254.0.0/16 to itself (claimed by a route, which the kernel adds once), cut into /30s: .1 is the host's end
+ * of a veth pair, .2 the sandbox's. Rules come before namespaces; what is leased is remembered in a file, so that the next process goes on with it. An
+ * address is given out again after 60 s: whoever still dials the old one must not reach the next app.
+ */
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+import { CELL_LIMITS } from '@cupola/model/limits';
+import { blocksOf, type Cidr, formatCidr, overlap, parseCidr, sizeOf } from './cidr.ts';
+import { readNameServers } from './name-servers.ts';
+import { type Memory, openMemory } from './network-memory.ts';
+import { type Names, namesOf, placeIn, SLOT_BITS } from './network-place.ts';
+import { networkPool, removeNamespaces } from './network-pool.ts';
+import { type Hole, networkRules } from './network-rules.ts';
+import {
+  claimBlock,
+  hostRoutes,
+  loadRules,
+  namespacesNamed,
+  networksMissing,
+  nft,
+  releaseBlock,
+} from './network-tools.ts';
+import { operatorHoles } from './operator-holes.ts';
+import { SandboxError } from './sandbox.ts';
 
 export interface LeasedNetwork {
   /** Of the namespace, as in /run/netns. */
@@ -21,6 +42,8 @@ export interface Networks {
    * A network for one sandbox, at once where one was made ahead. `name`: that one, which a sandbox already runs in. Throws SandboxError when there is none.
    */
   lease(name?: string): Promise<LeasedNetwork>;
+  /** The same for a build, which also reaches the operator's registries and proxies. */
+  leaseForBuild(): Promise<LeasedNetwork>;
   /** The sandbox has ended. Its address is given out again after 60 s. Idempotent. */
   release(name: string): Promise<void>;
   /** Those leased, also by a former process on the same folder. */
@@ -29,17 +52,129 @@ export interface Networks {
   close(options: { remove: boolean }): Promise<void>;
 }
 
-interface NetworkOptions {
-  /** Remembers the leases over restarts. */
+export interface NetworkOptions {
+  /** Remembers block and leases over restarts. */
   folder: string;
+  /** Two platforms on one machine differ in it. */
   installation: string;
+  /** Where addresses are taken from; 10.254.0.0/16. */
   cidr?: string;
+  /** What the operator lets every app reach. */
   holes?: Hole[];
-  log: { info(facts: object, text: string): void };
+  /** What builds reach besides; by default what the operator's npm and proxy settings name. */
+  buildHoles?: Hole[];
+  /** How many are made ahead. */
+  ahead?: number;
+  now?(): number;
+  log: { info(facts: object, text: string): void; warn(facts: object, text: string): void };
 }
 
-/** Null where sandboxes have to share the host's network; the log says why. */
-export async function openNetworks({ log }: NetworkOptions): Promise<Networks | null> {
-  log.info({}, 'sandboxes share the network of this machine');
-  return null;
+const CIDR = '10.254.0.0/16';
+/** A platform's share: 1,024 sandboxes, four times what a cell runs, so that 60 s of rest are no limit; sixteen platforms on one machine. */
+const BLOCK_BITS = 20;
+/** Twice the starts in flight of a cell. */
+const AHEAD = 2 * CELL_LIMITS.startsInFlight;
+
+/** Null where sandboxes have to share the host's network; the log says why. Throws when the rules cannot be loaded: then nothing may start. */
+export async function openNetworks(options: NetworkOptions): Promise<Networks | null> {
+  const missing = networksMissing();
+  if (missing !== null) {
+    options.log.info({ reason: missing }, 'sandboxes share the network of this machine');
+    return null;
+  }
+  const names = namesOf(options.installation);
+  const memory = openMemory(options.folder);
+  const block = await ownBlock(options.cidr ?? CIDR, memory);
+  const place = placeIn(block, names);
+  const alive = new Set(namespacesNamed(names.namespace));
+  memory.update({ leases: memory.read().leases.filter(({ slot }) => alive.has(place(slot).name)) });
+  await removeNamespaces(
+    [...alive].filter(name => !memory.read().leases.some(({ slot }) => place(slot).name === name)),
+    names,
+  );
+  switchForwardingOn(options.log);
+  const nameServers = readNameServers();
+  if (nameServers.length === 0)
+    options.log.warn({}, 'apps cannot resolve names: this machine has a name server on its loopback only');
+  await loadRules(
+    networkRules({
+      table: names.table,
+      linkPrefix: names.link,
+      block,
+      nameServers,
+      holes: checked(options.holes ?? []),
+      buildHoles: checked(options.buildHoles ?? (await operatorHoles(process.env))),
+      builders: memory.read().leases.flatMap(({ slot, isBuild }) => (isBuild ? [place(slot).address] : [])),
+    }),
+  );
+  options.log.info({ block: formatCidr(block), nameServers }, 'each sandbox gets a network of its own');
+  return networkPool({
+    names,
+    memory,
+    place,
+    slots: sizeOf(block.bits) / sizeOf(SLOT_BITS),
+    resolver: nameServers[0],
+    ahead: options.ahead ?? AHEAD,
+    now: options.now ?? Date.now,
+    log: options.log,
+    removeRest: () => removeRest(names, block, memory),
+  });
+}
+
+function checked(holes: Hole[]): Hole[] {
+  return holes.map(({ cidr, port }) => {
+    const parsed = parseCidr(cidr);
+    if (parsed === null) throw new SandboxError(`"${cidr}" is not an IPv4 address or network, such as 10.1.2.0/24`);
+    return { cidr: formatCidr(parsed), ...(port === undefined ? {} : { port: Math.trunc(port) }) };
+  });
+}
+
+/** The block of before if it is still ours, else the first that nothing on this machine overlaps. */
+async function ownBlock(cidr: string, memory: Memory): Promise<Cidr> {
+  const whole = parseCidr(cidr);
+  if (whole === null || whole.bits > SLOT_BITS) throw new SandboxError(`"${cidr}" is no network for sandboxes`);
+  const routes = await hostRoutes();
+  const before = parseCidr(memory.read().block);
+  if (before !== null && routes.some(route => formatCidr(route) === formatCidr(before))) return before;
+  memory.update({ leases: [], released: [] });
+  for (const block of blocksOf(whole, BLOCK_BITS)) {
+    if (routes.some(route => overlap(route, block)) || !(await claimBlock(block))) continue;
+    memory.update({ block: formatCidr(block) });
+    return block;
+  }
+  throw new SandboxError(`every part of ${cidr} is in use on this machine: choose another network for sandboxes`);
+}
+
+const FORWARDING = '/proc/sys/net/ipv4/ip_forward';
+/** Says to the last platform that leaves this machine that it was off before the first came. */
+const WAS_OFF = '/run/cupola/forwarding-was-off';
+function switchForwardingOn(log: NetworkOptions['log']): void {
+  if (readFileSync(FORWARDING, 'utf8').trim() !== '0') return;
+  mkdirSync(dirname(WAS_OFF), { recursive: true, mode: 0o755 });
+  writeFileSync(WAS_OFF, '');
+  writeFileSync(FORWARDING, '1');
+  log.info(
+    {},
+    'switched on the forwarding of packets (net.ipv4.ip_forward), which sandboxes need to reach the internet',
+  );
+}
+
+async function removeRest({ table }: Names, block: Cidr, memory: Memory): Promise<void> {
+  // Named first, so that it is there to be deleted when this is the second time.
+  await loadRules(`table inet ${table}\ndelete table inet ${table}\n`);
+  await releaseBlock(block);
+  const isLast = !/^table inet cupola_/m.test(await nft('list', 'tables'));
+  if (isLast && existsSync(WAS_OFF)) {
+    writeFileSync(FORWARDING, '0');
+    rmSync(WAS_OFF);
+  }
+  memory.forget();
+  await unmountNamespaces();
+}
+
+/** The folder of named namespaces is mounted on itself by the first who makes one; the last takes it away. */
+async function unmountNamespaces(): Promise<void> {
+  if (namespacesNamed('').length > 0) return;
+  // Fails where it is not mounted, or just used again: as good.
+  await promisify(execFile)('umount', ['/run/netns']).catch(() => undefined);
 }

@@ -1,0 +1,38 @@
+/** What a platform remembers of its networks over restarts: its block, and who has which address. */
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** What is kept on disk. Worth nothing after a reboot: the namespaces are gone then. */
+export interface Remembered {
+  boot: string;
+  block: string;
+  leases: Array<{ slot: number; isBuild: boolean }>;
+  /** Slot and time of those that rest. */
+  released: Array<[slot: number, atMs: number]>;
+}
+
+export interface Memory {
+  read(): Remembered;
+  update(change: Partial<Remembered>): void;
+  forget(): void;
+}
+
+export function openMemory(folder: string): Memory {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const file = join(folder, 'networks.json');
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  let known: Remembered = { boot, block: '', leases: [], released: [] };
+  if (existsSync(file)) {
+    const kept = JSON.parse(readFileSync(file, 'utf8')) as Remembered;
+    if (kept.boot === boot) known = kept;
+  }
+  return {
+    read: () => known,
+    update: change => {
+      known = { ...known, ...change };
+      writeFileSync(`${file}.new`, JSON.stringify(known), { mode: 0o600 });
+      renameSync(`${file}.new`, file);
+    },
+    forget: () => rmSync(file, { force: true }),
+  };
+}

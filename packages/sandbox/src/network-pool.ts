@@ -1,0 +1,187 @@
+/** Namespaces made ahead, given out, taken back: what is done to the host goes one after the other, and what is given out is remembered before. */
+import { readdirSync } from 'node:fs';
+import { CELL_LIMITS } from '@cupola/model/limits';
+import type { Memory } from './network-memory.ts';
+import { type Names, type Place, SLOT_BITS } from './network-place.ts';
+import { ipBatch, namespacesNamed, nft } from './network-tools.ts';
+import type { LeasedNetwork, Networks } from './networks.ts';
+import { SandboxError } from './sandbox.ts';
+
+async function makeNamespace({ name, link, gateway, address }: Place): Promise<void> {
+  await ipBatch([
+    ['netns', 'add', name],
+    ['link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name],
+    ['link', 'set', link, 'addrgenmode', 'none'],
+    ['addr', 'add', `${gateway}/${SLOT_BITS}`, 'dev', link],
+    ['link', 'set', link, 'up'],
+  ]);
+  await ipBatch(
+    [
+      ['link', 'set', 'lo', 'up'],
+      ['link', 'set', 'eth0', 'addrgenmode', 'none'],
+      ['addr', 'add', `${address}/${SLOT_BITS}`, 'dev', 'eth0'],
+      ['link', 'set', 'eth0', 'up'],
+      ['route', 'add', 'default', 'via', gateway],
+    ],
+    ['-n', name],
+  );
+}
+
+/** The pairs first: with a namespace alone its end would go a while later. Those that are not there are passed over. */
+export async function removeNamespaces(wanted: string[], names: Names): Promise<void> {
+  const there = namespacesNamed(names.namespace);
+  const namespaces = wanted.filter(name => there.includes(name));
+  const links = readdirSync('/sys/class/net');
+  const linkOf = (name: string): string => `${names.link}${name.slice(names.namespace.length)}`;
+  await ipBatch(wanted.map(linkOf).flatMap(link => (links.includes(link) ? [['link', 'del', link]] : [])));
+  await ipBatch(namespaces.map(name => ['netns', 'del', name]));
+}
+
+interface Slots {
+  /** The next in the round that nobody has and that has rested. Throws SandboxError when there is none. */
+  take(): number;
+  giveBack(slot: number): void;
+}
+
+function openSlots({ memory, slots, now }: Pick<PoolFacts, 'memory' | 'slots' | 'now'>): Slots {
+  /** Those of namespaces that are there, or being made. */
+  const held = new Set(memory.read().leases.map(({ slot }) => slot));
+  let last = -1;
+  return {
+    take: () => {
+      const { released } = memory.read();
+      const rests = released.filter(([, atMs]) => now() - atMs < CELL_LIMITS.reuseMs);
+      if (rests.length < released.length) memory.update({ released: rests });
+      const busy = new Set([...held, ...rests.map(([slot]) => slot)]);
+      const next = Array.from({ length: slots }, (_, index) => (last + 1 + index) % slots).find(
+        slot => !busy.has(slot),
+      );
+      if (next === undefined)
+        throw new SandboxError('no network is free: each address rests for a minute after its use');
+      last = next;
+      held.add(next);
+      return next;
+    },
+    giveBack: slot => void held.delete(slot),
+  };
+}
+
+export interface PoolFacts {
+  names: Names;
+  memory: Memory;
+  place(slot: number): Place;
+  slots: number;
+  /** Undefined where the host has none that answers inside. */
+  resolver: string | undefined;
+  /** How many are made ahead. */
+  ahead: number;
+  now(): number;
+  log: { warn(facts: object, text: string): void };
+  /** Takes away what `openNetworks` has set up besides namespaces. */
+  removeRest(): Promise<void>;
+}
+
+/** Networks ready to be taken, made again in the background as they are. */
+function openReady(
+  { names, place, ahead, log }: PoolFacts,
+  slots: Slots,
+  inTurn: <T>(work: () => Promise<T>) => Promise<T>,
+): { take(): Promise<Place>; refill(): void; stop(): Promise<void> } {
+  const ready: Place[] = [];
+  let isStopped = false;
+  let filling: Promise<void> = Promise.resolve();
+  const make = (): Promise<Place> =>
+    inTurn(async () => {
+      const made = place(slots.take());
+      try {
+        await makeNamespace(made);
+        return made;
+      } catch (error) {
+        await removeNamespaces([made.name], names);
+        slots.giveBack(made.slot);
+        throw new SandboxError(`no network could be made: ${(error as Error).message}`, { cause: error });
+      }
+    });
+  const fill = async (): Promise<void> => {
+    while (!isStopped && ready.length < ahead) {
+      try {
+        ready.push(await make());
+      } catch (error) {
+        log.warn({ err: error }, 'no network was made ahead');
+        return; // The next lease tries again, and tells who asked.
+      }
+    }
+  };
+  return {
+    take: async () => ready.shift() ?? (await make()),
+    refill: () => {
+      filling = filling.then(fill);
+    },
+    stop: async () => {
+      isStopped = true;
+      await filling;
+    },
+  };
+}
+
+export function networkPool(facts: PoolFacts): Networks {
+  const { names, memory, place, resolver, now, log, removeRest } = facts;
+  const slots = openSlots(facts);
+  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const result = last.then(work);
+    last = result.catch(() => undefined); // Told to who waits for the result.
+    return result;
+  };
+  const ready = openReady(facts, slots, inTurn);
+  const shown = ({ name, address, gateway }: Place): LeasedNetwork => ({
+    name,
+    address,
+    resolver: resolver ?? gateway,
+  });
+  const take = async (isBuild: boolean): Promise<Place> => {
+    const taken = await ready.take();
+    memory.update({ leases: [...memory.read().leases, { slot: taken.slot, isBuild }] });
+    ready.refill();
+    return taken;
+  };
+  const lease = (name: string) => memory.read().leases.find(({ slot }) => place(slot).name === name);
+  const builders = (does: 'add' | 'delete', address: string): Promise<string> =>
+    nft(does, 'element', 'inet', names.table, 'builders', `{ ${address} }`);
+  ready.refill();
+
+  return {
+    lease: async name => {
+      if (name === undefined) return shown(await take(false));
+      const known = lease(name);
+      if (known === undefined) throw new SandboxError(`the network ${name} is gone`);
+      return shown(place(known.slot));
+    },
+    leaseForBuild: async () => {
+      const taken = await take(true);
+      await inTurn(() => builders('add', taken.address));
+      return shown(taken);
+    },
+    release: async name => {
+      const known = lease(name);
+      if (known === undefined) return;
+      const { slot, isBuild } = known;
+      const { leases, released } = memory.read();
+      memory.update({ leases: leases.filter(other => other.slot !== slot), released: [...released, [slot, now()]] });
+      // Not waited for: nobody uses it any more, and what is left by our death the next process takes away.
+      void inTurn(async () => {
+        await removeNamespaces([name], names);
+        slots.giveBack(slot);
+        if (isBuild) await builders('delete', place(slot).address);
+      }).catch((error: unknown) => log.warn({ err: error }, `the network ${name} could not be taken away`));
+    },
+    known: () => memory.read().leases.map(({ slot }) => shown(place(slot))),
+    close: async ({ remove }) => {
+      await ready.stop();
+      await last;
+      if (!remove) return;
+      await removeNamespaces(namespacesNamed(names.namespace), names);
+      await removeRest();
+    },
+  };
+}
