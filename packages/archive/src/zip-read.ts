@@ -4,7 +4,6 @@
  *
  * Real zips are taken as they come: data descriptors (Go, Java), entries for folders or none, modes or none (Windows), names with `./` in front.
  */
-import { closeSync, openSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { ArchiveRefusedError } from '@cupola/model/errors';
 import { PUSH_LIMITS } from '@cupola/model/limits';
@@ -17,7 +16,7 @@ import {
 } from 'yauzl';
 import { createPlan } from './plan.ts';
 import { takeTurns } from './turns.ts';
-import { type FileWindow, openWindow } from './window.ts';
+import type { FileWindow } from './window.ts';
 
 export interface ZipEntry {
   /** Without `.` and empty parts. */
@@ -48,17 +47,11 @@ const LOCAL_HEADER_BYTES = 30;
 const LINK_MAX_BYTES = 4_096;
 const ENCRYPTED = 1;
 
-/** @throws ArchiveRefusedError naming the entry and the rule; errors of the disk as they are. */
-export async function readZipDirectory(path: string): Promise<ZipEntry[]> {
-  const fd = openSync(path, 'r');
-  try {
-    return await readEntries(openWindow(fd));
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** As `readZipDirectory`, of a file that is open already. `rules`: those over all entries, which may have seen others before. */
+/**
+ * The directory of an open zip, judged.
+ * @param rules over all entries together, which may have seen others before.
+ * @throws ArchiveRefusedError naming the entry and the rule; errors of the disk as they are.
+ */
 export async function readEntries(file: FileWindow, rules: ArchiveRules = archiveRules()): Promise<ZipEntry[]> {
   const zip = await openZip(file);
   const directoryStart = Number(zip.readEntryCursor);
