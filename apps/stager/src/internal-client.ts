@@ -54,6 +54,7 @@ export interface InternalClient {
   log(envelopes: LogEnvelope[]): Promise<void>;
   /** What has changed in builds, until the connection breaks. */
   watchBuilds(signal: AbortSignal): AsyncIterable<BuildEntry>;
+  /** Ends every call that is under way. */
   close(): Promise<void>;
 }
 
@@ -74,6 +75,20 @@ export function openInternal(options: { socketPath: string; stagerId: string }):
     bodyTimeout: 0,
   });
   const call = caller(pool);
+  let isClosed = false;
+  /** Repeats a call that failed on its way, or at an API that is just being started. */
+  const patiently = async <T>(work: () => Promise<T>): Promise<T> => {
+    const until = performance.now() + RETRY_FOR_MS;
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        const isFinal = error instanceof FencedError || (error instanceof AnswerError && error.status < 500);
+        if (isFinal || isClosed || performance.now() > until) throw error;
+        await new Promise(resolve => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  };
   const path = (guid: string): string => `/internal/builds/${encodeURIComponent(guid)}`;
   const json = <T>(schema: z.ZodType<T>, text: string): T => schema.parse(JSON.parse(text));
   return {
@@ -130,7 +145,10 @@ export function openInternal(options: { socketPath: string; stagerId: string }):
       await call('POST', '/internal/logs', { json: { envelopes } });
     },
     watchBuilds: signal => watchBuilds(pool, signal),
-    close: () => pool.destroy(),
+    close: async () => {
+      isClosed = true;
+      await pool.destroy();
+    },
   };
 }
 
@@ -174,20 +192,6 @@ async function openBody(pool: Pool, path: string): Promise<Readable> {
   const answer = await pool.request({ method: 'GET', path });
   if (answer.statusCode >= 400) refuseFailure(`GET ${path}`, answer.statusCode, await answer.body.text());
   return answer.body;
-}
-
-/** Repeats a call that failed on its way, or at an API that is just being started. */
-async function patiently<T>(work: () => Promise<T>): Promise<T> {
-  const until = performance.now() + RETRY_FOR_MS;
-  for (;;) {
-    try {
-      return await work();
-    } catch (error) {
-      const isFinal = error instanceof FencedError || (error instanceof AnswerError && error.status < 500);
-      if (isFinal || performance.now() > until) throw error;
-      await new Promise(resolve => setTimeout(resolve, RETRY_MS));
-    }
-  }
 }
 
 const buildLine = watchLine(buildItem);

@@ -23,7 +23,9 @@ export interface NpmClient {
   settings(): Promise<{ npmrc: string; cafile: string | null }>;
 }
 
-export function openNpmClient(): NpmClient {
+/** `signal` ends every npm that runs. */
+export function openNpmClient(signal: AbortSignal): NpmClient {
+  const npm = (args: string[], timeout: number): Promise<string> => runNpm(args, { timeout, signal });
   return {
     versions: async name => {
       const found: unknown = JSON.parse(await npm(['view', name, 'versions', '--json'], LOOK_UP_MS));
@@ -41,14 +43,14 @@ export function openNpmClient(): NpmClient {
 }
 
 /** What it printed. @throws Error with npm's own words. */
-async function npm(args: string[], timeout: number): Promise<string> {
+async function runNpm(args: string[], limits: { timeout: number; signal: AbortSignal }): Promise<string> {
   const cwd = await mkdtemp(join(tmpdir(), 'cupola-npm-'));
   try {
     return await new Promise<string>((resolve, reject) => {
       execFile(
         'npm',
         [...args, '--loglevel=error', '--no-update-notifier'],
-        { cwd, timeout, maxBuffer: OUTPUT_MAX_BYTES },
+        { ...limits, cwd, maxBuffer: OUTPUT_MAX_BYTES },
         (error, stdout, stderr) => {
           if (error === null) resolve(stdout);
           else

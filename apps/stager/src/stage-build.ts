@@ -39,6 +39,8 @@ export interface StagingDeps {
 /** Of V8's old space in build commands: Node.js sees the machine's memory, not the limit. */
 const HEAP_SHARE = 0.75;
 
+/** Of a package whose connection breaks. */
+const DOWNLOADS_MAX = 3;
 /** Whom this machine trusts, as far as the sandbox shows it: a registry behind a company's own authority is reached as the operator's npm reaches it. */
 const SYSTEM_CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
 
@@ -187,7 +189,21 @@ async function stage(deps: StagingDeps, order: BuildOrder, { work, lines, signal
   }
 }
 
+/** A connection that breaks in the middle is no reason to lose the build: the API may have been restarted. */
 async function download(
+  client: InternalClient,
+  order: BuildOrder,
+  { file, signal }: { file: string; signal: AbortSignal },
+): Promise<void> {
+  for (let tried = 1; ; tried++)
+    try {
+      return await downloadOnce(client, order, { file, signal });
+    } catch (error) {
+      if (error instanceof FencedError || signal.aborted || tried === DOWNLOADS_MAX) throw error;
+    }
+}
+
+async function downloadOnce(
   client: InternalClient,
   order: BuildOrder,
   { file, signal }: { file: string; signal: AbortSignal },
@@ -200,7 +216,7 @@ async function download(
     },
   });
   const source = await client.openPackage(order.buildGuid, order.fence);
-  await pipeline(source, hashing, createWriteStream(file, { flags: 'wx', mode: 0o644 }), { signal });
+  await pipeline(source, hashing, createWriteStream(file, { flags: 'w', mode: 0o644 }), { signal });
   if (hash.digest('hex') !== order.packageDigest)
     throw new Error('the package came with other bytes than its digest says');
 }

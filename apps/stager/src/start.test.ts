@@ -342,6 +342,20 @@ describe('a build that is not ours to finish', () => {
   });
 });
 
+test('a stager whose API never answers ends when it is told to', async () => {
+  const lonely = await start({
+    internal: { socketPath: join(folder, 'nobody-listens') },
+    sandboxes: { ...sandboxes, adopt: async () => [] },
+    folder: join(folder, 'lonely'),
+    stagerId: 'lonely',
+    uid: isRoot ? 69_999 : null,
+    stack: { name: 'host', digest: 'a'.repeat(64), abiKey: 'abi' },
+    log: pino({ level: 'silent' }),
+    now: Date.now,
+  });
+  await lonely[Symbol.asyncDispose]();
+}, 25_000);
+
 test('no call of the stager was one that an API would refuse', () => {
   expect(api.refusals).toEqual([]);
 });

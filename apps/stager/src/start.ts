@@ -46,9 +46,10 @@ export async function start(deps: Deps): Promise<AsyncDisposable> {
   if (uid !== null) chownSync(compileCache, uid, uid);
   await clearLeftovers(deps);
   const client = openInternal({ socketPath: deps.internal.socketPath, stagerId: deps.stagerId });
-  const npm = openNpmClient();
+  const ending = new AbortController();
+  const npm = openNpmClient(ending.signal);
   const settings = npm.settings().catch((error: unknown) => {
-    log.warn({ err: error }, "npm's settings could not be read: builds use its defaults");
+    if (!ending.signal.aborted) log.warn({ err: error }, "npm's settings could not be read: builds use its defaults");
     return { npmrc: '', cafile: null };
   });
   const toolchains = openToolchains({ client, npm, folder, now });
@@ -62,7 +63,6 @@ export async function start(deps: Deps): Promise<AsyncDisposable> {
     npmSettings: () => settings,
     network: deps.network ?? hostNetwork,
   };
-  const ending = new AbortController();
   const builds = new Set<RunningBuild>();
   const warm = makeReady({ ...staging, uid }, ending.signal);
   const workers = Array.from({ length: BUILDS_MAX }, () => work(staging, builds, ending.signal));
