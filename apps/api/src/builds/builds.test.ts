@@ -2,6 +2,7 @@ import { buildAnswer } from '@cupola/contract/v3/build';
 import { aBuild, aDroplet, aPackage, aSpace } from '@cupola/store/fixtures';
 import type { BuildsTable } from '@cupola/store/schema';
 import { describe, expect, test } from 'vitest';
+import { cliHeaders } from '../apps/fixtures.ts';
 import { startTestApi, type TestApi } from '../fixtures.ts';
 import { aResult, callInternal } from '../internal/fixtures.ts';
 import { anAppWithWeb, pushed } from '../packages/fixtures.ts';
@@ -215,6 +216,48 @@ describe('POST /v3/builds', () => {
     expect(environment).toMatchObject({ FROM: 'app', GROUP: '1', MEMORY_LIMIT: '512m', VCAP_SERVICES: '{}' });
     expect(JSON.parse(environment.VCAP_APPLICATION ?? '')).toMatchObject({ application_id: appGuid });
     expect(body).toMatchObject({ staging_memory_in_mb: 512, staging_disk_in_mb: 6_144 });
+  });
+});
+
+describe('GET /v3/builds/:guid while the build is STAGING', () => {
+  const poll = (test: TestApi, guid: string, headers: Record<string, string>) =>
+    test.api('GET', `/v3/builds/${guid}`, { token: test.admin, headers });
+
+  test('is held for the invocation that asked for it, until it is known how it ended', async () => {
+    await using test = await startTestApi();
+    const { packageGuid } = await uploaded(test);
+    const headers = cliHeaders();
+    const { body } = await test.api('POST', '/v3/builds', {
+      token: test.admin,
+      headers,
+      body: { package: { guid: packageGuid } },
+    });
+    const answers: string[] = [];
+    const polls = [poll(test, body.guid, headers), poll(test, body.guid, { ...headers, prefer: 'wait=20' })].map(
+      async answer => answers.push((await answer).body.state),
+    );
+    const curl = { ...headers, 'user-agent': 'curl/8.5.0' };
+    expect((await poll(test, body.guid, cliHeaders())).body.state).toBe('STAGING');
+    expect((await poll(test, body.guid, curl)).body.state).toBe('STAGING');
+    expect(answers).toEqual([]);
+    await finish(test, body.guid);
+    await Promise.all(polls);
+    expect(answers).toEqual(['STAGED', 'STAGED']);
+  });
+
+  test('is answered when the server drains', async () => {
+    const test = await startTestApi();
+    const { packageGuid } = await uploaded(test);
+    const headers = cliHeaders();
+    const { body } = await test.api('POST', '/v3/builds', {
+      token: test.admin,
+      headers,
+      body: { package: { guid: packageGuid } },
+    });
+    const answer = poll(test, body.guid, headers);
+    await poll(test, body.guid, cliHeaders());
+    await test[Symbol.asyncDispose]();
+    expect((await answer).body.state).toBe('STAGING');
   });
 });
 

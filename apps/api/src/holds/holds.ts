@@ -9,7 +9,7 @@ export type HoldAsker = Pick<ApiRequest, 'trace' | 'userAgent' | 'preferWaitSeco
 };
 
 /**
- * Held requests (docs/decisions, `held-requests`): a poll of the invocation that caused the work is answered when the state is final, a reader at once.
+ * Held requests (docs/decisions/0007): a poll of the invocation that caused the work is answered when the state is final, a reader at once.
  */
 export interface Holds {
   /** The invocation behind `request` caused work on this resource: its polls of it may be held. For stats the guid is the app's. */
