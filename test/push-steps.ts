@@ -106,32 +106,21 @@ export function stepsOfPush(platform: Platform, version: string): Step[] {
       },
     ],
     ['upload', ledger => upload(platform, ledger, version)],
-    [
-      'create build',
-      async ledger => {
-        const body = { package: { guid: ledger.packageGuid } };
-        const made = await call(platform, 'POST', '/v3/builds', body);
-        ledger.buildGuid =
-          made.status === 422
-            ? firstGuid(
-                expectGood('find build', await call(platform, 'GET', `/v3/builds?package_guids=${ledger.packageGuid}`)),
-              )
-            : guidOf(expectGood('create build', made));
-      },
-    ],
+    ['create build', ledger => createBuild(platform, ledger)],
     [
       'staged',
       async ledger => {
-        const build = await until(
-          'the build ends',
-          async () => {
-            const seen = expectGood('build', await call(platform, 'GET', `/v3/builds/${ledger.buildGuid}`));
-            return seen.state !== 'STAGING' && seen;
-          },
-          120_000,
-        );
-        if (build.state !== 'STAGED') throw new Error(`the build failed: ${JSON.stringify(build)}`);
-        ledger.dropletGuid = (build.droplet as { guid: string }).guid;
+        for (;;) {
+          const build = await buildEnd(platform, ledger);
+          if (build.state === 'STAGED') {
+            ledger.dropletGuid = (build.droplet as { guid: string }).guid;
+            return;
+          }
+          // Its stager was killed twice, by us: the platform says so, and the push is repeated from there.
+          if (!String(build.error).startsWith('StagerError'))
+            throw new Error(`the build failed: ${JSON.stringify(build)}`);
+          await createBuild(platform, ledger);
+        }
       },
     ],
     [
@@ -204,6 +193,27 @@ export async function checkLedger(platform: Platform, ledger: Ledger): Promise<v
     const { state } = expectGood('package', await call(platform, 'GET', `/v3/packages/${ledger.packageGuid}`));
     if (state !== 'READY') throw new Error(`the upload was acknowledged, but the package is ${String(state)}`);
   }
+}
+
+async function createBuild(platform: Platform, ledger: Ledger): Promise<void> {
+  const made = await call(platform, 'POST', '/v3/builds', { package: { guid: ledger.packageGuid } });
+  // Made by an answer that was lost: it is the one that is STAGING.
+  const path = `/v3/builds?package_guids=${ledger.packageGuid}&states=STAGING`;
+  ledger.buildGuid =
+    made.status === 422
+      ? firstGuid(expectGood('find build', await call(platform, 'GET', path)))
+      : guidOf(expectGood('create build', made));
+}
+
+async function buildEnd(platform: Platform, ledger: Ledger): Promise<Record<string, unknown>> {
+  return until(
+    'the build ends',
+    async () => {
+      const seen = expectGood('build', await call(platform, 'GET', `/v3/builds/${ledger.buildGuid}`));
+      return seen.state !== 'STAGING' && seen;
+    },
+    240_000,
+  );
 }
 
 async function upload(platform: Platform, ledger: Ledger, version: string): Promise<void> {
