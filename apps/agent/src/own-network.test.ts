@@ -29,6 +29,7 @@ function handMadeNetworks(): Networks & { leased: string[]; released: string[] }
       leased.push(known ?? 'any');
       return network;
     },
+    leaseForBuild: async () => network,
     release: async given => void released.push(given),
     known: () => [network],
     close: async () => undefined,
