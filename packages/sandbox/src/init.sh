@@ -4,12 +4,21 @@
 # SCOPE: whom a SIGTERM goes to, as kill takes it: -1 all in this pid namespace, 0 the process group.
 # ENVIRONMENT: a file that sets it. Nothing of the app's is in the environment of the tools before, no secret in an argv.
 cupola_scope=$1
+cupola_child=
 cupola_signalled=
-cupola_forward() {
+cupola_terminate() {
+  # Between fork and exec the child is a shell that a signal would not reach: it has our command line until then.
+  cupola_own=
+  cupola_its=
+  read -r cupola_own </proc/self/cmdline || :
+  while { read -r cupola_its <"/proc/$cupola_child/cmdline" || :; } 2>/dev/null && [ "$cupola_its" = "$cupola_own" ]; do :; done
   trap '' TERM INT
   kill -TERM "$cupola_scope" 2>/dev/null
   trap cupola_forward TERM INT
+}
+cupola_forward() {
   cupola_signalled=1
+  if [ -n "$cupola_child" ]; then cupola_terminate; fi
 }
 trap cupola_forward TERM INT
 echo ok >&3
@@ -28,6 +37,7 @@ fi
 if [ -n "$cupola_signalled" ]; then exit 143; fi
 "$@" &
 cupola_child=$!
+if [ -n "$cupola_signalled" ]; then cupola_terminate; fi
 while :; do
   cupola_signalled=
   wait "$cupola_child"

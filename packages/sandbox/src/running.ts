@@ -84,23 +84,33 @@ async function killRest({ cgroup, rung, state }: Pick<Kept, 'cgroup' | 'rung' | 
   const until = performance.now() + KILL_REST_MS;
   for (;;) {
     cgroup?.kill();
-    const isThere = runs(state.childPid, state.childStart);
-    if (isThere) kill(rung.kind === 'process' ? -state.childPid : state.childPid);
-    if ((!isThere && (cgroup?.pids() ?? []).length === 0) || performance.now() > until) return;
+    const left = rung.kind === 'process' ? groupOf(state.childPid) : runs(state) ? [state.childPid] : [];
+    for (const pid of left) kill(pid);
+    if ((left.length === 0 && (cgroup?.pids() ?? []).length === 0) || performance.now() > until) return;
     await new Promise(done => setTimeout(done, LOOK_MS));
   }
 }
 
-/** Whether that very process still runs; an ended one that nobody has reaped does not. */
-function runs(pid: number, startTime: string): boolean {
+/** Fields of /proc/PID/stat from the state on; null when it is gone, or has ended and nobody has reaped it. */
+function readStat(pid: number | string): string[] | null {
   try {
-    const after = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /s, '')
       .split(' ');
-    return after[0] !== 'Z' && after[0] !== 'X' && after[19] === startTime;
+    return fields[0] === 'Z' || fields[0] === 'X' ? null : fields;
   } catch {
-    return false; // Gone.
+    return null;
   }
+}
+
+/** Whether that very process still runs: its pid may be another's by now, which has begun later. */
+const runs = ({ childPid, childStart }: ShimState): boolean => readStat(childPid)?.[19] === childStart;
+
+/** What runs in a process group. */
+function groupOf(leader: number): number[] {
+  return readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name) && readStat(name)?.[2] === String(leader))
+    .map(Number);
 }
 
 function kill(pid: number): void {

@@ -233,6 +233,7 @@ sub enter_root {
   mount('tmpfs', "$r/dev/shm", 'tmpfs', $NOSUID | $NODEV | $NOEXEC, 'mode=1777,size=64m');
   mount('devpts', "$r/dev/pts", 'devpts', $NOSUID | $NOEXEC, 'newinstance,ptmxmode=0666,mode=0620');
   for (['pts/ptmx', 'ptmx'], ['/proc/self/fd', 'fd'], ['/proc/self/fd/0', 'stdin'], ['/proc/self/fd/1', 'stdout'], ['/proc/self/fd/2', 'stderr']) { symlink $_->[0], "$r/dev/$_->[1]" }
+  mount('none', "$r/dev", '', $BIND | $REMOUNT | $RDONLY | $NOSUID | $NOEXEC);
   syscall($nr{sethostname}, $spec{hostname}, length $spec{hostname});
   chdir $r or fail("chdir $r");
   my $here = '.';
@@ -353,7 +354,13 @@ while (1) {
   }
   last if defined $status && (!%open || now_ms() > $drain_until);
 }
-while (waitpid(-1, 1) > 0) { }
+for (1 .. 200) {    # What left its parents has become our child, and goes too
+  while (waitpid(-1, 1) > 0) { }
+  open(my $k, '<', "/proc/$$/task/$$/children") or last;
+  my @left = split / /, <$k> // '' or last;
+  kill 9, @left;
+  select undef, undef, undef, 0.01;
+}
 give_up($why) unless $started;
 finish();
 
