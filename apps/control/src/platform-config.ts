@@ -8,7 +8,7 @@
  *     DATA/cell/             the agent's: instances, layers, build folders (0700)
  *     DATA/log/              what the parts wrote, one file each, rotated
  */
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomInt, randomUUID } from 'node:crypto';
 import {
   closeSync,
   existsSync,
@@ -133,11 +133,17 @@ export function makeFolders(data: string): void {
   if (!statSync(data).isDirectory()) throw new PlainError(`${data} is not a folder.`);
 }
 
+/** Letters and digits only: a hyphen in front would be a flag to the commands it is typed into. 62^22 is 131 bits. */
+function makePassword(): string {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+  return Array.from({ length: 22 }, () => alphabet[randomInt(alphabet.length)]).join('');
+}
+
 /** The admin's password: made at first start, kept 0600. `--admin-password` replaces it. */
 export function adminPassword(data: string, flag: string | undefined): string {
   const file = join(data, 'admin-password');
   if (flag === undefined && existsSync(file)) return readFileSync(file, 'utf8').trim();
-  const password = flag ?? randomBytes(15).toString('base64url');
+  const password = flag ?? makePassword();
   writeDurable(file, `${password}\n`, 0o600);
   return password;
 }
