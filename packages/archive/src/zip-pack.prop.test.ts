@@ -46,7 +46,12 @@ test('a pack of new and matched files unpacks to the same files as a zip of all 
         const target = join(work, `pack-${at}`);
         const pack = await assemblePack({ upload, matched, target, unpackedMaxBytes: 1_000_000 });
         for (const file of pack.files)
-          known.set(wanted[file.path] ?? '', { ...file, mode: 0o644, pack: { file: target, digest: pack.digest } });
+          known.set(wanted[file.path] ?? '', {
+            ...file,
+            kind: 'file',
+            mode: 0o644,
+            pack: { file: target, digest: pack.digest },
+          });
         const out = join(work, `out-${at}`);
         mkdirSync(out);
         await unzip(target, out, { unpackedMaxBytes: 1_000_000 });

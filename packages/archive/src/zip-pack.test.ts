@@ -32,7 +32,7 @@ async function unpacked(name: string): Promise<string> {
 }
 
 const asMatched = (pack: Pack, packName: string, mode = 0o644): MatchedEntry[] =>
-  pack.files.map(file => ({ ...file, mode, pack: { file: at(packName), digest: pack.digest } }));
+  pack.files.map(file => ({ ...file, kind: 'file', mode, pack: { file: at(packName), digest: pack.digest } }));
 
 test('assemblePack() keeps names, contents, modes, links and empty folders of an upload', async () => {
   await packOf('one', [

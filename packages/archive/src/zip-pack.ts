@@ -18,6 +18,7 @@ import { openZipWriter, type ZipWriter } from './zip-write.ts';
 export interface MatchedEntry {
   /** As the client wants it; judged here like the name of any entry. */
   path: string;
+  kind: 'file';
   mode: number;
   /** The older pack: where it lies, and what it is called. */
   pack: { file: string; digest: string };
@@ -52,8 +53,6 @@ export interface Pack {
   files: PackedFile[];
 }
 
-type Matched = MatchedEntry & { kind: 'file' };
-
 /** What is kept of a matched file is gone or damaged: the file has to be sent, and the pack must not be offered again. */
 export class MatchLostError extends Error {
   override readonly name = 'MatchLostError';
@@ -79,7 +78,10 @@ export interface PackOptions {
 /** @throws ArchiveRefusedError naming the entry and the rule, MatchLostError; errors of the disk as they are. */
 export async function assemblePack(options: PackOptions): Promise<Pack> {
   const { upload, target, unpackedMaxBytes } = options;
-  const matched = options.matched.map((entry): Matched => ({ ...entry, path: safePath(entry.path), kind: 'file' }));
+  const matched = options.matched.map(entry => {
+    const path = safePath(entry.path);
+    return path === entry.path ? entry : { ...entry, path };
+  });
   // Both lists are one archive: the same rules hold over both.
   const rules = archiveRules({ unpackedMaxBytes });
   for (const entry of matched) rules.add(entry);
@@ -115,7 +117,7 @@ async function copyUploaded(writer: ZipWriter, upload: string, rules: ArchiveRul
   }
 }
 
-async function copyMatched(writer: ZipWriter, matched: readonly Matched[]): Promise<PackedFile[]> {
+async function copyMatched(writer: ZipWriter, matched: readonly MatchedEntry[]): Promise<PackedFile[]> {
   const files: PackedFile[] = [];
   const packs = Map.groupBy(matched, ({ pack }) => pack.digest);
   // Neighbours in an old pack are read one after the other.
@@ -129,7 +131,7 @@ async function copyMatched(writer: ZipWriter, matched: readonly Matched[]): Prom
 }
 
 /** All from one older pack, which may have been swept or damaged since: what is handed on is what was promised. */
-async function copyFrom(writer: ZipWriter, entries: readonly Matched[], files: PackedFile[]): Promise<void> {
+async function copyFrom(writer: ZipWriter, entries: readonly MatchedEntry[], files: PackedFile[]): Promise<void> {
   const [first] = entries;
   if (first === undefined) return;
   const turns = takeTurns();

@@ -12,6 +12,8 @@ const VERSION = 20;
 const VERSION_ZIP64 = 45;
 const MADE_BY_UNIX = 3 << 8;
 const TYPE_BITS = { file: 0o100000, folder: 0o040000, link: 0o120000 } as const;
+const LOCAL_BYTES = 30;
+const CENTRAL_BYTES = 46;
 const MAX_32 = 0xffff_ffff;
 const MAX_16 = 0xffff;
 
@@ -53,8 +55,9 @@ export function openZipWriter(target: string): ZipWriter {
   return {
     write,
     begin: entry => {
-      directory.push(centralHeader(entry, at));
-      write(localHeader(entry));
+      const { local, central } = headersOf(entry, at);
+      directory.push(central);
+      write(local);
       return at;
     },
     finish: () => {
@@ -73,35 +76,34 @@ function nameOf({ path, kind }: Header): Buffer {
   return Buffer.from(kind === 'folder' ? `${path}/` : path);
 }
 
-/** Entries are at most 1 GiB (PUSH_LIMITS), so sizes always fit; the offset behind 1,000 of them may not. */
-function localHeader(entry: Header): Buffer {
-  const name = nameOf(entry);
-  const header = Buffer.alloc(30);
-  header.writeUInt32LE(0x04034b50, 0);
-  header.writeUInt16LE(VERSION, 4);
-  writeCommon(header, entry, { at: 6, nameBytes: name.length });
-  return Buffer.concat([header, name]);
-}
-
-function centralHeader(entry: Header, offset: number): Buffer {
+/** Both headers of an entry, in one piece of memory. Entries are at most 1 GiB (PUSH_LIMITS), so sizes always fit; the offset behind 1,000 of them may not. */
+function headersOf(entry: Header, offset: number): { local: Buffer; central: Buffer } {
   const name = nameOf(entry);
   const isLarge = offset >= MAX_32;
-  const extra = isLarge ? zip64Offset(offset) : Buffer.alloc(0);
-  const header = Buffer.alloc(46);
-  header.writeUInt32LE(0x02014b50, 0);
-  header.writeUInt16LE(MADE_BY_UNIX | VERSION_ZIP64, 4);
-  header.writeUInt16LE(isLarge ? VERSION_ZIP64 : VERSION, 6);
-  writeCommon(header, entry, { at: 8, nameBytes: name.length });
-  header.writeUInt16LE(extra.length, 30);
-  header.writeUInt32LE(((TYPE_BITS[entry.kind] | entry.mode) << 16) >>> 0, 38);
-  header.writeUInt32LE(isLarge ? MAX_32 : offset, 42);
-  return Buffer.concat([header, name, extra]);
+  const extra = isLarge ? zip64Offset(offset) : null;
+  const localBytes = LOCAL_BYTES + name.length;
+  const both = Buffer.alloc(localBytes + CENTRAL_BYTES + name.length + (extra?.length ?? 0));
+  const local = both.subarray(0, localBytes);
+  local.writeUInt32LE(0x04034b50, 0);
+  local.writeUInt16LE(VERSION, 4);
+  writeCommon(local, entry, { at: 6, nameBytes: name.length });
+  name.copy(local, LOCAL_BYTES);
+  const central = both.subarray(localBytes);
+  central.writeUInt32LE(0x02014b50, 0);
+  central.writeUInt16LE(MADE_BY_UNIX | VERSION_ZIP64, 4);
+  central.writeUInt16LE(isLarge ? VERSION_ZIP64 : VERSION, 6);
+  writeCommon(central, entry, { at: 8, nameBytes: name.length });
+  central.writeUInt16LE(extra?.length ?? 0, 30);
+  central.writeUInt32LE(((TYPE_BITS[entry.kind] | entry.mode) << 16) >>> 0, 38);
+  central.writeUInt32LE(isLarge ? MAX_32 : offset, 42);
+  name.copy(central, CENTRAL_BYTES);
+  extra?.copy(central, CENTRAL_BYTES + name.length);
+  return { local, central };
 }
 
 function writeCommon(header: Buffer, entry: Header, { at, nameBytes }: { at: number; nameBytes: number }): void {
   header.writeUInt16LE(UTF8, at);
   header.writeUInt16LE(entry.method, at + 2);
-  header.writeUInt16LE(0, at + 4);
   header.writeUInt16LE(ZERO_DATE, at + 6);
   header.writeUInt32LE(entry.crc32, at + 8);
   header.writeUInt32LE(entry.compressedBytes, at + 12);

@@ -19,6 +19,8 @@ import { whenFull } from './free-space.ts';
 import { type Received, receiveUpload } from './receive-upload.ts';
 
 const ONLY_ONCE = 'Bits may be uploaded only once. Create a new package to upload different bits.';
+type Wanted = Received['resources'][number];
+
 const MODE_DEFAULT = 0o644;
 
 /** @throws InvalidRequestError, ArchiveRefusedError, UnprocessableError, UnavailableError: each says what to do. */
@@ -74,7 +76,7 @@ async function packFiles(
         `The file "${one.path}" was said to be here already, but it is not. Push again: it will be sent.`,
         'AppBitsUploadInvalid',
       );
-    return { ...placeOf(row, packFile(row.blob_digest)), path: one.path, mode: modeOf(one.mode) };
+    return matchedEntry(one, row, packFile(row.blob_digest));
   });
   const unpackedMaxBytes = await unpackedMax(deps, found.app.guid);
   try {
@@ -115,8 +117,11 @@ function packFinder({ blobs }: ApiDeps): (digest: string) => MatchedEntry['pack'
   };
 }
 
-function placeOf(row: ResourceRow, pack: MatchedEntry['pack']): Omit<MatchedEntry, 'path' | 'mode'> {
+function matchedEntry({ path, mode }: Wanted, row: ResourceRow, pack: MatchedEntry['pack']): MatchedEntry {
   return {
+    path,
+    kind: 'file',
+    mode: modeOf(mode),
     pack,
     dataOffset: row.data_offset,
     compressedBytes: row.compressed_bytes,

@@ -7,7 +7,18 @@ import type { Database, ResourcesTable } from '@cupola/store/schema';
 import { type Kysely, type Selectable, sql } from 'kysely';
 import type { Actor } from '../access/actor.ts';
 
-export type ResourceRow = Selectable<ResourcesTable>;
+export type ResourceRow = Omit<Selectable<ResourcesTable>, 'seen_at'>;
+const PLACE = [
+  'organization_guid',
+  'sha1',
+  'size_bytes',
+  'sha256',
+  'blob_digest',
+  'data_offset',
+  'compressed_bytes',
+  'method',
+  'crc32',
+] as const;
 
 /** Checksums of one query: some ms of the reader, and few round trips. */
 const CHUNK = 1_000;
@@ -38,7 +49,7 @@ export async function findResources(
 ): Promise<Map<string, ResourceRow>> {
   const found = new Map<string, ResourceRow>();
   for await (const checksums of chunks(wanted)) {
-    const rows = await within(db, actor, checksums).selectAll().execute();
+    const rows = await within(db, actor, checksums).select(PLACE).execute();
     for (const row of rows) {
       const key = rowKey(row);
       if (!found.has(key) || row.organization_guid === preferred) found.set(key, row);
