@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { RunningSandbox, SandboxExit, Sandboxes, SandboxSpec } from './sandbox.ts';
 
 /** Uids of the tests' sandboxes and canaries: nobody else's. */
-export const TEST_UID = 71_900;
+const TEST_UID = 71_900;
 export const CANARY_UID = 69_996;
 
 /** A temp folder that other uids may go through, and that goes with the test. */
