@@ -1,4 +1,6 @@
 /** Zips built byte by byte, so that every lie can be told: for tests. */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { crc32, deflateRawSync } from 'node:zlib';
 
 export interface ForgedEntry {
@@ -110,4 +112,12 @@ function descriptorOf({ crc, compressed, size }: Said): Buffer {
   bytes.writeUInt32LE(compressed, 8);
   bytes.writeUInt32LE(size, 12);
   return bytes;
+}
+
+/** Everything below a folder, links as links: `readdir`'s own recursion goes where they lead. */
+export function everythingBelow(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap(found => {
+    const path = join(folder, found.name);
+    return found.isDirectory() ? [path, ...everythingBelow(path)] : [path];
+  });
 }

@@ -1,10 +1,11 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { unzip } from './unzip.ts';
-import { forgeZip } from './zip-fixtures.ts';
+import { hostileZip } from './zip-arbitrary.ts';
+import { everythingBelow, forgeZip } from './zip-fixtures.ts';
 import { assemblePack, type MatchedEntry } from './zip-pack.ts';
 
 /** Folders of two names, files of four: collisions are frequent, and keys of a record are unique. */
@@ -19,8 +20,7 @@ const files = fc.dictionary(
 
 /** Content by path of what lies in a folder. */
 function contents(folder: string): Record<string, string> {
-  const found = readdirSync(folder, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile());
-  const paths = found.map(({ parentPath, name }) => join(parentPath, name));
+  const paths = everythingBelow(folder).filter(path => lstatSync(path).isFile());
   return Object.fromEntries(paths.map(file => [file.slice(folder.length + 1), readFileSync(file, 'utf8')]));
 }
 
@@ -66,3 +66,39 @@ test('a pack of new and matched files unpacks to the same files as a zip of all 
     rmSync(root, { recursive: true, force: true });
   }
 });
+
+test('assemblePack() refuses what unzip() refuses, and what it takes unpacks as the upload would have', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'cupola-hostile-'));
+  const limits = { unpackedMaxBytes: 1_000 };
+  let runs = 0;
+  const property = fc.asyncProperty(hostileZip, async bytes => {
+    const work = join(root, String(runs++));
+    for (const name of ['direct', 'packed']) mkdirSync(join(work, name), { recursive: true });
+    const [upload, target] = [join(work, 'upload'), join(work, 'pack')];
+    writeFileSync(upload, bytes);
+    const refusalOf = (error: Error): string => error.message;
+    const direct = await unzip(upload, join(work, 'direct'), limits).then(() => null, refusalOf);
+    const packed = await assemblePack({ upload, matched: [], target, ...limits })
+      .then(() => unzip(target, join(work, 'packed'), limits))
+      .then(() => null, refusalOf);
+    expect(packed === null).toBe(direct === null);
+    expect(listing(join(work, 'packed'))).toEqual(listing(join(work, 'direct')));
+    rmSync(work, { recursive: true });
+  });
+  try {
+    await fc.assert(property, { numRuns: 500 });
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
+});
+
+/** Each thing below a folder with its mode, and what it holds if it is a file. */
+function listing(folder: string): string[] {
+  return everythingBelow(folder)
+    .map(path => {
+      const found = lstatSync(path);
+      const content = found.isFile() ? readFileSync(path, 'latin1') : found.isSymbolicLink() ? readlinkSync(path) : '';
+      return `${path.slice(folder.length)} ${found.mode.toString(8)} ${content}`;
+    })
+    .sort();
+}
