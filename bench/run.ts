@@ -16,7 +16,7 @@ const rounds = Number(process.argv[2] ?? 5);
 const rows: Row[] = [...(await benchSandbox(rounds * 4)), ...(await benchColdStart(rounds))];
 await using platform: Platform = await startPlatform();
 await platform.login();
-for (const measure of [benchApps, benchPushes, benchRepush, benchMemory]) {
+for (const measure of [benchApps, benchMemory, benchPushes, benchRepush]) {
   rows.push(...(await measure(platform, rounds)));
 }
 print(rows);
