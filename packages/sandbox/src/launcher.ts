@@ -5,9 +5,9 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readFileSync, rmSync, statSync, watch } from 'node:fs';
 import { join } from 'node:path';
-import type { Cgroups } from './cgroups.ts';
-import { type PrepareOptions, prepare } from './prepare.ts';
-import { allRungs } from './rungs.ts';
+import type { Cgroup, Cgroups } from './cgroups.ts';
+import { makeFolder, type PrepareOptions, prepare } from './prepare.ts';
+import { allRungs, findTool } from './rungs.ts';
 import { removeAll, running } from './running.ts';
 import { type RunningSandbox, SandboxError, type SandboxSpec } from './sandbox.ts';
 import { order, readExit, readOrNull, readRung, readState, type ShimState, shimEnded } from './shim-folder.ts';
@@ -38,9 +38,11 @@ export async function launch(options: LauncherOptions, spec: SandboxSpec): Promi
   const kept = { rung: options.rung, folder: join(options.folder, guid), guid, cgroup: null };
   let cgroup = options.cgroups?.find(guid) ?? null;
   try {
+    makeFolder(kept.folder, options.rung);
     cgroup = options.cgroups?.create(guid, spec.limits) ?? null;
-    await prepare(options, spec, { folder: kept.folder, cgroup });
-    const state = await startShim(kept.folder);
+    const state = await startShim(options, { folder: kept.folder, cgroup }, () =>
+      prepare(options, spec, { folder: kept.folder, cgroup }),
+    );
     if (state === null) throw new SandboxError(whyNot(kept.folder));
     return running({ ...kept, cgroup, state });
   } catch (error) {
@@ -52,23 +54,40 @@ export async function launch(options: LauncherOptions, spec: SandboxSpec): Promi
   }
 }
 
-/** Null: it ended, or was ended, before any app code ran. */
-async function startShim(folder: string): Promise<ShimState | null> {
+/**
+ * Starts the shim, fills its folder meanwhile, and lets it go on. Null: it ended, or was ended, before any app code ran. However this ends without a state,
+ * the shim has ended too.
+ */
+async function startShim(
+  { rung, privileged }: LauncherOptions,
+  { folder, cgroup }: { folder: string; cgroup: Cgroup | null },
+  fill: () => Promise<void>,
+): Promise<ShimState | null> {
   const complaints = openSync(join(folder, COMPLAINTS), 'a', 0o600);
-  const shim = spawn('perl', [SHIM, folder], {
+  const userFirst = rung.hasRoot && !privileged ? '1' : '';
+  const procs = rung.kind === 'detached' ? [] : (cgroup?.joinFiles ?? []);
+  const arch = process.arch === 'arm64' ? 'arm64' : 'x64';
+  const shim = spawn(findTool('perl') ?? 'perl', [SHIM, folder, arch, rung.kind, userFirst, ...procs], {
     detached: true,
-    stdio: ['ignore', 'ignore', complaints],
+    stdio: ['pipe', 'ignore', complaints],
     cwd: '/',
     env: { PATH: process.env.PATH ?? '' },
   });
   closeSync(complaints);
+  shim.stdin?.on('error', () => undefined); // It has ended: told by its end.
   const exited = new Promise<void>(resolve => {
     shim.once('error', () => resolve());
     shim.once('exit', () => resolve());
   });
   const late = setTimeout(() => shim.kill('SIGKILL'), START_MS);
   try {
+    await fill();
+    shim.stdin?.end('\n');
     return await startedOrEnded(folder, exited);
+  } catch (error) {
+    shim.kill('SIGKILL');
+    await exited;
+    throw error;
   } finally {
     clearTimeout(late);
     shim.unref();

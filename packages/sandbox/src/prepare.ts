@@ -1,4 +1,4 @@
-/** Fills an instance folder before the shim starts: everything that it reads is in there (README.md, "The instance folder"). */
+/** Fills an instance folder while the shim comes up: everything that it reads is in there (README.md, "The instance folder"). */
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Cgroup } from './cgroups.ts';
@@ -25,26 +25,28 @@ export interface PrepareOptions {
   rootMount: string | null;
 }
 
+export function makeFolder(folder: string, rung: Rung): void {
+  // A plain process goes through the host's folders to its home.
+  const mode = rung.hasRoot ? 0o700 : 0o711;
+  mkdirSync(join(folder, 'disk'), { recursive: true });
+  chmodSync(join(folder, 'disk'), mode);
+  chmodSync(folder, mode);
+}
+
+/** What the shim is to do, in the file `spec`, and what it needs for it. */
 export async function prepare(
   options: PrepareOptions,
   spec: SandboxSpec,
   { folder, cgroup }: { folder: string; cgroup: Cgroup | null },
 ): Promise<void> {
   const { rung, privileged, disks } = options;
-  // A plain process goes through the host's folders to its home.
-  mkdirSync(join(folder, 'disk'), { recursive: true });
-  chmodSync(join(folder, 'disk'), rung.hasRoot ? 0o700 : 0o711);
-  chmodSync(folder, rung.hasRoot ? 0o700 : 0o711);
   const root = options.rootMount ?? join(folder, 'root');
   mkdirSync(root, { recursive: true, mode: 0o755 });
   const places = { ...options, folder, root, cgroupPath: cgroup?.path ?? null };
   const image = disks !== null && rung.hasRoot ? await disks.path(spec.limits.diskMb) : null;
   const shimSpec: ShimSpec = {
-    arch: process.arch === 'arm64' ? 'arm64' : 'x64',
-    kind: rung.kind,
     hostname: hostnameOf(spec.guid),
     disk: join(folder, 'disk'),
-    cgroups: rung.kind === 'detached' ? [] : (cgroup?.joinFiles ?? []),
     logRate: spec.logRateBytesPerSecond,
     ...(rung.hasRoot ? ownRoot(rung, spec, places) : hostsRoot(rung, spec, places)),
     ...(privileged ? { owner: spec.uid } : {}),
@@ -64,8 +66,8 @@ function ownRoot(
   rung: Rung,
   spec: SandboxSpec,
   places: RungPlaces,
-): Pick<ShimSpec, 'root' | 'ownIds' | 'folders' | 'links' | 'mounts' | 'argv'> {
-  const { folder, root, privileged } = places;
+): Pick<ShimSpec, 'root' | 'folders' | 'links' | 'mounts' | 'argv'> {
+  const { folder, root } = places;
   const files = join(folder, 'files');
   for (const [path, text] of Object.entries({ ...etcFiles(spec), ...spec.files })) {
     mkdirSync(dirname(join(files, path)), { recursive: true });
@@ -76,7 +78,6 @@ function ownRoot(
     writeFileSync(join(folder, name), text, { mode: 0o600 });
   return {
     root,
-    ...(privileged ? {} : { ownIds: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 } }),
     ...hostRoot(spec, { ...secrets, files, disk: join(folder, 'disk') }),
     argv: rung.argv(spec, places),
   };

@@ -4,7 +4,7 @@ import { delimiter, join } from 'node:path';
 import { hostnameOf, INSIDE_UID, initInside, initOutside } from './inside.ts';
 import { ociConfig } from './oci-config.ts';
 import type { RungReport, SandboxSpec } from './sandbox.ts';
-import type { ShimSpec } from './spec-file.ts';
+import type { ShimKind } from './spec-file.ts';
 
 export type RungName = RungReport['rung'];
 
@@ -27,7 +27,7 @@ export interface Rung {
   tool: string | null;
   /** Debian package that brings it. */
   debianPackage: string;
-  kind: ShimSpec['kind'];
+  kind: ShimKind;
   /** Does nothing for an ordinary user. */
   needsRoot: boolean;
   /** Sees a root of its own, so needs a mount namespace. */
@@ -139,5 +139,5 @@ function plainProcess(): Rung {
 
 /** In the order of choice (docs/decisions/0004). */
 export function allRungs(): Rung[] {
-  return [oci('runc'), oci('crun'), bwrap(), utilLinux(), plainProcess()];
+  return [bwrap(), oci('runc'), oci('crun'), utilLinux(), plainProcess()];
 }

@@ -1,6 +1,8 @@
 # The instance shim: one process for each sandbox, which outlives the agent. It sets the sandbox up, drains its output, knows its end.
-# Argument: the instance folder. No `use`: each module would cost every instance 0.4 to 2.5 MB. See README.md for the folder's files.
-my ($dir) = @ARGV;
+# Arguments: the instance folder, architecture, kind (spec-file.ts), 1 when a user namespace comes first, the cgroup.procs files to join. What is slow
+# begins with these; the rest is in the file `spec`, which is there once a line comes on our input.
+# No `use`: each module would cost every instance 0.4 to 2.5 MB. See README.md for the folder's files.
+my ($dir, $arch, $kind, $mapped, @cgroups) = @ARGV;
 chdir $dir or die "chdir $dir: $!";
 $0 = "cupola-shim $dir";
 
@@ -17,22 +19,23 @@ sub publish {    # NAME TEXT: whole or not at all
   return rename "$name.new", $name;
 }
 
-# `spec`: lines of KEY and fields, separated by tabs, percent-encoded.
-my (%spec, @mounts, @argv, @links, @folders, @cgroups);
-open(my $in, '<', 'spec') or die "spec: $!";
-while (my $line = <$in>) {
-  chomp $line;
-  my ($key, @f) = map { s/%([0-9a-f]{2})/chr hex $1/ger } split /\t/, $line, -1;
-  if ($key eq 'mount') { push @mounts, [@f] }
-  elsif ($key eq 'arg') { push @argv, $f[0] }
-  elsif ($key eq 'link') { push @links, [@f] }
-  elsif ($key eq 'folder') { push @folders, $f[0] }
-  elsif ($key eq 'cgroup') { push @cgroups, $f[0] }
-  else { $spec{$key} = $f[0] }
+my ($outer_uid, $outer_gid) = ($<, $( + 0);
+my (%spec, @mounts, @argv, @links, @folders);
+sub read_spec {    # Lines of KEY and fields, separated by tabs, percent-encoded
+  open(my $in, '<', 'spec') or return 0;
+  while (my $line = <$in>) {
+    chomp $line;
+    my ($key, @f) = map { s/%([0-9a-f]{2})/chr hex $1/ger } split /\t/, $line, -1;
+    if ($key eq 'mount') { push @mounts, [@f] }
+    elsif ($key eq 'arg') { push @argv, $f[0] }
+    elsif ($key eq 'link') { push @links, [@f] }
+    elsif ($key eq 'folder') { push @folders, $f[0] }
+    else { $spec{$key} = $f[0] }
+  }
+  return 1;
 }
-close $in;
 # aarch64, x86_64
-%nr = $spec{arch} eq 'arm64'
+%nr = $arch eq 'arm64'
   ? (prctl => 167, mount => 40, umount2 => 39, pivot_root => 41, unshare => 97, setns => 268, clock_gettime => 113, setgroups => 159, setresuid => 147,
     setresgid => 149, dup3 => 24, mknodat => 33, setsid => 157, sethostname => 161, clone => 220)
   : (prctl => 157, mount => 165, umount2 => 166, pivot_root => 155, unshare => 272, setns => 308, clock_gettime => 228, setgroups => 116, setresuid => 117,
@@ -47,12 +50,22 @@ sysopen(my $alive, 'alive', 2 | 2048) or die "alive: $!";
 pipe(my $out_r, my $out_w) or die;
 pipe(my $err_r, my $err_w) or die;
 pipe(my $fail_r, my $fail_w) or die;    # What is said here before the init's `ok` is why no app code ran
+pipe(my $go_r, my $go_w) or die;
 
 # `namespaces`: the child is pid 1 of its own pid namespace at once, so its end is the end of all. Else a tool does that, or nobody.
-my $child = $spec{kind} eq 'namespaces' ? syscall($nr{clone}, 17 | $NEWPID | ($spec{uidmap} ? $NEWUSER : 0), 0, 0, 0, 0) : fork();
+my $child = $kind eq 'namespaces' ? syscall($nr{clone}, 17 | $NEWPID | ($mapped ? $NEWUSER : 0), 0, 0, 0, 0) : fork();
 if (!defined $child || $child < 0) { my $why = "clone: $! (are namespaces open to us?)"; give_up($why) }
-if ($child == 0) { close $fail_r; become_app() }
-close $_ for $out_w, $err_w, $fail_w;
+if ($child == 0) { close $_ for $fail_r, $go_w; become_app() }
+close $_ for $out_w, $err_w, $fail_w, $go_r;
+open(STDIN, '<', '/dev/null');
+my ($why, $started) = ('', 0);
+# The child goes on meanwhile: to move a process into a control group takes the kernel some 10 ms of waiting.
+for my $file (@cgroups) {
+  my $procs;
+  open($procs, '>', $file) && syswrite($procs, $child) or $why = "control group $file: $!";
+}
+syswrite $go_w, 'g' unless $why;
+close $go_w;
 
 sub fail { syswrite $fail_w, "$_[0]: $!"; exit 1 }
 sub hold_on {    # Nothing lives on without its shim: asked for again after each change of uid, which clears it
@@ -64,16 +77,17 @@ sub write_file { my ($file, $text) = @_; open(my $f, '>', $file) or fail($file);
 sub become_app {
   hold_on();
   syscall($nr{setsid});
+  sysread STDIN, my $line, 1;
+  if (!$line || !read_spec()) { syswrite $fail_w, 'the agent went away'; exit 1 }
   open(STDIN, '<', '/dev/null');
   open(STDOUT, '>&', $out_w);
   open(STDERR, '>&', $err_w);
   chown $spec{owner}, $spec{owner}, *STDOUT, *STDERR if defined $spec{owner};    # So that the app may open /dev/stdout
-  write_file($_, '0') for @cgroups;
   if (defined $spec{netns}) {
     open(my $n, '<', $spec{netns}) or fail("network namespace $spec{netns}");
     syscall($nr{setns}, fileno($n), $NEWNET) == 0 or fail('setns');
   }
-  my $own = $spec{kind} eq 'namespaces';
+  my $own = $kind eq 'namespaces';
   if (defined $spec{seccomp} && $own) { local $/; open(my $f, '<', $spec{seccomp}) or fail('seccomp'); $spec{filter} = <$f> }
   elsif (defined $spec{seccomp}) {    # bwrap reads its filter from this descriptor; $^F keeps it open across exec
     $^F = 200;
@@ -81,17 +95,21 @@ sub become_app {
     @argv = map { $_ eq '{seccomp}' ? fileno($spec{filter}) : $_ } @argv;
     $^F = 2;
   }
-  if ($spec{uidmap}) {    # An ordinary user: a user namespace of our own, where we are root and may mount
-    my ($uid, $gid) = ($spec{uidmap}, $spec{gidmap});
+  if ($mapped) {    # An ordinary user: a user namespace of our own, where we are root and may mount
     $own || syscall($nr{unshare}, $NEWUSER) == 0 or fail('unshare (are user namespaces open to us?)');
-    map_ids("0 $uid 1", "0 $gid 1");
+    map_ids("0 $outer_uid 1", "0 $outer_gid 1");
   }
   if (defined $spec{root}) {
-    syscall($nr{unshare}, $own ? $NEWNS | $NEWIPC | $NEWUTS | $NEWCGROUP : $NEWNS) == 0 or fail('unshare');
+    syscall($nr{unshare}, $own ? $NEWNS | $NEWIPC | $NEWUTS : $NEWNS) == 0 or fail('unshare');
     build_root();
   }
-  enter_root() if $own;
-  drop_bounds() unless $spec{kind} eq 'detached';
+  sysread $go_r, my $go, 1;
+  exit 1 unless $go;    # The shim says why
+  if ($own) {
+    syscall($nr{unshare}, $NEWCGROUP) == 0 or fail('unshare');
+    enter_root();
+  }
+  drop_bounds() unless $kind eq 'detached';
   if (defined $spec{uid}) {    # Groups and ids before any tool runs: bwrap started as root would keep uid 0
     my ($none, $u) = ('', $spec{uid} + 0);
     syscall($nr{setgroups}, 0, $none) == 0 or fail('setgroups');
@@ -100,16 +118,16 @@ sub become_app {
     syscall($nr{prctl}, 4, 1, 0, 0, 0);    # PR_SET_DUMPABLE: else our own /proc/self belongs to root
   }
   if ($own) {    # Seen inside as 2000, with no way to another user namespace
-    my $me = $spec{uidmap} ? 0 : $spec{uid};
+    my $me = $mapped ? 0 : $spec{uid};
     if (syscall($nr{unshare}, $NEWUSER) == 0) {
       map_ids("2000 $me 1", "2000 $me 1");
       write_file('/proc/sys/user/max_user_namespaces', '0');
       drop_bounds();    # They are all back in a new user namespace
     }
-    elsif ($spec{uidmap}) { fail('unshare') }    # As root a plain uid will do
+    elsif ($mapped) { fail('unshare') }    # As root a plain uid will do
   }
   hold_on();
-  if ($spec{kind} ne 'detached') { syscall($nr{prctl}, 38, 1, 0, 0, 0) == 0 or fail('no_new_privs') }
+  if ($kind ne 'detached') { syscall($nr{prctl}, 38, 1, 0, 0, 0) == 0 or fail('no_new_privs') }
   if ($own && defined $spec{seccomp}) {
     my $filter = $spec{filter};
     my $program = pack 'S x6 P', length($filter) / 8, $filter;
@@ -213,9 +231,9 @@ sub build_root {
     mkdir $_, 0755 or fail("mkdir $_") for $upper, $work;
     my @s = stat $source or fail($source);
     chmod $s[2] & 07777, $upper;
-    chown $s[4], $s[5], $upper unless $spec{uidmap};
+    chown $s[4], $s[5], $upper unless $mapped;
     my $o = join ',', map { my ($k, $p) = @$_; $p =~ s/([\\,:])/\\$1/g; "$k=$p" } ['lowerdir', $source], ['upperdir', $upper], ['workdir', $work];
-    mount('overlay', $at, 'overlay', $NOSUID | $NODEV, $o . ($spec{uidmap} ? ',userxattr' : ''));
+    mount('overlay', $at, 'overlay', $NOSUID | $NODEV, $o . ($mapped ? ',userxattr' : ''));
   }
 }
 # As pid 1 of the new namespaces: proc and dev, and the root takes the place of the host's.
@@ -243,12 +261,14 @@ sub enter_root {
   mount('none', '/', '', $BIND | $REMOUNT | $RDONLY | $NOSUID | $NODEV);
 }
 
-my ($why, $started) = ('', 0);
 my ($status, $drain_until);
-while (sysread $fail_r, $why, 4096, length $why) { last if $why =~ /ok\n$/ }    # Until the init runs, or something before it has ended
-$started = $why =~ s/ok\n$// ? 1 : 0;
-$why =~ s/^\.+//;
-if ($spec{kind} eq 'detached') {    # The tool has ended, and its container has become our child
+my $said = '';
+while (sysread $fail_r, $said, 4096, length $said) { last if $said =~ /ok\n$/ }    # Until the init runs, or something before it has ended
+$started = $said =~ s/ok\n$// ? 1 : 0;
+$said =~ s/^\.+//;
+$why ||= $said;
+read_spec();
+if ($kind eq 'detached') {    # The tool has ended, and its container has become our child
   waitpid $child, 0;
   my $tool = $?;
   open(my $p, '<', 'pid');
@@ -323,7 +343,7 @@ sub target {    # the app's init: below bwrap, which must not get its signals
   }
   return $pid;
 }
-sub kill_all { kill 9, target(), $child; kill -9, $child if $spec{kind} eq 'process' }
+sub kill_all { kill 9, target(), $child; kill -9, $child if $kind eq 'process' }
 
 my %open = (fileno($out_r) => [$out_r, 'o'], fileno($err_r) => [$err_r, 'e']);
 # Readable once the child has ended: a signal could come between looking and waiting. Linux before 5.3 has none, there we look each second.
@@ -348,7 +368,7 @@ while (1) {
   }
   note_dropped(now_ms()) if $dropped;
   if (!defined $status && ($pidfd < 0 || $n > 0 && vec $ready, $pidfd, 1)) {
-    kill -9, $child if $spec{kind} eq 'process';    # Before it is reaped: until then its group's number is its own
+    kill -9, $child if $kind eq 'process';    # Before it is reaped: until then its group's number is its own
     while ((my $pid = waitpid -1, 1) > 0) { $status = $? if $pid == $child }
     $drain_until = now_ms() + 2000 if defined $status;
   }

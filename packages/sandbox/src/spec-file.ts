@@ -1,16 +1,19 @@
 /** The shim's `spec`: lines of a key and fields between tabs; what could break a line is percent-encoded. And the files that carry an environment. */
 
+/** How the app's processes come to be. */
+export type ShimKind =
+  /** The shim's child is pid 1 of a pid namespace of its own. */
+  | 'namespaces'
+  /** By a tool that stays above them. */
+  | 'exec'
+  /** By a tool that ends and leaves a file `pid`. */
+  | 'detached'
+  /** Without anything of their own. */
+  | 'process';
+
 export interface ShimSpec {
-  arch: 'x64' | 'arm64';
-  /**
-   * How the app's processes come to be: `namespaces` by the shim's child itself, `exec` by a tool that stays above them, `detached` by a tool that ends and
-   * leaves a file `pid`, `process` without anything of their own.
-   */
-  kind: 'namespaces' | 'exec' | 'detached' | 'process';
   /** Where the instance's root is put together; absent: no root of its own (plain process). */
   root?: string;
-  /** We are an ordinary user with these ids: a user namespace first. */
-  ownIds?: { uid: number; gid: number };
   /** Host uid to become before the tool runs; absent: stay who we are. */
   uid?: number;
   /** Owner of the home and tmp folders on the disk; absent: who we are. */
@@ -22,8 +25,6 @@ export interface ShimSpec {
   image?: { path: string; template: string };
   /** Path of the network namespace to enter. */
   netns?: string;
-  /** `cgroup.procs` files to join. */
-  cgroups: string[];
   /** File with the line `oom_kill N`. */
   oom?: string;
   /** Compiled seccomp filter. For a tool that takes one its descriptor replaces `{seccomp}` in argv. */
@@ -44,8 +45,6 @@ const encode = (text: string): string =>
 export function formatShimSpec(spec: ShimSpec): string {
   const optional: Array<[key: string, value: string | number | undefined]> = [
     ['root', spec.root],
-    ['uidmap', spec.ownIds?.uid],
-    ['gidmap', spec.ownIds?.gid],
     ['uid', spec.uid],
     ['owner', spec.owner],
     ['image', spec.image?.path],
@@ -55,13 +54,10 @@ export function formatShimSpec(spec: ShimSpec): string {
     ['seccomp', spec.seccomp],
   ];
   const lines: string[][] = [
-    ['arch', spec.arch],
-    ['kind', spec.kind],
     ['hostname', spec.hostname],
     ['disk', spec.disk],
     ['rate', String(spec.logRate)],
     ...optional.flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]])),
-    ...spec.cgroups.map(file => ['cgroup', file]),
     ...spec.folders.map(path => ['folder', path]),
     ...spec.links.map(({ target, path }) => ['link', target, path]),
     ...spec.mounts.map(({ mode, source, target }) => ['mount', mode, source, target]),
