@@ -160,10 +160,15 @@ export function stepsOfPush(platform: Platform, version: string): Step[] {
     [
       'answered',
       async ledger => {
-        await until('the app answers', async () => {
-          const answer = await platform.ask(ledger.host).catch(() => null);
-          return answer?.status === 200 && answer.body === version;
-        });
+        // Each part may be waiting its 10 s before the next start, one after another, since all three have been killed so often.
+        await until(
+          'the app answers',
+          async () => {
+            const answer = await platform.ask(ledger.host).catch(() => null);
+            return answer?.status === 200 && answer.body === version;
+          },
+          240_000,
+        );
       },
     ],
   ];
