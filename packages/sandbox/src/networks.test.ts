@@ -77,9 +77,10 @@ async function hostService(): Promise<AsyncDisposable & { port: number }> {
     [Symbol.asyncDispose]: async () => void (await promisify(server.close.bind(server))()),
   };
 }
+/** Without those that come and go with other platforms' sandboxes. */
 const hostAddresses = (): string[] =>
-  Object.values(networkInterfaces())
-    .flatMap(addresses => addresses ?? [])
+  Object.entries(networkInterfaces())
+    .flatMap(([name, addresses]) => (/^(cu|t)[0-9a-f]/.test(name) ? [] : (addresses ?? [])))
     .filter(({ family, internal }) => family === 'IPv4' && !internal)
     .map(({ address }) => address);
 

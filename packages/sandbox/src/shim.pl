@@ -57,6 +57,7 @@ my $child = $kind eq 'namespaces' ? syscall($nr{clone}, 17 | $NEWPID | ($mapped 
 if (!defined $child || $child < 0) { my $why = "clone: $! (are namespaces open to us?)"; give_up($why) }
 if ($child == 0) { close $_ for $fail_r, $go_w; become_app() }
 close $_ for $out_w, $err_w, $fail_w, $go_r;
+$SIG{PIPE} = 'IGNORE';    # The child may have failed by now, and has said why
 open(STDIN, '<', '/dev/null');
 my ($why, $started) = ('', 0);
 # The child goes on meanwhile: to move a process into a control group takes the kernel some 10 ms of waiting.
