@@ -90,11 +90,13 @@ const CONTROLLERS = ['memory', 'cpu', 'pids'] as const;
 
 function openV1(parent: string, root: string): Cgroups | null {
   const usable = CONTROLLERS.filter(controller => {
+    // The folder of hierarchies is an ordinary one: a controller that is not mounted could be made there, and would limit nothing.
+    if (!existsSync(join(root, controller, 'cgroup.procs'))) return false;
     try {
       mkdirSync(join(root, controller, parent), { recursive: true });
-      return existsSync(join(root, controller, 'cgroup.procs')) || root !== '/sys/fs/cgroup';
+      return true;
     } catch {
-      return false; // Not mounted, or not ours.
+      return false; // Not ours.
     }
   });
   if (usable.length === 0) return null;
@@ -153,6 +155,18 @@ function v1Memory(folder: string): number {
   return Math.max(0, usage - Number(inactive ?? 0));
 }
 
+/** All at once, or those that are to be had: what came of it is read afterwards. */
+function handDown(file: string): void {
+  const wanted = CONTROLLERS.map(controller => `+${controller}`);
+  for (const words of [wanted.join(' '), ...wanted])
+    try {
+      writeFileSync(file, words);
+      if (words.includes(' ')) return;
+    } catch {
+      // Not there, or not ours: left out.
+    }
+}
+
 function openV2(parent: string, root: string): Cgroups | null {
   const base = join(root, parent);
   try {
@@ -160,13 +174,7 @@ function openV2(parent: string, root: string): Cgroups | null {
     // Each level must hand the controllers down; a controller that is not to be had is left out.
     const parts = parent.split('/');
     const levels = [root, ...parts.map((_, index) => join(root, ...parts.slice(0, index + 1)))];
-    for (const level of levels)
-      for (const controller of CONTROLLERS)
-        try {
-          writeFileSync(join(level, 'cgroup.subtree_control'), `+${controller}`);
-        } catch {
-          // Reported by what `cgroup.controllers` of the base says below.
-        }
+    for (const level of levels) handDown(join(level, 'cgroup.subtree_control'));
   } catch {
     return null; // Read-only, or another user's.
   }

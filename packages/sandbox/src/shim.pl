@@ -110,7 +110,7 @@ sub become_app {
     syscall($nr{unshare}, $NEWCGROUP) == 0 or fail('unshare');
     enter_root();
   }
-  drop_bounds() unless $kind eq 'detached';
+  drop_bounds() if $own || defined $spec{uid};    # bubblewrap of an ordinary user drops them itself, after it has mapped ids
   if (defined $spec{uid}) {    # Groups and ids before any tool runs: bwrap started as root would keep uid 0
     my ($none, $u) = ('', $spec{uid} + 0);
     syscall($nr{setgroups}, 0, $none) == 0 or fail('setgroups');
