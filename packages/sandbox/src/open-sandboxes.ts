@@ -180,6 +180,7 @@ export async function openSandboxes(open: OpenOptions): Promise<Sandboxes> {
     if (options !== null && report !== null) return opened(options, report);
     refused.push(`${rung.name}: ${why}`);
   }
+  base.cgroups?.close();
   throw new SandboxError(
     `No sandbox works on this machine (${refused.join('; ')}). Install bubblewrap, or run as root; for trusted code only, --allow-unsandboxed runs apps as plain processes.`,
   );
