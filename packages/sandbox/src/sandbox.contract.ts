@@ -1,9 +1,13 @@
 /** What every rung promises. Called with a way to open sandboxes on a folder, and with what the rung's canary saw enforced. */
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
-import { aSpec, finish, layer, readUntil, runToEnd, script, until } from './fixtures.ts';
+import { aSpec, finish, layer, readUntil, runToEnd, script, tempFolder, until } from './fixtures.ts';
+import { networksMissing } from './network-tools.ts';
+import { openNetworks } from './networks.ts';
 import { type Enforced, SandboxError, type Sandboxes } from './sandbox.ts';
 import { readState } from './shim-folder.ts';
 
@@ -533,9 +537,34 @@ function lives(open: Open): void {
   });
 }
 
+function networks(open: Open): void {
+  test('in a network namespace the app has its address alone, where the host reaches it', async () => {
+    await using opened = await open();
+    using folder = tempFolder();
+    const log = { info: () => undefined, warn: () => undefined };
+    const pool = await openNetworks({ folder: folder.path, installation: `test-${randomUUID()}`, ahead: 0, log });
+    const leased = await pool?.lease();
+    const { name = '', address = '' } = leased ?? {};
+    const sandbox = await opened.sandboxes.start(
+      aSpec({ argv: ['perl', '-e', SERVE], network: { kind: 'namespace', name, address } }),
+    );
+    await readUntil(sandbox, line => line === 'ready');
+    expect(await text(connect({ host: address, port: 8080 }))).toBe('eth0 lo');
+    await sandbox.kill();
+    await finish(sandbox);
+    await pool?.close({ remove: true });
+  });
+}
+/** Tells each who connects the names of the network devices that it sees. */
+const SERVE = `
+use IO::Socket::INET; $| = 1;
+my $l = IO::Socket::INET->new(LocalAddr => '0.0.0.0', LocalPort => 8080, Listen => 5) or die; print "ready\n";
+while (my $c = $l->accept) { open(my $d, '<', '/proc/net/dev'); print $c join ' ', sort map { /^ *(w+):/ ? $1 : () } <$d>; close $c }`;
+
 export function sandboxContract(open: Open, enforced: Enforced): void {
   describe('how it ends', () => endings(open));
   describe('what is inside', () => insides(open, enforced));
   describe('limits and logs', () => limits(open, enforced));
   describe('how it outlives us', () => lives(open));
+  describe.runIf(networksMissing() === null)('with a network of its own', () => networks(open));
 }
