@@ -559,7 +559,7 @@ function networks(open: Open): void {
 const SERVE = `
 use IO::Socket::INET; $| = 1;
 my $l = IO::Socket::INET->new(LocalAddr => '0.0.0.0', LocalPort => 8080, Listen => 5) or die; print "ready\n";
-while (my $c = $l->accept) { open(my $d, '<', '/proc/net/dev'); print $c join ' ', sort map { /^ *(w+):/ ? $1 : () } <$d>; close $c }`;
+while (my $c = $l->accept) { open(my $d, '<', '/proc/net/dev'); print $c join ' ', sort map { /^ *([a-z0-9]+):/ ? $1 : () } <$d>; close $c }`;
 
 export function sandboxContract(open: Open, enforced: Enforced): void {
   describe('how it ends', () => endings(open));
