@@ -34,13 +34,14 @@ describe('version 2', () => {
     expect(existsSync(join(tree.path, 'cupola/one/cgroup.subtree_control'))).toBe(true);
   });
 
-  test('create() writes the limits, and no swap where there is any', () => {
+  test('limit() writes the limits, and no swap where there is any', () => {
     using tree = versionTwo();
     const cgroups = openCgroups('cupola', tree.path);
     const folder = join(tree.path, 'cupola/app');
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, 'memory.swap.max'), 'max\n');
-    const group = cgroups?.create('app', limits);
+    const group = cgroups?.create('app');
+    group?.limit(limits);
     expect(read(folder, 'memory.max')).toBe(String(64 * 1024 * 1024));
     expect(read(folder, 'memory.swap.max')).toBe('0');
     expect(read(folder, 'pids.max')).toBe('100');
@@ -54,7 +55,7 @@ describe('version 2', () => {
 
   test('usage() leaves out what the kernel may drop', () => {
     using tree = versionTwo();
-    const group = openCgroups('cupola', tree.path)?.create('app', limits);
+    const group = openCgroups('cupola', tree.path)?.create('app');
     const folder = join(tree.path, 'cupola/app');
     writeFileSync(join(folder, 'memory.current'), '5000000\n');
     writeFileSync(join(folder, 'memory.stat'), 'anon 1\ninactive_file 2000000\n');
@@ -64,7 +65,7 @@ describe('version 2', () => {
 
   test('kill() ends all at once where the kernel can', () => {
     using tree = versionTwo();
-    const group = openCgroups('cupola', tree.path)?.create('app', limits);
+    const group = openCgroups('cupola', tree.path)?.create('app');
     writeFileSync(join(tree.path, 'cupola/app/cgroup.kill'), '');
     group?.kill();
     expect(read(tree.path, 'cupola/app/cgroup.kill')).toBe('1');
@@ -88,12 +89,12 @@ describe('version 1', () => {
     });
   });
 
-  test('create() writes the limits, swap with memory where it is accounted', () => {
+  test('limit() writes the limits, swap with memory where it is accounted', () => {
     using tree = versionOne('memory', 'cpu', 'pids');
     const cgroups = openCgroups('cupola', tree.path);
     mkdirSync(join(tree.path, 'memory/cupola/app'), { recursive: true });
     writeFileSync(join(tree.path, 'memory/cupola/app/memory.memsw.limit_in_bytes'), '');
-    cgroups?.create('app', limits);
+    cgroups?.create('app').limit(limits);
     const bytes = String(64 * 1024 * 1024);
     expect(read(tree.path, 'memory/cupola/app/memory.limit_in_bytes')).toBe(bytes);
     expect(read(tree.path, 'memory/cupola/app/memory.memsw.limit_in_bytes')).toBe(bytes);
@@ -104,7 +105,7 @@ describe('version 1', () => {
   test('usage() reads memory and the accounting beside it', () => {
     using tree = versionOne('memory', 'cpuacct');
     writeFileSync(join(tree.path, 'cpuacct/cpuacct.usage'), '0\n');
-    const group = openCgroups('cupola', tree.path)?.create('app', limits);
+    const group = openCgroups('cupola', tree.path)?.create('app');
     writeFileSync(join(tree.path, 'cpuacct/cupola/app/cpuacct.usage'), '2500000000\n');
     writeFileSync(join(tree.path, 'memory/cupola/app/memory.usage_in_bytes'), '900\n');
     appendFileSync(join(tree.path, 'memory/cupola/app/memory.stat'), 'cache 1\ntotal_inactive_file 400\n');

@@ -12,6 +12,7 @@ export interface CgroupLimits {
   pidsMax: number;
 }
 export interface Cgroup {
+  name: string;
   /** Below each hierarchy, for a tool that joins by itself. */
   path: string;
   /** Files to write a pid into, to join. */
@@ -21,6 +22,7 @@ export interface Cgroup {
   usage(): { cpuSeconds: number; memoryBytes: number };
   /** Pids in it, on the host. */
   pids(): number[];
+  limit(limits: CgroupLimits): void;
   /** SIGKILL to all that is in it now. */
   kill(): void;
   /** Waits until it is gone, a second at most: a process that has just ended leaves it a moment later. */
@@ -29,7 +31,8 @@ export interface Cgroup {
 export interface Cgroups {
   version: 1 | 2;
   enforced: { mem: boolean; cpu: boolean; pids: boolean };
-  create(name: string, limits: CgroupLimits): Cgroup;
+  /** Without limits yet. */
+  create(name: string): Cgroup;
   /** An existing group, after a restart of the agent. */
   find(name: string): Cgroup;
   /** Removes the parent, if nothing is in it. */
@@ -108,6 +111,7 @@ function openV1(parent: string, root: string): Cgroups | null {
   );
 
   const find = (name: string): Cgroup => ({
+    name,
     path: join(parent, name),
     joinFiles: [
       ...usable.map(controller => join(folder(controller, name), 'cgroup.procs')),
@@ -119,6 +123,18 @@ function openV1(parent: string, root: string): Cgroups | null {
       memoryBytes: v1Memory(folder('memory', name)),
     }),
     pids: () => pidsOf(join(folder(usable[0] ?? 'memory', name), 'cgroup.procs')),
+    limit: ({ memoryMb, cpuShare, pidsMax }) => {
+      const bytes = String(memoryMb * 1024 * 1024);
+      if (has('memory')) {
+        writeFileSync(join(folder('memory', name), 'memory.limit_in_bytes'), bytes);
+        // Without swap: where swap accounting is off, there is nothing to limit.
+        if (existsSync(join(folder('memory', name), 'memory.memsw.limit_in_bytes')))
+          writeFileSync(join(folder('memory', name), 'memory.memsw.limit_in_bytes'), bytes);
+      }
+      if (has('cpu'))
+        writeFileSync(join(folder('cpu', name), 'cpu.shares'), String(Math.max(2, Math.round(cpuShare * 1024))));
+      if (has('pids')) writeFileSync(join(folder('pids', name), 'pids.max'), String(pidsMax));
+    },
     kill: () => killAll(pidsOf(join(folder(usable[0] ?? 'memory', name), 'cgroup.procs'))),
     // In each hierarchy: runc makes groups in all of them.
     remove: () => removeFolders(readdirSync(root).map(hierarchy => folder(hierarchy, name))),
@@ -130,19 +146,9 @@ function openV1(parent: string, root: string): Cgroups | null {
     close: () => {
       for (const hierarchy of readdirSync(root)) removeEmpty(join(root, hierarchy), parent);
     },
-    create: (name, { memoryMb, cpuShare, pidsMax }) => {
+    create: name => {
       for (const controller of usable) mkdirSync(folder(controller, name), { recursive: true });
       if (accounting !== undefined) mkdirSync(join(accounting, parent, name), { recursive: true });
-      const bytes = String(memoryMb * 1024 * 1024);
-      if (has('memory')) {
-        writeFileSync(join(folder('memory', name), 'memory.limit_in_bytes'), bytes);
-        // Without swap: where swap accounting is off, there is nothing to limit.
-        if (existsSync(join(folder('memory', name), 'memory.memsw.limit_in_bytes')))
-          writeFileSync(join(folder('memory', name), 'memory.memsw.limit_in_bytes'), bytes);
-      }
-      if (has('cpu'))
-        writeFileSync(join(folder('cpu', name), 'cpu.shares'), String(Math.max(2, Math.round(cpuShare * 1024))));
-      if (has('pids')) writeFileSync(join(folder('pids', name), 'pids.max'), String(pidsMax));
       return find(name);
     },
   };
@@ -185,6 +191,7 @@ function openV2(parent: string, root: string): Cgroups | null {
   const find = (name: string): Cgroup => {
     const folder = join(base, name);
     return {
+      name,
       path: join(parent, name),
       joinFiles: [join(folder, 'cgroup.procs')],
       oomFile: has('memory') ? join(folder, 'memory.events') : null,
@@ -197,6 +204,16 @@ function openV2(parent: string, root: string): Cgroups | null {
         ),
       }),
       pids: () => pidsOf(join(folder, 'cgroup.procs')),
+      limit: ({ memoryMb, cpuShare, pidsMax }) => {
+        if (has('memory')) {
+          writeFileSync(join(folder, 'memory.max'), String(memoryMb * 1024 * 1024));
+          if (existsSync(join(folder, 'memory.swap.max'))) writeFileSync(join(folder, 'memory.swap.max'), '0');
+        }
+        // v1's 1,024 shares are v2's weight 100 (both are the kernel's default); v2 takes 1 to 10,000.
+        if (has('cpu'))
+          writeFileSync(join(folder, 'cpu.weight'), String(Math.min(10_000, Math.max(1, Math.round(cpuShare * 100)))));
+        if (has('pids')) writeFileSync(join(folder, 'pids.max'), String(pidsMax));
+      },
       kill: () => {
         const file = join(folder, 'cgroup.kill');
         // All at once, forks included, since Linux 5.14.
@@ -211,17 +228,8 @@ function openV2(parent: string, root: string): Cgroups | null {
     enforced: { mem: has('memory'), cpu: has('cpu'), pids: has('pids') },
     find,
     close: () => removeEmpty(root, parent),
-    create: (name, { memoryMb, cpuShare, pidsMax }) => {
-      const folder = join(base, name);
-      mkdirSync(folder, { recursive: true });
-      if (has('memory')) {
-        writeFileSync(join(folder, 'memory.max'), String(memoryMb * 1024 * 1024));
-        if (existsSync(join(folder, 'memory.swap.max'))) writeFileSync(join(folder, 'memory.swap.max'), '0');
-      }
-      // v1's 1,024 shares are v2's weight 100 (both are the kernel's default); v2 takes 1 to 10,000.
-      if (has('cpu'))
-        writeFileSync(join(folder, 'cpu.weight'), String(Math.min(10_000, Math.max(1, Math.round(cpuShare * 100)))));
-      if (has('pids')) writeFileSync(join(folder, 'pids.max'), String(pidsMax));
+    create: name => {
+      mkdirSync(join(base, name), { recursive: true });
       return find(name);
     },
   };

@@ -2,25 +2,24 @@
  * One launcher for all rungs: the instance folder, limits, disk and network are shared code; a rung adds only its command line. What is started here lives
  * on without us, under its shim; `adoptFolder` finds it again.
  */
-import { spawn } from 'node:child_process';
-import { closeSync, openSync, readdirSync, readFileSync, rmSync, statSync, watch } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, watch } from 'node:fs';
 import { join } from 'node:path';
-import type { Cgroup, Cgroups } from './cgroups.ts';
-import { makeFolder, type PrepareOptions, prepare } from './prepare.ts';
-import { allRungs, findTool } from './rungs.ts';
+import { prepare } from './prepare.ts';
+import { allRungs } from './rungs.ts';
 import { removeAll, running } from './running.ts';
 import { type RunningSandbox, SandboxError, type SandboxSpec } from './sandbox.ts';
-import { order, readExit, readOrNull, readRung, readState, type ShimState, shimEnded } from './shim-folder.ts';
+import {
+  order,
+  readExit,
+  readGroup,
+  readOrNull,
+  readRung,
+  readState,
+  type ShimState,
+  shimEnded,
+} from './shim-folder.ts';
+import { COMPLAINTS, comeUp, type LauncherOptions, type Spares, type WaitingShim } from './waiting-shim.ts';
 
-export interface LauncherOptions extends PrepareOptions {
-  /** Holds one folder for each sandbox. */
-  folder: string;
-  cgroups: Cgroups | null;
-}
-
-/** What the shim itself dies of, in the instance folder. */
-const COMPLAINTS = 'shim.err';
-const SHIM = join(import.meta.dirname, 'shim.pl');
 /** A sandbox that does not run by then hangs: a mount on a dead disk, a tool that waits for something (ours; a slow machine needs under a second). */
 const START_MS = 30_000;
 
@@ -33,64 +32,51 @@ function bootId(): string {
 }
 
 /** Starts a sandbox. Throws SandboxError when no app code ran; nothing is left behind then. */
-export async function launch(options: LauncherOptions, spec: SandboxSpec): Promise<RunningSandbox> {
+export async function launch(
+  options: LauncherOptions,
+  spec: SandboxSpec,
+  spares: Spares | null = null,
+): Promise<RunningSandbox> {
   const { guid } = spec;
-  const kept = { rung: options.rung, folder: join(options.folder, guid), guid, cgroup: null };
-  let cgroup = options.cgroups?.find(guid) ?? null;
+  const folder = join(options.folder, guid);
+  if (existsSync(folder)) throw new SandboxError(`there is a sandbox ${guid} already`);
+  const kept = { rung: options.rung, folder, guid, cgroup: options.cgroups?.find(guid) ?? null };
   try {
-    makeFolder(kept.folder, options.rung);
-    cgroup = options.cgroups?.create(guid, spec.limits) ?? null;
-    const state = await startShim(options, { folder: kept.folder, cgroup }, () =>
-      prepare(options, spec, { folder: kept.folder, cgroup }),
-    );
-    if (state === null) throw new SandboxError(whyNot(kept.folder));
-    return running({ ...kept, cgroup, state });
+    const spare = spares?.take(folder) ?? null;
+    const shim = spare ?? comeUp(options, folder, guid);
+    kept.cgroup = shim.cgroup;
+    const state = await begin(options, spec, shim);
+    if (state === null && spare !== null && readExit(folder) === null) {
+      // It had been killed while it waited: not this sandbox's fault.
+      await removeAll(kept);
+      return await launch(options, spec);
+    }
+    if (state === null) throw new SandboxError(whyNot(folder));
+    return running({ ...kept, state });
   } catch (error) {
-    cgroup?.kill();
-    await removeAll({ ...kept, cgroup });
+    kept.cgroup?.kill();
+    await removeAll(kept);
     throw error instanceof SandboxError
       ? error
       : new SandboxError(`the sandbox could not be set up: ${(error as Error).message}`, { cause: error });
   }
 }
 
-/**
- * Starts the shim, fills its folder meanwhile, and lets it go on. Null: it ended, or was ended, before any app code ran. However this ends without a state,
- * the shim has ended too.
- */
-async function startShim(
-  { rung, privileged }: LauncherOptions,
-  { folder, cgroup }: { folder: string; cgroup: Cgroup | null },
-  fill: () => Promise<void>,
-): Promise<ShimState | null> {
-  const complaints = openSync(join(folder, COMPLAINTS), 'a', 0o600);
-  const userFirst = rung.hasRoot && !privileged ? '1' : '';
-  const procs = rung.kind === 'detached' ? [] : (cgroup?.joinFiles ?? []);
-  const arch = process.arch === 'arm64' ? 'arm64' : 'x64';
-  const shim = spawn(findTool('perl') ?? 'perl', [SHIM, folder, arch, rung.kind, userFirst, ...procs], {
-    detached: true,
-    stdio: ['pipe', 'ignore', complaints],
-    cwd: '/',
-    env: { PATH: process.env.PATH ?? '' },
-  });
-  closeSync(complaints);
-  shim.stdin?.on('error', () => undefined); // It has ended: told by its end.
-  const exited = new Promise<void>(resolve => {
-    shim.once('error', () => resolve());
-    shim.once('exit', () => resolve());
-  });
-  const late = setTimeout(() => shim.kill('SIGKILL'), START_MS);
+/** Fills the shim's folder and lets it go on. Null: it ended before any app code ran. However this ends without a state, the shim has ended too. */
+async function begin(options: LauncherOptions, spec: SandboxSpec, shim: WaitingShim): Promise<ShimState | null> {
+  const late = setTimeout(() => shim.process.kill('SIGKILL'), START_MS);
   try {
-    await fill();
-    shim.stdin?.end('\n');
-    return await startedOrEnded(folder, exited);
+    shim.cgroup?.limit(spec.limits);
+    await prepare(options, spec, shim);
+    shim.process.stdin?.end('\n');
+    return await startedOrEnded(shim.folder, shim.ended);
   } catch (error) {
-    shim.kill('SIGKILL');
-    await exited;
+    shim.process.kill('SIGKILL');
+    await shim.ended;
     throw error;
   } finally {
     clearTimeout(late);
-    shim.unref();
+    shim.process.unref();
   }
 }
 
@@ -127,7 +113,7 @@ function whyNot(folder: string): string {
 export async function adoptFolder(options: LauncherOptions, guid: string): Promise<RunningSandbox | null> {
   const folder = join(options.folder, guid);
   const rung = allRungs().find(({ name }) => name === readRung(folder)) ?? options.rung;
-  const kept = { rung, folder, guid, cgroup: options.cgroups?.find(guid) ?? null };
+  const kept = { rung, folder, guid, cgroup: options.cgroups?.find(readGroup(folder) ?? guid) ?? null };
   // The agent may have died in the middle of a start, which goes on without it.
   const state = readState(folder) ?? (await startedOrEnded(folder, shimEnded(folder)));
   if (state === null) {

@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { type CanaryResult, canarySpec, readCanary } from './canary.ts';
 import { openCgroups } from './cgroups.ts';
 import { makeImage, openDiskTemplates } from './disk.ts';
-import { adoptFolder, knownGuids, type LauncherOptions, launch } from './launcher.ts';
+import { adoptFolder, knownGuids, launch } from './launcher.ts';
 import { allRungs, findTool, type Rung, type RungName } from './rungs.ts';
 import { type RungReport, SandboxError, type Sandboxes } from './sandbox.ts';
 import { writeSeccompFilter } from './seccomp.ts';
+import { type LauncherOptions, openSpares, type Spares } from './waiting-shim.ts';
 
 export interface OpenOptions {
   /** Holds one folder for each sandbox; kept over restarts. */
@@ -24,6 +25,8 @@ export interface OpenOptions {
   canaryUid: number;
   /** Each sandbox has a network of its own with egress rules (the agent's pool): adds to the report. */
   separateNetwork: boolean;
+  /** Keeps a shim ready ahead, which makes a start faster; another comes up this long after it was taken. None where it is not given. */
+  spareAfterMs?: number;
 }
 
 export interface RungTrial {
@@ -177,7 +180,8 @@ export async function openSandboxes(open: OpenOptions): Promise<Sandboxes> {
   for (const rung of allRungs()) {
     if (open.only !== undefined && rung.name !== open.only) continue;
     const { options, report, why } = await tryRung(rung, open, base);
-    if (options !== null && report !== null) return opened(options, report);
+    if (options !== null && report !== null)
+      return opened(options, report, open.spareAfterMs === undefined ? null : openSpares(options, open.spareAfterMs));
     refused.push(`${rung.name}: ${why}`);
   }
   base.cgroups?.close();
@@ -186,15 +190,18 @@ export async function openSandboxes(open: OpenOptions): Promise<Sandboxes> {
   );
 }
 
-function opened(options: LauncherOptions, report: RungReport): Sandboxes {
+function opened(options: LauncherOptions, report: RungReport, spares: Spares | null): Sandboxes {
   return {
     report,
-    start: spec => launch(options, spec),
+    start: spec => launch(options, spec, spares),
     adopt: async () => {
       const found = await Promise.all(knownGuids(options.folder).map(guid => adoptFolder(options, guid)));
       return found.filter(sandbox => sandbox !== null);
     },
     // The shared mount point stays: it is empty, and another platform may be about to mount on it in a namespace of its own.
-    close: async () => options.cgroups?.close(),
+    close: async () => {
+      await spares?.close();
+      options.cgroups?.close();
+    },
   };
 }

@@ -58,6 +58,7 @@ export async function prepare(
     ...(image === null ? {} : { image: { path: join(folder, 'disk.img'), template: image } }),
   };
   writeFileSync(join(folder, 'rung'), rung.name);
+  if (cgroup !== null) writeFileSync(join(folder, 'group'), cgroup.name);
   writeFileSync(join(folder, 'spec'), formatShimSpec(shimSpec), { mode: 0o600 });
 }
 

@@ -41,6 +41,11 @@ export function readRung(folder: string): string | null {
   return readOrNull(join(folder, 'rung'));
 }
 
+/** Its control group; null without one. */
+export function readGroup(folder: string): string | null {
+  return readOrNull(join(folder, 'group'));
+}
+
 export function readState(folder: string): ShimState | null {
   const text = readOrNull(join(folder, 'state'));
   if (text === null) return null;

@@ -1,9 +1,8 @@
 # The instance shim: one process for each sandbox, which outlives the agent. It sets the sandbox up, drains its output, knows its end.
-# Arguments: the instance folder, architecture, kind (spec-file.ts), 1 when a user namespace comes first, the cgroup.procs files to join. What is slow
+# Runs in the instance folder. Arguments: its name, architecture, kind (spec-file.ts), 1 when a user namespace comes first, the cgroup.procs files to join. What is slow
 # begins with these; the rest is in the file `spec`, which is there once a line comes on our input.
 # No `use`: each module would cost every instance 0.4 to 2.5 MB. See README.md for the folder's files.
 my ($dir, $arch, $kind, $mapped, @cgroups) = @ARGV;
-chdir $dir or die "chdir $dir: $!";
 $0 = "cupola-shim $dir";
 
 my ($RDONLY, $NOSUID, $NODEV, $NOEXEC, $REMOUNT, $BIND, $REC, $PRIVATE) = (1, 2, 4, 8, 32, 4096, 16384, 1 << 18);
@@ -269,6 +268,7 @@ $started = $said =~ s/ok\n$// ? 1 : 0;
 $said =~ s/^\.+//;
 $why ||= $said;
 read_spec();
+$0 = "cupola-shim $spec{hostname}";
 if ($kind eq 'detached') {    # The tool has ended, and its container has become our child
   waitpid $child, 0;
   my $tool = $?;

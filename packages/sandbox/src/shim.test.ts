@@ -21,7 +21,7 @@ interface Started {
 function start(folder: string): Started {
   mkdirSync(join(folder, 'disk'), { recursive: true });
   const args = [SHIM, folder, process.arch, 'process', ''];
-  const shim = spawn('perl', args, { detached: true, stdio: ['pipe', 'ignore', 'inherit'] });
+  const shim = spawn('perl', args, { cwd: folder, detached: true, stdio: ['pipe', 'ignore', 'inherit'] });
   return { folder, shim, ended: once(shim, 'exit') };
 }
 
