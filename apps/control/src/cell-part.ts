@@ -20,6 +20,8 @@ import { RefusedStartError, type RunningPart, runPart } from './part-process.ts'
 const UIDS = { first: 70_000, count: 60_000 } as const;
 /** Everything that builds run as; owns nothing but its work folder. */
 const BUILD_UID = 69_999;
+/** The next instance's shim comes up this long after a start: not while the app that has just begun needs the processors. */
+const SPARE_AFTER_MS = 1_000;
 /** Tries the rungs of the sandbox ladder. */
 const CANARY_UID = 69_998;
 
@@ -52,7 +54,11 @@ async function startCell(env: z.infer<typeof environment>, log: Logger): Promise
     canaryUid: CANARY_UID,
     separateNetwork: networks !== null,
   };
-  const instances = await sandboxesOrRefuse({ ...open, folder: join(env.CUPOLA_CELL, 'instances', 'sandboxes') });
+  const instances = await sandboxesOrRefuse({
+    ...open,
+    folder: join(env.CUPOLA_CELL, 'instances', 'sandboxes'),
+    spareAfterMs: SPARE_AFTER_MS,
+  });
   stack.defer(() => instances.close());
   const builds = await sandboxesOrRefuse({ ...open, folder: join(env.CUPOLA_CELL, 'builds', 'sandboxes') });
   stack.defer(() => builds.close());

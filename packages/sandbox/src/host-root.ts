@@ -2,7 +2,7 @@
 import { existsSync, lstatSync, readlinkSync } from 'node:fs';
 import { ENVIRONMENT_INSIDE, HOME, hostnameOf, INIT, INIT_INSIDE, INSIDE_UID } from './inside.ts';
 import type { SandboxSpec } from './sandbox.ts';
-import type { ShimSpec } from './spec-file.ts';
+import type { Furniture, ShimMount } from './spec-file.ts';
 
 /** Shown read-only where the host has it. No hostname, no users, no keys of the host. */
 const ETC = [
@@ -38,37 +38,41 @@ export function etcFiles({ guid, uid: hostUid }: Pick<SandboxSpec, 'guid' | 'uid
   };
 }
 
-/** Folders, links and mounts of the root, without proc and dev, which the rung's tool makes. */
-export function hostRoot(
-  spec: SandboxSpec,
-  paths: { disk: string; files: string; environment: string; more: string | null },
-): Pick<ShimSpec, 'folders' | 'links' | 'mounts'> {
-  const readOnly = (source: string, target: string): ShimSpec['mounts'][number] => ({
-    mode: 'read-only',
-    source,
-    target,
-  });
-  const links: ShimSpec['links'] = [];
-  const mounts: ShimSpec['mounts'] = [readOnly('/usr', '/usr')];
+const readOnly = (source: string, target: string): ShimMount => ({
+  mode: 'read-only',
+  source,
+  target,
+});
+const EMPTY = ['/proc', '/dev', '/sys', '/home', '/root', '/opt', '/srv', '/mnt', '/media', '/var/log', '/var/run'];
+
+/** What is the same in each root, without proc and dev, which the rung's tool makes. */
+export function hostBase(): Furniture {
+  const links: Furniture['links'] = [];
+  const mounts: ShimMount[] = [readOnly('/usr', '/usr')];
   for (const path of TOP) {
     if (!existsSync(path)) continue;
     if (lstatSync(path).isSymbolicLink()) links.push({ target: readlinkSync(path), path });
     else mounts.push(readOnly(path, path));
   }
   for (const path of ETC) if (existsSync(path)) mounts.push(readOnly(path, path));
-  for (const path of Object.keys({ ...etcFiles(spec), ...spec.files }))
-    mounts.push(readOnly(`${paths.files}${path}`, path));
-  mounts.push(
-    readOnly(INIT, INIT_INSIDE),
+  mounts.push(readOnly(INIT, INIT_INSIDE));
+  return { folders: EMPTY, links, mounts };
+}
+
+/** What is a sandbox's own. */
+export function ownMounts(
+  spec: SandboxSpec,
+  paths: { disk: string; files: string; environment: string; more: string | null },
+): ShimMount[] {
+  const covered = spec.mounts.some(({ target }) => target === HOME);
+  return [
+    ...Object.keys({ ...etcFiles(spec), ...spec.files }).map(path => readOnly(`${paths.files}${path}`, path)),
     readOnly(paths.environment, ENVIRONMENT_INSIDE),
     ...(paths.more === null ? [] : [readOnly(paths.more, `${ENVIRONMENT_INSIDE}.more`)]),
     // /tmp lies on the instance's disk and counts as disk: as a tmpfs it would count as memory.
     { mode: 'writable', source: `${paths.disk}/tmp`, target: '/tmp' },
     { mode: 'writable', source: `${paths.disk}/tmp`, target: '/var/tmp' },
-  );
-  const covered = spec.mounts.some(({ target }) => target === HOME);
-  if (!covered) mounts.push({ mode: 'writable', source: `${paths.disk}/home`, target: HOME });
-  mounts.push(...spec.mounts);
-  const folders = ['/proc', '/dev', '/sys', '/home', '/root', '/opt', '/srv', '/mnt', '/media', '/var/log', '/var/run'];
-  return { folders, links, mounts };
+    ...(covered ? [] : [{ mode: 'writable', source: `${paths.disk}/home`, target: HOME } as const]),
+    ...spec.mounts,
+  ];
 }

@@ -3,12 +3,12 @@ import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Cgroup } from './cgroups.ts';
 import type { DiskTemplates } from './disk.ts';
-import { etcFiles, hostRoot } from './host-root.ts';
+import { etcFiles, hostBase, ownMounts } from './host-root.ts';
 import { hostnameOf } from './inside.ts';
 import { placeHome } from './process-home.ts';
 import type { Rung, RungPlaces } from './rungs.ts';
 import type { SandboxSpec } from './sandbox.ts';
-import { formatEnvironment, formatShimSpec, type ShimSpec } from './spec-file.ts';
+import { formatBase, formatEnvironment, formatShimSpec, type ShimSpec } from './spec-file.ts';
 
 export interface PrepareOptions {
   rung: Rung;
@@ -25,12 +25,21 @@ export interface PrepareOptions {
   rootMount: string | null;
 }
 
-export function makeFolder(folder: string, rung: Rung): void {
+const rootOf = ({ rootMount }: PrepareOptions, folder: string): string => rootMount ?? join(folder, 'root');
+
+/** The folder, with what a shim needs to come up. */
+export function makeFolder(options: PrepareOptions, folder: string): void {
+  const { rung } = options;
   // A plain process goes through the host's folders to its home.
   const mode = rung.hasRoot ? 0o700 : 0o711;
   mkdirSync(join(folder, 'disk'), { recursive: true });
   chmodSync(join(folder, 'disk'), mode);
   chmodSync(folder, mode);
+  if (!rung.hasRoot) return;
+  const root = rootOf(options, folder);
+  mkdirSync(root, { recursive: true, mode: 0o755 });
+  // A folder kept ahead is renamed: the shim, which runs in it, knows its own root by where it is.
+  writeFileSync(join(folder, 'base'), formatBase(options.rootMount ?? 'root', hostBase()));
 }
 
 /** What the shim is to do, in the file `spec`, and what it needs for it. */
@@ -40,9 +49,7 @@ export async function prepare(
   { folder, cgroup }: { folder: string; cgroup: Cgroup | null },
 ): Promise<void> {
   const { rung, privileged, disks } = options;
-  const root = options.rootMount ?? join(folder, 'root');
-  mkdirSync(root, { recursive: true, mode: 0o755 });
-  const places = { ...options, folder, root, cgroupPath: cgroup?.path ?? null };
+  const places = { ...options, folder, root: rootOf(options, folder), cgroupPath: cgroup?.path ?? null };
   const image = disks !== null && rung.hasRoot ? await disks.path(spec.limits.diskMb) : null;
   const shimSpec: ShimSpec = {
     hostname: hostnameOf(spec.guid),
@@ -63,11 +70,7 @@ export async function prepare(
 }
 
 /** Files, environment and mounts of a rung that sees a root of its own. */
-function ownRoot(
-  rung: Rung,
-  spec: SandboxSpec,
-  places: RungPlaces,
-): Pick<ShimSpec, 'root' | 'folders' | 'links' | 'mounts' | 'argv'> {
+function ownRoot(rung: Rung, spec: SandboxSpec, places: RungPlaces): Pick<ShimSpec, 'root' | 'mounts' | 'argv'> {
   const { folder, root } = places;
   const files = join(folder, 'files');
   for (const [path, text] of Object.entries({ ...etcFiles(spec), ...spec.files })) {
@@ -79,21 +82,17 @@ function ownRoot(
     writeFileSync(join(folder, name), text, { mode: 0o600 });
   return {
     root,
-    ...hostRoot(spec, { ...secrets, files, disk: join(folder, 'disk') }),
+    mounts: ownMounts(spec, { ...secrets, files, disk: join(folder, 'disk') }),
     argv: rung.argv(spec, places),
   };
 }
 
 /** A plain process: the host's files, a home in the instance folder. */
-function hostsRoot(
-  rung: Rung,
-  spec: SandboxSpec,
-  places: RungPlaces,
-): Pick<ShimSpec, 'folders' | 'links' | 'mounts' | 'argv'> {
+function hostsRoot(rung: Rung, spec: SandboxSpec, places: RungPlaces): Pick<ShimSpec, 'mounts' | 'argv'> {
   const { folder, privileged } = places;
   const moved = placeHome(spec, { home: join(folder, 'disk', 'home'), owner: privileged ? spec.uid : undefined });
   writeEnvironment(moved, places);
-  return { folders: [], links: [], mounts: [], argv: rung.argv(moved, places) };
+  return { mounts: [], argv: rung.argv(moved, places) };
 }
 
 /** @returns the files, which only the app may read; `more` is null where every name is one that a shell can assign. */

@@ -1,6 +1,6 @@
 # The instance shim: one process for each sandbox, which outlives the agent. It sets the sandbox up, drains its output, knows its end.
 # Runs in the instance folder. Arguments: its name, architecture, kind (spec-file.ts), 1 when a user namespace comes first, the cgroup.procs files to join. What is slow
-# begins with these; the rest is in the file `spec`, which is there once a line comes on our input.
+# begins with these and the file `base`, the part of a root that is the same for all; the rest is in `spec`, which is there once a line comes on our input.
 # No `use`: each module would cost every instance 0.4 to 2.5 MB. See README.md for the folder's files.
 my ($dir, $arch, $kind, $mapped, @cgroups) = @ARGV;
 $0 = "cupola-shim $dir";
@@ -20,8 +20,9 @@ sub publish {    # NAME TEXT: whole or not at all
 
 my ($outer_uid, $outer_gid) = ($<, $( + 0);
 my (%spec, @mounts, @argv, @links, @folders);
-sub read_spec {    # Lines of KEY and fields, separated by tabs, percent-encoded
-  open(my $in, '<', 'spec') or return 0;
+sub read_spec {    # FILE: lines of KEY and fields, separated by tabs, percent-encoded
+  open(my $in, '<', $_[0]) or return 0;
+  (@mounts, @links, @folders) = ();
   while (my $line = <$in>) {
     chomp $line;
     my ($key, @f) = map { s/%([0-9a-f]{2})/chr hex $1/ger } split /\t/, $line, -1;
@@ -51,6 +52,7 @@ pipe(my $err_r, my $err_w) or die;
 pipe(my $fail_r, my $fail_w) or die;    # What is said here before the init's `ok` is why no app code ran
 pipe(my $go_r, my $go_w) or die;
 
+my $parent = $$;
 # `namespaces`: the child is pid 1 of its own pid namespace at once, so its end is the end of all. Else a tool does that, or nobody.
 my $child = $kind eq 'namespaces' ? syscall($nr{clone}, 17 | $NEWPID | ($mapped ? $NEWUSER : 0), 0, 0, 0, 0) : fork();
 if (!defined $child || $child < 0) { my $why = "clone: $! (are namespaces open to us?)"; give_up($why) }
@@ -77,17 +79,27 @@ sub write_file { my ($file, $text) = @_; open(my $f, '>', $file) or fail($file);
 sub become_app {
   hold_on();
   syscall($nr{setsid});
+  my $own = $kind eq 'namespaces';
+  if ($mapped) {    # An ordinary user: a user namespace of our own, where we are root and may mount
+    $own || syscall($nr{unshare}, $NEWUSER) == 0 or fail('unshare (are user namespaces open to us?)');
+    map_ids("0 $outer_uid 1", "0 $outer_gid 1");
+  }
+  if (read_spec('base')) {
+    syscall($nr{unshare}, $own ? $NEWNS | $NEWIPC | $NEWUTS : $NEWNS) == 0 or fail('unshare');
+    mount('none', '/', '', $REC | $PRIVATE);
+    mount('tmpfs', $spec{root}, 'tmpfs', $NOSUID | $NODEV, 'size=4m,mode=755');
+    furnish();
+  }
   sysread STDIN, my $line, 1;
-  if (!$line || !read_spec()) { syswrite $fail_w, 'the agent went away'; exit 1 }
+  if (!$line || !read_spec('spec')) { syswrite $fail_w, 'the agent went away'; exit 1 }
   open(STDIN, '<', '/dev/null');
   open(STDOUT, '>&', $out_w);
   open(STDERR, '>&', $err_w);
   chown $spec{owner}, $spec{owner}, *STDOUT, *STDERR if defined $spec{owner};    # So that the app may open /dev/stdout
-  if (defined $spec{netns}) {
-    open(my $n, '<', $spec{netns}) or fail("network namespace $spec{netns}");
+  if (defined $spec{netns}) {    # Made after our mount namespace, so it is seen through the shim's
+    open(my $n, '<', "/proc/$parent/root$spec{netns}") or fail("network namespace $spec{netns}");
     syscall($nr{setns}, fileno($n), $NEWNET) == 0 or fail('setns');
   }
-  my $own = $kind eq 'namespaces';
   if (defined $spec{seccomp} && $own) { local $/; open(my $f, '<', $spec{seccomp}) or fail('seccomp'); $spec{filter} = <$f> }
   elsif (defined $spec{seccomp}) {    # bwrap reads its filter from this descriptor; $^F keeps it open across exec
     $^F = 200;
@@ -95,14 +107,7 @@ sub become_app {
     @argv = map { $_ eq '{seccomp}' ? fileno($spec{filter}) : $_ } @argv;
     $^F = 2;
   }
-  if ($mapped) {    # An ordinary user: a user namespace of our own, where we are root and may mount
-    $own || syscall($nr{unshare}, $NEWUSER) == 0 or fail('unshare (are user namespaces open to us?)');
-    map_ids("0 $outer_uid 1", "0 $outer_gid 1");
-  }
-  if (defined $spec{root}) {
-    syscall($nr{unshare}, $own ? $NEWNS | $NEWIPC | $NEWUTS : $NEWNS) == 0 or fail('unshare');
-    build_root();
-  }
+  if (defined $spec{root}) { make_disk(); furnish() }
   sysread $go_r, my $go, 1;
   exit 1 unless $go;    # The shim says why
   if ($own) {
@@ -201,8 +206,7 @@ sub make {    # PATH: a folder below the root, with its parents. Links are refus
   }
   return $path;
 }
-sub build_root {
-  mount('none', '/', '', $REC | $PRIVATE);
+sub make_disk {
   if (defined $spec{image}) { stamp($spec{template}, $spec{image}); loop_mount($spec{image}, $spec{disk}) }
   for (['home', 0755], ['tmp', 01777]) {
     my ($path, $mode) = ("$spec{disk}/$_->[0]", $_->[1]);
@@ -210,7 +214,8 @@ sub build_root {
     chmod $mode, $path;
     chown $spec{owner}, $spec{owner}, $path if defined $spec{owner};
   }
-  mount('tmpfs', $spec{root}, 'tmpfs', $NOSUID | $NODEV, 'size=4m,mode=755');
+}
+sub furnish {    # The root, with what was read last
   make($_) for @folders;
   for (@links) { my ($target, $path) = @$_; symlink $target, "$spec{root}$path" or fail("link $path") }
   my $n = 0;
@@ -267,7 +272,7 @@ while (sysread $fail_r, $said, 4096, length $said) { last if $said =~ /ok\n$/ } 
 $started = $said =~ s/ok\n$// ? 1 : 0;
 $said =~ s/^\.+//;
 $why ||= $said;
-read_spec();
+read_spec('spec');
 $0 = "cupola-shim $spec{hostname}";
 if ($kind eq 'detached') {    # The tool has ended, and its container has become our child
   waitpid $child, 0;

@@ -1,4 +1,4 @@
-/** The shim's `spec`: lines of a key and fields between tabs; what could break a line is percent-encoded. And the files that carry an environment. */
+/** The shim's `base` and `spec`: lines of a key and fields between tabs; what could break a line is percent-encoded. And the files that carry an environment. */
 
 /** How the app's processes come to be. */
 export type ShimKind =
@@ -10,6 +10,20 @@ export type ShimKind =
   | 'detached'
   /** Without anything of their own. */
   | 'process';
+
+export interface ShimMount {
+  mode: 'read-only' | 'writable' | 'overlay';
+  source: string;
+  /** Below the root. */
+  target: string;
+}
+
+/** What is the same in every root. */
+export interface Furniture {
+  folders: string[];
+  links: Array<{ target: string; path: string }>;
+  mounts: ShimMount[];
+}
 
 export interface ShimSpec {
   /** Where the instance's root is put together; absent: no root of its own (plain process). */
@@ -31,16 +45,25 @@ export interface ShimSpec {
   seccomp?: string;
   /** Bytes a second; -1 is unlimited. */
   logRate: number;
-  /** Below the root. */
-  folders: string[];
-  links: Array<{ target: string; path: string }>;
-  mounts: Array<{ mode: 'read-only' | 'writable' | 'overlay'; source: string; target: string }>;
+  mounts: ShimMount[];
   argv: string[];
 }
 
 /** Percent-encodes what separates or could be misread. */
 const encode = (text: string): string =>
   text.replace(/[%\t\n\r\0]/g, character => `%${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
+
+/** The shim's `base`. */
+export function formatBase(root: string, { folders, links, mounts }: Furniture): string {
+  return format([
+    ['root', root],
+    ...folders.map(path => ['folder', path]),
+    ...links.map(({ target, path }) => ['link', target, path]),
+    ...mounts.map(mountLine),
+  ]);
+}
+const mountLine = ({ mode, source, target }: ShimMount): string[] => ['mount', mode, source, target];
+const format = (lines: string[][]): string => `${lines.map(fields => fields.map(encode).join('\t')).join('\n')}\n`;
 
 export function formatShimSpec(spec: ShimSpec): string {
   const optional: Array<[key: string, value: string | number | undefined]> = [
@@ -58,12 +81,10 @@ export function formatShimSpec(spec: ShimSpec): string {
     ['disk', spec.disk],
     ['rate', String(spec.logRate)],
     ...optional.flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]])),
-    ...spec.folders.map(path => ['folder', path]),
-    ...spec.links.map(({ target, path }) => ['link', target, path]),
-    ...spec.mounts.map(({ mode, source, target }) => ['mount', mode, source, target]),
+    ...spec.mounts.map(mountLine),
     ...spec.argv.map(argument => ['arg', argument]),
   ];
-  return `${lines.map(fields => fields.map(encode).join('\t')).join('\n')}\n`;
+  return format(lines);
 }
 
 /** `shell`: assignments that the init reads; `more`: names that a shell cannot assign, as NAME=value with NUL after. */

@@ -29,8 +29,9 @@ export const COMPLAINTS = 'shim.err';
 const SHIM = join(import.meta.dirname, 'shim.pl');
 
 /** Never throws for the shim's sake: its end tells. */
-export function comeUp({ rung, privileged, cgroups }: LauncherOptions, folder: string, group: string): WaitingShim {
-  makeFolder(folder, rung);
+export function comeUp(options: LauncherOptions, folder: string, group: string): WaitingShim {
+  const { rung, privileged, cgroups } = options;
+  makeFolder(options, folder);
   const cgroup = cgroups?.create(group) ?? null;
   const complaints = openSync(join(folder, COMPLAINTS), 'a', 0o600);
   const userFirst = rung.hasRoot && !privileged ? '1' : '';
