@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { aSpec, finish, layer, readUntil, runToEnd, script, tempFolder, until } from './fixtures.ts';
 import { networksMissing } from './network-tools.ts';
-import { openNetworks } from './networks.ts';
+import { type LeasedNetwork, openNetworks } from './networks.ts';
 import { type Enforced, SandboxError, type Sandboxes } from './sandbox.ts';
 import { readState } from './shim-folder.ts';
 
@@ -540,11 +540,8 @@ function lives(open: Open): void {
 function networks(open: Open): void {
   test('in a network namespace the app has its address alone, where the host reaches it', async () => {
     await using opened = await open();
-    using folder = tempFolder();
-    const log = { info: () => undefined, warn: () => undefined };
-    const pool = await openNetworks({ folder: folder.path, installation: `test-${randomUUID()}`, ahead: 0, log });
-    const leased = await pool?.lease();
-    const { name = '', address = '' } = leased ?? {};
+    await using own = await aNetwork();
+    const { name, address } = own.leased;
     const sandbox = await opened.sandboxes.start(
       aSpec({ argv: ['perl', '-e', SERVE], network: { kind: 'namespace', name, address } }),
     );
@@ -552,8 +549,20 @@ function networks(open: Open): void {
     expect(await text(connect({ host: address, port: 8080 }))).toBe('eth0 lo');
     await sandbox.kill();
     await finish(sandbox);
-    await pool?.close({ remove: true });
   });
+}
+async function aNetwork(): Promise<AsyncDisposable & { leased: LeasedNetwork }> {
+  const folder = tempFolder();
+  const log = { info: () => undefined, warn: () => undefined };
+  const pool = await openNetworks({ folder: folder.path, installation: `test-${randomUUID()}`, ahead: 0, log });
+  if (pool === null) throw new Error('no networks here');
+  return {
+    leased: await pool.lease(),
+    [Symbol.asyncDispose]: async () => {
+      await pool.close({ remove: true });
+      folder[Symbol.dispose]();
+    },
+  };
 }
 /** Tells each who connects the names of the network devices that it sees. */
 const SERVE = `

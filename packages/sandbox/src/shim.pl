@@ -273,7 +273,7 @@ $started = $said =~ s/ok\n$// ? 1 : 0;
 $said =~ s/^\.+//;
 $why ||= $said;
 read_spec('spec');
-$0 = "cupola-shim $spec{hostname}";
+$0 = "cupola-shim " . $spec{disk} =~ s{/disk$}{}r if defined $spec{disk};    # Where a folder kept ahead is now
 if ($kind eq 'detached') {    # The tool has ended, and its container has become our child
   waitpid $child, 0;
   my $tool = $?;
