@@ -129,6 +129,17 @@ describe('version 1', () => {
     expect(readdirSync(join(tree.path, 'devices'))).toEqual(['cgroup.procs']);
   });
 
+  test('close() leaves groups that something runs in', () => {
+    using tree = versionOne('memory');
+    const cgroups = openCgroups('cupola/one', tree.path);
+    cgroups?.create('ended');
+    cgroups?.create('running');
+    // A file stands for what the kernel does not let go.
+    writeFileSync(join(tree.path, 'memory/cupola/one/running/busy'), '');
+    cgroups?.close();
+    expect(readdirSync(join(tree.path, 'memory/cupola/one'))).toEqual(['running']);
+  });
+
   test('openCgroups() is null where there is none, and makes none', () => {
     using tree = versionOne();
     expect(openCgroups('cupola', tree.path)).toBeNull();

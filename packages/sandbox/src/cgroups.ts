@@ -35,7 +35,7 @@ export interface Cgroups {
   create(name: string): Cgroup;
   /** An existing group, after a restart of the agent. */
   find(name: string): Cgroup;
-  /** Removes the parent, if nothing is in it. */
+  /** Removes every group that nothing runs in, a killed agent's too, and the parent if none is left. */
   close(): void;
 }
 
@@ -74,9 +74,10 @@ async function removeFolders(folders: string[]): Promise<void> {
     await new Promise(done => setTimeout(done, REMOVE_AGAIN_MS));
   }
 }
-/** The parent and what is above it, up to the root: those that are empty. */
+/** What is in the parent, the parent, and what is above it up to the root: those that nothing runs in. */
 function removeEmpty(root: string, parent: string): void {
-  for (let at = parent; at !== '.' && at !== '/'; at = dirname(at))
+  if (!existsSync(join(root, parent)) || !removeFolder(join(root, parent))) return;
+  for (let at = dirname(parent); at !== '.' && at !== '/'; at = dirname(at))
     try {
       rmdirSync(join(root, at));
     } catch {
