@@ -21,6 +21,7 @@ import { organizationQuotaEndpoints } from './quotas/endpoints.ts';
 import { resourceMatchEndpoints } from './resource-matches/endpoints.ts';
 import { roleEndpoints } from './roles/endpoints.ts';
 import { routeEndpoints } from './routes/endpoints.ts';
+import { serviceEndpoints } from './services/endpoints.ts';
 import { spaceEndpoints } from './spaces/endpoints.ts';
 import { stackEndpoints } from './stacks/endpoints.ts';
 import { clientEndpoints } from './uaa/clients.ts';
@@ -53,6 +54,7 @@ const built: readonly Endpoint[] = [
   ...buildEndpoints,
   ...dropletEndpoints,
   ...packageEndpoints,
+  ...serviceEndpoints,
   ...resourceMatchEndpoints,
   ...logCacheEndpoints,
   ...unbuiltEndpoints,

@@ -70,6 +70,7 @@ const runSpec = z.object({
   readinessHealthCheck: healthCheck,
   stack: z.string(),
   ports: z.array(z.number().int()).min(1),
+  syslogDrains: z.array(z.string()).exactOptional(),
 });
 
 /** A copy that this cell is to run. It is there until it is removed from the view; removal means: stop it, gracefully. */

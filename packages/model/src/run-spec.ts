@@ -49,4 +49,6 @@ export interface RunSpec {
   stack: string;
   /** Ports the app listens on; the first is PORT. */
   ports: number[];
+  /** Where its log lines are to go besides (`syslog://host:port`, `syslog-tls://`, `https://`), by the services bound at its start. Absent in old specs: none. */
+  syslogDrains?: string[];
 }

@@ -25,6 +25,8 @@ import type {
   RouteDestinationsTable,
   RoutesTable,
   RunSpecsTable,
+  ServiceBindingsTable,
+  ServiceInstancesTable,
   SpacesTable,
   UsersTable,
 } from './schema.ts';
@@ -352,6 +354,43 @@ export async function aDestination(
     ...given,
   };
   return insert(store, { table: 'route_destinations', row, change: ['route', row.route_guid] });
+}
+
+/** A user-provided service instance with one credential. */
+export async function anInstance(
+  store: Writable,
+  given: Partial<ServiceInstancesTable> = {},
+): Promise<ServiceInstancesTable> {
+  const row: ServiceInstancesTable = {
+    ...stamped(),
+    name: named('service'),
+    space_guid: given.space_guid ?? (await aSpace(store)).guid,
+    tags_json: '[]',
+    secrets_sealed: testSealer.seal('{"credentials":{"password":"x"},"syslogDrainUrl":null,"routeServiceUrl":null}'),
+    operation: 'create',
+    operation_at: STAMP,
+    ...given,
+  };
+  return insert(store, {
+    table: 'service_instances',
+    row,
+    change: ['service_instance', row.guid, { spaceGuid: row.space_guid }],
+  });
+}
+
+/** An app bound to a service instance. */
+export async function aBinding(
+  store: Writable,
+  given: Partial<ServiceBindingsTable> = {},
+): Promise<ServiceBindingsTable> {
+  const row: ServiceBindingsTable = {
+    ...stamped(),
+    name: null,
+    app_guid: given.app_guid ?? (await anApp(store)).guid,
+    service_instance_guid: given.service_instance_guid ?? (await anInstance(store)).guid,
+    ...given,
+  };
+  return insert(store, { table: 'service_bindings', row, change: ['service_binding', row.guid] });
 }
 
 /** An active cell with 4 GB of memory and 20 GB of disk. */

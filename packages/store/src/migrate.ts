@@ -3,10 +3,14 @@ import type { Kysely } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
 import { NewerSchemaError } from './errors.ts';
 import * as foundation from './migrations/0001-foundation.ts';
+import * as userProvidedServices from './migrations/0003-user-provided-services.ts';
 import type { Database } from './schema.ts';
 
 /** All migrations, forward only. */
-const MIGRATIONS: Record<string, Migration> = { '0001-foundation': inNewEpoch(foundation) };
+const MIGRATIONS: Record<string, Migration> = {
+  '0001-foundation': inNewEpoch(foundation),
+  '0003-user-provided-services': inNewEpoch(userProvidedServices),
+};
 
 /**
  * Brings the schema to what this version knows, all in one transaction: a killed start leaves the former schema. Throws NewerSchemaError when the schema

@@ -291,6 +291,24 @@ export interface RouteDestinationsTable {
   created_at: number;
 }
 
+/** User-provided only: there are no brokers. */
+export interface ServiceInstancesTable extends Stamped {
+  name: string;
+  space_guid: string;
+  tags_json: string;
+  /** JSON `{credentials, syslogDrainUrl, routeServiceUrl}`, sealed: such URLs have tokens in them. */
+  secrets_sealed: string;
+  /** What was done last, and when: it has succeeded, for nobody else was asked. */
+  operation: 'create' | 'update';
+  operation_at: number;
+}
+/** That an app finds a service instance in VCAP_SERVICES. What it finds is the instance's. */
+export interface ServiceBindingsTable extends Stamped {
+  name: string | null;
+  app_guid: string;
+  service_instance_guid: string;
+}
+
 /** Scheduler's: which copy shall run where. A row that goes away tells its agent to stop the copy. */
 export interface PlacementsTable {
   /** The copy's guid. */
@@ -443,6 +461,8 @@ export interface Database {
   jobs: JobsTable;
   routes: RoutesTable;
   route_destinations: RouteDestinationsTable;
+  service_instances: ServiceInstancesTable;
+  service_bindings: ServiceBindingsTable;
   placements: PlacementsTable;
   placement_errors: PlacementErrorsTable;
   copies: CopiesTable;
@@ -471,6 +491,8 @@ export const CHANGE_KINDS = [
   'droplet',
   'job',
   'route',
+  'service_instance',
+  'service_binding',
   'placement',
   'placement_error',
   'copy',

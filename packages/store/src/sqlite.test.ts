@@ -171,12 +171,12 @@ describe('openSqliteStore()', () => {
     using place = temporary();
     await (await openSqliteStore(place)).close();
     const db = new DatabaseSync(place.path);
-    db.exec("insert into kysely_migration (name, timestamp) values ('0002-later', '2027-01-01T00:00:00Z')");
+    db.exec("insert into kysely_migration (name, timestamp) values ('9999-later', '2027-01-01T00:00:00Z')");
     db.close();
     const before = readFileSync(place.path);
     const error = await openSqliteStore(place).catch(caught => caught);
     expect(error).toBeInstanceOf(NewerSchemaError);
-    expect(error.message).toContain('0002-later');
+    expect(error.message).toContain('9999-later');
     expect(readFileSync(place.path).equals(before)).toBe(true);
   });
 

@@ -3,10 +3,12 @@
  * request sees what another one did.
  */
 import {
+  aBinding,
   aBuild,
   aDestination,
   aDroplet,
   anApp,
+  anInstance,
   anOrganization,
   aPackage,
   aProcess,
@@ -108,6 +110,9 @@ async function things(test: TestApi): Promise<Guids> {
   );
   const [event] = (await test.api('GET', '/v3/audit_events?types=audit.app.create', { token: test.admin })).body
     .resources;
+  const instance = await anInstance(store, { space_guid: spaceGuid });
+  const binding = await aBinding(store, { ...inApp, service_instance_guid: instance.guid });
+  const spare = await anInstance(store, { space_guid: spaceGuid });
   const job = await store.mutate(mutation =>
     finishedJob(mutation, { operation: 'app.delete', resourceGuid: app.guid, actor }),
   );
@@ -129,9 +134,12 @@ async function things(test: TestApi): Promise<Guids> {
     builds: build.guid,
     droplets: droplet.guid,
     routes: route.guid,
+    service_instances: instance.guid,
+    service_credential_bindings: binding.guid,
     destination: destination.guid,
     buildpacks: await first('/v3/buildpacks'),
     stacks: await first('/v3/stacks'),
+    spareInstance: spare.guid,
     other: other.guid,
     otherSpace: otherSpace.guid,
   };
@@ -235,6 +243,13 @@ function requests(guids: Guids): Record<string, TestCall> {
     'POST /v3/packages/:guid/upload': { form: upload },
     'POST /v3/droplets': { body: { relationships: app } },
     'POST /v3/builds': { body: { package: { guid: guids.packages } } },
+    'POST /v3/service_instances': {
+      body: { type: 'user-provided', name: 'new', relationships: { space: to(guids.spaces) } },
+    },
+    'POST /v3/service_instances/:guid/relationships/shared_spaces': { body: { data: [] } },
+    'POST /v3/service_credential_bindings': {
+      body: { type: 'app', relationships: { ...app, service_instance: to(guids.spareInstance) } },
+    },
     'POST /v3/resource_matches': { body: { resources: [{ checksum: { value: '0'.repeat(40) }, size_in_bytes: 1 }] } },
   };
 }

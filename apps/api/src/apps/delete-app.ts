@@ -8,6 +8,7 @@ import type { ScopedApp } from './find-app.ts';
 
 /** Tables whose rows are an app's, with the kind their labels are kept under. Children before parents. */
 const OWNED = [
+  ['service_bindings', 'service_binding'],
   ['builds', 'build'],
   ['droplets', 'droplet'],
   ['packages', 'package'],

@@ -11,6 +11,7 @@ import { requireFlag } from '../flags/flags.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { urisByProcessType } from '../run-specs/fix.ts';
 import { appFacts } from '../run-specs/vcap-application.ts';
+import { boundServices } from '../services/vcap-services.ts';
 import { recordAppEvent } from './app-events.ts';
 import { updateAppRow } from './change-app.ts';
 import { mergeVariables, openVariables, sealVariables, type Variables, variableErrors } from './environment.ts';
@@ -47,7 +48,7 @@ async function presentEnvironment(deps: ApiDeps, actor: Actor, app: ScopedApp) {
   const uris = new Set([...(await urisByProcessType(deps.store.read, app.guid)).values()].flat());
   // What supporters may not see: credentials of services.
   const system = holdsInSpace(actor, app.space_guid, ['space_developer'])
-    ? { VCAP_SERVICES: {} }
+    ? { VCAP_SERVICES: (await boundServices(deps.store.read, deps.sealer, app.guid)).vcapServices }
     : { redacted_message: HIDDEN };
   return {
     environment_variables: openVariables(deps.sealer, app.environment_sealed),

@@ -37,7 +37,9 @@ export function featureRow(name: AppFeature, enabled: boolean): Partial<FeatureR
     case 'service-binding-k8s':
     case 'file-based-vcap-services':
       if (enabled)
-        throw new UnprocessableError(`Services are not supported yet, so '${name}' cannot be enabled. Leave it off.`);
+        throw new UnprocessableError(
+          `'${name}' is not supported yet. Leave it off: VCAP_SERVICES has what the app is bound to.`,
+        );
       return {};
   }
 }

@@ -1,4 +1,5 @@
 /** Lists ask the store the same number of times, however long they are. */
+import { aBinding, anInstance } from '@cupola/store/fixtures';
 import type { KyselyPlugin } from 'kysely';
 import { expect, test } from 'vitest';
 import { startTestApi, type TestApi } from '../fixtures.ts';
@@ -25,19 +26,27 @@ function countReads({ deps: { store } }: TestApi): { taken(): number } {
   };
 }
 
-/** Apps that have all that a list shows: a route, a label, a copy. */
+/** Apps that have all that a list shows: a route, a label, a copy, a service. */
 async function addApps(test: TestApi, count: number): Promise<void> {
   const names = Array.from({ length: count }, (_, index) => `app-${index}`);
   const entries = names.map(name => `- {name: ${name}, default-route: true, metadata: {labels: {a: b}}}\n`);
   const yaml = `applications:\n${entries.join('')}`;
   const path = `/v3/spaces/${test.home.spaceGuid}/actions/apply_manifest`;
   await test.api('POST', path, { token: test.admin, yaml });
+  const { store } = test.deps;
+  const apps = await store.read.selectFrom('apps').select('guid').execute();
+  for (const { guid } of apps) {
+    const instance = await anInstance(store, { space_guid: test.home.spaceGuid });
+    await aBinding(store, { app_guid: guid, service_instance_guid: instance.guid });
+  }
 }
 
 test.each([
   '/v3/apps?include=space,space.organization&per_page=5000',
   '/v3/processes?embed=process_instances&per_page=5000',
   '/v3/routes?include=domain,space,space.organization&per_page=5000',
+  '/v3/service_credential_bindings?include=app,service_instance&per_page=5000',
+  '/v3/service_instances?fields[space]=guid,name&fields[space.organization]=name&per_page=5000',
 ])('GET %s asks as often for 33 as for 3', async path => {
   await using test = await startTestApi();
   await addApps(test, 2);

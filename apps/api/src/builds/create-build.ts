@@ -13,6 +13,7 @@ import type { ScopedApp } from '../apps/find-app.ts';
 import type { ApiDeps } from '../deps.ts';
 import { urisByProcessType } from '../run-specs/fix.ts';
 import { appFacts } from '../run-specs/vcap-application.ts';
+import { boundServices } from '../services/vcap-services.ts';
 
 export type BuildRow = Selectable<BuildsTable>;
 type Deps = Pick<ApiDeps, 'sealer' | 'config'>;
@@ -122,6 +123,7 @@ async function makeRow(
   const memoryMb = asked.memoryMb ?? STAGING_LIMITS.memoryMb;
   const diskMb = asked.diskMb ?? STAGING_LIMITS.diskMb;
   const given = await givenVariables(mutation, deps, app);
+  const services = JSON.stringify((await boundServices(mutation.db, deps.sealer, app.guid)).vcapServices);
   return {
     guid: randomUUID(),
     created_at: now,
@@ -135,14 +137,14 @@ async function makeRow(
     buildpacks_json: JSON.stringify(buildpacks),
     stack,
     environment_sealed: deps.sealer.seal(
-      JSON.stringify(await environmentOf(mutation, deps, { app, given, stack, memoryMb })),
+      JSON.stringify(await environmentOf(mutation, deps, { app, given, services, stack, memoryMb })),
     ),
     memory_mb: memoryMb,
     disk_mb: diskMb,
     created_by_guid: actor.guid,
     created_by_name: actor.name,
     adopted: adopted ? 1 : 0,
-    inputs_hash: hashOf({ given, buildpacks, stack, memoryMb, diskMb }),
+    inputs_hash: hashOf({ given, services, buildpacks, stack, memoryMb, diskMb }),
     cancelled: 0,
     fence: 0,
     attempts: 0,
@@ -166,13 +168,19 @@ async function givenVariables({ db }: Mutation, { sealer }: Deps, app: ScopedApp
 async function environmentOf(
   { db }: Mutation,
   { config }: Deps,
-  { app, given, stack, memoryMb }: { app: ScopedApp; given: Record<string, string>; stack: string; memoryMb: number },
+  {
+    app,
+    given,
+    services,
+    stack,
+    memoryMb,
+  }: { app: ScopedApp; given: Record<string, string>; services: string; stack: string; memoryMb: number },
 ): Promise<Record<string, string>> {
   const uris = (await urisByProcessType(db, app.guid)).get('web') ?? [];
   return {
     ...given,
     VCAP_APPLICATION: JSON.stringify(appFacts(app, { apiUrl: config.publicUrl, uris })),
-    VCAP_SERVICES: '{}',
+    VCAP_SERVICES: services,
     MEMORY_LIMIT: `${memoryMb}m`,
     CF_STACK: stack,
   };

@@ -27,6 +27,7 @@ import {
 import { checkQuota, quotaUse } from '../processes/quota.ts';
 import { mapDefaultRoute, mapManifestRoute, type RouteActor, unmapAll } from '../routes/map-routes.ts';
 import { fixRunSpecs } from '../run-specs/fix.ts';
+import { bindManifestServices } from './bind-services.ts';
 import type { ManifestApp } from './manifest-app.ts';
 import type { ManifestProcess } from './manifest-processes.ts';
 
@@ -85,6 +86,7 @@ async function apply(context: Context, space: AppHome, manifest: ManifestApp): P
   for (const process of manifest.processes) await applyProcess(context, app, process);
   app = await applySettings(context, app, manifest, staging?.stack ?? null);
   await applyRoutes(context, app, manifest);
+  await bindManifestServices(mutation, context.actor, app, manifest.services);
   // A type that is new to a started app has never been fixed; all others run on as they are.
   if (app.state === 'STARTED') await fixRunSpecs(mutation, context.deps, app.guid, 'unfixed');
   await checkQuota(mutation.db, { organizationGuid: app.organization_guid, appGuid: app.guid, before });

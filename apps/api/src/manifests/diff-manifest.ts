@@ -22,6 +22,8 @@ const KEYS = new Set(
 );
 /** By what an element of a list is known. */
 const IDENTIFIERS: Record<string, string> = { processes: 'type', routes: 'route', sidecars: 'name' };
+/** Of services: bound ones stay, whatever their order or the name of their binding. */
+const serviceName = (item: unknown): unknown => (isObject(item) ? item.name : item);
 
 /** `existing`: the app as `presentManifestApp` shows it; null when the manifest will make it. */
 export function diffManifestApp(index: number, sent: Raw, existing: Raw | null): ManifestDiff[] {
@@ -75,6 +77,7 @@ function diffValue(path: string, key: string, { before, after }: Pair): Manifest
   if (isSame(before, after)) return [];
   if (before === undefined || before === null) return [{ op: 'add', path, value: after }];
   if (isObject(before) && isObject(after)) return diffObject(path, before, after);
+  if (key === 'services' && Array.isArray(before) && Array.isArray(after)) return diffServices(path, before, after);
   if (Array.isArray(before) && Array.isArray(after)) {
     const identifier = IDENTIFIERS[key];
     return identifier === undefined
@@ -94,6 +97,12 @@ function diffObject(path: string, before: Raw, after: Raw): ManifestDiff[] {
       after: isProcess ? normalized(key, value) : value,
     });
   });
+}
+
+function diffServices(path: string, before: unknown[], after: unknown[]): ManifestDiff[] {
+  return after.flatMap((item, at): ManifestDiff[] =>
+    before.includes(serviceName(item)) ? [] : [{ op: 'add', path: `${path}/${at}`, value: item }],
+  );
 }
 
 function diffKnown(path: string, identifier: string, before: Raw[], after: unknown[]): ManifestDiff[] {

@@ -145,6 +145,8 @@ describe('readManifestApp()', () => {
       { name: 'a', features: { teleport: true } },
       'Features must be a map of valid feature names to booleans (true = enabled, false = disabled)',
     ],
+    [{ name: 'a', services: [{ parameters: {} }] }, 'Services must be a list of service instances'],
+    [{ name: 'a', services: 'db' }, 'Services must be a list of service instances'],
     [{ name: 'a', metadata: { notes: {} } }, "Metadata has unexpected field(s): 'notes'"],
   ])('%j is refused in the words of CF', (sent, error) => {
     expect(errorsOf(sent)).toEqual([error]);
@@ -153,7 +155,6 @@ describe('readManifestApp()', () => {
   test.each([
     [{ name: 'a', docker: { image: 'x' } }, /^Docker images are not supported yet/],
     [{ name: 'a', lifecycle: 'cnb' }, /^Cloud Native Buildpacks are not supported yet/],
-    [{ name: 'a', services: ['db'] }, /^Service instances are not supported yet/],
     [{ name: 'a', sidecars: [{ name: 's' }] }, /^Sidecars are not supported yet/],
     [{ name: 'a', routes: [{ route: 'a.b', protocol: 'http2' }] }, /http2 is not supported yet/],
   ])('%j is refused with what to do instead', (sent, error) => {

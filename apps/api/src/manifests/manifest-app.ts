@@ -8,6 +8,7 @@ import { HIDDEN } from '../apps/log-line.ts';
 import { readBuildpacks, readFeatures } from './manifest-lifecycle.ts';
 import { type ManifestProcess, readProcesses } from './manifest-processes.ts';
 import { type ManifestRoutes, readRoutes } from './manifest-routes.ts';
+import { type ManifestService, readServices } from './manifest-services.ts';
 import { refuseUnbuilt } from './manifest-unbuilt.ts';
 import { isObject, type Raw, type Reader, reader, underscoreKeys } from './reader.ts';
 
@@ -21,6 +22,7 @@ export interface ManifestApp {
   metadata: { labels?: unknown; annotations?: unknown } | null;
   processes: ManifestProcess[];
   routes: ManifestRoutes;
+  services: ManifestService[];
   /** As it was sent, for the audit event; secrets hidden. */
   audit: Record<string, unknown>;
 }
@@ -38,6 +40,7 @@ export function readManifestApp(sent: unknown): { app: ManifestApp; errors: stri
     stack: readStack(from),
     env: readEnv(from),
     routes: readRoutes(from),
+    services: readServices(from),
     features: readFeatures(from),
     metadata: readMetadata(from),
     audit: audited(original),

@@ -23,6 +23,7 @@ export async function presentAppsAsManifests(
   );
   const processes = Map.groupBy(rows, row => row.app_guid);
   const routes = await readRoutes(db, guids);
+  const services = await readServices(db, guids);
   return new Map(
     apps.map(app => {
       const facts = {
@@ -31,6 +32,7 @@ export async function presentAppsAsManifests(
         metadata: metadata.get(app.guid) ?? { labels: {}, annotations: {} },
         routes: routes.get(app.guid) ?? [],
         processes: processes.get(app.guid) ?? [],
+        services: (services.get(app.guid) ?? []).map(row => row.name),
       };
       return [app.guid, presentManifestApp(facts)];
     }),
@@ -53,6 +55,18 @@ async function readRoutes(db: Kysely<Database>, appGuids: readonly string[]) {
         'routes.options_json',
         'domains.name as domain_name',
       ])
+      .execute(),
+  );
+  return Map.groupBy(rows, row => row.app_guid);
+}
+
+async function readServices(db: Kysely<Database>, appGuids: readonly string[]) {
+  const rows = await inChunks(appGuids, some =>
+    db
+      .selectFrom('service_bindings')
+      .innerJoin('service_instances', 'service_instances.guid', 'service_bindings.service_instance_guid')
+      .where(among('service_bindings.app_guid', some))
+      .select(['service_bindings.app_guid', 'service_instances.name'])
       .execute(),
   );
   return Map.groupBy(rows, row => row.app_guid);

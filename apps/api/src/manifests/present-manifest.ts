@@ -12,9 +12,18 @@ export interface ManifestFacts {
   metadata: ShownMetadata;
   routes: ReadonlyArray<{ host: string; path: string; domain_name: string; protocol: string; options_json: string }>;
   processes: ReadonlyArray<Selectable<ProcessesTable>>;
+  /** Names of bound service instances. */
+  services: readonly string[];
 }
 
-export function presentManifestApp({ app, env, metadata, routes, processes }: ManifestFacts): Record<string, unknown> {
+export function presentManifestApp({
+  app,
+  env,
+  metadata,
+  routes,
+  processes,
+  services,
+}: ManifestFacts): Record<string, unknown> {
   return {
     name: app.name,
     ...some('env', env),
@@ -30,6 +39,10 @@ export function presentManifestApp({ app, env, metadata, routes, processes }: Ma
     ...some(
       'routes',
       routes.map(presentRouteEntry).sort((a, b) => (a.route < b.route ? -1 : 1)),
+    ),
+    ...some(
+      'services',
+      [...services].sort((a, b) => (a.toLowerCase() < b.toLowerCase() ? -1 : 1)),
     ),
     ...some('metadata', { ...some('labels', metadata.labels), ...some('annotations', metadata.annotations) }),
     ...some('processes', [...processes].sort((a, b) => (a.type < b.type ? -1 : 1)).map(presentProcessEntry)),

@@ -11,6 +11,7 @@ import type { Database, ProcessesTable } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
 import type { Kysely, Selectable } from 'kysely';
 import type { ApiDeps } from '../deps.ts';
+import { boundServices } from '../services/vcap-services.ts';
 import { type AppPlace, processFacts } from './vcap-application.ts';
 
 /** What an app listens on: PORT (CF's default; the agent says which host port leads there). */
@@ -51,6 +52,7 @@ export async function fixRunSpecs(
     JSON.parse(deps.sealer.open(sealed)) as Record<string, string>;
   const given = { ...(group === undefined ? {} : open(group.variables_sealed)), ...open(app.environment_sealed) };
   const uris = await urisByProcessType(db, appGuid);
+  const { vcapServices, syslogDrains } = await boundServices(db, deps.sealer, appGuid);
   const processes = await db.selectFrom('processes').selectAll().where('app_guid', '=', appGuid).execute();
 
   for (const process of processes) {
@@ -61,7 +63,8 @@ export async function fixRunSpecs(
       uris: uris.get(process.type) ?? [],
       version: guid,
     });
-    const spec = makeSpec({ guid, app, process, droplet }, environmentOf(given, facts, process));
+    const environment = environmentOf(given, { facts, vcapServices }, process);
+    const spec = { ...makeSpec({ guid, app, process, droplet }, environment), syslogDrains };
     await db
       .insertInto('run_specs')
       .values({
@@ -131,13 +134,13 @@ export async function urisByProcessType(db: Kysely<Database>, appGuid: string): 
 /** What the platform says goes over what the user says; PORT, CF_INSTANCE_* and the like are the agent's, for each copy. */
 function environmentOf(
   given: Record<string, string>,
-  facts: Record<string, unknown>,
+  { facts, vcapServices }: { facts: Record<string, unknown>; vcapServices: Record<string, unknown> },
   process: Process,
 ): Record<string, string> {
   return {
     ...given,
     VCAP_APPLICATION: JSON.stringify(facts),
-    VCAP_SERVICES: '{}',
+    VCAP_SERVICES: JSON.stringify(vcapServices),
     MEMORY_LIMIT: `${process.memory_mb}m`,
   };
 }

@@ -8,6 +8,7 @@ import { deleteApp } from '../apps/delete-app.ts';
 import { recordEvent } from '../events/record.ts';
 import { deleteMetadata, type MetadataBody, writeMetadata } from '../metadata/metadata.ts';
 import type { OrganizationRow } from '../organizations/find-organization.ts';
+import { deleteInstance } from '../services/change-instance.ts';
 import { deleteRouteRows } from './delete-routes.ts';
 import type { SpaceRow } from './find-space.ts';
 
@@ -96,6 +97,9 @@ export async function deleteSpace(
     await recordAppEvent(mutation, { actor, app, type: 'delete-request' });
     await deleteApp(mutation, app);
   }
+  const instances = await db.selectFrom('service_instances').selectAll().where('space_guid', '=', space.guid).execute();
+  for (const row of instances)
+    await deleteInstance(mutation, actor, { ...row, organization_guid: space.organization_guid });
   const routes = await db.selectFrom('routes').selectAll().where('space_guid', '=', space.guid).execute();
   await deleteRouteRows(mutation, routes, scope);
   const roles = await db.deleteFrom('roles').where('space_guid', '=', space.guid).returning('guid').execute();

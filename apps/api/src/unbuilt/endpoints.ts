@@ -18,8 +18,7 @@ interface Unbuilt {
   auth?: Endpoint['auth'];
 }
 
-const SERVICES =
-  'Services are not supported yet. Give the app the credentials of what it uses with cf set-env, and restart it.';
+const ROUTE_SERVICES = 'Support for route services is disabled.';
 const BROKERS = 'Service brokers are not supported yet, so nothing can be offered in the marketplace.';
 
 const UNBUILT: readonly Unbuilt[] = [
@@ -31,9 +30,7 @@ const UNBUILT: readonly Unbuilt[] = [
   },
   { collection: 'revisions', resource: 'Revision', sentence: null },
   { collection: 'sidecars', resource: 'Sidecar', sentence: null },
-  { collection: 'service_instances', resource: 'Service instance', sentence: SERVICES },
-  { collection: 'service_credential_bindings', resource: 'Service credential binding', sentence: SERVICES },
-  { collection: 'service_route_bindings', resource: 'Service route binding', sentence: SERVICES },
+  { collection: 'service_route_bindings', resource: 'Service route binding', sentence: ROUTE_SERVICES },
   { collection: 'service_brokers', resource: 'Service broker', sentence: BROKERS },
   { collection: 'service_offerings', resource: 'Service offering', sentence: null, auth: 'anyone' },
   { collection: 'service_plans', resource: 'Service plan', sentence: null, auth: 'anyone' },

@@ -31,8 +31,7 @@ describe('what is not built yet', () => {
 
   test.each([
     ['/v3/deployments', 'Deployments are not supported yet.'],
-    ['/v3/service_instances', 'Services are not supported yet.'],
-    ['/v3/service_credential_bindings', 'Services are not supported yet.'],
+    ['/v3/service_route_bindings', 'Support for route services is disabled.'],
     ['/v3/service_brokers', 'Service brokers are not supported yet'],
     ['/v3/isolation_segments', 'Isolation segments are not supported yet.'],
     ['/v3/security_groups', 'Security groups are not supported yet.'],

@@ -1,0 +1,39 @@
+/** Making tables on SQLite (STRICT) and PostgreSQL alike, for the migrations after the first one: a table is its columns, each of a kind. */
+import { type Kysely, SqliteAdapter, sql } from 'kysely';
+
+export type Column = 'key' | 'text' | 'text?' | 'int' | 'int?';
+export type Tables = Record<string, Record<string, Column>>;
+
+/** The columns of everything with a guid and two times. */
+export const STAMPED = { guid: 'key', created_at: 'int', updated_at: 'int' } as const;
+
+/** `bigint` is 64 bits on PostgreSQL; INTEGER, which STRICT wants, is on SQLite. */
+function typeOf(db: Kysely<unknown>, column: Column): 'text' | 'integer' | 'bigint' {
+  if (!column.startsWith('int')) return 'text';
+  return db.getExecutor().adapter instanceof SqliteAdapter ? 'integer' : 'bigint';
+}
+
+export async function makeTables(db: Kysely<unknown>, tables: Tables): Promise<void> {
+  for (const [table, columns] of Object.entries(tables)) {
+    let builder = db.schema.createTable(table);
+    for (const [name, column] of Object.entries(columns))
+      builder = builder.addColumn(name, typeOf(db, column), definition => {
+        if (column === 'key') return definition.primaryKey().notNull();
+        return column.endsWith('?') ? definition : definition.notNull();
+      });
+    if (db.getExecutor().adapter instanceof SqliteAdapter) builder = builder.modifyEnd(sql`strict`);
+    await builder.execute();
+  }
+}
+
+/** `table`, `columns`; named for both, since SQLite names the index of an expression in its unique violations. */
+export async function makeIndexes(
+  db: Kysely<unknown>,
+  kind: 'index' | 'unique index',
+  indexes: ReadonlyArray<readonly [table: string, columns: string]>,
+): Promise<void> {
+  for (const [table, columns] of indexes) {
+    const words = columns.replace(/\blower\b/g, '').match(/[a-z_0-9]+/g) ?? [];
+    await sql.raw(`create ${kind} ${table}_${words.join('_')} on ${table} (${columns})`).execute(db);
+  }
+}
