@@ -1,5 +1,6 @@
 /** How the CLI ends when it cannot do what was asked: one sentence on what happened, one on what to do next, and an exit code that scripts can rely on. */
 import { CfApiError, JobFailedError, LoginError, UnreachableError, WaitedTooLongError } from '@cupola/client/errors';
+import { causeOfRefusal, type Explanation, explainCause } from '@cupola/contract/causes';
 
 export const EXIT = {
   ok: 0,
@@ -23,18 +24,27 @@ export class CliError extends Error {
   readonly next: string | null;
   /** Lines that explain it: the last log lines, say. */
   readonly details: readonly string[];
+  /** What went wrong, by the table that API, CLI and docs/errors share. Null where no cause of it fits. */
+  readonly explained: Explanation | null;
   constructor(
     message: string,
     {
       exitCode = EXIT.failed,
       next = null,
       details = [],
-    }: { exitCode?: number; next?: string | null; details?: readonly string[] } = {},
+      explained = null,
+    }: {
+      exitCode?: number;
+      next?: string | null;
+      details?: readonly string[];
+      explained?: Explanation | null;
+    } = {},
   ) {
     super(message);
     this.exitCode = exitCode;
     this.next = next;
     this.details = details;
+    this.explained = explained;
   }
 }
 
@@ -71,16 +81,18 @@ const FORBIDDEN = 403;
 const UNAUTHENTICATED = 401;
 
 function explainApiError(error: CfApiError): CliError {
-  const { status, requestId, message } = error;
+  const { status, requestId, message, title } = error;
   if (status === UNAUTHENTICATED)
     return new CliError(message, { exitCode: EXIT.login, next: 'Log in again: cupola login' });
   if (status === FORBIDDEN)
     return new CliError(message, {
       next: 'Your user lacks the role for it: ask a manager of the organization or space, or target another (cupola target -o ORG -s SPACE).',
     });
-  if (status >= 500)
+  if (status >= 500 && causeOfRefusal(title, message) === null)
     return new CliError(message, {
       next: `Try again; if it stays so, tell the operator request ${requestId ?? '(no id)'}.`,
     });
-  return new CliError(message);
+  const code = causeOfRefusal(title, message);
+  if (code === null) return new CliError(message);
+  return new CliError(message, { explained: explainCause({ code, evidence: null }, { app: 'APP' }) });
 }

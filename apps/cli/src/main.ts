@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { configFolder, openConfig } from './config.ts';
 import { type CliContext, createContext } from './context.ts';
 import { EXIT, explain } from './failures.ts';
+import { explanationText } from './text.ts';
 
 const VERSION = '0.1.0';
 
@@ -202,11 +203,13 @@ function report(error: unknown, json: boolean): number {
     console.error(error);
     return EXIT.failed;
   }
-  const { message, next, details, exitCode } = failure;
-  if (json) console.log(JSON.stringify({ error: { message, next, details } }));
+  const { message, next, details, exitCode, explained } = failure;
+  if (json)
+    console.log(JSON.stringify({ error: { message, next: explained?.next ?? next, details, cause: explained } }));
   else {
     for (const line of details) console.error(line);
     console.error(`cupola: ${message}${next === null ? '' : `\n${next}`}`);
+    if (explained !== null) console.error(explanationText(explained));
   }
   return exitCode;
 }

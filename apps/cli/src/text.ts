@@ -1,5 +1,6 @@
 /** Pure text: tables, sizes, durations, log lines. */
 import type { ClientLogLine } from '@cupola/client/logs';
+import type { Explanation } from '@cupola/contract/causes';
 
 /** Columns as wide as their widest cell; the last one as it is. */
 export function table(rows: readonly (readonly string[])[]): string {
@@ -56,4 +57,13 @@ export function logLine({ timestampNs, sourceType, instanceId, stream, text }: C
   const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
   const time = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${two(at.getMilliseconds() / 10)}`;
   return `${day}T${time}${zone} [${sourceType}/${instanceId}] ${stream} ${harmless(text)}`;
+}
+
+/** What shows the cause, what to change, one command to go on with, and where more stands. */
+export function explanationText({ code, evidence, mend, next, page }: Explanation): string {
+  return [
+    ...(evidence === null ? [] : [`  ${harmless(evidence)}`]),
+    mend,
+    `Next: ${next}      (${code}: ${page})`,
+  ].join('\n');
 }

@@ -9,8 +9,10 @@ import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { BuildFinish, BuildOrder, StagedResult } from '@cupola/contract/internal';
+import { withCode } from '@cupola/model/causes';
 import { FencedError } from '@cupola/model/errors';
 import { PUSH_LIMITS } from '@cupola/model/limits';
+import { stagingCause } from '@cupola/model/staging-cause';
 import type { Sandboxes } from '@cupola/sandbox/sandbox';
 import type { Logger } from 'pino';
 import type { AppCaches } from './app-caches.ts';
@@ -77,7 +79,7 @@ interface Stopping {
 async function run(deps: StagingDeps, order: BuildOrder, { stop, signal }: Stopping): Promise<void> {
   const { client, caches, now } = deps;
   const log = deps.log.child({ build: order.buildGuid, app: order.appName, attempt: order.attempt });
-  const lines = openLogSender(client.log, { appGuid: order.appGuid, now });
+  const { lines, last } = keepLast(openLogSender(client.log, { appGuid: order.appGuid, now }));
   const work = join(deps.folder, 'w', randomBytes(4).toString('hex'));
   mkdirSync(work, { recursive: true, mode: 0o700 });
   const lease = keepLease({
@@ -97,6 +99,7 @@ async function run(deps: StagingDeps, order: BuildOrder, { stop, signal }: Stopp
     const outcome = await stage(deps, order, { work, lines, signal, later: task => void afterwards.push(task) });
     const final = signal.aborted ? stoppedOutcome(signal.reason as StopReason, order) : outcome;
     if (final === null) return void log.info({ reason: signal.reason }, 'the build was dropped');
+    if (final.outcome === 'failed') final.error = withCode(final.error, stagingCause({ ...final, lines: last }).code);
     if (final.outcome === 'failed') lines.line(`**ERROR** ${final.error}`, 'ERR');
     await lines.flush();
     await client.finish(order.buildGuid, { fence: order.fence, ...final } satisfies BuildFinish);
@@ -119,6 +122,20 @@ async function run(deps: StagingDeps, order: BuildOrder, { stop, signal }: Stopp
     await rm(work, { recursive: true, force: true });
     await caches.trim(order.appGuid);
   }
+}
+
+/** Lines that a failure may be told by: package managers say much after what matters (ours). */
+const LAST_LINES = 200;
+
+/** The same sender, and the newest lines that went through it. */
+function keepLast(sender: LogSender): { lines: LogSender; last: readonly string[] } {
+  const last: string[] = [];
+  const line: LogSender['line'] = (text, type) => {
+    last.push(text);
+    if (last.length > LAST_LINES) last.shift();
+    sender.line(text, type);
+  };
+  return { lines: { ...sender, line }, last };
 }
 
 /** What a build that was stopped is; null: nobody is told, it is not ours. */

@@ -28,6 +28,7 @@
  */
 import { COPY_STATES, HEALTH_CHECK_TYPES } from '@cupola/model/states';
 import { z } from 'zod';
+import { causeReport } from './causes.ts';
 
 const guid = z.string().min(1).max(200);
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
@@ -142,7 +143,10 @@ export const exitReport = z.object({
   reason: z.string(),
   /** The last 20 log lines. */
   lastLines: z.array(z.string()),
+  /** Why, as far as its cell can tell. Absent from reports of an older agent. */
+  cause: causeReport.exactOptional(),
 });
+export type ExitReport = z.infer<typeof exitReport>;
 /**
  * What is so about one copy, whole: applying it twice, or late, changes nothing that a newer report has said. Newer is the newer session, then the higher
  * sequence; never a time. One report may name a copy twice, in order: its crash, and what it has become since.

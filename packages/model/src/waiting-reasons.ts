@@ -1,4 +1,5 @@
 /** Why an instance waits, in words for its user: what is so, then what helps. Nothing in them counts down, or each pass would write them anew. */
+import type { Cause } from './causes.ts';
 import type { CellFacts, SpecFacts } from './cluster-state.ts';
 import { CELL_LIMITS } from './limits.ts';
 import { copiesMaxOf, type LoadedCell } from './placement.ts';
@@ -52,4 +53,13 @@ function freest(cells: readonly LoadedCell[], measure: (loaded: LoadedCell) => {
   return cells
     .map(measure)
     .reduce((best, next) => (next.free > best.free ? next : best), { free: Number.NEGATIVE_INFINITY, all: 0 });
+}
+
+/** Which of the reasons above it is, for who only has its words; null when waiting is all there is to do. */
+export function waitingCause(reason: string): Cause | null {
+  if (/ waits: (?:needs \d+M|all \d+ places|no cell has \d+M)/.test(reason))
+    return { code: 'no-room', evidence: reason };
+  if (/ waits: its last \d+ starts failed before the app ran/.test(reason))
+    return { code: 'not-startable', evidence: reason };
+  return null;
 }

@@ -1,6 +1,7 @@
 /** What happens to a copy, as changes of its record: a start begins, ends, is renewed. To disk first, then to the API. */
 import type { CopyReport } from '@cupola/contract/internal';
 import { afterCrash, afterStartError, isNewer } from '@cupola/model/cell-plan';
+import { crashCause } from '@cupola/model/crash-cause';
 import { unreachable } from '@cupola/model/errors';
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
 import { type Copy, reportOf } from './copy.ts';
@@ -90,7 +91,14 @@ export function settle(
       const { memoryMb, processType } = copy.record.placement.runSpec;
       const { exit, ranMs, unhealthy, lastLines } = end;
       const { crashCount, startAtMs } = afterCrash(copy.record.crashCount, { ranMs, now: monotonic() });
-      const reason = exitReason(exit, { unhealthy, memoryMb, processType });
+      const reason = exitReason(exit, { unhealthy: unhealthy?.reason ?? null, memoryMb, processType });
+      const cause = crashCause({
+        ...exit,
+        unhealthy: unhealthy?.facts ?? null,
+        wasRunning: ranMs > 0,
+        memoryMb,
+        lastLines,
+      });
       changeCopy(deps, copy, {
         ...waitUntil(startAtMs),
         state: 'CRASHED',
@@ -103,6 +111,7 @@ export function settle(
           outOfMemory: exit.outOfMemory,
           reason: reason.slice(0, INSTANCE_LIMITS.crashReasonMaxChars),
           lastLines,
+          cause,
         },
       });
       deps.crashed(reportOf(copy));

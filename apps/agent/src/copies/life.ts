@@ -10,7 +10,7 @@ import type { Uids } from '../host/uids.ts';
 import type { LogSender } from '../logs/log-sender.ts';
 import { followOutput } from '../logs/output.ts';
 import { pause } from '../pause.ts';
-import { followReadiness, type Probed, untilHealthy, untilUnhealthy } from '../probes/health.ts';
+import { followReadiness, type Probed, type Unhealthy, untilHealthy, untilUnhealthy } from '../probes/health.ts';
 import { type Copy, logSource, type StopOrder } from './copy.ts';
 import type { CopyRecord, Records } from './record.ts';
 import { sandboxSpec } from './sandbox-spec.ts';
@@ -34,7 +34,7 @@ export interface LifeDeps {
 
 export type End =
   /** Nobody asked for it. `unhealthy`: why we ended it ourselves. `ranMs`: how long it was RUNNING. */
-  | { how: 'crashed'; exit: SandboxExit; unhealthy: string | null; lastLines: string[]; ranMs: number }
+  | { how: 'crashed'; exit: SandboxExit; unhealthy: Unhealthy | null; lastLines: string[]; ranMs: number }
   | { how: 'stopped' }
   /** No app code ran. */
   | { how: 'failed'; why: string }
@@ -115,7 +115,7 @@ function follow({ sender, records }: LifeDeps, copy: Copy, sandbox: RunningSandb
 type Event =
   | { what: 'ended' | 'stop' | 'left' | 'healthy' }
   /** What a probe found. */
-  | { what: 'unhealthy'; reason: string };
+  | { what: 'unhealthy'; found: Unhealthy };
 
 async function watch(
   deps: LifeDeps,
@@ -136,7 +136,7 @@ async function watch(
   const ranMs = copy.runningSinceMs === null ? 0 : deps.monotonic() - copy.runningSinceMs;
   if (event.what === 'stop') await stop(deps, copy, { sandbox, left });
   if (event.what === 'unhealthy') {
-    deps.words.unhealthy(copy, event.reason);
+    deps.words.unhealthy(copy, event.found.reason);
     await sandbox.kill();
   }
   const exit = await Promise.race([sandbox.ended, aborted(left, over)]);
@@ -146,19 +146,19 @@ async function watch(
   const lastLines = isStopped ? [] : ((await copy.output?.lastLines()) ?? []);
   putAway(deps, copy, { sandbox, left });
   if (isStopped) return { how: 'stopped' };
-  return { how: 'crashed', exit, unhealthy: event.what === 'unhealthy' ? event.reason : null, lastLines, ranMs };
+  return { how: 'crashed', exit, unhealthy: event.what === 'unhealthy' ? event.found : null, lastLines, ranMs };
 }
 
 async function firstHealth(deps: LifeDeps, copy: Copy, sandbox: RunningSandbox, over: AbortSignal): Promise<Event> {
   const { launch, placement } = copy.record;
   const startedMsAgo = Math.max(0, deps.now() - (launch?.startedMs ?? deps.now()));
   deps.words.monitoring(copy);
-  const reason = await untilHealthy(placement.runSpec.healthCheck, probed(copy, sandbox), {
+  const found = await untilHealthy(placement.runSpec.healthCheck, probed(copy, sandbox), {
     startedMsAgo,
     monotonic: deps.monotonic,
     signal: over,
   });
-  return reason === null ? { what: 'healthy' } : { what: 'unhealthy', reason };
+  return found === null ? { what: 'healthy' } : { what: 'unhealthy', found };
 }
 
 /** RUNNING from here on. Resolves when a liveness probe fails; readiness only changes the routes. */
@@ -185,8 +185,8 @@ async function lastHealth(
     },
     signal: over,
   });
-  const reason = await untilUnhealthy(healthCheck, target, over);
-  return reason === null ? { what: 'left' } : { what: 'unhealthy', reason };
+  const found = await untilUnhealthy(healthCheck, target, over);
+  return found === null ? { what: 'left' } : { what: 'unhealthy', found };
 }
 
 function probed({ record }: Copy, sandbox: RunningSandbox): Probed {

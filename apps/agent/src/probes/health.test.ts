@@ -57,9 +57,11 @@ test('untilHealthy() says what it found when the time is over, and where the app
   await using elsewhere = await aServer();
   const port = await aClosedPort();
   const found = await untilHealthy(healthCheck({ type: 'port', timeoutMs: 100 }), at(port), start());
-  expect(found).toContain(`health check failed: connection refused on port ${port} (the app listens on port`);
-  expect(found).toContain(String(elsewhere.port));
-  expect(found).toContain(`instead of ${port}: it has to take the one in PORT)`);
+  expect(found?.facts.listening).toContainEqual(expect.objectContaining({ port: elsewhere.port }));
+  const text = found?.reason;
+  expect(text).toContain(`health check failed: connection refused on port ${port} (the app listens on port`);
+  expect(text).toContain(String(elsewhere.port));
+  expect(text).toContain(`instead of ${port}: it has to take the one in PORT)`);
 });
 
 test('untilHealthy() of the http kind waits for a 200', async () => {
@@ -74,7 +76,8 @@ test('untilHealthy() of the http kind waits for a 200', async () => {
 test('untilHealthy() gives a start that another agent began only the rest of its time', async () => {
   const port = await aClosedPort();
   const check = healthCheck({ type: 'port', timeoutMs: 60_000 });
-  expect(await untilHealthy(check, at(port), start(undefined, 70_000))).toContain('connection refused');
+  const found = await untilHealthy(check, at(port), start(undefined, 70_000));
+  expect(found?.reason).toContain('connection refused');
 });
 
 test('untilHealthy() ends when it is aborted, and takes the process kind for healthy at once', async () => {
@@ -89,10 +92,10 @@ test('untilHealthy() ends when it is aborted, and takes the process kind for hea
 test('untilUnhealthy() takes one failed probe for the end', async () => {
   await using server = await aServer();
   const check = healthCheck({ type: 'http', endpoint: '/', intervalMs: 10 });
-  const reason = untilUnhealthy(check, at(server.port), new AbortController().signal);
+  const found = untilUnhealthy(check, at(server.port), new AbortController().signal);
   await until('asked', () => server.state.asked > 2);
   server.state.status = 500;
-  expect(await reason).toContain(`health check failed: GET / on port ${server.port} answered 500, not 200`);
+  expect((await found)?.reason).toContain(`health check failed: GET / on port ${server.port} answered 500, not 200`);
 });
 
 test('followReadiness() tells each change, and nothing else', async () => {

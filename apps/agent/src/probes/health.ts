@@ -3,17 +3,24 @@
  * Each function ends when its signal is aborted; none of them touches the sandbox.
  */
 import { startProbeTimes } from '@cupola/model/cell-plan';
+import { listeningCause, type UnhealthyFacts } from '@cupola/model/crash-cause';
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
 import type { HealthCheck } from '@cupola/model/run-spec';
 import type { CopyAddress } from '../host/addresses.ts';
 import { jittered, pause } from '../pause.ts';
 import { type Dial, probeHttp, probePort } from './dial.ts';
-import { explainListening, listeners, ownListeners } from './listening.ts';
+import { listeners, ownListeners } from './listening.ts';
 
 export interface Probed {
   address: CopyAddress;
   /** Of the sandbox's first process; null once it has ended. */
   pid(): number | null;
+}
+
+/** What ends a copy: in words, and the facts behind them. */
+export interface Unhealthy {
+  reason: string;
+  facts: UnhealthyFacts;
 }
 
 /** While a start is young its port is tried this often between probes: the 10, 20, 40 ms grid alone would cost a start up to its own length again (ours). */
@@ -28,13 +35,14 @@ export async function untilHealthy(
   check: HealthCheck,
   probed: Probed,
   { startedMsAgo, monotonic, signal }: { startedMsAgo: number; monotonic(): number; signal: AbortSignal },
-): Promise<string | null> {
+): Promise<Unhealthy | null> {
   if (check.type === 'process') return null;
   const timeoutMs = startTimeoutMs(check);
   const began = monotonic() - startedMsAgo;
   const port = (): Promise<string | null> => probe({ ...check, type: 'port' }, probed);
   let wasUp = false;
   let found: string | null = null;
+  let isPathAtFault = false;
   for (const at of startProbeTimes(timeoutMs)) {
     if (at < startedMsAgo && at < timeoutMs) continue;
     for (let now = monotonic(); now < began + at && !signal.aborted; now = monotonic()) {
@@ -46,10 +54,11 @@ export async function untilHealthy(
     // The http kind waits for the port first: an app that is not up yet should not have its first request timed out.
     found = await port();
     wasUp ||= found === null;
-    if (found === null && check.type === 'http') found = await probe(check, probed);
+    isPathAtFault = found === null && check.type === 'http';
+    if (isPathAtFault) found = await probe(check, probed);
     if (found === null) return null;
   }
-  return `health check failed: ${found}${await explanation(probed)}`;
+  return unhealthy(probed, { found: found ?? '', isStart: true, isPathAtFault });
 }
 
 /** CF's default, or what the app asks for, up to CF's maximum. */
@@ -58,13 +67,17 @@ export function startTimeoutMs({ timeoutMs }: HealthCheck): number {
 }
 
 /** Resolves with the reason when a healthy copy fails a probe; null when aborted. */
-export async function untilUnhealthy(check: HealthCheck, probed: Probed, signal: AbortSignal): Promise<string | null> {
+export async function untilUnhealthy(
+  check: HealthCheck,
+  probed: Probed,
+  signal: AbortSignal,
+): Promise<Unhealthy | null> {
   if (check.type === 'process') return null;
   while (!signal.aborted) {
     await pause(jittered(check.intervalMs ?? INSTANCE_LIMITS.livenessIntervalMs), signal);
     if (signal.aborted) return null;
     const found = await probe(check, probed);
-    if (found !== null && !signal.aborted) return `health check failed: ${found}${await explanation(probed)}`;
+    if (found !== null && !signal.aborted) return unhealthy(probed, { found, isStart: false, isPathAtFault: false });
   }
   return null;
 }
@@ -96,11 +109,15 @@ function probe(check: HealthCheck, { address }: Probed): Promise<string | null> 
   return check.type === 'http' ? probeHttp(dial, check.endpoint ?? '/') : probePort(dial);
 }
 
-async function explanation({ address, pid }: Probed): Promise<string> {
+async function unhealthy(
+  { address, pid }: Probed,
+  facts: Pick<UnhealthyFacts, 'found' | 'isStart' | 'isPathAtFault'>,
+): Promise<Unhealthy> {
   const process = pid();
-  if (process === null) return '';
   const isShared = address.network === null;
-  const found = await (isShared ? ownListeners(process) : listeners(process));
-  const text = explainListening(found, address.port, isShared);
-  return text === null ? '' : ` (${text})`;
+  const listening = process === null ? [] : await (isShared ? ownListeners(process) : listeners(process));
+  const seen = { listening, port: address.port, loopbackCounts: isShared };
+  const explained = process === null ? null : listeningCause(seen);
+  const reason = `health check failed: ${facts.found}${explained === null ? '' : ` (${explained.evidence})`}`;
+  return { reason, facts: { ...facts, ...seen } };
 }

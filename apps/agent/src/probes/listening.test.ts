@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { explainListening, parse } from './listening.ts';
+import { parse } from './listening.ts';
 
 const TCP = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  2000        0 111 1 0000000000000000 100 0 0 10 0
@@ -23,17 +23,4 @@ test('parse() finds who listens, and whether on loopback only', () => {
     { port: 8083, loopbackOnly: true, inode: '666' },
   ]);
   expect(parse('')).toEqual([]);
-});
-
-test('explainListening() tells the wrong port, loopback only, and nothing at all apart', () => {
-  const on = (port: number, loopbackOnly: boolean) => [{ port, loopbackOnly, inode: '1' }];
-  expect(explainListening([], 8080, false)).toContain('listens on no port');
-  expect(explainListening(on(3000, false), 8080, false)).toBe(
-    'the app listens on port 3000 instead of 8080: it has to take the one in PORT',
-  );
-  expect(explainListening(on(8080, true), 8080, false)).toBe(
-    'the app listens on 127.0.0.1:8080 only: it has to listen on 0.0.0.0',
-  );
-  expect(explainListening(on(8080, true), 8080, true)).toBeNull();
-  expect(explainListening(on(8080, false), 8080, false)).toBeNull();
 });

@@ -62,19 +62,6 @@ async function socketInodes(pid: number): Promise<string[]> {
   return targets.flatMap(target => /^socket:\[(\d+)\]$/.exec(target)?.[1] ?? []);
 }
 
-/** What the app listens on instead of `port`, in words; null when nothing can be said. */
-export function explainListening(found: readonly Listener[], port: number, loopbackCounts: boolean): string | null {
-  if (found.length === 0) return 'the app listens on no port: it has to listen on the one in PORT';
-  const onPort = found.filter(listener => listener.port === port);
-  if (onPort.length === 0) {
-    const ports = [...new Set(found.map(listener => listener.port))].sort((a, b) => a - b);
-    return `the app listens on port ${ports.join(', ')} instead of ${port}: it has to take the one in PORT`;
-  }
-  if (!loopbackCounts && onPort.every(listener => listener.loopbackOnly))
-    return `the app listens on 127.0.0.1:${port} only: it has to listen on 0.0.0.0`;
-  return null;
-}
-
 function read(path: string): Promise<string> {
   return readFile(path, 'utf8').catch(() => ''); // Ended meanwhile.
 }

@@ -1,7 +1,7 @@
 /** A crash, as its owner finds it: audit events in the transaction of the report, and lines in the app's log, with CF's types, keys and words (CF: app_event_repository.rb, process_event_repository.rb). */
 import { randomUUID } from 'node:crypto';
+import { describeExit } from '@cupola/contract/causes';
 import type { CopyReport } from '@cupola/contract/internal';
-import { INSTANCE_LIMITS } from '@cupola/model/limits';
 import type { Mutation } from '@cupola/store/store';
 import { logApi, rubyText } from '../apps/log-line.ts';
 import type { ApiDeps } from '../deps.ts';
@@ -63,7 +63,7 @@ function payloadOf({ copy, cellId }: Crash): Record<string, unknown> {
     index: copy.index,
     cell_id: cellId,
     reason: 'CRASHED',
-    exit_description: (copy.exit?.reason ?? '').slice(0, INSTANCE_LIMITS.crashReasonMaxChars),
+    exit_description: copy.exit === null ? '' : describeExit(copy.exit),
     crash_count: copy.crashCount,
     crash_timestamp: copy.sinceMs * 1_000_000,
     version: copy.runSpecGuid,
@@ -73,5 +73,10 @@ function payloadOf({ copy, cellId }: Crash): Record<string, unknown> {
 /** Ours, in the events alone (failure-rules.md section 2). */
 function detailsOf({ copy }: Crash): Record<string, unknown> {
   const { exit } = copy;
-  return { exit_status: exit?.code ?? null, exit_signal: exit?.signal ?? null, last_lines: exit?.lastLines ?? [] };
+  return {
+    exit_status: exit?.code ?? null,
+    exit_signal: exit?.signal ?? null,
+    last_lines: exit?.lastLines ?? [],
+    ...(exit?.cause === undefined ? {} : { cause: exit.cause }),
+  };
 }

@@ -3,6 +3,8 @@
  * start fixed count: a CRASHED of the former run would make the cf CLI give up a restart at once, and a RUNNING of it would be a lie. RUNNING only when
  * the copy's own cell says so.
  */
+import { describeExit } from '@cupola/contract/causes';
+import type { ExitReport } from '@cupola/contract/internal';
 import type { CopyState, InstanceState } from '@cupola/model/states';
 
 export interface ProcessFacts {
@@ -100,7 +102,14 @@ function readPlaced<Copy extends CopyFacts>(placement: PlacementFacts, copy: Cop
     case 'RUNNING':
       return { index, state: 'RUNNING', since: copy.since, routable: copy.routable === 1, details: null, copy };
     case 'STARTING':
-      return { index, state: 'STARTING', since: copy.since, routable: null, details: copy.placement_error, copy };
+      return {
+        index,
+        state: 'STARTING',
+        since: copy.since,
+        routable: null,
+        details: copy.placement_error ?? exitText(copy),
+        copy,
+      };
     case 'CRASHED':
       return readCrashed(index, copy, now);
     case 'STOPPING':
@@ -112,13 +121,19 @@ function readPlaced<Copy extends CopyFacts>(placement: PlacementFacts, copy: Cop
 /** The first two crashes are restarted at once: CF shows those as starting, and CRASHED only while the crash table waits, or has given up. */
 function readCrashed<Copy extends CopyFacts>(index: number, copy: Copy, now: number): Instance<Copy> {
   const isDue = copy.restart_at !== null && copy.restart_at <= now;
-  const reason = copy.exit_json === null ? null : (JSON.parse(copy.exit_json) as { reason?: string }).reason;
   return {
     index,
     state: isDue ? 'STARTING' : 'CRASHED',
     since: copy.since,
     routable: null,
-    details: copy.placement_error ?? (reason === undefined || reason === '' ? null : reason),
+    details: copy.placement_error ?? exitText(copy),
     copy,
   };
+}
+
+/** Of its last end: why it is started again, or is not. Null when it has never ended. */
+function exitText({ exit_json }: CopyFacts): string | null {
+  if (exit_json === null) return null;
+  const { reason = '', cause } = JSON.parse(exit_json) as Partial<ExitReport>;
+  return reason === '' ? null : describeExit(cause === undefined ? { reason } : { reason, cause });
 }

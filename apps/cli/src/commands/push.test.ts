@@ -197,7 +197,7 @@ describe('push', () => {
     expect(plain.code).toBe(1);
     expect(plain.stdout).toContain('npm error missing');
     expect(plain.stderr).toMatch(
-      /\ncupola: Staging of web1 failed: BuildpackCompileFailed - npm ci ended with 1\n.*cupola logs web1 --recent/,
+      /\ncupola: Staging of web1 failed: BuildpackCompileFailed - npm ci ended with 1\n[\s\S]*Next: cupola logs web1 --recent/,
     );
     const json = await user.run(['push', 'web1', '--json']);
     expect(json.code).toBe(1);
@@ -237,7 +237,7 @@ describe('push', () => {
     const { code, stderr } = await user.run(['push', 'web1']);
     expect(code).toBe(1);
     expect(stderr).toMatch(
-      /\[APP\/PROC\/WEB\/0\] OUT FATAL heap\ncupola: web1 \(web\) does not run: out of memory: limit 64 MB\.\n/,
+      /\[APP\/PROC\/WEB\/0\] OUT FATAL heap\ncupola: web1 \(web\) does not run: it needs more memory than it has\. out of memory: limit 64 MB\.\n/,
     );
     expect(stderr).not.toContain('access');
   });

@@ -3,7 +3,7 @@ import type { CloudClient } from '@cupola/client/cloud-client';
 import { type ClientLogLine, followLines } from '@cupola/client/logs';
 import { type ReadPackage, readBuild } from '@cupola/contract/v3/client-reads';
 import { STAGING_LIMITS } from '@cupola/model/limits';
-import { CliError } from '../failures.ts';
+import { stagingFailure } from '../explain-failure.ts';
 
 interface Staging {
   readonly appGuid: string;
@@ -23,13 +23,16 @@ export async function stage(client: CloudClient, { appGuid, appName, package: ma
     json: { package: { guid: made.guid } },
   });
   const ended = new AbortController();
+  const lines: string[] = [];
   // From the package on, by the server's own clock: staging may have begun with the upload.
   const fromNs = BigInt(Date.parse(made.created_at)) * 1_000_000n;
   const showing = followLines(client, appGuid, {
     fromNs,
     signal: ended.signal,
     show: line => {
-      if (line.sourceType === 'STG') show(line);
+      if (line.sourceType !== 'STG') return;
+      lines.push(line.text);
+      show(line);
     },
   }).catch(() => undefined); // A log that cannot be read is no reason to fail a push.
   try {
@@ -42,9 +45,7 @@ export async function stage(client: CloudClient, { appGuid, appName, package: ma
     });
     const droplet = done.droplet?.guid;
     if (done.state === 'STAGED' && droplet !== undefined) return droplet;
-    throw new CliError(`Staging of ${appName} failed: ${done.error ?? 'without a reason'}`, {
-      next: `The lines above say what the buildpack did; again: cupola logs ${appName} --recent`,
-    });
+    throw stagingFailure(appName, done.error ?? 'it gave no reason', lines);
   } finally {
     ended.abort();
     await showing;

@@ -4,6 +4,7 @@
  */
 import { APP_STATES, BUILD_STATES, INSTANCE_STATES, JOB_STATES, PACKAGE_STATES } from '@cupola/model/states';
 import { z } from 'zod';
+import { causeReport } from '../causes.ts';
 
 const link = z.object({ href: z.string(), meta: z.object({ version: z.string().exactOptional() }).nullish() });
 const optionalLink = link.nullish();
@@ -150,7 +151,13 @@ export const readAuditEvent = z.object({
   type: z.string(),
   created_at: z.string(),
   data: z
-    .object({ reason: z.string().nullish(), exit_description: z.string().nullish(), index: z.number().nullish() })
+    .object({
+      reason: z.string().nullish(),
+      exit_description: z.string().nullish(),
+      index: z.number().nullish(),
+      /** Cupola's own. */
+      cause: causeReport.nullish().catch(null),
+    })
     .nullish(),
 });
 
