@@ -50,6 +50,25 @@ test('the agent gives a copy the environment of Cloud Foundry, and what its prof
   await until('the toolchain has run', () => cell.api.lines('APP/PROC/WEB').includes('hi'));
 });
 
+test.each([
+  ['greet --loud', 'the program: --loud'],
+  ['greet  "a  b"; :', 'the program: a  b'],
+  ['wave', 'a function: wave'],
+  ['echo $((1 + 1)) -n', '2 -n'],
+  ['type greet', 'greet is /home/vcap/deps/bin/greet'],
+  ['no-such-program', '/bin/bash: line 1: no-such-program: command not found'],
+])('the agent runs a command as a shell would: %s', async (command, said) => {
+  await using cell = await testCell();
+  await cell.startAgent();
+  const app = await serverLayer({
+    'deps/bin/greet': '#!/bin/sh\necho "the program: $*"\n',
+    'deps/bin/wave': '#!/bin/sh\necho "no function"\n',
+    'app/.profile': 'PATH=/home/vcap/deps/bin:$PATH\nwave() { echo "a function: wave"; }\nexport -f wave\n',
+  });
+  cell.api.place(aPlacement(aRunSpec([cell.add(app)], { command })));
+  await until('it has said so', () => cell.api.lines('APP/PROC/WEB').includes(said));
+});
+
 test('the agent starts a crashed copy again at once, and reports the end with its last lines', async () => {
   await using cell = await testCell();
   await cell.startAgent();

@@ -75,6 +75,8 @@ export interface PoolFacts {
   resolver: string | undefined;
   /** How many are made ahead. */
   ahead: number;
+  /** From a lease until another one is made; none left are made at once. */
+  refillAfterMs: number;
   now(): number;
   log: { warn(facts: object, text: string): void };
   /** Takes away what `openNetworks` has set up besides namespaces. */
@@ -83,13 +85,14 @@ export interface PoolFacts {
 
 /** Networks ready to be taken, made again in the background as they are. */
 function openReady(
-  { names, place, ahead, log }: PoolFacts,
+  { names, place, ahead, refillAfterMs, log }: PoolFacts,
   slots: Slots,
   inTurn: <T>(work: () => Promise<T>) => Promise<T>,
-): { take(): Promise<Place>; refill(): void; stop(): Promise<void> } {
+): { take(): Promise<Place>; refill(when: { soon: boolean }): void; stop(): Promise<void> } {
   const ready: Place[] = [];
   let isStopped = false;
   let filling: Promise<void> = Promise.resolve();
+  let timer: NodeJS.Timeout | undefined;
   const make = (): Promise<Place> =>
     inTurn(async () => {
       const made = place(slots.take());
@@ -114,10 +117,17 @@ function openReady(
   };
   return {
     take: async () => ready.shift() ?? (await make()),
-    refill: () => {
-      filling = filling.then(fill);
+    refill: ({ soon }) => {
+      clearTimeout(timer);
+      const now = (): void => {
+        filling = filling.then(fill);
+      };
+      if (soon || ready.length === 0) return now();
+      timer = setTimeout(now, refillAfterMs);
+      timer.unref();
     },
     stop: async () => {
+      clearTimeout(timer);
       isStopped = true;
       await filling;
     },
@@ -142,13 +152,13 @@ export function networkPool(facts: PoolFacts): Networks {
   const take = async (isBuild: boolean): Promise<Place> => {
     const taken = await ready.take();
     memory.update({ leases: [...memory.read().leases, { slot: taken.slot, isBuild }] });
-    ready.refill();
+    ready.refill({ soon: false });
     return taken;
   };
   const lease = (name: string) => memory.read().leases.find(({ slot }) => place(slot).name === name);
   const builders = (does: 'add' | 'delete', address: string): Promise<string> =>
     nft(does, 'element', 'inet', names.table, 'builders', `{ ${address} }`);
-  ready.refill();
+  ready.refill({ soon: true });
 
   return {
     lease: async name => {

@@ -74,6 +74,8 @@ const CIDR = '10.254.0.0/16';
 const BLOCK_BITS = 20;
 /** Twice the starts in flight of a cell. */
 const AHEAD = 2 * CELL_LIMITS.startsInFlight;
+/** To make one starts two processes: not while the sandbox that has just got one begins (ours). */
+const REFILL_AFTER_MS = 1_000;
 
 /** Null where sandboxes have to share the host's network; the log says why. Throws when the rules cannot be loaded: then nothing may start. */
 export async function openNetworks(options: NetworkOptions): Promise<Networks | null> {
@@ -115,6 +117,7 @@ export async function openNetworks(options: NetworkOptions): Promise<Networks | 
     slots: sizeOf(block.bits) / sizeOf(SLOT_BITS),
     resolver: nameServers[0],
     ahead: options.ahead ?? AHEAD,
+    refillAfterMs: REFILL_AFTER_MS,
     now: options.now ?? Date.now,
     log: options.log,
     removeRest: () => removeRest(names, block, memory),

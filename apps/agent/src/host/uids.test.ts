@@ -29,6 +29,30 @@ test('of() gives an id to another app no sooner than 60 s after keep() took it b
   expect(open(folder.path, clock).of('d')).toBe(500);
 });
 
+test('of() gives an app that comes back its own id again, at once and after a restart', () => {
+  using folder = tempFolder();
+  const clock = { now: 1_000_000 };
+  const uids = open(folder.path, clock);
+  uids.of('a');
+  uids.of('b');
+  uids.keep(new Set());
+  expect(uids.of('b')).toBe(501);
+  expect(open(folder.path, clock).of('a')).toBe(500);
+});
+
+test('of() gives to another app, when all others are taken, the id that has rested longest', () => {
+  using folder = tempFolder();
+  const clock = { now: 1_000_000 };
+  const uids = open(folder.path, clock);
+  for (const app of ['a', 'b', 'c']) uids.of(app);
+  uids.keep(new Set(['a', 'c']));
+  clock.now += 30_000;
+  uids.keep(new Set(['c']));
+  clock.now += 60_000;
+  expect(uids.of('d')).toBe(501);
+  expect(uids.of('e')).toBe(500);
+});
+
 test('of() says so when no id is left', () => {
   using folder = tempFolder();
   const uids = open(folder.path, { now: 0 });

@@ -57,10 +57,30 @@ test('touch() sends what changed in the same moment in one report', async () => 
   expect(at.said()).toEqual([['a STARTING', 'b STARTING']]);
 });
 
+test('touch() of a start waits for more: a start that is quick takes one report', async () => {
+  await using at = aReporter();
+  at.present.set('a', aReport('a'));
+  at.reporter.touch('a');
+  await new Promise(resolve => setImmediate(() => setImmediate(resolve)));
+  expect(at.said()).toEqual([]);
+  at.present.set('a', aReport('a', { state: 'RUNNING' }));
+  at.reporter.touch('a');
+  await at.reporter.settled(5_000);
+  expect(at.said()).toEqual([['a RUNNING']]);
+});
+
+test('a start that cannot go on is told of at once', async () => {
+  await using at = aReporter();
+  at.present.set('a', aReport('a', { placementError: 'no layer' }));
+  at.reporter.touch('a');
+  await new Promise(resolve => setImmediate(() => setImmediate(resolve)));
+  expect(at.said()).toEqual([['a STARTING']]);
+});
+
 test('a report that failed is made anew from what is so then, under the next sequence', async () => {
   await using at = aReporter();
   at.api.failure = new Error('away');
-  at.present.set('a', aReport('a'));
+  at.present.set('a', aReport('a', { state: 'STOPPING' }));
   at.reporter.touch('a');
   await new Promise(resolve => setImmediate(() => setImmediate(resolve)));
   at.present.set('a', aReport('a', { state: 'RUNNING' }));

@@ -2,6 +2,9 @@
  * Tells the API what is so about the copies. A report carries a copy whole, as it is when the report is made, so a lost answer, a repeat or a delay does no
  * harm; what is said of a copy that is gone is kept until it has been heard. One report at a time, the next as soon as something has changed.
  *
+ * That a start has begun is no news to anybody: the placement says as much to users and scheduler. So a copy that is only STARTING is told of a little later,
+ * and a quick start takes one report, whose commit, scheduler's pass and views do not compete with the app's own boot.
+ *
  * A crash is told even when its copy has been started again before the report is made: the user's events come from it. It stands before the copy's present.
  */
 import type { CellReport, CopyReport } from '@cupola/contract/internal';
@@ -37,6 +40,8 @@ export interface Reporter {
 
 /** Copies in one report: 250 with long last lines are some 500 kB. */
 const BATCH_MAX = 250;
+/** A start that takes longer is worth a report of its own (ours: a small app is healthy before it). */
+const FIRST_WORD_MS = 250;
 /** Crashes that wait while the API is away; beyond it the oldest are left out (ours: by the table 250 copies need hours for so many). */
 const CRASHES_MAX = 1_000;
 
@@ -45,12 +50,34 @@ export function createReporter({ api, cellId, session, reportOf, all, log }: Dep
   const farewells = new Map<string, CopyReport>();
   let crashes: CopyReport[] = [];
   let sequence = 0;
+  /** Something is to be told at once. */
+  let isUrgent = false;
   let wake = Promise.withResolvers<void>();
   let quiet = Promise.withResolvers<void>();
 
   const touch = (guid: string): void => {
     changed.add(guid);
+    isUrgent ||= !isOnlyStarting(reportOf(guid));
     wake.resolve();
+  };
+  const urgent = (): void => {
+    isUrgent = true;
+    wake.resolve();
+  };
+  /** Whatever changes in the same moment goes into the same report; starts alone wait for a while. */
+  const gather = async (signal: AbortSignal): Promise<void> => {
+    await new Promise(resolve => setImmediate(resolve));
+    const enough = new AbortController();
+    const late = pause(FIRST_WORD_MS, AbortSignal.any([signal, enough.signal])).then(() => {
+      isUrgent = true;
+    });
+    while (!isUrgent) {
+      await Promise.race([wake.promise, late]);
+      wake = Promise.withResolvers();
+    }
+    enough.abort();
+    await late;
+    isUrgent = false;
   };
   const send = async (): Promise<void> => {
     const guids = [...new Set([...farewells.keys(), ...changed])].slice(0, BATCH_MAX);
@@ -76,26 +103,26 @@ export function createReporter({ api, cellId, session, reportOf, all, log }: Dep
     touch,
     crashed: report => {
       crashes = [...crashes, report].slice(-CRASHES_MAX);
-      touch(report.guid);
+      changed.add(report.guid);
+      urgent();
     },
     gone: report => {
       farewells.set(report.guid, report);
-      wake.resolve();
+      urgent();
     },
     touchAll: () => {
       for (const guid of all()) changed.add(guid);
-      wake.resolve();
+      urgent();
     },
     run: async signal => {
-      signal.addEventListener('abort', () => wake.resolve());
+      signal.addEventListener('abort', urgent);
       for (let failures = 0; !signal.aborted; ) {
         if (changed.size + farewells.size === 0) {
           quiet.resolve();
           await wake.promise;
           wake = Promise.withResolvers();
           quiet = Promise.withResolvers();
-          // Whatever changes in the same moment goes into the same report.
-          await new Promise(resolve => setImmediate(resolve));
+          await gather(signal);
           continue;
         }
         try {
@@ -115,6 +142,10 @@ export function createReporter({ api, cellId, session, reportOf, all, log }: Dep
       enough.abort();
     },
   };
+}
+
+function isOnlyStarting(report: CopyReport | null): boolean {
+  return report?.state === 'STARTING' && report.placementError === null;
 }
 
 function isSame(a: CopyReport, b: CopyReport): boolean {
