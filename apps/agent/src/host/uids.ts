@@ -63,8 +63,7 @@ export function openUids(options: {
       const has = used.get(appGuid);
       if (has !== undefined) return has;
       const uid = freed.find(before => before.appGuid === appGuid)?.uid ?? fresh() ?? freed.find(hasRested)?.uid;
-      if (uid === undefined)
-        throw new SandboxError(`all ${range.count} user ids for apps are in use on this cell`);
+      if (uid === undefined) throw new SandboxError(`all ${range.count} user ids for apps are in use on this cell`);
       freed = freed.filter(before => before.uid !== uid);
       used.set(appGuid, uid);
       save();

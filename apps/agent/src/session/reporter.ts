@@ -50,34 +50,13 @@ export function createReporter({ api, cellId, session, reportOf, all, log }: Dep
   const farewells = new Map<string, CopyReport>();
   let crashes: CopyReport[] = [];
   let sequence = 0;
-  /** Something is to be told at once. */
-  let isUrgent = false;
-  let wake = Promise.withResolvers<void>();
+  const bell = createBell();
   let quiet = Promise.withResolvers<void>();
 
   const touch = (guid: string): void => {
     changed.add(guid);
-    isUrgent ||= !isOnlyStarting(reportOf(guid));
-    wake.resolve();
-  };
-  const urgent = (): void => {
-    isUrgent = true;
-    wake.resolve();
-  };
-  /** Whatever changes in the same moment goes into the same report; starts alone wait for a while. */
-  const gather = async (signal: AbortSignal): Promise<void> => {
-    await new Promise(resolve => setImmediate(resolve));
-    const enough = new AbortController();
-    const late = pause(FIRST_WORD_MS, AbortSignal.any([signal, enough.signal])).then(() => {
-      isUrgent = true;
-    });
-    while (!isUrgent) {
-      await Promise.race([wake.promise, late]);
-      wake = Promise.withResolvers();
-    }
-    enough.abort();
-    await late;
-    isUrgent = false;
+    if (isOnlyStarting(reportOf(guid))) bell.soon();
+    else bell.now();
   };
   const send = async (): Promise<void> => {
     const guids = [...new Set([...farewells.keys(), ...changed])].slice(0, BATCH_MAX);
@@ -104,25 +83,24 @@ export function createReporter({ api, cellId, session, reportOf, all, log }: Dep
     crashed: report => {
       crashes = [...crashes, report].slice(-CRASHES_MAX);
       changed.add(report.guid);
-      urgent();
+      bell.now();
     },
     gone: report => {
       farewells.set(report.guid, report);
-      urgent();
+      bell.now();
     },
     touchAll: () => {
       for (const guid of all()) changed.add(guid);
-      urgent();
+      bell.now();
     },
     run: async signal => {
-      signal.addEventListener('abort', urgent);
+      signal.addEventListener('abort', bell.now);
       for (let failures = 0; !signal.aborted; ) {
         if (changed.size + farewells.size === 0) {
           quiet.resolve();
-          await wake.promise;
-          wake = Promise.withResolvers();
+          await bell.rung();
           quiet = Promise.withResolvers();
-          await gather(signal);
+          await bell.gathered(signal);
           continue;
         }
         try {
@@ -140,6 +118,45 @@ export function createReporter({ api, cellId, session, reportOf, all, log }: Dep
       await new Promise(resolve => setImmediate(resolve));
       await Promise.race([quiet.promise, pause(ms, enough.signal)]);
       enough.abort();
+    },
+  };
+}
+
+interface Bell {
+  /** There is something to tell. */
+  now(): void;
+  /** The same, of what can wait a little for more. */
+  soon(): void;
+  /** Resolves when there is something. */
+  rung(): Promise<void>;
+  /** Whatever changes in the same moment goes into the same report; what can wait alone waits its time. */
+  gathered(signal: AbortSignal): Promise<void>;
+}
+
+function createBell(): Bell {
+  let wake = Promise.withResolvers<void>();
+  let isUrgent = false;
+  const rung = async (): Promise<void> => {
+    await wake.promise;
+    wake = Promise.withResolvers();
+  };
+  const now = (): void => {
+    isUrgent = true;
+    wake.resolve();
+  };
+  return {
+    now,
+    soon: () => wake.resolve(),
+    rung,
+    gathered: async signal => {
+      await new Promise(resolve => setImmediate(resolve));
+      const enough = new AbortController();
+      void pause(FIRST_WORD_MS, AbortSignal.any([signal, enough.signal])).then(() => {
+        if (!enough.signal.aborted) now();
+      });
+      while (!isUrgent) await rung();
+      enough.abort();
+      isUrgent = false;
     },
   };
 }
