@@ -103,15 +103,16 @@ describe('push', () => {
     expect(Object.keys(sent === undefined ? {} : parts(sent))).toEqual(['resources']);
   });
 
-  test('asks for matches in chunks of 5,000', async () => {
+  test('asks for matches in chunks, every file once', async () => {
     await using cf = await fakeCf();
     using user = await loggedIn(cf);
     user.write(Object.fromEntries(Array.from({ length: 5_001 }, (_, n) => [`f${n}`, `${n}`])));
     expect((await user.run(['push', 'web1'])).code).toBe(0);
-    const sizes = seen(cf.requests, 'POST /v3/resource_matches').map(
-      ({ body }) => (JSON.parse(body.toString()) as { resources: unknown[] }).resources.length,
+    const asked = seen(cf.requests, 'POST /v3/resource_matches').map(
+      ({ body }) => (JSON.parse(body.toString()) as { resources: { path: string }[] }).resources,
     );
-    expect(sizes).toEqual([5_000, 1]);
+    expect(asked.map(({ length }) => length).sort((a, b) => b - a)).toEqual([2_000, 2_000, 1_001]);
+    expect(new Set(asked.flat().map(({ path }) => path)).size).toBe(5_001);
   });
 
   test('--json prints one object and nothing else; --result-file keeps it besides', async () => {

@@ -42,14 +42,17 @@ const WHOLE_READ_MAX_BYTES = 8 * 1024 * 1024;
 const PIECE_BYTES = 1024 * 1024;
 
 export function walkFolder(root: string): Walked {
+  const walk = walkSteps(root);
+  let step = walk.next();
+  while (step.done !== true) step = walk.next();
+  return step.value;
+}
+
+/** As `walkFolder`, pausing after each folder with what was found so far: its lists grow. */
+export function* walkSteps(root: string): Generator<Walked, Walked> {
   const rules = readIgnoreRules(readIgnoreFile(root));
-  const walked = {
-    files: [] as WalkedFile[],
-    links: [] as { path: string; target: string }[],
-    emptyFolders: [] as string[],
-    skipped: [] as string[],
-  };
-  walkInto(root, '', rules, walked);
+  const walked: Collected = { files: [], links: [], emptyFolders: [], skipped: [] };
+  yield* walkInto(root, '', rules, walked);
   return walked;
 }
 
@@ -70,7 +73,12 @@ interface Collected {
 }
 
 /** Returns whether anything below `relative` is pushed. */
-function walkInto(root: string, relative: string, rules: IgnoreRules, collected: Collected): boolean {
+function* walkInto(
+  root: string,
+  relative: string,
+  rules: IgnoreRules,
+  collected: Collected,
+): Generator<Walked, boolean> {
   let found = false;
   for (const entry of sorted(readdirSync(join(root, relative), { withFileTypes: true }))) {
     const path = relative === '' ? entry.name : `${relative}/${entry.name}`;
@@ -82,7 +90,7 @@ function walkInto(root: string, relative: string, rules: IgnoreRules, collected:
         'Rename it, or list it in .cfignore.',
       );
     if (entry.isDirectory()) {
-      const below = walkInto(root, path, rules, collected);
+      const below = yield* walkInto(root, path, rules, collected);
       if (!below && !ignored) collected.emptyFolders.push(path);
       found ||= below || !ignored;
     } else {
@@ -92,6 +100,7 @@ function walkInto(root: string, relative: string, rules: IgnoreRules, collected:
       found = true;
     }
   }
+  yield collected;
   return found;
 }
 

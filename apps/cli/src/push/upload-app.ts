@@ -13,7 +13,7 @@ import {
 import { PUSH_LIMITS } from '@cupola/model/limits';
 import { CliError, usageError } from '../failures.ts';
 import { writeZip } from '../files/archive.ts';
-import { type Walked, type WalkedFile, walkFolder } from '../files/walk.ts';
+import { type Walked, type WalkedFile, walkSteps } from '../files/walk.ts';
 
 /** What a push will send: known before the app exists, so that it can be found out meanwhile. */
 export interface Prepared {
@@ -43,28 +43,61 @@ export async function prepareUpload(client: CloudClient, folder: string): Promis
       'Push the folder that the file lies in.',
     );
   }
-  const walked = walkFolder(folder);
+  const { walked, matched } = await walkAndMatch(client, folder);
   if (walked.files.length + walked.links.length === 0)
     throw usageError(`${folder} has no files to push.`, 'Check -p, and what .cfignore leaves out.');
-  return { folder, walked, matched: await match(client, walked.files) };
+  return { folder, walked, matched };
 }
 
-/** In chunks of 5,000, as CF allows. A checksum that the server names covers every file that has it. */
-async function match(client: CloudClient, files: readonly WalkedFile[]): Promise<ResourceMatch[]> {
-  const offered = files.filter(({ sizeBytes }) => sizeBytes > 0).map(resourceOf);
-  const chunks = Array.from({ length: Math.ceil(offered.length / PUSH_LIMITS.resourceMatchMax) }, (_, at) =>
-    offered.slice(at * PUSH_LIMITS.resourceMatchMax, (at + 1) * PUSH_LIMITS.resourceMatchMax),
-  );
-  const known = new Set<string>();
-  for (const resources of chunks) {
-    const answer = await client.read(readResourceMatches, {
-      method: 'POST',
-      path: '/v3/resource_matches',
-      json: { resources },
-    });
-    for (const { checksum, size_in_bytes } of answer.resources ?? []) known.add(`${checksum.value} ${size_in_bytes}`);
+/** Files that are asked for together: fewer than CF allows, so that the server looks while we walk on. */
+const MATCH_FILES = Math.min(2_000, PUSH_LIMITS.resourceMatchMax);
+/** Walking gives way to what is sent meanwhile. */
+const WALK_TURN_MS = 5;
+
+/** A checksum that the server names covers every file that has it. */
+async function walkAndMatch(
+  client: CloudClient,
+  folder: string,
+): Promise<{ walked: Walked; matched: ResourceMatch[] }> {
+  const answers: Promise<Set<string>>[] = [];
+  const offered: ResourceMatch[] = [];
+  let asked = 0;
+  let seen = 0;
+  const ask = ({ files }: Walked, { least }: { least: number }): void => {
+    for (; seen < files.length; seen++) {
+      const file = files[seen];
+      if (file !== undefined && file.sizeBytes > 0) offered.push(resourceOf(file));
+    }
+    for (; offered.length - asked >= least; asked += MATCH_FILES) {
+      const answer = knownKeys(client, offered.slice(asked, asked + MATCH_FILES));
+      answer.catch(() => undefined); // Thrown where all are awaited.
+      answers.push(answer);
+    }
+  };
+  const steps = walkSteps(folder);
+  let step = steps.next();
+  for (let turned = performance.now(); step.done !== true; step = steps.next()) {
+    ask(step.value, { least: MATCH_FILES });
+    if (performance.now() - turned < WALK_TURN_MS) continue;
+    await new Promise(resolve => setImmediate(resolve));
+    turned = performance.now();
   }
-  return offered.filter(({ checksum, size_in_bytes }) => known.has(`${checksum.value} ${size_in_bytes}`));
+  ask(step.value, { least: 1 });
+  const known = new Set((await Promise.all(answers)).flatMap(keys => [...keys]));
+  return { walked: step.value, matched: offered.filter(one => known.has(keyOf(one))) };
+}
+
+function keyOf({ checksum, size_in_bytes }: ResourceMatch): string {
+  return `${checksum.value} ${size_in_bytes}`;
+}
+
+async function knownKeys(client: CloudClient, resources: readonly ResourceMatch[]): Promise<Set<string>> {
+  const answer = await client.read(readResourceMatches, {
+    method: 'POST',
+    path: '/v3/resource_matches',
+    json: { resources },
+  });
+  return new Set((answer.resources ?? []).map(keyOf));
 }
 
 function resourceOf({ path, mode, sha1, sizeBytes }: WalkedFile): ResourceMatch {
