@@ -49,9 +49,10 @@ export function presentStats(instances: readonly Instance[], facts: StatsFacts):
         time: isoTime(facts.now),
         cpu: usage?.cpu ?? 0,
         cpu_entitlement: null,
-        mem: usage?.memoryBytes ?? 0,
-        disk: usage?.diskBytes ?? 0,
-        log_rate: usage?.logBytesPerSecond ?? 0,
+        // Whole numbers: the cf CLI reads these three as unsigned integers, and fails on a fraction.
+        mem: Math.round(usage?.memoryBytes ?? 0),
+        disk: Math.round(usage?.diskBytes ?? 0),
+        log_rate: Math.round(usage?.logBytesPerSecond ?? 0),
       },
     };
   });

@@ -21,7 +21,7 @@ describe('GET stats', () => {
     await using test = await startTestApi();
     const app = await makeStartedApp(test);
     const copy = await placeCopy(test, app.guid, { since: test.clock.now() - 90_000 });
-    const usage = { guid: copy.guid, cpu: 0.25, memoryBytes: 5 * MIB, diskBytes: 7, logBytesPerSecond: 9 };
+    const usage = { guid: copy.guid, cpu: 0.25, memoryBytes: 5 * MIB, diskBytes: 7, logBytesPerSecond: 9.25 };
     await test.deps.store.note(({ db }) =>
       db
         .insertInto('cell_heartbeats')
