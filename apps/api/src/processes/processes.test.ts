@@ -145,9 +145,18 @@ describe('scale', () => {
     expect((await row(test, app.guid)).run_spec_guid).toBe(web.run_spec_guid);
   });
 
+  test('with numbers spelled as strings is as with numbers', async () => {
+    await using test = await startTestApi();
+    const app = await makeApp(test);
+    const answer = await scale(test, `processes/${app.guid}`, { instances: '2', memory_in_mb: '256' });
+    expect(answer.status).toBe(202);
+    expect(answer.body).toMatchObject({ instances: 2, memory_in_mb: 256 });
+  });
+
   test.each([
     [{ instances: -1 }, 'Instances must be greater than or equal to 0'],
-    [{ instances: '2' }, 'Instances is not a number'],
+    [{ instances: 'two' }, 'Instances is not a number'],
+    [{ instances: '-1' }, 'Instances must be greater than or equal to 0'],
     [{ memory_in_mb: 0 }, 'Memory in mb must be greater than 0'],
     [{ disk_in_mb: 9_999 }, 'disk_quota too much disk requested (requested 9999 MB - must be less than 2048 MB)'],
   ])('with %j is 422, and nothing changes', async (body, text) => {

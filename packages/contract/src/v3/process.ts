@@ -59,13 +59,20 @@ export const updateProcess = body({
 });
 export type UpdateProcess = z.infer<typeof updateProcess>;
 
+/** Scaling takes a number spelled as a string, as the Cloud Controller does (`process_scale_message.rb`, numericality): its acceptance tests send one. */
+function orSpelled<T extends z.ZodType>(schema: T) {
+  const read = (value: unknown): unknown =>
+    typeof value === 'string' && /^[+-]?\d{1,15}$/.test(value) ? Number(value) : value;
+  return z.preprocess(read, schema);
+}
+
 export const scaleProcess = body({
-  instances: wholeNumber('Instances', { from: 0, to: INT_MAX }).nullable().exactOptional(),
-  memory_in_mb: wholeNumber('Memory in mb', { above: 0, to: INT_MAX }).nullable().exactOptional(),
-  disk_in_mb: wholeNumber('Disk in mb', { above: 0, to: INT_MAX }).nullable().exactOptional(),
-  log_rate_limit_in_bytes_per_second: wholeNumber('Log rate limit in bytes per second', { from: -1 })
-    .nullable()
-    .exactOptional(),
+  instances: orSpelled(wholeNumber('Instances', { from: 0, to: INT_MAX }).nullable()).exactOptional(),
+  memory_in_mb: orSpelled(wholeNumber('Memory in mb', { above: 0, to: INT_MAX }).nullable()).exactOptional(),
+  disk_in_mb: orSpelled(wholeNumber('Disk in mb', { above: 0, to: INT_MAX }).nullable()).exactOptional(),
+  log_rate_limit_in_bytes_per_second: orSpelled(
+    wholeNumber('Log rate limit in bytes per second', { from: -1 }).nullable(),
+  ).exactOptional(),
 });
 export type ScaleProcess = z.infer<typeof scaleProcess>;
 
