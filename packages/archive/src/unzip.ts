@@ -58,7 +58,10 @@ export async function checkedLinks(
   for (const { path, kind } of entries) if (kind === 'file') plan.addFile(path);
   for (const entry of entries.filter(({ kind }) => kind === 'link')) {
     const pieces: Buffer[] = [];
-    await readContent(file, entry, { start: dataOffset(file, entry), take: piece => void pieces.push(piece) });
+    await readContent(file, entry, {
+      start: dataOffset(file, entry),
+      take: piece => void pieces.push(Buffer.from(piece)),
+    });
     plan.addLink(entry.path, Buffer.concat(pieces).toString('utf8'));
   }
   return plan.checkedLinks();

@@ -11,6 +11,8 @@ export interface FileWindow {
   readonly sizeBytes: number;
   /** Exactly these bytes, not to be written to. @throws ArchiveRefusedError when the file ends before. */
   read(position: number, length: number): Buffer;
+  /** Past the window, `piece` after `piece`, each gone when the next one comes: for large entries, which would leave much to collect. */
+  pieces(position: number, length: number): Iterable<Buffer>;
 }
 
 /** Over an open file, which the caller closes. */
@@ -19,15 +21,19 @@ export function openWindow(fd: number): FileWindow {
   let window = Buffer.alloc(0);
   let start = 0;
 
-  const move = (position: number, length: number): void => {
-    const next = Buffer.allocUnsafeSlow(Math.min(Math.max(length, WINDOW_BYTES), sizeBytes - position));
+  let scratch: Buffer | null = null;
+
+  const fill = (target: Buffer, position: number): Buffer => {
     let got = 0;
-    while (got < next.length) {
-      const read = readSync(fd, next, got, next.length - got, position + got);
+    while (got < target.length) {
+      const read = readSync(fd, target, got, target.length - got, position + got);
       if (read === 0) throw new ArchiveRefusedError('(archive)', 'ends too early');
       got += read;
     }
-    window = next;
+    return target;
+  };
+  const move = (position: number, length: number): void => {
+    window = fill(Buffer.allocUnsafeSlow(Math.min(Math.max(length, WINDOW_BYTES), sizeBytes - position)), position);
     start = position;
   };
 
@@ -37,6 +43,12 @@ export function openWindow(fd: number): FileWindow {
       if (position < 0 || position + length > sizeBytes) throw new ArchiveRefusedError('(archive)', 'ends too early');
       if (position < start || position + length > start + window.length) move(position, length);
       return window.subarray(position - start, position - start + length);
+    },
+    pieces: function* (position, length) {
+      if (position < 0 || position + length > sizeBytes) throw new ArchiveRefusedError('(archive)', 'ends too early');
+      scratch ??= Buffer.allocUnsafeSlow(WINDOW_BYTES);
+      for (let at = 0; at < length; at += WINDOW_BYTES)
+        yield fill(scratch.subarray(0, Math.min(WINDOW_BYTES, length - at)), position + at);
     },
   };
 }

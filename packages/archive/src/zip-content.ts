@@ -14,7 +14,7 @@ const PIECE_BYTES = 256 * 1024;
 type Content = Pick<ZipEntry, 'path' | 'sizeBytes' | 'compressedBytes' | 'method' | 'crc32'>;
 
 /**
- * Gives the content piece by piece to `take`, never more than the directory says. Its length and checksum are known to be right when it resolves.
+ * Gives the content piece by piece to `take`, which keeps none of them, never more than the directory says. Its length and checksum are known to be right when it resolves.
  * @param start of the entry's data.
  * @throws ArchiveRefusedError when it is not what the directory says; what `take` throws.
  */
@@ -31,8 +31,10 @@ export async function readContent(
   }
   let sizeBytes = 0;
   let sum = 0;
-  const raw = readPieces(file, start, entry.compressedBytes);
-  for await (const piece of entry.method === 0 ? raw : inflate(raw, entry)) {
+  const isStored = entry.method === 0;
+  for await (const piece of isStored
+    ? file.pieces(start, entry.compressedBytes)
+    : inflate(readPieces(file, start, entry.compressedBytes), entry)) {
     sizeBytes += piece.length;
     if (sizeBytes > entry.sizeBytes) break;
     sum = crc32(piece, sum);

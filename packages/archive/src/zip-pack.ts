@@ -107,7 +107,7 @@ async function copyUploaded(writer: ZipWriter, upload: string, rules: ArchiveRul
       await turns();
       const start = dataOffset(file, entry);
       const [sha1 = '', sha256 = ''] = await sumsOf(file, entry, { start, names: ['sha1', 'sha256'] });
-      const place = copyEntry(writer, file, { entry, start });
+      const place = await copyEntry(writer, file, { entry, start, turns });
       if (entry.kind === 'file' && entry.sizeBytes > 0)
         files.push(packedFile({ ...entry, sha1, sha256 }, { isNew: true, dataOffset: place }));
     }
@@ -145,7 +145,7 @@ async function copyFrom(writer: ZipWriter, entries: readonly MatchedEntry[], fil
       await turns();
       at = entry;
       if (!isWhole) await checkContent(file, entry);
-      const place = copyEntry(writer, file, { entry, start: entry.dataOffset });
+      const place = await copyEntry(writer, file, { entry, start: entry.dataOffset, turns });
       files.push(packedFile(entry, { isNew: false, dataOffset: place }));
     }
   } catch (error) {
@@ -166,9 +166,9 @@ async function isSound(file: FileWindow, entries: readonly MatchedEntry[]): Prom
   if (wanted < file.sizeBytes * WHOLE_SHARE) return false;
   const turns = takeTurns();
   const sum = createHash('sha256');
-  for (let at = 0; at < file.sizeBytes; at += COPY_BYTES) {
+  for (const piece of file.pieces(0, file.sizeBytes)) {
+    sum.update(piece);
     await turns();
-    sum.update(file.read(at, Math.min(COPY_BYTES, file.sizeBytes - at)));
   }
   if (sum.digest('hex') === entries[0]?.pack.digest) return true;
   throw new ArchiveRefusedError('(pack)', 'is not what was stored');
@@ -198,18 +198,25 @@ async function sumsOf(
   return running.size === 0 ? sums : names.map(name => running.get(name)?.digest('hex') ?? '');
 }
 
-const COPY_BYTES = 256 * 1024;
+/** Entries up to here are served from the window, several by one read. */
+const WINDOWED_BYTES = 128 * 1024;
 
 /** Still deflated. Returns where its data lies in the new pack. */
-function copyEntry(
+async function copyEntry(
   writer: ZipWriter,
   file: FileWindow,
-  { entry, start }: { entry: Omit<ZipEntry, 'offset'>; start: number },
-): number {
+  { entry, start, turns }: { entry: Omit<ZipEntry, 'offset'>; start: number; turns(): Promise<void> },
+): Promise<number> {
   const { compressedBytes } = entry;
   const place = writer.begin(entry);
-  for (let at = 0; at < compressedBytes; at += COPY_BYTES)
-    writer.write(file.read(start + at, Math.min(COPY_BYTES, compressedBytes - at)));
+  if (compressedBytes <= WINDOWED_BYTES) {
+    writer.write(file.read(start, compressedBytes));
+    return place;
+  }
+  for (const piece of file.pieces(start, compressedBytes)) {
+    writer.writeNow(piece);
+    await turns();
+  }
   return place;
 }
 

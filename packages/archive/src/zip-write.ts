@@ -26,6 +26,8 @@ export interface ZipWriter {
   beginUnknown(entry: ZipHeader, expectedBytes: number): { end(sums: ZipSums): void };
   /** The bytes must stay as they are until the zip is finished. */
   write(bytes: Buffer): void;
+  /** As `write`, of bytes that may change afterwards. */
+  writeNow(bytes: Buffer): void;
   /** Writes the directory. The digest is the sha-256 of the whole, hex. */
   finish(): { digest: string; sizeBytes: number };
   /** Closes the file, finished or not. */
@@ -40,28 +42,33 @@ export function openZipWriter(target: string): ZipWriter {
   let pending: Buffer[] = [];
   let pendingBytes = 0;
   let at = 0;
-  const writeNow = (bytes: Buffer): void => {
+  const put = (bytes: Buffer): void => {
     hash.update(bytes);
     for (let wrote = 0; wrote < bytes.length; ) wrote += writeSync(fd, bytes, wrote);
   };
   const flush = (): void => {
-    writeNow(Buffer.concat(pending));
+    put(Buffer.concat(pending));
     pending = [];
     pendingBytes = 0;
   };
-  const write = (bytes: Buffer): void => {
+  const writeNow = (bytes: Buffer): void => {
+    flush();
+    put(bytes);
     at += bytes.length;
+  };
+  const write = (bytes: Buffer): void => {
     if (bytes.length >= DIRECT_BYTES) {
-      flush();
       writeNow(bytes);
       return;
     }
+    at += bytes.length;
     pending.push(bytes);
     pendingBytes += bytes.length;
     if (pendingBytes >= WRITE_BYTES) flush();
   };
   return {
     write,
+    writeNow,
     begin: entry => {
       const name = nameOf(entry);
       directory.push(centralHeader(entry, name, { offset: at, isDescribed: false }));

@@ -5,9 +5,9 @@
 import { createHash, hash } from 'node:crypto';
 import {
   closeSync,
+  constants,
   type Dirent,
   fstatSync,
-  lstatSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -38,7 +38,6 @@ export interface Walked {
 }
 
 /** Bigger files are hashed piece by piece. */
-const WHOLE_READ_MAX_BYTES = 8 * 1024 * 1024;
 const PIECE_BYTES = 1024 * 1024;
 
 export function walkFolder(root: string): Walked {
@@ -109,20 +108,23 @@ function sorted(entries: Dirent[]): Dirent[] {
   return entries.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
+/** Four calls of the kernel for each file: with 20,000 of them a look at each before it is opened would take a fifth of the time. */
 function readOne(root: string, path: string): WalkedFile {
-  const full = join(root, path);
-  const { mode, size } = lstatSync(full);
-  if (size <= WHOLE_READ_MAX_BYTES) {
-    const content = readFileSync(full);
-    return { path, mode: mode & 0o777, sizeBytes: content.length, sha1: hash('sha1', content) };
-  }
-  const fd = openSync(full, 'r');
+  // A file that became a link meanwhile is not followed; one that became a pipe is not waited for.
+  const fd = openSync(join(root, path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
+    const { mode, size } = fstatSync(fd);
+    const piece = Buffer.allocUnsafe(Math.min(size, PIECE_BYTES));
+    const first = readSync(fd, piece);
+    if (first === size)
+      return { path, mode: mode & 0o777, sizeBytes: size, sha1: hash('sha1', piece.subarray(0, size)) };
     const digest = createHash('sha1');
-    const piece = Buffer.allocUnsafe(PIECE_BYTES);
-    for (let count = readSync(fd, piece); count > 0; count = readSync(fd, piece))
+    let sizeBytes = 0;
+    for (let count = first; count > 0; count = readSync(fd, piece)) {
       digest.update(piece.subarray(0, count));
-    return { path, mode: mode & 0o777, sizeBytes: fstatSync(fd).size, sha1: digest.digest('hex') };
+      sizeBytes += count;
+    }
+    return { path, mode: mode & 0o777, sizeBytes, sha1: digest.digest('hex') };
   } finally {
     closeSync(fd);
   }
