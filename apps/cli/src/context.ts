@@ -4,6 +4,7 @@ import { createTransport, type Transport } from '@cupola/client/transport';
 import { type ReadApp, readApp } from '@cupola/contract/v3/client-reads';
 import type { CliConfig, ConfigFile } from './config.ts';
 import { CliError, EXIT } from './failures.ts';
+import { nearApp } from './find.ts';
 
 export interface Named {
   readonly guid: string;
@@ -96,7 +97,7 @@ export async function findApp(context: CliContext, name: string): Promise<ReadAp
   const app = await context.client().first(readApp, '/v3/apps', { names: name, space_guids: space.guid });
   if (app === null)
     throw new CliError(`App "${name}" was not found in space ${space.name}.`, {
-      next: 'See which there are: cupola apps. Another space: cupola target -s SPACE',
+      next: (await nearApp(context, name)) ?? 'See which there are: cupola apps. Another space: cupola target -s SPACE',
     });
   return app;
 }

@@ -21,7 +21,7 @@ export function stagingFailure(app: string, error: string, lines: readonly strin
   return new CliError(`Staging of ${app} failed: ${text}`, { explained });
 }
 
-function explainStaging(
+export function explainStaging(
   app: string,
   error: string,
   lines: readonly string[],

@@ -1,42 +1,9 @@
 /** The CLI's door: commands are declared here and loaded only when asked for; every failure ends here, in words and with an exit code. */
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
-import { configFolder, openConfig } from './config.ts';
-import { type CliContext, createContext } from './context.ts';
+import { Command, CommanderError } from 'commander';
+import { collect, command, VERSION, wholeNumber, withContext } from './declare.ts';
+import { declareMore } from './declare-more.ts';
 import { EXIT, explain } from './failures.ts';
 import { explanationText } from './text.ts';
-
-const VERSION = '0.1.0';
-
-type Act = (context: CliContext) => Promise<void>;
-
-/** Runs one command with what it needs, and lets go of it afterwards. */
-async function withContext(json: boolean, act: Act): Promise<void> {
-  await using context = createContext({
-    config: openConfig(configFolder(process.env)),
-    environment: process.env,
-    json,
-    version: VERSION,
-  });
-  await act(context);
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError('A whole number is wanted.');
-  return value;
-}
-
-function collect(value: string, before: string[]): string[] {
-  return [...before, value];
-}
-
-/** A command with `--json`, as they all have it. */
-function command(program: Command, usage: string, description: string): Command {
-  return program
-    .command(usage)
-    .description(description)
-    .option('--json', 'print one JSON object and nothing else on stdout');
-}
 
 function declareAccount(program: Command): void {
   command(program, 'login', 'log in to a platform and choose where to work')
@@ -130,17 +97,23 @@ function declareApps(program: Command): void {
   command(program, 'env <app>', 'show the environment of an app').action((name: string, flags) =>
     withContext(flags.json === true, async context => (await import('./commands/apps.ts')).env(context, name)),
   );
-  command(program, 'set-env <app> <name> <value>', 'set an environment variable; takes effect at the next restart')
+  command(
+    program,
+    'set-env <app> [name] [value]',
+    'set an environment variable, or all of a .env file; takes effect at the next restart',
+  )
+    .alias('se')
+    .option('--file <path>', 'file with NAME=value lines')
     .allowUnknownOption() // A value may begin with a hyphen.
-    .action((name: string, key: string, value: string, flags) =>
+    .action((name: string, key: string | undefined, value: string | undefined, flags) =>
       withContext(flags.json === true, async context =>
-        (await import('./commands/apps.ts')).setEnv(context, name, { key, value }),
+        (await import('./commands/apps.ts')).setEnv(context, name, { key, value, file: flags.file }),
       ),
     );
   command(program, 'unset-env <app> <name>', 'remove an environment variable').action(
     (name: string, key: string, flags) =>
       withContext(flags.json === true, async context =>
-        (await import('./commands/apps.ts')).setEnv(context, name, { key, value: null }),
+        (await import('./commands/apps.ts')).unsetEnv(context, name, key),
       ),
   );
   command(program, 'curl <path>', 'ask the API as the user who is logged in')
@@ -230,6 +203,7 @@ declarePush(program);
 declareApps(program);
 declareLifecycle(program);
 declareImages(program);
+declareMore(program);
 process.on('SIGINT', () => {
   if (process.listenerCount('SIGINT') === 1) process.exit(EXIT.interrupted);
 });

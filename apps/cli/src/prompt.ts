@@ -1,7 +1,7 @@
 /** Questions, only ever on a terminal: a script must not hang. */
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
-import { CliError, EXIT } from './failures.ts';
+import { CliError, EXIT, usageError } from './failures.ts';
 
 /** Asks on stderr, so that stdout stays the command's result. */
 export async function question(text: string): Promise<string> {
@@ -34,4 +34,14 @@ export async function readStdin(): Promise<string> {
   return Buffer.concat(chunks)
     .toString()
     .replace(/\r?\n$/, '');
+}
+
+/** Whether it is to be done: as `force` says, else as the user does. Without a terminal it wants `force`. */
+export async function confirm(
+  { isTerminal }: { isTerminal: boolean },
+  { force, what, command }: { force: boolean | undefined; what: string; command: string },
+): Promise<boolean> {
+  if (force === true) return true;
+  if (!isTerminal) throw usageError(`${what} cannot be undone, and there is no terminal to ask.`, command);
+  return /^y(es)?$/i.test((await question(`${what} cannot be undone. Go on? [y/N] `)).trim());
 }

@@ -4,7 +4,7 @@ import { createWriteStream } from 'node:fs';
 import type { LookupFunction } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as pause } from 'node:timers/promises';
-import { readErrors } from '@cupola/contract/v3/client-reads';
+import { readErrors, readUaaError } from '@cupola/contract/v3/client-reads';
 import { Agent, type Dispatcher, EnvHttpProxyAgent, request as send } from 'undici';
 import { CfApiError, UnreachableError } from './errors.ts';
 
@@ -142,7 +142,11 @@ export function apiError(request: { method: string; url: string }, { status, hea
 
 function parseErrors(text: string): CfApiError['errors'] {
   try {
-    return readErrors.parse(JSON.parse(text)).errors;
+    const value: unknown = JSON.parse(text);
+    const ofLoginServer = readUaaError.safeParse(value).data;
+    if (ofLoginServer === undefined) return readErrors.parse(value).errors;
+    const { error, error_description } = ofLoginServer;
+    return [{ code: 0, title: error, detail: error_description ?? error }];
   } catch {
     return []; // Not the API's own answer, but a proxy's: its text is shown instead.
   }

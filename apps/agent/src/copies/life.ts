@@ -11,6 +11,7 @@ import type { LogSender } from '../logs/log-sender.ts';
 import { followOutput } from '../logs/output.ts';
 import { pause } from '../pause.ts';
 import { followReadiness, type Probed, type Unhealthy, untilHealthy, untilUnhealthy } from '../probes/health.ts';
+import { lostFiles } from '../probes/lost-files.ts';
 import { type Copy, logSource, type StopOrder } from './copy.ts';
 import type { CopyRecord, Records } from './record.ts';
 import { sandboxSpec } from './sandbox-spec.ts';
@@ -170,6 +171,8 @@ async function lastHealth(
 ): Promise<Event> {
   const { readinessHealthCheck, healthCheck } = copy.record.placement.runSpec;
   if (copy.record.phase === 'starting') {
+    await lookForLostFiles(words, copy, sandbox, over);
+    if (over.aborted) return { what: 'left' };
     copy.startingSinceMs = null;
     copy.runningSinceMs = monotonic();
     const routable = readinessHealthCheck.type === 'process';
@@ -187,6 +190,21 @@ async function lastHealth(
   });
   const found = await untilUnhealthy(healthCheck, target, over);
   return found === null ? { what: 'left' } : { what: 'unhealthy', found };
+}
+
+/** Databases are opened at the start, or with the first request (ours). */
+const SECOND_LOOK_MS = 20_000;
+
+/** Told once, of the first start of what was pushed; a crash restart says nothing new. Before it is RUNNING, so that a push that waits for that can tell it. */
+async function lookForLostFiles(words: Words, copy: Copy, sandbox: RunningSandbox, over: AbortSignal): Promise<void> {
+  const { placement, attempt } = copy.record;
+  if (placement.index !== 0 || attempt !== 1) return;
+  const look = async (): Promise<boolean> => {
+    const files = sandbox.pid === null || over.aborted ? [] : await lostFiles(sandbox.pid);
+    if (files.length > 0) words.filesNotKept(copy, files);
+    return files.length > 0;
+  };
+  if (!(await look())) void pause(SECOND_LOOK_MS, over).then(look);
 }
 
 function probed({ record }: Copy, sandbox: RunningSandbox): Probed {

@@ -1,5 +1,6 @@
 /** What users read of a copy's life in `cf logs`, in Diego's words; one place, so that nobody writes a second version. */
 
+import { withCode } from '@cupola/model/causes';
 import type { SandboxExit } from '@cupola/sandbox/sandbox';
 import type { LogSender } from '../logs/log-sender.ts';
 import { startTimeoutMs } from '../probes/health.ts';
@@ -13,6 +14,8 @@ export interface Words {
   healthy(copy: Copy): void;
   unhealthy(copy: Copy, reason: string): void;
   ready(copy: Copy, isReady: boolean): void;
+  /** Names of files below the app's folder. */
+  filesNotKept(copy: Copy, files: readonly string[]): void;
   exited(copy: Copy, exit: SandboxExit): void;
   stopping(copy: Copy): void;
   destroying(copy: Copy): void;
@@ -44,6 +47,11 @@ export function createWords({ cellId, sender, now }: { cellId: string; sender: L
     },
     ready: (copy, isReady) =>
       cell(copy, isReady ? 'Container passed its readiness check' : 'Container failed its readiness check'),
+    filesNotKept: (copy, files) =>
+      cellError(
+        copy,
+        withCode(`It writes ${files.join(', ')}, which will be gone at its next restart`, 'files-not-kept'),
+      ),
     exited: (copy, exit) => say('APP', exit.code === 0 ? 'OUT' : 'ERR')(copy, exitWords(exit)),
     stopping: copy => cell(copy, `Cell ${cellId} stopping instance ${copy.record.placement.guid}`),
     destroying: copy => cell(copy, `Cell ${cellId} destroying container ${of(copy)}`),

@@ -46,7 +46,8 @@ export async function ownListeners(pid: number): Promise<Listener[]> {
   return (await listeners(pid)).filter(({ inode }) => inodes.has(inode));
 }
 
-async function descendants(pid: number): Promise<number[]> {
+/** The process and what it has started, the first {@link PROCESSES_MAX} of them. */
+export async function descendants(pid: number): Promise<number[]> {
   const found = [pid];
   for (let at = 0; at < found.length && found.length < PROCESSES_MAX; at++) {
     const children = await read(`/proc/${found[at]}/task/${found[at]}/children`);

@@ -1,5 +1,6 @@
-/** apps, app, env, set-env, unset-env, logs, curl: looking at apps, and their environment. */
-import { readFileSync, writeFileSync } from 'node:fs';
+/** apps, app, rename, env, set-env, unset-env, buildpacks, logs, curl: looking at apps, and their environment. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { parseEnv } from 'node:util';
 import { followLines, recentLines } from '@cupola/client/logs';
 import {
   type ReadApp,
@@ -8,6 +9,7 @@ import {
   type ReadStats,
   readApp,
   readAppEnvironment,
+  readBuildpack,
   readDroplet,
   readProcess,
   readRoute,
@@ -187,19 +189,70 @@ export async function env(context: CliContext, name: string): Promise<void> {
   context.result(value, sections.join('\n\n') || `${name} has no environment variables.`);
 }
 
-export async function setEnv(
-  context: CliContext,
-  name: string,
-  variable: { key: string; value: string | null },
-): Promise<void> {
+interface SetEnv {
+  key: string | undefined;
+  value: string | undefined;
+  /** Of NAME=value lines, as dotenv writes them. */
+  file?: string;
+}
+
+export async function setEnv(context: CliContext, name: string, { key, value, file }: SetEnv): Promise<void> {
+  const variables = file === undefined ? one(name, key, value) : ofFile(file);
+  await changeEnv(context, name, variables);
+  const names = Object.keys(variables);
+  context.result(
+    { app: name, set: file === undefined ? names[0] : names },
+    `Set ${names.join(', ')} of ${name}. It takes effect with: cupola restart ${name}`,
+  );
+}
+
+function one(app: string, key: string | undefined, value: string | undefined): Record<string, string> {
+  if (key !== undefined && value !== undefined) return { [key]: value };
+  throw usageError(
+    'Which variable, and what value?',
+    `cupola set-env ${app} NAME VALUE, or cupola set-env ${app} --file .env`,
+  );
+}
+
+function ofFile(file: string): Record<string, string> {
+  if (!existsSync(file)) throw usageError(`There is no ${file}.`, 'cupola set-env APP --file PATH');
+  const found = parseEnv(readFileSync(file, 'utf8'));
+  const variables = Object.fromEntries(Object.entries(found).map(([name, value]) => [name, value ?? '']));
+  if (Object.keys(variables).length === 0)
+    throw usageError(`${file} has no NAME=value lines.`, 'One on each line: NAME=value');
+  return variables;
+}
+
+export async function unsetEnv(context: CliContext, name: string, key: string): Promise<void> {
+  await changeEnv(context, name, { [key]: null });
+  context.result({ app: name, unset: key }, `Removed ${key} of ${name}. It takes effect with: cupola restart ${name}`);
+}
+
+async function changeEnv(context: CliContext, name: string, variables: Record<string, string | null>): Promise<void> {
   const found = await findApp(context, name);
-  const { key, value } = variable;
   await context
     .client()
-    .act({ method: 'PATCH', path: `/v3/apps/${found.guid}/environment_variables`, json: { var: { [key]: value } } });
+    .act({ method: 'PATCH', path: `/v3/apps/${found.guid}/environment_variables`, json: { var: variables } });
+}
+
+export async function rename(context: CliContext, name: string, newName: string): Promise<void> {
+  const found = await findApp(context, name);
+  await context.client().act({ method: 'PATCH', path: `/v3/apps/${found.guid}`, json: { name: newName } });
+  context.result({ guid: found.guid, name: newName }, `${name} is called ${newName} now. Its routes stay as they are.`);
+}
+
+export async function buildpacks(context: CliContext): Promise<void> {
+  const all = await context.client().all(readBuildpack, '/v3/buildpacks');
+  const rows = all.map(({ position, name, stack, enabled, locked }) => [
+    String(position ?? ''),
+    name,
+    stack ?? '-',
+    enabled === false ? 'no' : 'yes',
+    locked === true ? 'yes' : 'no',
+  ]);
   context.result(
-    { app: name, [value === null ? 'unset' : 'set']: key },
-    `${value === null ? 'Removed' : 'Set'} ${key} of ${name}. It takes effect with: cupola restart ${name}`,
+    { buildpacks: all },
+    all.length === 0 ? 'no buildpacks' : table([['position', 'name', 'stack', 'enabled', 'locked'], ...rows]),
   );
 }
 

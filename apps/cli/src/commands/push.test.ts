@@ -37,7 +37,7 @@ describe('push', () => {
     expect(stdout).toContain('Installing Node.js');
     expect(stdout).not.toContain('not staging');
     expect(stdout).toMatch(
-      /web1: http:\/\/web1\.localhost:8080\ndone in [\d.]+ s \(upload [\d.]+ s, stage [\d.]+ s, start [\d.]+ s\)\n$/,
+      /web1 runs: done in [\d.]+ s \(upload [\d.]+ s, stage [\d.]+ s, start [\d.]+ s\)\nhttp:\/\/web1\.localhost:8080\n$/,
     );
     expect(cf.log().filter(call => !call.includes('/api/v1/read/') && !call.includes('resource_matches'))).toEqual([
       'POST /v3/spaces/space-1/actions/apply_manifest',

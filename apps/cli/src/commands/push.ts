@@ -1,15 +1,17 @@
 /** `cupola push`: manifest, files, staging, start; each app of the manifest in turn. Ends with the URL, the seconds, and where they went. */
 import { writeFileSync } from 'node:fs';
 import type { ClientLogLine } from '@cupola/client/logs';
+import { type Explanation, explainCause } from '@cupola/contract/causes';
 import { type ReadApp, readRoute } from '@cupola/contract/v3/client-reads';
 import { type CliContext, findApp } from '../context.ts';
 import { CliError, explain } from '../failures.ts';
+import { filesNotKept } from '../files-not-kept.ts';
 import { type ManifestPlan, type PushFlags, planManifest } from '../manifest/manifest.ts';
 import { type Phase, runPhases } from '../push/phases.ts';
 import { runDroplet } from '../push/run-app.ts';
 import { stage } from '../push/stage.ts';
 import { type Prepared, prepareUpload, type Uploaded, upload } from '../push/upload-app.ts';
-import { bytes, harmless, logLine, plural, seconds } from '../text.ts';
+import { bytes, explanationText, harmless, logLine, plural, seconds } from '../text.ts';
 import { appUrl } from '../urls.ts';
 
 export interface PushOptions extends PushFlags {
@@ -26,6 +28,8 @@ interface PushedApp {
   guid: string;
   url: string | null;
   urls: string[];
+  /** What works now and will not last. */
+  warning: Explanation | null;
   files: { total: number; matched: number; sentBytes: number };
   seconds: { total: number; upload: number; stage: number; start: number };
 }
@@ -129,7 +133,10 @@ async function pushOne(context: CliContext, { name, folder, applying, options, s
   const { app, uploaded } = state as Required<typeof state>;
   if (!options.start && app.state === 'STARTED')
     await client.act({ method: 'POST', path: `/v3/apps/${app.guid}/actions/stop` });
-  const routes = await client.all(readRoute, `/v3/apps/${app.guid}/routes`);
+  const [routes, notKept] = await Promise.all([
+    client.all(readRoute, `/v3/apps/${app.guid}/routes`),
+    options.start ? filesNotKept(context, app, { settle: true }) : null,
+  ]);
   const urls = routes.map(route => appUrl(client.endpoints, route.url));
   const [uploadMs = 0, stageMs = 0, startMs = 0] = tookMs;
   return {
@@ -137,6 +144,7 @@ async function pushOne(context: CliContext, { name, folder, applying, options, s
     guid: app.guid,
     url: urls[0] ?? null,
     urls,
+    warning: notKept === null ? null : explainCause({ code: 'files-not-kept', evidence: notKept }, { app: name }),
     files: { total: uploaded.files, matched: uploaded.matchedFiles, sentBytes: uploaded.sentBytes },
     seconds: {
       total: round(performance.now() - startedMs),
@@ -189,10 +197,14 @@ function round(ms: number): number {
   return Math.round(ms) / 1_000;
 }
 
-function summary({ name, url, urls, seconds: took }: PushedApp, { start }: PushOptions): string {
-  const split = start
-    ? ` (upload ${seconds(took.upload * 1_000)}, stage ${seconds(took.stage * 1_000)}, start ${seconds(took.start * 1_000)})`
-    : '';
-  const where = url === null ? 'it has no route' : urls.join(', ');
-  return `\n${name}: ${where}\n${start ? 'done' : 'uploaded, not started: cupola start '.concat(name, ';')} in ${seconds(took.total * 1_000)}${split}`;
+/** The last line is the address alone: what a terminal makes clickable, and a script can take with `tail -n 1`. */
+function summary({ name, url, urls, warning, seconds: took }: PushedApp, { start }: PushOptions): string {
+  const total = seconds(took.total * 1_000);
+  const split = `upload ${seconds(took.upload * 1_000)}, stage ${seconds(took.stage * 1_000)}, start ${seconds(took.start * 1_000)}`;
+  const done = start
+    ? `${name} runs: done in ${total} (${split})`
+    : `${name} is uploaded, not started, in ${total}. Start it: cupola start ${name}`;
+  const others = urls.slice(1).map(other => `also ${other}`);
+  const warned = warning === null ? [] : [`Note: ${warning.says}.`, explanationText(warning)];
+  return ['', ...warned, done, ...others, url ?? 'it has no route'].join('\n');
 }

@@ -1,7 +1,8 @@
 /** Makes a droplet the running version: by restart, or by a deployment where a strategy was asked for. */
-import { type ReadApp, readDeployment } from '@cupola/contract/v3/client-reads';
+import { type ReadApp, readDeployment, readProcess, readStats } from '@cupola/contract/v3/client-reads';
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
 import type { CliContext } from '../context.ts';
+import { hopeless, startFailure, startTrouble } from '../explain-failure.ts';
 import { CliError } from '../failures.ts';
 import { waitUntilRunning } from '../start-wait.ts';
 
@@ -17,7 +18,8 @@ export async function runDroplet(
   context: CliContext,
   { app, dropletGuid, strategy, startTimeout }: Run,
 ): Promise<void> {
-  if (strategy !== null) return deploy(context, { app, dropletGuid, strategy, startTimeout });
+  if (strategy !== null)
+    return deploy(context, { app, what: { droplet: { guid: dropletGuid } }, strategy, startTimeout });
   const client = context.client();
   await client.act({
     method: 'PATCH',
@@ -28,42 +30,99 @@ export async function runDroplet(
   await waitUntilRunning(context, app);
 }
 
-async function deploy(
-  context: CliContext,
-  { app, dropletGuid, strategy, startTimeout }: Run & { strategy: string },
-): Promise<void> {
+interface Deploy {
+  readonly app: ReadApp;
+  readonly what: { droplet: { guid: string } } | { revision: { guid: string } };
+  readonly strategy: string;
+  readonly startTimeout: number | null;
+}
+
+/**
+ * A version that never gets healthy would stay DEPLOYING for ever: it is ended as soon as its first instance has given up, or after twice its start
+ * timeout without progress, and the old version keeps serving. Throws with the cause.
+ */
+export async function deploy(context: CliContext, { app, what, strategy, startTimeout }: Deploy): Promise<void> {
   const client = context.client();
   const made = await client.read(readDeployment, {
     method: 'POST',
     path: '/v3/deployments',
-    json: { droplet: { guid: dropletGuid }, strategy, relationships: { app: { data: { guid: app.guid } } } },
+    json: { ...what, strategy, relationships: { app: { data: { guid: app.guid } } } },
   });
-  // A version that never gets healthy would stay DEPLOYING for ever: after twice its start timeout we end it, and the old one keeps serving.
   const limitMs = 2 * (startTimeout === null ? INSTANCE_LIMITS.startTimeoutMs : startTimeout * 1_000);
+  const over = new AbortController();
+  const ended = client.poll({
+    path: `/v3/deployments/${made.guid}`,
+    schema: readDeployment,
+    what: `the deployment of ${app.name}`,
+    limitMs,
+    isDone: ({ status: { value, reason } }) =>
+      value === 'FINALIZED' || (value === 'ACTIVE' && reason === 'PAUSED' && strategy === 'canary'),
+    signal: over.signal,
+  });
+  const failed = failureOf(context, app, { processes: made.new_processes ?? [], limitMs, signal: over.signal });
   try {
-    const done = await client.poll({
-      path: `/v3/deployments/${made.guid}`,
-      schema: readDeployment,
-      what: `the deployment of ${app.name}`,
-      limitMs,
-      isDone: ({ status: { value, reason } }) =>
-        value === 'FINALIZED' || (value === 'ACTIVE' && reason === 'PAUSED' && strategy === 'canary'),
-    });
+    const done = await Promise.race([ended, failed]);
+    if (done instanceof CliError) throw await cancelled(context, app, { guid: made.guid, failure: done });
     if (done.status.value === 'FINALIZED' && done.status.reason !== 'DEPLOYED')
       throw new CliError(
         `The deployment of ${app.name} ended as ${done.status.reason ?? 'unknown'}; the former version serves.`,
-        { next: `See why: cupola logs ${app.name} --recent` },
+        { next: `See why: cupola doctor ${app.name}` },
       );
   } catch (error) {
-    if ((error as Error).name === 'WaitedTooLongError') {
-      await client.act({ method: 'POST', path: `/v3/deployments/${made.guid}/actions/cancel` });
-      throw new CliError(
-        `The new version of ${app.name} did not get healthy within ${limitMs / 1_000} s; the deployment was cancelled and the former version serves.`,
-        {
-          next: `See why: cupola logs ${app.name} --recent`,
-        },
-      );
-    }
-    throw error;
+    if ((error as Error).name !== 'WaitedTooLongError') throw error;
+    throw await cancelled(context, app, {
+      guid: made.guid,
+      failure: new CliError(`${app.name} did not get healthy within ${limitMs / 1_000} s.`, {
+        next: `See why: cupola doctor ${app.name}`,
+      }),
+    });
+  } finally {
+    over.abort();
+    ended.catch(() => undefined); // Given up, or told already.
   }
+}
+
+interface NewProcesses {
+  processes: readonly { guid: string; type: string }[];
+  limitMs: number;
+  signal: AbortSignal;
+}
+
+/** Resolves when the new version will not come up; else never. */
+async function failureOf(
+  context: CliContext,
+  app: ReadApp,
+  { processes, limitMs, signal }: NewProcesses,
+): Promise<CliError> {
+  const client = context.client();
+  const [first] = processes;
+  const never = new Promise<never>(() => undefined);
+  if (first === undefined) return never;
+  try {
+    const { resources } = await client.poll({
+      path: `/v3/processes/${first.guid}/stats`,
+      schema: readStats,
+      what: `the new version of ${app.name}`,
+      limitMs,
+      isDone: stats => stats.resources.some(({ state }) => state === 'CRASHED') || hopeless(stats.resources) !== null,
+      signal,
+    });
+    const process = await client.read(readProcess, { path: `/v3/processes/${first.guid}` });
+    return startFailure(app, process, await startTrouble(client, app, { process, instances: resources }));
+  } catch {
+    return never; // It is over, or its process is gone: the deployment's own end says more.
+  }
+}
+
+/** Ends the deployment; the failure then says so. */
+async function cancelled(
+  context: CliContext,
+  app: ReadApp,
+  { guid, failure }: { guid: string; failure: CliError },
+): Promise<CliError> {
+  await context.client().act({ method: 'POST', path: `/v3/deployments/${guid}/actions/cancel` });
+  return new CliError(
+    `The new version of ${failure.message} The deployment was cancelled, and the former version of ${app.name} serves.`,
+    { details: failure.details, explained: failure.explained, next: failure.next },
+  );
 }

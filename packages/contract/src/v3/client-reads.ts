@@ -56,6 +56,7 @@ export const readPage = z.object({
 
 export const readOrganization = z.object({ guid: z.string(), name: z.string() });
 export const readSpace = z.object({ guid: z.string(), name: z.string() });
+export const readDomain = z.object({ guid: z.string(), name: z.string(), internal: z.boolean().nullish() });
 
 export const readApp = z.object({
   guid: z.string(),
@@ -77,7 +78,9 @@ export const readProcess = z.object({
   instances: z.number().int(),
   memory_in_mb: z.number().int(),
   disk_in_mb: z.number().int(),
-  health_check: z.object({ data: z.object({ timeout: z.number().nullish() }).nullish() }).nullish(),
+  health_check: z
+    .object({ type: z.string().nullish(), data: z.object({ timeout: z.number().nullish() }).nullish() })
+    .nullish(),
   relationships: z.object({ app: toOne }).nullish(),
 });
 export type ReadProcess = z.infer<typeof readProcess>;
@@ -99,8 +102,12 @@ export type ReadStats = z.infer<typeof readStats>;
 
 export const readRoute = z.object({
   guid: z.string(),
+  host: z.string().nullish(),
+  path: z.string().nullish(),
   url: z.string(),
-  destinations: z.array(z.object({ app: z.object({ guid: z.string().nullish() }).nullish() })).nullish(),
+  destinations: z
+    .array(z.object({ guid: z.string().nullish(), app: z.object({ guid: z.string().nullish() }).nullish() }))
+    .nullish(),
 });
 export type ReadRoute = z.infer<typeof readRoute>;
 
@@ -128,7 +135,60 @@ export const readDroplet = z.object({
 export const readDeployment = z.object({
   guid: z.string(),
   status: z.object({ value: z.string(), reason: z.string().nullish() }),
+  /** The processes that the deployment has made, and scales up. */
+  new_processes: z.array(z.object({ guid: z.string(), type: z.string() })).nullish(),
 });
+
+export const readRevision = z.object({
+  guid: z.string(),
+  version: z.number().int(),
+  description: z.string().nullish(),
+  deployable: z.boolean().nullish(),
+  created_at: z.string(),
+});
+
+export const readTask = z.object({
+  guid: z.string(),
+  sequence_id: z.number().int().nullish(),
+  name: z.string(),
+  command: z.string().nullish(),
+  state: z.string(),
+  created_at: z.string(),
+  result: z.object({ failure_reason: z.string().nullish() }).nullish(),
+});
+
+export const readServiceInstance = z.object({
+  guid: z.string(),
+  name: z.string(),
+  type: z.string().nullish(),
+  tags: z.array(z.string()).nullish(),
+  syslog_drain_url: z.string().nullish(),
+});
+export type ReadServiceInstance = z.infer<typeof readServiceInstance>;
+export const readServiceBinding = z.object({
+  guid: z.string(),
+  name: z.string().nullish(),
+  relationships: z.object({ app: toOne, service_instance: toOne }).nullish(),
+});
+
+export const readBuildpack = z.object({
+  guid: z.string(),
+  name: z.string(),
+  stack: z.string().nullish(),
+  position: z.number().nullish(),
+  enabled: z.boolean().nullish(),
+  locked: z.boolean().nullish(),
+  filename: z.string().nullish(),
+});
+
+export const readUser = z.object({
+  guid: z.string(),
+  username: z.string().nullish(),
+  origin: z.string().nullish(),
+});
+/** The login server's answer to a new account. */
+export const readCreatedUser = z.object({ id: z.string() });
+export const readRole = z.object({ guid: z.string(), type: z.string() });
 
 export const readJob = z.object({
   guid: z.string(),
@@ -150,6 +210,7 @@ export const readAppEnvironment = z.object({
 export const readAuditEvent = z.object({
   type: z.string(),
   created_at: z.string(),
+  actor: z.object({ name: z.string().nullish() }).nullish(),
   data: z
     .object({
       reason: z.string().nullish(),

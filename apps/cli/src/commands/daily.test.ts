@@ -1,0 +1,287 @@
+/** The commands of every day, against a fake Cloud Foundry: what they ask of it, and what they say. */
+import { describe, expect, test } from 'vitest';
+import { fakeCf, loggedIn, type Recorded } from '../fixtures.ts';
+
+const page = (...resources: unknown[]) => ({ body: { pagination: { total_results: resources.length }, resources } });
+const json = (request: Recorded | undefined): unknown => JSON.parse(request?.body.toString() || 'null');
+const TIME = '2026-11-24T10:00:00Z';
+const route = {
+  guid: 'route-1',
+  host: 'web1',
+  path: '',
+  url: 'web1.localhost',
+  destinations: [{ guid: 'destination-1', app: { guid: 'app-1' } }],
+};
+const SERVICE = { guid: 'service-1', name: 'db', type: 'user-provided', tags: ['pg'], syslog_drain_url: null };
+const BINDING = {
+  guid: 'binding-1',
+  relationships: { app: { data: { guid: 'app-1' } }, service_instance: { data: { guid: 'service-1' } } },
+};
+const TASK = {
+  guid: 'task-1',
+  sequence_id: 1,
+  name: 'migrate',
+  command: 'npm run up',
+  state: 'RUNNING',
+  created_at: TIME,
+};
+const REVISIONS = [
+  { guid: 'revision-2', version: 2, description: 'New droplet deployed.', deployable: true, created_at: TIME },
+  { guid: 'revision-1', version: 1, description: 'Initial revision.', deployable: true, created_at: TIME },
+];
+
+/** What the fake says beside its usual answers. */
+async function aPlatform() {
+  const cf = await fakeCf();
+  for (const [call, ...answers] of [
+    ['GET /v3/domains', page({ guid: 'domain-1', name: 'localhost', internal: false })],
+    ['GET /v3/routes', page(route)],
+    ['POST /v3/routes', { status: 201, body: { ...route, guid: 'route-2' } }],
+    ['POST /v3/routes/*/destinations', { body: { destinations: [] } }],
+    ['DELETE /v3/routes/*/destinations/*', { status: 204 }],
+    ['PATCH /v3/apps/*', { body: { guid: 'app-1', name: 'web2', state: 'STARTED' } }],
+    ['GET /v3/buildpacks', page({ guid: 'b', name: 'nodejs_buildpack', position: 1, enabled: true, locked: false })],
+    ['GET /v3/apps/*/revisions', page(...REVISIONS)],
+    ['GET /v3/apps/*/revisions/deployed', page(REVISIONS[0])],
+    ['POST /v3/apps/*/tasks', { status: 202, body: TASK }],
+    ['GET /v3/apps/*/tasks', page(TASK)],
+    ['POST /v3/tasks/*/actions/cancel', { status: 202, body: TASK }],
+    ['GET /v3/service_instances', page(SERVICE)],
+    ['POST /v3/service_instances', { status: 201, body: SERVICE }],
+    ['DELETE /v3/service_instances/*', { status: 204 }],
+    ['GET /v3/service_credential_bindings', page(BINDING)],
+    ['POST /v3/service_credential_bindings', { status: 201, body: BINDING }],
+    ['DELETE /v3/service_credential_bindings/*', { status: 204 }],
+    ['POST /v3/organizations', { status: 201, body: { guid: 'org-2', name: 'new' } }],
+    ['DELETE /v3/organizations/*', { status: 202 }],
+    ['DELETE /v3/spaces/*', { status: 202 }],
+    ['GET /v3/users', page({ guid: 'user-2', username: 'bob', origin: 'uaa' })],
+    ['POST /v3/users', { status: 201, body: { guid: 'user-2' } }],
+    ['POST /Users', { status: 201, body: { id: 'user-2' } }],
+    ['PUT /Users/*/password', { body: { status: 'ok' } }],
+    ['GET /v3/roles', page({ guid: 'role-1', type: 'space_developer' })],
+    ['DELETE /v3/roles/*', { status: 202 }],
+    [
+      'GET /v3/audit_events',
+      page({
+        type: 'audit.app.process.crash',
+        created_at: TIME,
+        actor: { name: 'web' },
+        data: { exit_description: 'Exited with status 1 [crash]' },
+      }),
+    ],
+  ] as const)
+    cf.answer(call, ...answers);
+  return cf;
+}
+
+test.each([
+  [['domains'], /localhost/],
+  [['routes'], /http:\/\/web1\.localhost:8080 +web1/],
+  [['events', 'web1'], /app\.process\.crash +web +Exited with status 1\n/],
+  [['buildpacks'], /1 +nodejs_buildpack +- +yes +no/],
+  [['revisions', 'web1'], /2 \(runs\).*New droplet deployed\.[\s\S]*1 .*Initial/],
+  [['tasks', 'web1'], /1 +migrate +running/],
+  [['services'], /db +user-provided +web1/],
+  [['service', 'db'], /tags +pg/],
+  [['service', 'db', '--guid'], /^service-1\n$/],
+  [['users'], /bob +user-2 +uaa/],
+])('%j shows it to people, and as one object to programs', async (args, text) => {
+  await using cf = await aPlatform();
+  using user = await loggedIn(cf);
+  const plain = await user.run(args);
+  expect([plain.code, plain.stderr]).toEqual([0, '']);
+  expect(plain.stdout).toMatch(text);
+  expect(typeof JSON.parse((await user.run([...args, '--json'])).stdout)).toBe('object');
+});
+
+const toOne = (guid: string) => ({ data: { guid } });
+
+test.each<[string[], string, unknown]>([
+  [
+    ['create-route', 'localhost', '--hostname', 'new', '--path', 'x'],
+    'POST /v3/routes',
+    { host: 'new', path: '/x', relationships: { space: toOne('space-1'), domain: toOne('domain-1') } },
+  ],
+  [
+    ['map-route', 'web1', 'localhost', '-n', 'web1'],
+    'POST /v3/routes/route-1/destinations',
+    { destinations: [{ app: { guid: 'app-1' } }] },
+  ],
+  [['unmap-route', 'web1', 'localhost', '-n', 'web1'], 'DELETE /v3/routes/route-1/destinations/destination-1', null],
+  [['delete-route', 'localhost', '-n', 'web1', '-f'], 'DELETE /v3/routes/route-1', null],
+  [['rename', 'web1', 'web2'], 'PATCH /v3/apps/app-1', { name: 'web2' }],
+  [['restage', 'web1'], 'POST /v3/builds', { package: { guid: 'package-1' } }],
+  [
+    ['rollback', 'web1', '-f'],
+    'POST /v3/deployments',
+    { revision: { guid: 'revision-1' }, strategy: 'rolling', relationships: { app: toOne('app-1') } },
+  ],
+  [
+    ['run-task', 'web1', '--command', 'npm run up', '-m', '64M', '--name', 'migrate'],
+    'POST /v3/apps/app-1/tasks',
+    { command: 'npm run up', name: 'migrate', memory_in_mb: 64 },
+  ],
+  [['terminate-task', 'web1', '1'], 'POST /v3/tasks/task-1/actions/cancel', null],
+  [
+    ['cups', 'db', '-p', '{"uri":"x"}', '-t', 'a, b', '-l', 'syslog://h:1'],
+    'POST /v3/service_instances',
+    {
+      type: 'user-provided',
+      name: 'db',
+      credentials: { uri: 'x' },
+      tags: ['a', 'b'],
+      syslog_drain_url: 'syslog://h:1',
+      relationships: { space: toOne('space-1') },
+    },
+  ],
+  [
+    ['bind-service', 'web1', 'db', '--binding-name', 'main'],
+    'POST /v3/service_credential_bindings',
+    { type: 'app', name: 'main', relationships: { app: toOne('app-1'), service_instance: toOne('service-1') } },
+  ],
+  [['unbind-service', 'web1', 'db'], 'DELETE /v3/service_credential_bindings/binding-1', null],
+  [['create-org', 'new'], 'POST /v3/organizations', { name: 'new' }],
+  [['delete-org', 'cupola', '-f'], 'DELETE /v3/organizations/org-1', null],
+  [['delete-space', 'dev', '-f'], 'DELETE /v3/spaces/space-1', null],
+  [['create-user', 'bob', 'long-enough'], 'POST /v3/users', { guid: 'user-2' }],
+  [['delete-user', 'bob', '-f'], 'DELETE /v3/users/user-2', null],
+  [['unset-role', 'bob', 'SpaceDeveloper'], 'DELETE /v3/roles/role-1', null],
+])('%j asks %s', async (args, call, body) => {
+  await using cf = await aPlatform();
+  cf.answer('DELETE /v3/users/*', { status: 202 });
+  cf.answer('DELETE /Users/*', { status: 200, body: {} });
+  using user = await loggedIn(cf);
+  const { code, stderr } = await user.run(args);
+  expect([code, stderr]).toEqual([0, '']);
+  const asked = cf.requests.find(({ method, url }) => `${method} ${url}` === call);
+  expect([cf.log().includes(call), json(asked)]).toEqual([true, body]);
+});
+
+describe('with words for what goes wrong', () => {
+  test('set-role gives the role in the organization first, and knows both names of a role', async () => {
+    await using cf = await aPlatform();
+    using user = await loggedIn(cf);
+    expect((await user.run(['set-role', 'bob', 'space_developer'])).code).toBe(0);
+    const given = cf.requests.filter(({ method, url }) => `${method} ${url}` === 'POST /v3/roles').map(json);
+    expect(given).toMatchObject([{ type: 'organization_user' }, { type: 'space_developer' }]);
+    const wrong = await user.run(['set-role', 'bob', 'SpaceDevelper']);
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('Did you mean SpaceDeveloper?')]);
+  });
+
+  test('run-task --wait exits 1 with the reason when the task fails', async () => {
+    await using cf = await aPlatform();
+    cf.answer('GET /v3/tasks/*', { body: { ...TASK, state: 'FAILED', result: { failure_reason: 'exited with 7' } } });
+    using user = await loggedIn(cf);
+    const { code, stderr } = await user.run(['run-task', 'web1', 'npm run up', '--wait']);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/failed: exited with 7\n.*logs web1 --recent/)]);
+  });
+
+  test('set-env --file sends every line of it in one call', async () => {
+    await using cf = await aPlatform();
+    using user = await loggedIn(cf);
+    user.write({ '.env': '# both\nA=1\nB="two words"\n' });
+    expect((await user.run(['set-env', 'web1', '--file', '.env'])).code).toBe(0);
+    const sent = cf.requests.find(({ method }) => method === 'PATCH');
+    expect(json(sent)).toEqual({ var: { A: '1', B: 'two words' } });
+    expect((await user.run(['set-env', 'web1', 'A'])).code).toBe(2);
+  });
+
+  test('passwd sends the old and the new one to the login server', async () => {
+    await using cf = await aPlatform();
+    using user = await loggedIn(cf);
+    const { code } = await user.run(['passwd'], { CUPOLA_PASSWORD: 'secret', CUPOLA_NEW_PASSWORD: 'other' });
+    expect(code).toBe(0);
+    expect(json(cf.requests.find(({ url }) => url === '/Users/user-1/password'))).toEqual({
+      oldPassword: 'secret',
+      password: 'other',
+    });
+  });
+
+  test.each([
+    ['delete-route', 'localhost', '-n', 'web1'],
+    ['delete-service', 'free'],
+    ['delete-org', 'cupola'],
+    ['delete-space', 'dev'],
+    ['delete-user', 'bob'],
+    ['rollback', 'web1'],
+  ])('%s asks nothing without a terminal: it wants -f', async (...args) => {
+    await using cf = await aPlatform();
+    cf.answer('GET /v3/service_credential_bindings', page());
+    using user = await loggedIn(cf);
+    expect(await user.run(args)).toMatchObject({ code: 2, stderr: expect.stringContaining('-f') });
+    expect(cf.log().filter(call => call.startsWith('DELETE') || call.startsWith('POST'))).toEqual([]);
+  });
+
+  test('a name that is nearly right is answered with what is near', async () => {
+    await using cf = await aPlatform();
+    cf.answer('GET /v3/apps', page(), page({ guid: 'app-1', name: 'web1', state: 'STARTED' }));
+    using user = await loggedIn(cf);
+    expect((await user.run(['app', 'wbe1'])).stderr).toContain('Did you mean web1?');
+    expect((await user.run(['psuh', 'web1'])).stderr).toContain('Did you mean push?');
+  });
+});
+
+describe('doctor APP', () => {
+  test('of an app that runs says so, with its address', async () => {
+    await using cf = await aPlatform();
+    cf.answer('GET /v3/apps', page({ guid: 'app-1', name: 'web1', state: 'STARTED' }));
+    cf.answer('GET /v3/builds', page({ guid: 'build-1', state: 'STAGED' }));
+    using user = await loggedIn(cf);
+    const { code, stdout } = await user.run(['doctor', 'web1']);
+    expect([code, stdout]).toEqual([0, 'web1 runs, and nothing is wrong with it.\nhttp://web1.localhost:8080\n']);
+  });
+
+  test('of an app that does not run names cause, evidence and next command, and exits 1', async () => {
+    await using cf = await aPlatform();
+    cf.answer('GET /v3/apps', page({ guid: 'app-1', name: 'web1', state: 'STARTED' }));
+    cf.answer('GET /v3/builds', page({ guid: 'build-1', state: 'STAGED' }));
+    cf.answer('GET /v3/processes/*/stats', {
+      body: {
+        resources: [
+          { index: 0, state: 'CRASHED', details: 'health check failed: no (it listens on 3000) [wrong-port]' },
+        ],
+      },
+    });
+    cf.answer('GET /v3/apps/*/routes', page());
+    using user = await loggedIn(cf);
+    const { code, stdout } = await user.run(['doctor', 'web1', '--json']);
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout.split('\n')[0] ?? '')).toMatchObject({
+      findings: [
+        { about: 'web, 0 of 1 running', cause: { code: 'wrong-port', next: 'cupola push web1' } },
+        { about: 'routes', next: 'cupola map-route web1 DOMAIN --hostname web1' },
+      ],
+    });
+  });
+});
+
+test('push --strategy rolling cancels a version that never gets healthy, and says why', async () => {
+  await using cf = await aPlatform();
+  using user = await loggedIn(cf);
+  user.write({ a: 'x' });
+  cf.answer('POST /v3/deployments', {
+    status: 201,
+    body: {
+      guid: 'deployment-1',
+      status: { value: 'ACTIVE', reason: 'DEPLOYING' },
+      new_processes: [{ guid: 'process-2', type: 'web' }],
+    },
+  });
+  cf.answer('GET /v3/deployments/*', {
+    body: { guid: 'deployment-1', status: { value: 'ACTIVE', reason: 'DEPLOYING' } },
+  });
+  cf.answer('POST /v3/deployments/*/actions/cancel', { body: {} });
+  cf.answer('GET /v3/processes/*', {
+    body: { guid: 'process-2', type: 'web', instances: 1, memory_in_mb: 64, disk_in_mb: 64 },
+  });
+  cf.answer('GET /v3/processes/*/stats', {
+    body: { resources: [{ index: 0, state: 'CRASHED', details: 'Exited with status 1 [crash]' }] },
+  });
+  const { code, stderr } = await user.run(['push', 'web1', '--strategy', 'rolling']);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(
+    /new version of web1 \(web\) does not run: it crashes with an error.*cancelled.*former version/,
+  );
+  expect(cf.log()).toContain('POST /v3/deployments/deployment-1/actions/cancel');
+});

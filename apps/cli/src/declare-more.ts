@@ -1,0 +1,190 @@
+/** The commands of every day beyond push and its kin: routes, releases, tasks, services, people. Declared here, loaded only when asked for. */
+import type { Command } from 'commander';
+import { command, wholeNumber, withContext } from './declare.ts';
+
+export function declareMore(program: Command): void {
+  declareRoutes(program);
+  declareReleases(program);
+  declareTasks(program);
+  declareServices(program);
+  declarePlaces(program);
+  declareUsers(program);
+}
+
+function declareRoutes(program: Command): void {
+  const load = () => import('./commands/routes.ts');
+  command(program, 'domains', 'list the domains that routes may be of').action(flags =>
+    withContext(flags.json === true, async context => (await load()).domains(context)),
+  );
+  command(program, 'routes', 'list the routes of the targeted space')
+    .alias('r')
+    .action(flags => withContext(flags.json === true, async context => (await load()).routes(context)));
+  const named = (usage: string, description: string): Command =>
+    command(program, usage, description)
+      .option('-n, --hostname <name>', 'host in front of the domain')
+      .option('--path <path>', 'path behind it');
+  named('create-route <domain>', 'make a route').action((domain: string, flags) =>
+    withContext(flags.json === true, async context => (await load()).createRoute(context, domain, flags)),
+  );
+  named('map-route <app> <domain>', 'lead a route to an app; it is made if need be').action(
+    (app: string, domain: string, flags) =>
+      withContext(flags.json === true, async context => (await load()).mapRoute(context, app, { domain, ...flags })),
+  );
+  named('unmap-route <app> <domain>', 'lead a route to an app no more').action((app: string, domain: string, flags) =>
+    withContext(flags.json === true, async context => (await load()).unmapRoute(context, app, { domain, ...flags })),
+  );
+  named('delete-route <domain>', 'delete a route')
+    .option('-f, --force', 'do not ask')
+    .action((domain: string, flags) =>
+      withContext(flags.json === true, async context => (await load()).deleteRoute(context, domain, flags)),
+    );
+}
+
+function declareReleases(program: Command): void {
+  const load = () => import('./commands/releases.ts');
+  const apps = () => import('./commands/apps.ts');
+  command(program, 'rename <app> <new-name>', 'give an app another name').action((app: string, name: string, flags) =>
+    withContext(flags.json === true, async context => (await apps()).rename(context, app, name)),
+  );
+  command(program, 'restage <app>', 'build the files that are there anew, and run the result')
+    .alias('rg')
+    .option('--strategy <name>', 'rolling: the old version serves until the new one is healthy')
+    .action((app: string, flags) =>
+      withContext(flags.json === true, async context => (await load()).restage(context, app, flags)),
+    );
+  command(program, 'revisions <app>', 'list what an app has run').action((app: string, flags) =>
+    withContext(flags.json === true, async context => (await load()).revisions(context, app)),
+  );
+  command(program, 'rollback <app>', 'run an older revision again, without a dropped request')
+    .option('--version <n>', 'which one (default: the one before)', wholeNumber)
+    .option('-f, --force', 'do not ask')
+    .action((app: string, flags) =>
+      withContext(flags.json === true, async context => (await load()).rollback(context, app, flags)),
+    );
+  command(program, 'events <app>', 'what happened to an app, newest first').action((app: string, flags) =>
+    withContext(flags.json === true, async context => (await load()).events(context, app)),
+  );
+  command(program, 'doctor <app>', 'say what is wrong with an app, and what to do next').action((app: string, flags) =>
+    withContext(flags.json === true, async context => (await import('./commands/doctor.ts')).doctor(context, app)),
+  );
+  command(program, 'buildpacks', 'list the buildpacks, in the order of detection').action(flags =>
+    withContext(flags.json === true, async context => (await apps()).buildpacks(context)),
+  );
+}
+
+function declareTasks(program: Command): void {
+  const load = () => import('./commands/tasks.ts');
+  command(program, 'run-task <app> [command]', 'run a command once, beside the app, with its files and environment')
+    .alias('rt')
+    .option('-c, --command <command>', 'the command')
+    .option('--name <name>', 'name of the task')
+    .option('-m, --memory <size>', 'memory: 256M, 1G')
+    .option('-k, --disk <size>', 'disk')
+    .option('-w, --wait', 'come back when it has ended; exit code 1 when it failed')
+    .action((app: string, given: string | undefined, flags) =>
+      withContext(flags.json === true, async context =>
+        (await load()).runTask(context, app, given === undefined ? flags : { ...flags, command: given }),
+      ),
+    );
+  command(program, 'tasks <app>', 'list the tasks of an app').action((app: string, flags) =>
+    withContext(flags.json === true, async context => (await load()).tasks(context, app)),
+  );
+  command(program, 'terminate-task <app>', 'end a task that runs')
+    .alias('cancel-task')
+    .argument('<id>', 'its number, as tasks shows it', wholeNumber)
+    .action((app: string, id: number, flags) =>
+      withContext(flags.json === true, async context => (await load()).terminateTask(context, app, id)),
+    );
+}
+
+function declareServices(program: Command): void {
+  const load = () => import('./commands/services.ts');
+  command(program, 'cups <name>', 'make a user-provided service: an address and a secret that apps are given')
+    .alias('create-user-provided-service')
+    .option('-p, --parameters <json>', 'credentials: JSON, a file of it, or names to be asked for')
+    .option('-l, --syslog <url>', 'where logs of the apps go')
+    .option('-r, --route <url>', 'where requests go first')
+    .option('-t, --tags <list>', 'tags, with commas between')
+    .action((name: string, flags) =>
+      withContext(flags.json === true, async context => (await load()).cups(context, name, flags)),
+    );
+  command(program, 'services', 'list the service instances of the targeted space')
+    .alias('s')
+    .action(flags => withContext(flags.json === true, async context => (await load()).services(context)));
+  command(program, 'service <name>', 'show one service instance')
+    .option('--guid', 'print its guid only')
+    .action((name: string, flags) =>
+      withContext(flags.json === true, async context => (await load()).service(context, name, flags)),
+    );
+  command(program, 'bind-service <app> <service>', 'give a service to an app')
+    .alias('bs')
+    .option('--binding-name <name>', 'name in VCAP_SERVICES')
+    .action((app: string, service: string, flags) =>
+      withContext(flags.json === true, async context =>
+        (await load()).bindService(context, app, { ...flags, service }),
+      ),
+    );
+  command(program, 'unbind-service <app> <service>', 'take a service from an app')
+    .alias('us')
+    .action((app: string, service: string, flags) =>
+      withContext(flags.json === true, async context => (await load()).unbindService(context, app, service)),
+    );
+  command(program, 'delete-service <name>', 'delete a service instance')
+    .alias('ds')
+    .option('-f, --force', 'do not ask')
+    .action((name: string, flags) =>
+      withContext(flags.json === true, async context => (await load()).deleteService(context, name, flags)),
+    );
+}
+
+function declarePlaces(program: Command): void {
+  const load = () => import('./commands/people.ts');
+  command(program, 'create-org <name>', 'make an organization')
+    .alias('co')
+    .action((name: string, flags) =>
+      withContext(flags.json === true, async context => (await load()).createOrg(context, name)),
+    );
+  command(program, 'delete-org <name>', 'delete an organization with everything in it')
+    .option('-f, --force', 'do not ask')
+    .action((name: string, flags) =>
+      withContext(flags.json === true, async context => (await load()).deleteOrg(context, name, flags)),
+    );
+  command(program, 'delete-space <name>', 'delete a space with everything in it')
+    .option('-f, --force', 'do not ask')
+    .option('-o, --organization <name>')
+    .action((name: string, flags) =>
+      withContext(flags.json === true, async context => (await load()).deleteSpace(context, name, flags)),
+    );
+}
+
+function declareUsers(program: Command): void {
+  const load = () => import('./commands/people.ts');
+  command(program, 'users', 'list the users that you may see').action(flags =>
+    withContext(flags.json === true, async context => (await load()).users(context)),
+  );
+  command(program, 'create-user <name> [password]', 'make a user; better without the password in the command line')
+    .option('--password-stdin', 'read the password from stdin')
+    .action((name: string, password: string | undefined, flags) =>
+      withContext(flags.json === true, async context =>
+        (await load()).createUser(context, name, { ...flags, password }),
+      ),
+    );
+  command(program, 'delete-user <name>', 'delete a user')
+    .option('-f, --force', 'do not ask')
+    .action((name: string, flags) =>
+      withContext(flags.json === true, async context => (await load()).deleteUser(context, name, flags)),
+    );
+  for (const [usage, description, act] of [
+    ['set-role <user> <role>', 'give a role: OrgManager, SpaceDeveloper, SpaceAuditor ...', 'setRole'],
+    ['unset-role <user> <role>', 'take a role', 'unsetRole'],
+  ] as const)
+    command(program, usage, description)
+      .option('-o, --organization <name>', 'where (default: the one that is targeted)')
+      .option('-s, --space <name>', 'where, for roles in a space')
+      .action((user: string, role: string, flags) =>
+        withContext(flags.json === true, async context => (await load())[act](context, user, role, flags)),
+      );
+  command(program, 'passwd', 'change your password')
+    .option('--password-stdin', 'read the new one from stdin')
+    .action(flags => withContext(flags.json === true, async context => (await load()).passwd(context, flags)));
+}
