@@ -22,12 +22,14 @@ import { resourceMatchEndpoints } from './resource-matches/endpoints.ts';
 import { roleEndpoints } from './roles/endpoints.ts';
 import { routeEndpoints } from './routes/endpoints.ts';
 import { serviceEndpoints } from './services/endpoints.ts';
+import { spaceQuotaEndpoints } from './space-quotas/endpoints.ts';
 import { spaceEndpoints } from './spaces/endpoints.ts';
 import { stackEndpoints } from './stacks/endpoints.ts';
 import { clientEndpoints } from './uaa/clients.ts';
 import { uaaEndpoints } from './uaa/endpoints.ts';
 import { scimEndpoints } from './uaa/scim.ts';
 import { unbuiltEndpoints } from './unbuilt/endpoints.ts';
+import { usageSummaryEndpoints } from './usage-summaries/endpoints.ts';
 import { userEndpoints } from './users/endpoints.ts';
 
 const built: readonly Endpoint[] = [
@@ -41,6 +43,8 @@ const built: readonly Endpoint[] = [
   ...roleEndpoints,
   ...domainEndpoints,
   ...organizationQuotaEndpoints,
+  ...spaceQuotaEndpoints,
+  ...usageSummaryEndpoints,
   ...flagEndpoints,
   ...environmentGroupEndpoints,
   ...buildpackEndpoints,

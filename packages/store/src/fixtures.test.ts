@@ -58,7 +58,7 @@ describe('builders', () => {
       .innerJoin('apps', 'apps.guid', 'app_guid')
       .innerJoin('spaces', 'spaces.guid', 'apps.space_guid')
       .innerJoin('organizations', 'organizations.guid', 'spaces.organization_guid')
-      .innerJoin('organization_quotas', 'organization_quotas.guid', 'quota_guid')
+      .innerJoin('organization_quotas', 'organization_quotas.guid', 'organizations.quota_guid')
       .select('route_destinations.guid')
       .executeTakeFirst();
     expect(found).toEqual({ guid: destination.guid });

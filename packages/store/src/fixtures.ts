@@ -132,6 +132,7 @@ export async function anOrganization(
     name: named('org'),
     suspended: 0,
     quota_guid: given.quota_guid ?? (await aQuota(store)).guid,
+    default_isolation_segment_guid: null,
     ...given,
   };
   return insert(store, {
@@ -147,6 +148,8 @@ export async function aSpace(store: Writable, given: Partial<SpacesTable> = {}):
     name: named('space'),
     organization_guid: given.organization_guid ?? (await anOrganization(store)).guid,
     allow_ssh: 1,
+    quota_guid: null,
+    isolation_segment_guid: null,
     ...given,
   };
   const scope = { organizationGuid: row.organization_guid, spaceGuid: row.guid };

@@ -4,12 +4,14 @@ import { type Migration, Migrator } from 'kysely/migration';
 import { NewerSchemaError } from './errors.ts';
 import * as foundation from './migrations/0001-foundation.ts';
 import * as userProvidedServices from './migrations/0003-user-provided-services.ts';
+import * as breadth from './migrations/0004-breadth.ts';
 import type { Database } from './schema.ts';
 
 /** All migrations, forward only. */
 const MIGRATIONS: Record<string, Migration> = {
   '0001-foundation': inNewEpoch(foundation),
   '0003-user-provided-services': inNewEpoch(userProvidedServices),
+  '0004-breadth': inNewEpoch(breadth),
 };
 
 /**

@@ -88,6 +88,7 @@ export interface OrganizationsTable extends Stamped {
   name: string;
   suspended: Bool;
   quota_guid: string;
+  default_isolation_segment_guid: string | null;
 }
 export interface OrganizationQuotasTable extends Stamped {
   name: string;
@@ -107,6 +108,65 @@ export interface SpacesTable extends Stamped {
   name: string;
   organization_guid: string;
   allow_ssh: Bool;
+  /** A quota of its organization's, beside the organization's own. */
+  quota_guid: string | null;
+  isolation_segment_guid: string | null;
+}
+/** Of one organization, for some of its spaces. Null is unlimited. */
+export interface SpaceQuotasTable extends Omit<OrganizationQuotasTable, 'total_domains'> {
+  organization_guid: string;
+}
+/** Where apps may connect to. */
+export interface SecurityGroupsTable extends Stamped {
+  name: string;
+  /** JSON list of CF's rules. */
+  rules_json: string;
+  /** Of all spaces. */
+  running_default: Bool;
+  staging_default: Bool;
+}
+export interface SecurityGroupSpacesTable {
+  security_group_guid: string;
+  space_guid: string;
+  phase: 'running' | 'staging';
+}
+export interface IsolationSegmentsTable extends Stamped {
+  name: string;
+}
+/** Organizations whose spaces may be put into a segment. */
+export interface IsolationSegmentOrganizationsTable {
+  isolation_segment_guid: string;
+  organization_guid: string;
+}
+/** Those that come with the platform, and those that admins add; in the order of `position`, from 1, they look at an app. */
+export interface BuildpacksTable extends Stamped {
+  name: string;
+  stack: string | null;
+  lifecycle: 'buildpack' | 'cnb';
+  filename: string | null;
+  position: number;
+  enabled: Bool;
+  locked: Bool;
+  /** Blob key of its zip; null for those of the platform, and until somebody uploads it. */
+  digest: string | null;
+  size_bytes: number | null;
+}
+export interface StacksTable extends Stamped {
+  name: string;
+  description: string;
+  state: 'ACTIVE' | 'RESTRICTED' | 'DEPRECATED' | 'DISABLED';
+  state_reason: string | null;
+}
+/** What somebody who bills wants to know: CF's app and service usage events, as they were. */
+export interface UsageEventsTable extends Stamped {
+  kind: 'app' | 'service';
+  data_json: string;
+}
+export interface PasscodesTable {
+  /** sha-256 of the code. */
+  code_hash: string;
+  user_guid: string;
+  expires_at: number;
 }
 export interface RolesTable extends Stamped {
   type: RoleType;
@@ -447,6 +507,15 @@ export interface Database {
   organizations: OrganizationsTable;
   organization_quotas: OrganizationQuotasTable;
   spaces: SpacesTable;
+  space_quotas: SpaceQuotasTable;
+  security_groups: SecurityGroupsTable;
+  security_group_spaces: SecurityGroupSpacesTable;
+  isolation_segments: IsolationSegmentsTable;
+  isolation_segment_organizations: IsolationSegmentOrganizationsTable;
+  buildpacks: BuildpacksTable;
+  stacks: StacksTable;
+  usage_events: UsageEventsTable;
+  passcodes: PasscodesTable;
   roles: RolesTable;
   domains: DomainsTable;
   domain_shares: DomainSharesTable;
@@ -493,6 +562,8 @@ export const CHANGE_KINDS = [
   'route',
   'service_instance',
   'service_binding',
+  'security_group',
+  'buildpack',
   'placement',
   'placement_error',
   'copy',

@@ -78,6 +78,7 @@ export async function matrixWorld(): Promise<MatrixWorld> {
 }
 
 type Guids = Record<string, string>;
+const to = (guid: string | undefined) => ({ data: { guid } });
 
 /** One of each, in the home organization and space. */
 async function things(test: TestApi): Promise<Guids> {
@@ -103,6 +104,11 @@ async function things(test: TestApi): Promise<Guids> {
   const member = await test.userWith({ organization_user: organizationGuid });
   const [role] = (await test.api('GET', `/v3/roles?user_guids=${member.guid}`, { token: test.admin })).body.resources;
   const [quota] = (await test.api('GET', '/v3/organization_quotas', { token: test.admin })).body.resources;
+  const ofOrganization = {
+    name: 'small',
+    relationships: { organization: to(organizationGuid), spaces: { data: [{ guid: spaceGuid }] } },
+  };
+  const spaceQuota = (await test.api('POST', '/v3/space_quotas', { token: test.admin, body: ofOrganization })).body;
   const actor: Actor = { ...NOBODY, kind: 'user', guid: adminGuid, name: 'admin' };
   const target = { type: 'app', guid: app.guid, name: app.name };
   await store.mutate(mutation =>
@@ -125,6 +131,7 @@ async function things(test: TestApi): Promise<Guids> {
     Users: member.guid,
     roles: role.guid,
     organization_quotas: quota.guid,
+    space_quotas: spaceQuota.guid,
     audit_events: event.guid,
     jobs: job,
     apps: app.guid,
@@ -177,7 +184,8 @@ const NAMES: Record<string, string> = {
 function pathOf({ method, path }: Endpoint, guids: Guids): string {
   const filled = path.replace(/([\w-]+)\/:(\w+)/g, (_whole, collection: string, name: string) => {
     if (name === 'organization') return `${collection}/${guids.other}`;
-    if (name === 'space') return `${collection}/${guids.otherSpace}`;
+    if (name === 'space')
+      return `${collection}/${path.startsWith('/v3/space_quotas') ? guids.spaces : guids.otherSpace}`;
     if (name === 'destination') return `${collection}/${guids.destination}`;
     if (name === 'name') return `${collection}/${NAMES[collection] ?? 'x'}`;
     return `${collection}/${PARAMETERS[name] ?? guids[collection] ?? 'x'}`;
@@ -185,7 +193,6 @@ function pathOf({ method, path }: Endpoint, guids: Guids): string {
   return method === 'DELETE' && path === '/v3/spaces/:guid/routes' ? `${filled}?unmapped=true` : filled;
 }
 
-const to = (guid: string | undefined) => ({ data: { guid } });
 const METADATA = { metadata: { labels: { a: 'b' } } };
 
 /** A body that is right for everybody who may send it. @throws when an endpoint wants one and has none here: write it with the endpoint. */
@@ -225,6 +232,11 @@ function requests(guids: Guids): Record<string, TestCall> {
     'POST /v3/organization_quotas': { body: { name: 'new' } },
     'PATCH /v3/organization_quotas/:guid': { body: { name: 'new' } },
     'POST /v3/organization_quotas/:guid/relationships/organizations': { body: { data: [] } },
+    'POST /v3/space_quotas': {
+      body: { name: 'new', relationships: { organization: to(guids.organizations) } },
+    },
+    'PATCH /v3/space_quotas/:guid': { body: { name: 'new' } },
+    'POST /v3/space_quotas/:guid/relationships/spaces': { body: { data: [] } },
     'PATCH /v3/feature_flags/:name': { body: { enabled: true } },
     'PATCH /v3/environment_variable_groups/:name': { body: { var: { A: 'b' } } },
     'POST /v3/apps': { body: { name: 'new', relationships: { space: to(guids.spaces) } } },

@@ -33,6 +33,7 @@ export async function createOrganization(
     created_at: now,
     updated_at: now,
     name: asked.name,
+    default_isolation_segment_guid: null,
     suspended: asked.suspended === true ? 1 : 0,
     quota_guid: quota.guid,
   };

@@ -2,7 +2,6 @@ import {
   createOrganization as createBody,
   organizationAnswer,
   updateOrganization as updateBody,
-  usageSummaryAnswer,
 } from '@cupola/contract/v3/organization';
 import { ForbiddenError, UnprocessableError } from '@cupola/model/errors';
 import { z } from 'zod';
@@ -21,7 +20,6 @@ import { commaList, pageBody } from '../pages/page.ts';
 import { createOrganization, deleteOrganization, updateOrganization } from './change-organization.ts';
 import { managedOrganization, type OrganizationRow, seenOrganization } from './find-organization.ts';
 import { presentOrganization } from './present-organization.ts';
-import { usageSummary } from './usage-summary.ts';
 
 const listOrganizations = z.strictObject({
   ...listQuery,
@@ -122,16 +120,6 @@ export const organizationEndpoints: Endpoint[] = [
         return finishedJob(mutation, { operation: 'organization.delete', resourceGuid: organization.guid, actor });
       });
       return accepted(deps, job);
-    },
-  }),
-  endpoint({
-    method: 'GET',
-    path: '/v3/organizations/:guid/usage_summary',
-    summary: 'What an organization uses of its quota',
-    responseSchema: usageSummaryAnswer,
-    handle: async (deps, { actor, params }) => {
-      const { guid } = await seenOrganization(deps.store.read, actor, params.guid ?? '');
-      return { status: 200, body: await usageSummary(deps, guid) };
     },
   }),
   endpoint({

@@ -66,7 +66,11 @@ async function requireFreeName(db: Kysely<Database>, name: string, exceptGuid = 
     throw new UnprocessableError(`Organization Quota '${name}' already exists.`);
 }
 
-function checkPorts({ total_reserved_ports: ports, total_routes: routes }: QuotaRow): void {
+/** @throws UnprocessableError for more ports than routes. */
+export function checkPorts({
+  total_reserved_ports: ports,
+  total_routes: routes,
+}: Pick<QuotaRow, 'total_reserved_ports' | 'total_routes'>): void {
   if (ports !== null && routes !== null && ports > routes)
     throw new UnprocessableError(
       'Total reserved ports must be -1, 0, or a positive integer, and must be less than or equal to total routes.',

@@ -48,6 +48,16 @@ export function presentQuota(
   baseUrl: string,
 ): OrganizationQuotaAnswer {
   return {
+    ...presentLimits(quota),
+    domains: { total_domains: quota.total_domains },
+    relationships: { organizations: { data: organizationGuids.map(guid => ({ guid })) } },
+    links: { self: { href: `${baseUrl}/v3/organization_quotas/${quota.guid}` } },
+  };
+}
+
+/** What quotas of organizations and of spaces have in common. */
+export function presentLimits(quota: Omit<QuotaRow, 'total_domains'>) {
+  return {
     guid: quota.guid,
     created_at: isoTime(quota.created_at),
     updated_at: isoTime(quota.updated_at),
@@ -65,8 +75,5 @@ export function presentQuota(
       total_service_keys: quota.total_service_keys,
     },
     routes: { total_routes: quota.total_routes, total_reserved_ports: quota.total_reserved_ports },
-    domains: { total_domains: quota.total_domains },
-    relationships: { organizations: { data: organizationGuids.map(guid => ({ guid })) } },
-    links: { self: { href: `${baseUrl}/v3/organization_quotas/${quota.guid}` } },
   };
 }

@@ -114,18 +114,24 @@ function takenText({ host, path }: { host: string; path: string }, domain: { nam
 }
 
 async function checkQuota(db: Kysely<Database>, space: RouteHome['space']): Promise<void> {
-  const { total_routes } = await db
+  const { total_routes, space_routes } = await db
     .selectFrom('organizations')
     .innerJoin('organization_quotas', 'organization_quotas.guid', 'organizations.quota_guid')
-    .where('organizations.guid', '=', space.organization_guid)
-    .select('organization_quotas.total_routes')
+    .innerJoin('spaces', 'spaces.organization_guid', 'organizations.guid')
+    .leftJoin('space_quotas', 'space_quotas.guid', 'spaces.quota_guid')
+    .where('spaces.guid', '=', space.guid)
+    .select(['organization_quotas.total_routes', 'space_quotas.total_routes as space_routes'])
     .executeTakeFirstOrThrow();
-  if (total_routes === null) return;
-  const { count } = await db
+  const { total, own } = await db
     .selectFrom('routes')
     .innerJoin('spaces', 'spaces.guid', 'routes.space_guid')
     .where('spaces.organization_guid', '=', space.organization_guid)
-    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .select(({ fn }) => [
+      fn.countAll<number>().as('total'),
+      fn.countAll<number>().filterWhere('spaces.guid', '=', space.guid).as('own'),
+    ])
     .executeTakeFirstOrThrow();
-  if (count >= total_routes) refuse(`Routes quota exceeded for organization '${space.organization_name}'.`);
+  if (space_routes !== null && own >= space_routes) refuse(`Routes quota exceeded for space '${space.name}'.`);
+  if (total_routes !== null && total >= total_routes)
+    refuse(`Routes quota exceeded for organization '${space.organization_name}'.`);
 }

@@ -29,6 +29,8 @@ export async function createSpace(
     name: asked.name,
     organization_guid: organization.guid,
     allow_ssh: 1,
+    quota_guid: null,
+    isolation_segment_guid: null,
   } as const;
   await db.insertInto('spaces').values(row).execute();
   changed('space', row.guid, { organizationGuid: organization.guid, spaceGuid: row.guid });

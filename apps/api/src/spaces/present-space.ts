@@ -13,13 +13,14 @@ export function presentSpace(space: Selectable<SpacesTable>, metadata: ShownMeta
     name: space.name,
     relationships: {
       organization: { data: { guid: space.organization_guid } },
-      quota: { data: null },
+      quota: { data: space.quota_guid === null ? null : { guid: space.quota_guid } },
     },
     metadata,
     links: {
       self: { href: self },
       organization: { href: `${baseUrl}/v3/organizations/${space.organization_guid}` },
       features: { href: `${self}/features` },
+      ...(space.quota_guid === null ? {} : { quota: { href: `${baseUrl}/v3/space_quotas/${space.quota_guid}` } }),
       apply_manifest: { href: `${self}/actions/apply_manifest`, method: 'POST' },
     },
   };

@@ -45,11 +45,6 @@ const UNBUILT: readonly Unbuilt[] = [
     sentence:
       'Security groups are not supported yet. Apps reach public addresses and, where the sandbox has a network of its own, no private ones.',
   },
-  {
-    collection: 'space_quotas',
-    resource: 'Space quota',
-    sentence: 'Space quotas are not supported yet. Limit the organization with cf create-org-quota.',
-  },
   { collection: 'app_usage_events', resource: 'App usage event', sentence: null },
   { collection: 'service_usage_events', resource: 'Service usage event', sentence: null },
 ];

@@ -35,7 +35,6 @@ describe('what is not built yet', () => {
     ['/v3/service_brokers', 'Service brokers are not supported yet'],
     ['/v3/isolation_segments', 'Isolation segments are not supported yet.'],
     ['/v3/security_groups', 'Security groups are not supported yet.'],
-    ['/v3/space_quotas', 'Space quotas are not supported yet.'],
   ])('POST %s is 422 with a sentence that says so', async (path, sentence) => {
     await using test = await startTestApi();
     const { status, body } = await test.api('POST', path, { token: test.admin, body: { name: 'x' } });
