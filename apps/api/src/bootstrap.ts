@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { Database } from '@cupola/store/schema';
 import type { Mutation, Store } from '@cupola/store/store';
 import type { Kysely } from 'kysely';
+import { SHARED_SEGMENT } from './isolation-segments/find-segment.ts';
 import { type HashCost, hashPassword } from './uaa/passwords.ts';
 import { revokeRefreshTokens } from './uaa/refresh-tokens.ts';
 
@@ -26,6 +27,7 @@ export async function bootstrap(store: Store, { appsDomain, admin, hashCost }: B
   await store.mutate(async mutation => {
     await addDomain(mutation, appsDomain);
     await addClient(mutation);
+    await addSharedSegment(mutation);
     // Asked again: another process may have been faster.
     const isFirst = await isFirstStart(mutation.db);
     if (hash === null || !(isFirst || admin.reset)) return;
@@ -53,6 +55,14 @@ async function addDomain({ db, now, changed }: Mutation, name: string): Promise<
     .values({ guid, created_at: now, updated_at: now, name, internal: 0, organization_guid: null })
     .execute();
   changed('domain', guid);
+}
+
+async function addSharedSegment({ db, now }: Mutation): Promise<void> {
+  await db
+    .insertInto('isolation_segments')
+    .values({ ...SHARED_SEGMENT, created_at: now, updated_at: now })
+    .onConflict(conflict => conflict.column('guid').doNothing())
+    .execute();
 }
 
 /** The client of every cf CLI: public, with an empty secret. */

@@ -10,6 +10,7 @@ import { eventEndpoints } from './events/endpoints.ts';
 import { flagEndpoints } from './flags/endpoints.ts';
 import type { Endpoint } from './http/endpoint.ts';
 import { infoEndpoints } from './info/endpoints.ts';
+import { isolationSegmentEndpoints } from './isolation-segments/endpoints.ts';
 import { jobEndpoints } from './jobs/endpoints.ts';
 import { logCacheEndpoints } from './logcache/endpoints.ts';
 import { manifestEndpoints } from './manifests/endpoints.ts';
@@ -21,6 +22,7 @@ import { organizationQuotaEndpoints } from './quotas/endpoints.ts';
 import { resourceMatchEndpoints } from './resource-matches/endpoints.ts';
 import { roleEndpoints } from './roles/endpoints.ts';
 import { routeEndpoints } from './routes/endpoints.ts';
+import { securityGroupEndpoints } from './security-groups/endpoints.ts';
 import { serviceEndpoints } from './services/endpoints.ts';
 import { spaceQuotaEndpoints } from './space-quotas/endpoints.ts';
 import { spaceEndpoints } from './spaces/endpoints.ts';
@@ -58,6 +60,8 @@ const built: readonly Endpoint[] = [
   ...buildEndpoints,
   ...dropletEndpoints,
   ...packageEndpoints,
+  ...securityGroupEndpoints,
+  ...isolationSegmentEndpoints,
   ...serviceEndpoints,
   ...resourceMatchEndpoints,
   ...logCacheEndpoints,

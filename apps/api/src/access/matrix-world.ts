@@ -104,11 +104,6 @@ async function things(test: TestApi): Promise<Guids> {
   const member = await test.userWith({ organization_user: organizationGuid });
   const [role] = (await test.api('GET', `/v3/roles?user_guids=${member.guid}`, { token: test.admin })).body.resources;
   const [quota] = (await test.api('GET', '/v3/organization_quotas', { token: test.admin })).body.resources;
-  const ofOrganization = {
-    name: 'small',
-    relationships: { organization: to(organizationGuid), spaces: { data: [{ guid: spaceGuid }] } },
-  };
-  const spaceQuota = (await test.api('POST', '/v3/space_quotas', { token: test.admin, body: ofOrganization })).body;
   const actor: Actor = { ...NOBODY, kind: 'user', guid: adminGuid, name: 'admin' };
   const target = { type: 'app', guid: app.guid, name: app.name };
   await store.mutate(mutation =>
@@ -131,7 +126,7 @@ async function things(test: TestApi): Promise<Guids> {
     Users: member.guid,
     roles: role.guid,
     organization_quotas: quota.guid,
-    space_quotas: spaceQuota.guid,
+    ...(await ruling(test)),
     audit_events: event.guid,
     jobs: job,
     apps: app.guid,
@@ -150,6 +145,27 @@ async function things(test: TestApi): Promise<Guids> {
     other: other.guid,
     otherSpace: otherSpace.guid,
   };
+}
+
+/** What limits the home organization and space. */
+async function ruling(test: TestApi): Promise<Guids> {
+  const { organizationGuid, spaceGuid } = test.home;
+  const ofOrganization = {
+    name: 'small',
+    relationships: { organization: to(organizationGuid), spaces: { data: [{ guid: spaceGuid }] } },
+  };
+  const spaceQuota = (await test.api('POST', '/v3/space_quotas', { token: test.admin, body: ofOrganization })).body;
+  const bound = { running_spaces: { data: [{ guid: spaceGuid }] }, staging_spaces: { data: [{ guid: spaceGuid }] } };
+  const group = (
+    await test.api('POST', '/v3/security_groups', { token: test.admin, body: { name: 'db', relationships: bound } })
+  ).body;
+  const segment = (await test.api('POST', '/v3/isolation_segments', { token: test.admin, body: { name: 'secret' } }))
+    .body;
+  await test.api('POST', `/v3/isolation_segments/${segment.guid}/relationships/organizations`, {
+    token: test.admin,
+    body: { data: [{ guid: organizationGuid }] },
+  });
+  return { space_quotas: spaceQuota.guid, security_groups: group.guid, isolation_segments: segment.guid };
 }
 
 async function people(test: TestApi, guids: Guids): Promise<MatrixWorld['askers']> {
@@ -185,7 +201,7 @@ function pathOf({ method, path }: Endpoint, guids: Guids): string {
   const filled = path.replace(/([\w-]+)\/:(\w+)/g, (_whole, collection: string, name: string) => {
     if (name === 'organization') return `${collection}/${guids.other}`;
     if (name === 'space')
-      return `${collection}/${path.startsWith('/v3/space_quotas') ? guids.spaces : guids.otherSpace}`;
+      return `${collection}/${/^\/v3\/(space_quotas|security_groups)/.test(path) ? guids.spaces : guids.otherSpace}`;
     if (name === 'destination') return `${collection}/${guids.destination}`;
     if (name === 'name') return `${collection}/${NAMES[collection] ?? 'x'}`;
     return `${collection}/${PARAMETERS[name] ?? guids[collection] ?? 'x'}`;
@@ -237,6 +253,12 @@ function requests(guids: Guids): Record<string, TestCall> {
     },
     'PATCH /v3/space_quotas/:guid': { body: { name: 'new' } },
     'POST /v3/space_quotas/:guid/relationships/spaces': { body: { data: [] } },
+    'POST /v3/security_groups': { body: { name: 'new' } },
+    'PATCH /v3/security_groups/:guid': { body: { name: 'new' } },
+    'POST /v3/security_groups/:guid/relationships/running_spaces': { body: { data: [{ guid: guids.spaces }] } },
+    'POST /v3/security_groups/:guid/relationships/staging_spaces': { body: { data: [{ guid: guids.spaces }] } },
+    'POST /v3/isolation_segments': { body: { name: 'new' } },
+    'POST /v3/isolation_segments/:guid/relationships/organizations': { body: { data: [] } },
     'PATCH /v3/feature_flags/:name': { body: { enabled: true } },
     'PATCH /v3/environment_variable_groups/:name': { body: { var: { A: 'b' } } },
     'POST /v3/apps': { body: { name: 'new', relationships: { space: to(guids.spaces) } } },

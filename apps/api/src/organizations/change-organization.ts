@@ -109,6 +109,8 @@ export async function deleteOrganization(
   for (const space of spaces)
     await deleteSpace(mutation, actor, { ...space, organization_name: organization.name }, { recursive: true });
   for (const domain of domains) await deleteDomain(mutation, domain);
+  for (const table of ['isolation_segment_organizations', 'space_quotas'] as const)
+    await db.deleteFrom(table).where('organization_guid', '=', organization.guid).execute();
   await db.deleteFrom('domain_shares').where('organization_guid', '=', organization.guid).execute();
   const roles = await db
     .deleteFrom('roles')

@@ -3,25 +3,27 @@ import {
   organizationAnswer,
   updateOrganization as updateBody,
 } from '@cupola/contract/v3/organization';
-import { ForbiddenError, UnprocessableError } from '@cupola/model/errors';
+import { ForbiddenError } from '@cupola/model/errors';
+import { type SqlBool, sql } from 'kysely';
 import { z } from 'zod';
 import { requireAdmin } from '../access/access.ts';
 import type { Actor } from '../access/actor.ts';
 import type { ApiDeps } from '../deps.ts';
 import { isFlagOn } from '../flags/flags.ts';
-import { type Endpoint, endpoint } from '../http/endpoint.ts';
+import { type ApiRequest, type Endpoint, endpoint, type Reply } from '../http/endpoint.ts';
 import { accepted } from '../http/replies.ts';
+import { seenSegment } from '../isolation-segments/find-segment.ts';
 import { finishedJob } from '../jobs/jobs.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
 import { metadataOf, readMetadata } from '../metadata/metadata.ts';
-import { commonConditions, inSeenOrganization, listQuery, named, orderBy } from '../pages/filters.ts';
+import { type Condition, commonConditions, inSeenOrganization, listQuery, named, orderBy } from '../pages/filters.ts';
 import { listRows } from '../pages/list.ts';
 import { commaList, pageBody } from '../pages/page.ts';
 import { createOrganization, deleteOrganization, updateOrganization } from './change-organization.ts';
 import { managedOrganization, type OrganizationRow, seenOrganization } from './find-organization.ts';
 import { presentOrganization } from './present-organization.ts';
 
-const listOrganizations = z.strictObject({
+const query = z.strictObject({
   ...listQuery,
   names: commaList.exactOptional(),
   order_by: orderBy('name'),
@@ -32,44 +34,62 @@ async function show({ store, config }: ApiDeps, organization: OrganizationRow) {
   return presentOrganization(organization, metadata, config.publicUrl);
 }
 
+/** @param more what only this list asks. */
+async function list(
+  deps: ApiDeps,
+  request: ApiRequest<z.infer<typeof query>, unknown>,
+  more: Condition[],
+): Promise<Reply> {
+  const asked = request.query;
+  const conditions = [
+    inSeenOrganization(request.actor, 'organizations.guid'),
+    ...more,
+    ...commonConditions('organizations', asked),
+    ...(asked.names === undefined ? [] : [named('organizations.name', asked.names)]),
+    ...(asked.label_selector === undefined
+      ? []
+      : [labelSelectorCondition('organization', 'organizations.guid', asked.label_selector)]),
+  ];
+  const { ask, total, rows, after } = await listRows(deps.store.read, 'organizations', asked, { conditions });
+  const guids = rows.map(row => row.guid);
+  const metadata = await readMetadata(deps.store.read, 'organization', guids);
+  const resources = rows.map(row =>
+    presentOrganization(row, metadata.get(row.guid) ?? { labels: {}, annotations: {} }, deps.config.publicUrl),
+  );
+  return { status: 200, body: pageBody(request, ask, { total, resources, after }) };
+}
+
+const listOrganizations = endpoint({
+  method: 'GET',
+  path: '/v3/organizations',
+  summary: 'Organizations that the asker may see',
+  query,
+  responseSchema: organizationAnswer,
+  handle: (deps, request) => list(deps, request, []),
+});
+
+const listEntitled = endpoint({
+  method: 'GET',
+  path: '/v3/isolation_segments/:guid/organizations',
+  summary: 'Organizations that are entitled to an isolation segment',
+  query,
+  responseSchema: organizationAnswer,
+  handle: async (deps, request) => {
+    const { guid } = await seenSegment(deps.store.read, request.actor, request.params.guid ?? '');
+    const entitled = sql<SqlBool>`organizations.guid in (select organization_guid from isolation_segment_organizations
+      where isolation_segment_guid = ${guid})`;
+    return list(deps, request, [entitled]);
+  },
+});
+
 /** Only admins suspend. */
 function checkSuspended(actor: Actor, suspended: boolean | null | undefined): void {
   if (suspended === true && !actor.isAdmin) throw new ForbiddenError();
 }
 
-const NO_SEGMENTS =
-  'Isolation segments are not supported yet. Every app runs on cells of this platform; leave the setting empty.';
-const segmentBody = z.strictObject({ data: z.object({ guid: z.string() }).nullable() });
-
 export const organizationEndpoints: Endpoint[] = [
-  endpoint({
-    method: 'GET',
-    path: '/v3/organizations',
-    summary: 'Organizations that the asker may see',
-    query: listOrganizations,
-    responseSchema: organizationAnswer,
-    handle: async (deps, request) => {
-      const { query, actor } = request;
-      const conditions = [
-        inSeenOrganization(actor, 'organizations.guid'),
-        ...commonConditions('organizations', query),
-        ...(query.names === undefined ? [] : [named('organizations.name', query.names)]),
-        ...(query.label_selector === undefined
-          ? []
-          : [labelSelectorCondition('organization', 'organizations.guid', query.label_selector)]),
-      ];
-      const { ask, total, rows, after } = await listRows(deps.store.read, 'organizations', query, { conditions });
-      const metadata = await readMetadata(
-        deps.store.read,
-        'organization',
-        rows.map(row => row.guid),
-      );
-      const resources = rows.map(row =>
-        presentOrganization(row, metadata.get(row.guid) ?? { labels: {}, annotations: {} }, deps.config.publicUrl),
-      );
-      return { status: 200, body: pageBody(request, ask, { total, resources, after }) };
-    },
-  }),
+  listOrganizations,
+  listEntitled,
   endpoint({
     method: 'POST',
     path: '/v3/organizations',
@@ -120,28 +140,6 @@ export const organizationEndpoints: Endpoint[] = [
         return finishedJob(mutation, { operation: 'organization.delete', resourceGuid: organization.guid, actor });
       });
       return accepted(deps, job);
-    },
-  }),
-  endpoint({
-    method: 'GET',
-    path: '/v3/organizations/:guid/relationships/default_isolation_segment',
-    summary: 'Isolation segment of new spaces: none',
-    handle: async ({ store, config }, { actor, params }) => {
-      const { guid } = await seenOrganization(store.read, actor, params.guid ?? '');
-      const self = `${config.publicUrl}/v3/organizations/${guid}/relationships/default_isolation_segment`;
-      return { status: 200, body: { data: null, links: { self: { href: self } } } };
-    },
-  }),
-  endpoint({
-    method: 'PATCH',
-    path: '/v3/organizations/:guid/relationships/default_isolation_segment',
-    summary: 'Isolation segment of new spaces: only none can be chosen',
-    bodySchema: segmentBody,
-    handle: async ({ store, config }, { actor, params, body }) => {
-      const { guid } = await managedOrganization(store.read, actor, params.guid ?? '');
-      if (body.data !== null) throw new UnprocessableError(NO_SEGMENTS);
-      const self = `${config.publicUrl}/v3/organizations/${guid}/relationships/default_isolation_segment`;
-      return { status: 200, body: { data: null, links: { self: { href: self } } } };
     },
   }),
 ];

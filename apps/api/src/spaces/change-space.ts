@@ -104,6 +104,7 @@ export async function deleteSpace(
     await deleteInstance(mutation, actor, { ...row, organization_guid: space.organization_guid });
   const routes = await db.selectFrom('routes').selectAll().where('space_guid', '=', space.guid).execute();
   await deleteRouteRows(mutation, routes, scope);
+  await db.deleteFrom('security_group_spaces').where('space_guid', '=', space.guid).execute();
   const roles = await db.deleteFrom('roles').where('space_guid', '=', space.guid).returning('guid').execute();
   for (const { guid } of roles) changed('role', guid, scope);
   await deleteMetadata(mutation, 'space', [space.guid]);

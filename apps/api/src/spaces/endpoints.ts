@@ -39,9 +39,6 @@ function requireSsh(name: string | undefined): void {
   if (name !== 'ssh') throw new NotFoundError('Feature');
 }
 
-const NO_SEGMENTS =
-  'Isolation segments are not supported yet. Every app runs on cells of this platform; leave the setting empty.';
-
 export const spaceEndpoints: Endpoint[] = [
   listSpaces,
   endpoint({
@@ -155,29 +152,6 @@ export const spaceEndpoints: Endpoint[] = [
         await allowSsh(mutation, space, body.enabled);
       });
       return { status: 200, body: presentSsh({ allow_ssh: body.enabled ? 1 : 0 }) };
-    },
-  }),
-  endpoint({
-    method: 'GET',
-    path: '/v3/spaces/:guid/relationships/isolation_segment',
-    summary: 'Isolation segment of a space: none',
-    handle: async ({ store, config }, { actor, params }) => {
-      const { guid } = await seenSpace(store.read, actor, params.guid ?? '');
-      const self = `${config.publicUrl}/v3/spaces/${guid}/relationships/isolation_segment`;
-      return { status: 200, body: { data: null, links: { self: { href: self } } } };
-    },
-  }),
-  endpoint({
-    method: 'PATCH',
-    path: '/v3/spaces/:guid/relationships/isolation_segment',
-    summary: 'Isolation segment of a space: only none can be chosen',
-    bodySchema: z.strictObject({ data: z.object({ guid: z.string() }).nullable() }),
-    handle: async ({ store, config }, { actor, params, body }) => {
-      const space = await seenSpace(store.read, actor, params.guid ?? '');
-      requireInSpace(actor, space, []);
-      if (body.data !== null) throw new UnprocessableError(NO_SEGMENTS);
-      const self = `${config.publicUrl}/v3/spaces/${space.guid}/relationships/isolation_segment`;
-      return { status: 200, body: { data: null, links: { self: { href: self } } } };
     },
   }),
 ];

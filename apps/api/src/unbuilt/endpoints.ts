@@ -5,7 +5,6 @@
 import { NotFoundError, UnprocessableError } from '@cupola/model/errors';
 import { type ApiRequest, type Endpoint, endpoint, type Reply } from '../http/endpoint.ts';
 import { pageBody } from '../pages/page.ts';
-import { seenSpace } from '../spaces/find-space.ts';
 
 interface Unbuilt {
   /** Under `/v3`. */
@@ -34,17 +33,6 @@ const UNBUILT: readonly Unbuilt[] = [
   { collection: 'service_brokers', resource: 'Service broker', sentence: BROKERS },
   { collection: 'service_offerings', resource: 'Service offering', sentence: null, auth: 'anyone' },
   { collection: 'service_plans', resource: 'Service plan', sentence: null, auth: 'anyone' },
-  {
-    collection: 'isolation_segments',
-    resource: 'Isolation segment',
-    sentence: 'Isolation segments are not supported yet. Every app runs on cells of this platform.',
-  },
-  {
-    collection: 'security_groups',
-    resource: 'Security group',
-    sentence:
-      'Security groups are not supported yet. Apps reach public addresses and, where the sandbox has a network of its own, no private ones.',
-  },
   { collection: 'app_usage_events', resource: 'App usage event', sentence: null },
   { collection: 'service_usage_events', resource: 'Service usage event', sentence: null },
 ];
@@ -85,19 +73,6 @@ function endpointsOf({ collection, resource, sentence, auth = 'user' }: Unbuilt)
   return [list, make, absent('GET'), absent('PATCH'), absent('DELETE')];
 }
 
-/** Empty lists inside a space that the asker may see. */
-function ofSpace(part: string, summary: string): Endpoint {
-  return endpoint({
-    method: 'GET',
-    path: `/v3/spaces/:guid/${part}`,
-    summary,
-    handle: async ({ store }, request) => {
-      await seenSpace(store.read, request.actor, request.params.guid ?? '');
-      return emptyPage(request);
-    },
-  });
-}
-
 const NO_POLICIES =
   'Network policies are not supported yet: apps reach each other by their routes. Map a route and call that.';
 
@@ -133,10 +108,4 @@ const routingEndpoints: Endpoint[] = [
   }),
 ];
 
-export const unbuiltEndpoints: Endpoint[] = [
-  ...UNBUILT.flatMap(endpointsOf),
-  ofSpace('running_security_groups', 'Security groups of running apps: none'),
-  ofSpace('staging_security_groups', 'Security groups while staging: none'),
-  ...networkEndpoints,
-  ...routingEndpoints,
-];
+export const unbuiltEndpoints: Endpoint[] = [...UNBUILT.flatMap(endpointsOf), ...networkEndpoints, ...routingEndpoints];

@@ -33,8 +33,6 @@ describe('what is not built yet', () => {
     ['/v3/deployments', 'Deployments are not supported yet.'],
     ['/v3/service_route_bindings', 'Support for route services is disabled.'],
     ['/v3/service_brokers', 'Service brokers are not supported yet'],
-    ['/v3/isolation_segments', 'Isolation segments are not supported yet.'],
-    ['/v3/security_groups', 'Security groups are not supported yet.'],
   ])('POST %s is 422 with a sentence that says so', async (path, sentence) => {
     await using test = await startTestApi();
     const { status, body } = await test.api('POST', path, { token: test.admin, body: { name: 'x' } });
@@ -46,21 +44,10 @@ describe('what is not built yet', () => {
     ['GET', '/v3/tasks/x', 'Task not found'],
     ['GET', '/v3/deployments/x', 'Deployment not found'],
     ['PATCH', '/v3/service_plans/x', 'Service plan not found'],
-    ['DELETE', '/v3/security_groups/x', 'Security group not found'],
   ])('%s %s is 404: %s', async (method, path, detail) => {
     await using test = await startTestApi();
     const { status, body } = await test.api(method, path, { token: test.admin });
     expect([status, body.errors[0].detail]).toEqual([404, detail]);
-  });
-
-  test('security groups of a space are none, for who may see it', async () => {
-    await using test = await startTestApi();
-    const { token } = await test.userWith();
-    const path = `/v3/spaces/${test.home.spaceGuid}`;
-    const get = (part: string, by: string) => test.api('GET', `${path}/${part}_security_groups`, { token: by });
-    expect((await get('running', test.admin)).body.resources).toEqual([]);
-    expect((await get('staging', test.admin)).body.resources).toEqual([]);
-    expect((await get('running', token)).status).toBe(404);
   });
 
   test('network policies and router groups answer in forms of their own', async () => {
