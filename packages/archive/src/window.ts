@@ -18,7 +18,7 @@ export interface FileWindow {
 /** Over an open file, which the caller closes. */
 export function openWindow(fd: number): FileWindow {
   const { size: sizeBytes } = fstatSync(fd);
-  let window = Buffer.alloc(0);
+  let window: Buffer = Buffer.alloc(0);
   let start = 0;
 
   let scratch: Buffer | null = null;
