@@ -16,6 +16,7 @@ const PACKAGES = [
   'archive',
   'buildpacks',
   'client',
+  'certificates',
 ];
 const without = (...names: string[]): string[] => PACKAGES.filter(name => !names.includes(name));
 
@@ -31,6 +32,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'packages/sandbox': ['model', 'archive'],
   'packages/buildpacks': ['model', 'archive'],
   'packages/client': ['contract', 'model'],
+  'packages/certificates': ['model'],
   'apps/api': without('sandbox'),
   'apps/scheduler': without('sandbox'),
   'apps/stager': without('store'),

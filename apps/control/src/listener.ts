@@ -48,7 +48,7 @@ function refusal(address: string, port: number, code: number): string {
   const name = getErrorName(code);
   if (name === 'EACCES') return `Port ${port} needs root. Start as root, or choose a port above 1023.`;
   if (name === 'EADDRNOTAVAIL') return `${address} is not an address of this machine. Choose another with --listen.`;
-  return `Port ${port} on ${address} is taken by another program. Choose another with --port (apps) or --api-port (API); 0 picks a free one.`;
+  return `Port ${port} on ${address} is taken by another program. Choose another with --port (apps), --api-port (API) or --https-port; 0 picks a free one.`;
 }
 
 function getErrorName(code: number): string {

@@ -1,4 +1,4 @@
-/** `./cupola up|down|restart|status|doctor`, and `part NAME`, by which the supervisor starts the parts. Each is loaded only when asked for. */
+/** `./cupola up|down|restart|status|ca|doctor`, and `part NAME`, by which the supervisor starts the parts. Each is loaded only when asked for. */
 import { Command, InvalidArgumentError } from 'commander';
 import { PlainError, type UpFlags } from './platform-config.ts';
 
@@ -25,6 +25,9 @@ program
   .option(...data)
   .option('--port <n>', 'port of the apps (8080; 0: a free one)', port)
   .option('--api-port <n>', 'port of the API (8081; 0: a free one)', port)
+  .option('--https-port <n>', 'port of the apps and the API over HTTPS (8443, or a free one; 0: a free one)', port)
+  .option('--tls-cert <file>', 'certificate chain for HTTPS, PEM (one of a CA of its own is made; none: back to that)')
+  .option('--tls-key <file>', 'its private key, PEM')
   .option('--listen <address>', 'address to listen on (127.0.0.1)')
   .option('--domain <name>', 'domain of the apps (localhost)')
   .option('--admin-password <password>', 'password of the user admin (one is made at first start)')
@@ -53,6 +56,15 @@ for (const [name, description] of [
       const commands = await import('./commands/running.ts');
       await commands[name](flags);
     });
+
+program
+  .command('ca')
+  .description("print the certificate of the platform's own CA, and how to trust it")
+  .option(...data)
+  .action(async (flags: DataFlag) => {
+    const { ca } = await import('./commands/ca.ts');
+    await ca(flags);
+  });
 
 program
   .command('doctor')

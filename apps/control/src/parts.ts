@@ -14,6 +14,7 @@ interface Options {
   admin: { password: string; reset: boolean };
   appsFd: number;
   apiFd: number;
+  secureFd: number;
   report(text: string): void;
   /** A part cannot be started here, and says why. */
   refused(text: string): void;
@@ -65,8 +66,8 @@ export function startParts(options: Options): { control: Part; cell: Part; route
       sources,
       entry: 'apps/router/src/main.ts',
       args: [],
-      environment: { ...common, CUPOLA_ROUTER_LISTEN_FD: '4' },
-      passFds: [options.appsFd],
+      environment: { ...common, CUPOLA_ROUTER_LISTEN_FD: '4', CUPOLA_ROUTER_TLS_LISTEN_FD: '5' },
+      passFds: [options.appsFd, options.secureFd],
     }),
   );
   return { control, cell, router };

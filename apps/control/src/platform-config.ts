@@ -4,7 +4,7 @@
  *     DATA/config.json       settings and the resolved ports (0644)
  *     DATA/admin-password    made at first start (0600)
  *     DATA/run/              sockets of this run, lock of the supervisor
- *     DATA/state/            store, blobs, logs, keys, router table: owned by the platform's own uid when started as root
+ *     DATA/state/            store, blobs, logs, keys, certificates (tls/), router table: owned by the platform's own uid when started as root
  *     DATA/cell/             the agent's: instances, layers, build folders (0700)
  *     DATA/log/              what the parts wrote, one file each, rotated
  */
@@ -26,6 +26,8 @@ import { z } from 'zod';
 
 /** Sun_path holds 108 bytes, and the longest socket is `run/supervisor.sock`. */
 const DATA_PATH_MAX = 80;
+/** Of HTTPS, where the user names none; taken by another program, a free one is used instead. */
+export const HTTPS_PORT = 8_443;
 /** Uid of api, scheduler and router when started as root: in the range that Debian allocates on demand only, and below 65,536 so that it exists in a container's uid map too. */
 const PLATFORM_UID = 64_000;
 
@@ -35,6 +37,9 @@ const schema = z.object({
   listen: z.string(),
   port: z.number().int(),
   apiPort: z.number().int(),
+  httpsPort: z.number().int().default(HTTPS_PORT),
+  /** The operator's own certificate, PEM files; null: the platform's CA signs. */
+  tls: z.object({ certFile: z.string(), keyFile: z.string() }).nullable().default(null),
   domain: z.string(),
   /** Null when an ordinary user started it: then all parts are theirs. */
   platformUid: z.number().int().nullable(),
@@ -48,6 +53,10 @@ export interface UpFlags {
   data?: string | undefined;
   port?: number | undefined;
   apiPort?: number | undefined;
+  httpsPort?: number | undefined;
+  /** Both or neither; `none` as file goes back to the own CA. */
+  tlsCert?: string | undefined;
+  tlsKey?: string | undefined;
   listen?: string | undefined;
   domain?: string | undefined;
   adminPassword?: string | undefined;
@@ -113,11 +122,23 @@ export function resolveConfig(data: string, flags: UpFlags): PlatformConfig {
     listen: flags.listen ?? known?.listen ?? '127.0.0.1',
     port: flags.port ?? known?.port ?? 8080,
     apiPort: flags.apiPort ?? known?.apiPort ?? 8081,
+    // Who lets the apps' port be chosen runs more than one platform: the fixed one would be another's.
+    httpsPort: flags.httpsPort ?? known?.httpsPort ?? (flags.port === 0 ? 0 : HTTPS_PORT),
+    tls: givenTls(flags) ?? (flags.tlsCert === undefined ? (known?.tls ?? null) : null),
     domain: flags.domain ?? known?.domain ?? 'localhost',
     platformUid: uid === 0 ? PLATFORM_UID : null,
     ownerUid: uid,
     allowUnsandboxed: flags.allowUnsandboxed ?? known?.allowUnsandboxed ?? false,
   };
+}
+
+function givenTls({ tlsCert, tlsKey }: UpFlags): PlatformConfig['tls'] {
+  if (tlsCert === 'none') return null;
+  if ((tlsCert === undefined) !== (tlsKey === undefined))
+    throw new PlainError('A certificate and its key belong together: give both, --tls-cert FILE --tls-key FILE.');
+  return tlsCert === undefined || tlsKey === undefined
+    ? null
+    : { certFile: resolve(tlsCert), keyFile: resolve(tlsKey) };
 }
 
 /** Makes the folders that the parts expect. Idempotent. */
@@ -126,6 +147,7 @@ export function makeFolders(data: string): void {
   for (const [name, mode] of [
     ['run', 0o755],
     ['state', 0o700],
+    ['state/tls', 0o700],
     ['cell', 0o700],
     ['log', 0o700],
   ] as const)

@@ -5,6 +5,7 @@
 import { chmodSync, closeSync, constants, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import http from 'node:http';
 import { dirname, join } from 'node:path';
+import { type GivenCertificate, keepGiven } from './given-certificate.ts';
 import { endLeftParts, forgetParts } from './left-parts.ts';
 import { bindListener, type Listener } from './listener.ts';
 import { startParts } from './parts.ts';
@@ -23,6 +24,7 @@ export interface PlatformStatus {
   api: string;
   port: number;
   apiPort: number;
+  httpsPort: number;
   domain: string;
   parts: PartStatus[];
 }
@@ -50,6 +52,8 @@ const CELL_BACK_MS = 10_000;
 interface Options {
   data: string;
   config: PlatformConfig;
+  /** Where the port of HTTPS is taken, take a free one. */
+  httpsPortMayMove: boolean;
   sources: string;
   admin: { password: string; reset: boolean };
   report(text: string): void;
@@ -59,16 +63,18 @@ interface Options {
 export async function startSupervisor(options: Options): Promise<Supervisor> {
   const { data, config } = options;
   const unlock = lockData(data);
-  let bound: { apps: Listener; api: Listener };
+  let bound: Bound;
+  let given: GivenCertificate;
   try {
     await endLeftParts(data);
-    bound = bindBoth(config);
+    given = keepGiven({ data, config, report: options.report });
+    bound = bindAll(options);
   } catch (error) {
     unlock();
     throw error;
   }
-  const { apps, api } = bound;
-  const resolved: PlatformConfig = { ...config, port: apps.port, apiPort: api.port };
+  const { apps, api, secure } = bound;
+  const resolved: PlatformConfig = { ...config, port: apps.port, apiPort: api.port, httpsPort: secure.port };
   giveState(join(data, 'state'), resolved.platformUid);
   rmSync(join(data, 'state', 'internal.sock'), { force: true });
   const refused = Promise.withResolvers<string>();
@@ -77,6 +83,7 @@ export async function startSupervisor(options: Options): Promise<Supervisor> {
     config: resolved,
     appsFd: apps.fd,
     apiFd: api.fd,
+    secureFd: secure.fd,
     refused: refused.resolve,
   });
   const parts = [control, cell, router];
@@ -92,6 +99,7 @@ export async function startSupervisor(options: Options): Promise<Supervisor> {
       api: publicUrl(resolved),
       port: apps.port,
       apiPort: api.port,
+      httpsPort: secure.port,
       domain: resolved.domain,
       parts: parts.map(({ name, pid, restarts }) => ({ name, pid, restarts })),
     }),
@@ -118,6 +126,8 @@ export async function startSupervisor(options: Options): Promise<Supervisor> {
     await Promise.all([router.end(PART_GRACE_MS), control.end(PART_GRACE_MS)]);
     apps.close();
     api.close();
+    secure.close();
+    given.close();
     door.close();
     rmSync(socketPath(data), { force: true });
     forgetParts(data);
@@ -127,13 +137,34 @@ export async function startSupervisor(options: Options): Promise<Supervisor> {
   return supervisor;
 }
 
-function bindBoth(config: PlatformConfig): { apps: Listener; api: Listener } {
-  const apps = bindListener(config.listen, config.port);
+interface Bound {
+  apps: Listener;
+  api: Listener;
+  secure: Listener;
+}
+
+function bindAll({ config, httpsPortMayMove, report }: Options): Bound {
+  const bound: Listener[] = [];
+  const bind = (port: number): Listener => {
+    const listener = bindListener(config.listen, port);
+    bound.push(listener);
+    return listener;
+  };
   try {
-    return { apps, api: bindListener(config.listen, config.apiPort) };
+    return { apps: bind(config.port), api: bind(config.apiPort), secure: bindSecure() };
   } catch (error) {
-    apps.close();
+    for (const listener of bound) listener.close();
     throw error;
+  }
+  function bindSecure(): Listener {
+    try {
+      return bind(config.httpsPort);
+    } catch (error) {
+      if (!httpsPortMayMove) throw error;
+      const listener = bind(0);
+      report(`port ${config.httpsPort} is taken: HTTPS is at ${listener.port} (choose with --https-port)`);
+      return listener;
+    }
   }
 }
 

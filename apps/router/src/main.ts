@@ -4,9 +4,13 @@
  */
 import { createReadStream, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Certificates, firstOf } from '@cupola/certificates/certificates';
+import { createGivenCertificate } from '@cupola/certificates/given';
+import { createOwnCertificates } from '@cupola/certificates/own';
+import { openOwnCa } from '@cupola/certificates/own-ca';
 import { pino } from 'pino';
 import { z } from 'zod';
-import { start } from './start.ts';
+import { type RouterDeps, start } from './start.ts';
 
 const fd = z.coerce.number().int().nonnegative();
 const environment = z
@@ -22,6 +26,18 @@ const environment = z
       .string()
       .regex(/^.+:\d+$/)
       .exactOptional(),
+    /** The same two for HTTPS; without either none is spoken. */
+    CUPOLA_ROUTER_TLS_LISTEN_FD: fd.exactOptional(),
+    CUPOLA_ROUTER_TLS_LISTEN: z
+      .string()
+      .regex(/^.+:\d+$/)
+      .exactOptional(),
+    /** Folder of the own CA, and of `given.pem` and `given.key` where the operator gave a certificate. */
+    CUPOLA_ROUTER_TLS_FOLDER: z.string().min(1).exactOptional(),
+    /** Strict-Transport-Security for apps that set none, in seconds. */
+    CUPOLA_ROUTER_HSTS_SECONDS: z.coerce.number().int().nonnegative().exactOptional(),
+    /** The platform's own domain. */
+    CUPOLA_DOMAIN: z.string().min(1).default('localhost'),
     /** Read until it ends; then the router ends too. */
     CUPOLA_ROUTER_PARENT_FD: fd.exactOptional(),
     CUPOLA_ROUTER_READY_FD: fd.exactOptional(),
@@ -52,16 +68,16 @@ const supervised = env.CUPOLA_ROUTER_LISTEN_FD !== undefined;
 const log = pino({ name: 'router', level: env.CUPOLA_LOG_LEVEL });
 const internal = env.CUPOLA_ROUTER_INTERNAL ?? join(state, 'internal.sock');
 
+const tlsListen = whereTo(env.CUPOLA_ROUTER_TLS_LISTEN_FD, env.CUPOLA_ROUTER_TLS_LISTEN);
 const router = await start({
   internal: /^https?:\/\//.test(internal) ? { origin: internal } : { socketPath: internal },
-  listen:
-    env.CUPOLA_ROUTER_LISTEN_FD === undefined
-      ? splitAddress(env.CUPOLA_ROUTER_LISTEN ?? '')
-      : { fd: env.CUPOLA_ROUTER_LISTEN_FD },
+  listen: whereTo(env.CUPOLA_ROUTER_LISTEN_FD, env.CUPOLA_ROUTER_LISTEN) ?? splitAddress(''),
+  tls: tlsListen === null ? null : { listen: tlsListen, certificates },
   tableFile: env.CUPOLA_ROUTER_TABLE_FILE ?? join(state, 'router-table.json'),
   trustedHops: env.CUPOLA_ROUTER_TRUSTED_HOPS.split(',')
     .map(hop => hop.trim())
     .filter(hop => hop !== ''),
+  settings: env.CUPOLA_ROUTER_HSTS_SECONDS === undefined ? {} : { hstsSeconds: env.CUPOLA_ROUTER_HSTS_SECONDS },
   log,
   now: Date.now,
   monotonic: () => performance.now(),
@@ -95,6 +111,24 @@ function followParent(pipe: number): void {
   stream.on('end', () => end('the parent is gone'));
   stream.on('close', () => end('the parent is gone'));
   stream.resume();
+}
+
+/** The operator's certificate for the names that it is made for, the own CA's for all others. */
+function certificates(isServed: (host: string) => boolean): Certificates {
+  const folder = env.CUPOLA_ROUTER_TLS_FOLDER ?? join(state, 'tls');
+  const given = createGivenCertificate({
+    certFile: join(folder, 'given.pem'),
+    keyFile: join(folder, 'given.key'),
+    monotonic: () => performance.now(),
+    complain: text => log.error(text),
+  });
+  const ca = openOwnCa({ folder, now: Date.now });
+  return firstOf([given, createOwnCertificates({ ca, domain: env.CUPOLA_DOMAIN, isServed, now: Date.now })]);
+}
+
+function whereTo(passed: number | undefined, address: string | undefined): RouterDeps['listen'] | null {
+  if (passed !== undefined) return { fd: passed };
+  return address === undefined ? null : splitAddress(address);
 }
 
 function splitAddress(address: string): { host: string; port: number } {

@@ -1,15 +1,17 @@
-/** The listening side: Node's HTTP server with every limit set, its refusals in our words, and its end in order. */
+/** The listening side: Node's HTTP server (or HTTPS, once for each port) with every limit set, its refusals in our words, and its end in order. */
 
 import { randomUUID } from 'node:crypto';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import https from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { TlsOptions } from 'node:tls';
 import { type Answer, answers, rawAnswer } from './requests/answers.ts';
 import { type ServeDeps, serve } from './requests/serve.ts';
 import { acceptsUpgrade, serveUpgrade } from './requests/upgrade.ts';
 
 export interface RouterServer {
-  readonly http: http.Server;
+  readonly http: http.Server | https.Server;
   /** Takes no new connection, lets what is under way end for up to `drainMs`, then cuts it. */
   drain(drainMs: number): Promise<void>;
 }
@@ -19,7 +21,8 @@ export type Drain = { draining: boolean };
 /** How often Node looks for clients that are too slow with their headers. */
 const SLOW_CHECK_MS = 1_000;
 
-export function createServer(deps: ServeDeps, drain: Drain): RouterServer {
+/** `tls`: speaks HTTPS with these options, instead of plain HTTP. */
+export function createServer(deps: ServeDeps, drain: Drain, tls: TlsOptions | null = null): RouterServer {
   const { settings, log } = deps;
   const sockets = new Set<Socket>();
   /** Plain requests in flight on each socket: a refusal of the parser may be written only where no answer has begun. */
@@ -48,7 +51,7 @@ export function createServer(deps: ServeDeps, drain: Drain): RouterServer {
     });
     guarded(response, () => serve(deps, message, response, expectsContinue));
   };
-  const server = http.createServer({
+  const options: http.ServerOptions = {
     maxHeaderSize: settings.headerBytesMax,
     headersTimeout: settings.headersTimeoutMs,
     requestTimeout: settings.requestTimeoutMs,
@@ -57,7 +60,8 @@ export function createServer(deps: ServeDeps, drain: Drain): RouterServer {
     requireHostHeader: false, // Refused by us, in the words of the table.
     shouldUpgradeCallback: acceptsUpgrade,
     noDelay: true,
-  });
+  };
+  const server = tls === null ? http.createServer(options) : https.createServer({ ...options, ...tls });
   // More than our own limit, so that the screen sees that there were too many instead of a list cut short.
   server.maxHeadersCount = settings.headersMax + 1;
   server.maxConnections = settings.connectionsMax;
@@ -103,7 +107,7 @@ export function createServer(deps: ServeDeps, drain: Drain): RouterServer {
 }
 
 /** Keeps all sockets, upgraded ones too, and turns away those over the cap of one address. */
-function keepCount(server: http.Server, sockets: Set<Socket>, perAddressMax: number | null): void {
+function keepCount(server: http.Server | https.Server, sockets: Set<Socket>, perAddressMax: number | null): void {
   const byAddress = new Map<string, number>();
   server.on('connection', (socket: Socket) => {
     const address = socket.remoteAddress ?? '';

@@ -2,9 +2,10 @@
  * The router: HTTP in, by host and path to a healthy copy, HTTP out. Holds no database: its table comes by a watch of the internal API and lies on disk, so
  * that it serves at once after a restart and goes on serving while the API is away. Numbers: failure-rules.md section 5 (`ROUTER_LIMITS`).
  *
- * Leaves out, for now by design: TLS, HTTP/2, TCP routes, weights, route services.
+ * Leaves out, for now by design: HTTP/2, TCP routes, weights, route services.
  */
 import { type AddressInfo, BlockList, isIPv6 } from 'node:net';
+import type { Certificates } from '@cupola/certificates/certificates';
 import type { RouteItem } from '@cupola/contract/internal';
 import type { Logger } from 'pino';
 import { Client } from 'undici';
@@ -13,17 +14,20 @@ import { createAccessLog } from './logs/access-log.ts';
 import { createBalance } from './requests/balance.ts';
 import { createHolds } from './requests/holds.ts';
 import type { ServeDeps } from './requests/serve.ts';
-import { createServer, type Drain } from './server.ts';
+import { createServer, type Drain, type RouterServer } from './server.ts';
 import { DEFAULT_SETTINGS, type RouterSettings } from './settings.ts';
-import { createRouteTable, type RouteTable } from './table/route-table.ts';
+import { createRouteTable, type RouteTable, type TableListener } from './table/route-table.ts';
 import { type Cursor, createTableWriter, loadTable, type TableWriter } from './table/table-file.ts';
 import { followRoutes } from './table/watch.ts';
+import { openTls, type TlsDoor } from './tls/door.ts';
 
 export interface RouterDeps {
   /** Where the internal API listens. */
   internal: { socketPath: string } | { origin: string };
   /** `fd`: a bound socket that the supervisor passed on. Port 0 takes a free one. */
   listen: { fd: number } | { host: string; port: number };
+  /** Where HTTPS is spoken, and with which certificates; null: nowhere. */
+  tls: { listen: RouterDeps['listen']; certificates(isServed: (host: string) => boolean): Certificates } | null;
   /** Where the table is kept. */
   tableFile: string;
   /** Addresses or networks (`10.0.0.0/8`) of the operator's own proxies, whose X-Forwarded-* is believed. */
@@ -38,6 +42,8 @@ export interface RouterDeps {
 
 export interface Router extends AsyncDisposable {
   readonly address: { host: string; port: number };
+  /** Where HTTPS is spoken; null: nowhere. */
+  readonly tlsAddress: { host: string; port: number } | null;
   /** Requests by app guid ('' where no app was found), then by status. */
   readonly counts: ReadonlyMap<string, ReadonlyMap<number, number>>;
   /** Routes in the table (and one of them as the table has it), requests that wait for a copy, connections to copies, log lines lost. */
@@ -62,18 +68,7 @@ export async function start(deps: RouterDeps): Promise<Router> {
   const balance = createBalance({ settings, monotonic });
   const holds = createHolds(settings);
   const backends = createBackends({ settings, monotonic });
-  const table = createRouteTable({
-    routeChanged: (guid, entry) => {
-      if (entry === null) balance.forgetRoute(guid);
-      else balance.restated(entry.pool.map(({ key }) => key));
-      holds.release(guid);
-    },
-    backendGone: key => {
-      backends.retire(key);
-      balance.forget(key);
-    },
-  });
-
+  const table = createRouteTable(tableListener({ balance, holds, backends }));
   const known = keepTable({ file: tableFile, table, monotonic, log });
   const watchClient = internalClient(deps.internal);
   const logClient = internalClient(deps.internal);
@@ -95,7 +90,9 @@ export async function start(deps: RouterDeps): Promise<Router> {
     monotonic,
   };
   const server = createServer(serveDeps, drain);
+  const secure = await openSecure(deps.tls, { serve: serveDeps, drain, table });
   const address = await listen(server.http, deps.listen);
+  const tlsAddress = secure === null ? null : await listen(secure.server.http, secure.listen);
   const watching = followRoutes(
     {
       client: watchClient,
@@ -111,7 +108,8 @@ export async function start(deps: RouterDeps): Promise<Router> {
 
   let ending: Promise<void> | null = null;
   const end = async (): Promise<void> => {
-    await server.drain(settings.drainEmbeddedMs);
+    await Promise.all([server.drain(settings.drainEmbeddedMs), secure?.server.drain(settings.drainEmbeddedMs)]);
+    secure?.door.close();
     stopped.abort();
     holds.releaseAll();
     await watching;
@@ -124,6 +122,7 @@ export async function start(deps: RouterDeps): Promise<Router> {
   };
   return {
     address,
+    tlsAddress,
     counts: accessLog.counts,
     state: () => ({
       route: guid => table.byGuid(guid)?.item ?? null,
@@ -139,6 +138,40 @@ export async function start(deps: RouterDeps): Promise<Router> {
       return ending;
     },
   };
+}
+
+/** What forgets a copy or a route when the table does. */
+function tableListener({ balance, holds, backends }: Pick<ServeDeps, 'balance' | 'holds' | 'backends'>): TableListener {
+  return {
+    routeChanged: (guid, entry) => {
+      if (entry === null) balance.forgetRoute(guid);
+      else balance.restated(entry.pool.map(({ key }) => key));
+      holds.release(guid);
+    },
+    backendGone: key => {
+      backends.retire(key);
+      balance.forget(key);
+    },
+  };
+}
+
+interface Secure {
+  readonly server: RouterServer;
+  readonly door: TlsDoor;
+  readonly listen: RouterDeps['listen'];
+}
+
+/** The HTTPS side, ready to listen; the certificate for clients that name no host is there. */
+async function openSecure(
+  tls: RouterDeps['tls'],
+  { serve, drain, table }: { serve: ServeDeps; drain: Drain; table: RouteTable },
+): Promise<Secure | null> {
+  if (tls === null) return null;
+  const certificates = tls.certificates(host => table.hasHost(host));
+  const door = await openTls({ certificates, log: serve.log });
+  const server = createServer(serve, drain, door.options);
+  door.follow(server.http);
+  return { server, door, listen: tls.listen };
 }
 
 interface KnownTable {

@@ -76,7 +76,9 @@ export async function status(flags: Flags): Promise<void> {
   if (found === null) throw notRunning(data);
   const instances = await listInstances(data);
   if (flags.json) return console.log(JSON.stringify({ ...found, instances }, null, 2));
-  console.log(`api    ${found.api}\napps   http://NAME.${found.domain}:${found.port}\ndata   ${found.data}\n`);
+  console.log(
+    `api    ${found.api}\napps   http://NAME.${found.domain}:${found.port}, https://NAME.${found.domain}:${found.httpsPort}\ndata   ${found.data}\n`,
+  );
   console.log('part        pid      restarts');
   for (const { name, pid, restarts } of [{ name: 'supervisor', pid: found.pid, restarts: 0 }, ...found.parts])
     console.log(`${name.padEnd(11)} ${String(pid ?? 'down').padEnd(8)} ${restarts}`);

@@ -6,8 +6,10 @@ import { installMissing } from '../install.ts';
 import {
   adminPassword,
   dataFolder,
+  HTTPS_PORT,
   makeFolders,
   PlainError,
+  readConfig,
   resolveConfig,
   type UpFlags,
   writeConfig,
@@ -47,12 +49,14 @@ export async function up(options: UpOptions): Promise<void> {
   const supervisor = await startSupervisor({
     data,
     config,
+    // Only a port that nobody asked for may be another one.
+    httpsPortMayMove: options.httpsPort === undefined && config.httpsPort === HTTPS_PORT,
     sources: SOURCES,
     admin: { password, reset: options.adminPassword !== undefined || process.env.CUPOLA_ADMIN_PASSWORD_RESET === '1' },
     report: say,
   });
   const status = supervisor.status();
-  writeConfig(data, { ...config, port: status.port, apiPort: status.apiPort });
+  writeConfig(data, { ...config, port: status.port, apiPort: status.apiPort, httpsPort: status.httpsPort });
   let stops = 0;
   const stop = (): void => {
     stops++;
@@ -80,6 +84,9 @@ async function detach(options: UpOptions, data: string, password: string): Promi
   const flags = [
     ...(options.port === undefined ? [] : ['--port', String(options.port)]),
     ...(options.apiPort === undefined ? [] : ['--api-port', String(options.apiPort)]),
+    ...(options.httpsPort === undefined ? [] : ['--https-port', String(options.httpsPort)]),
+    ...(options.tlsCert === undefined ? [] : ['--tls-cert', resolve(options.tlsCert)]),
+    ...(options.tlsKey === undefined ? [] : ['--tls-key', resolve(options.tlsKey)]),
     ...(options.listen === undefined ? [] : ['--listen', options.listen]),
     ...(options.domain === undefined ? [] : ['--domain', options.domain]),
     ...(options.allowUnsandboxed === true ? ['--allow-unsandboxed'] : []),
@@ -151,6 +158,7 @@ async function finish(options: UpOptions, data: string, status: PlatformStatus, 
     '',
     ...(pushed?.url === undefined ? [] : [`  app      ${pushed.url}`]),
     `  API      ${status.api}`,
+    `  HTTPS    https://NAME.${status.domain}:${status.httpsPort} (${secureText(data)})`,
     `  login    cf login -a ${status.api} -u admin -p ${password} -o cupola -s dev`,
     `  or       ./cupola login -a ${status.api} -u admin -p ${password} -o cupola -s dev`,
     '',
@@ -162,4 +170,11 @@ async function finish(options: UpOptions, data: string, status: PlatformStatus, 
       : '  Ctrl-C stops the platform and its apps; ./cupola up brings them back.',
   ];
   console.log(lines.join('\n'));
+}
+
+/** Which certificate is shown, and what to do about it. */
+function secureText(data: string): string {
+  return readConfig(data)?.tls == null
+    ? 'own CA: ./cupola ca says how to trust it'
+    : 'with the certificate that you gave';
 }

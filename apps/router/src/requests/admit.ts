@@ -51,6 +51,7 @@ export function arrive(deps: RoutingDeps, message: IncomingMessage): Arrival {
     origin: {
       remoteAddress,
       trusted: isTrustedHop(deps.trustedHops, remoteAddress),
+      scheme: 'encrypted' in socket ? 'https' : 'http',
       requestId: randomUUID(),
       startedMs: deps.now(),
     },

@@ -46,6 +46,8 @@ export interface Hop {
   readonly remoteAddress: string;
   /** It is a proxy of the operator, and may say for whom it asks. */
   readonly trusted: boolean;
+  /** How it reached us. */
+  readonly scheme: 'http' | 'https';
 }
 
 /** True when `address` is one of the operator's own proxies. */
@@ -56,7 +58,7 @@ export function isTrustedHop(hops: BlockList, address: string): boolean {
 /** What X-Forwarded-For and -Proto say to the app, also shown in the access log. */
 export function forwarded(request: ScreenedRequest, hop: Hop): { forwardedFor: string; forwardedProto: string } {
   const before = hop.trusted && request.forwardedFor !== '' ? `${request.forwardedFor}, ` : '';
-  const proto = hop.trusted && /^https?$/.test(request.forwardedProto) ? request.forwardedProto : 'http';
+  const proto = hop.trusted && /^https?$/.test(request.forwardedProto) ? request.forwardedProto : hop.scheme;
   return { forwardedFor: `${before}${hop.remoteAddress}`, forwardedProto: proto };
 }
 

@@ -153,6 +153,8 @@ function answerTo(
       const { headers, setCookies } = backwardHeaders(raw, { trailers, requestId: arrival.origin.requestId });
       const cookie = stickyCookie(setCookies, sticky, backend.instanceGuid);
       if (cookie !== null) headers.push('Set-Cookie', cookie);
+      if (deps.settings.hstsSeconds !== null && arrival.origin.scheme === 'https')
+        addHsts(headers, deps.settings.hstsSeconds);
       if (deps.isDraining()) response.shouldKeepAlive = false;
       outcome.status = status;
       response.writeHead(status, PLAIN_REASON.test(reason) ? reason : '', headers);
@@ -168,6 +170,12 @@ function answerTo(
       response.once('drain', () => flow?.resume());
     },
   };
+}
+
+/** What the app itself says of it stays. */
+function addHsts(headers: string[], seconds: number): void {
+  for (let at = 0; at < headers.length; at += 2) if (headers[at]?.toLowerCase() === 'strict-transport-security') return;
+  headers.push('Strict-Transport-Security', `max-age=${seconds}`);
 }
 
 /** Trailers can follow only a chunked answer with a body. */

@@ -29,6 +29,8 @@ export interface RouteEntry {
 export interface RouteTable {
   /** Null when no route matches. `host` as `readHost` gave it, `target` as the request line had it. */
   find(host: string, target: string): RouteEntry | null;
+  /** Whether any route has that host, by name or by a wildcard. */
+  hasHost(host: string): boolean;
   /** The newest of what that route is; null once it is gone. */
   byGuid(guid: string): RouteEntry | null;
   replaceAll(items: readonly RouteItem[]): void;
@@ -117,6 +119,7 @@ export function createRouteTable(listener: TableListener): RouteTable {
       }
       return null;
     },
+    hasHost: host => hosts.has(host) || wildcards(host).some(wildcard => hosts.has(wildcard)),
     byGuid: guid => byGuid.get(guid) ?? null,
     upsert: set,
     remove,

@@ -1,0 +1,72 @@
+/**
+ * How HTTPS is spoken: TLS 1.2 or newer, HTTP/1.1 above it, and for each handshake the certificate of the name that the client asks for. What is made of
+ * a certificate is kept as long as the certificate itself.
+ */
+import type { Server } from 'node:https';
+import { createSecureContext, type SecureContext, type TlsOptions } from 'node:tls';
+import type { Certificates, Pair } from '@cupola/certificates/certificates';
+import type { Logger } from 'pino';
+import { readHost } from '../table/route-key.ts';
+
+export interface TlsDoor {
+  readonly options: TlsOptions;
+  /** Keeps the server's certificate for clients that name no host up to date. */
+  follow(server: object): void;
+  close(): void;
+}
+
+interface Deps {
+  certificates: Certificates;
+  log: Logger;
+}
+
+/** A client that has not shaken hands by then is cut off, as one that is slow with its headers. */
+const HANDSHAKE_MS = 10_000;
+/** How often the certificate for clients without a name is looked at: renewals have days. */
+const LOOK_MS = 60_000;
+
+/** Resolves once there is a certificate for clients that name no host. */
+export async function openTls({ certificates, log }: Deps): Promise<TlsDoor> {
+  const contexts = new WeakMap<Pair, SecureContext>();
+  const contextOf = (pair: Pair): SecureContext => {
+    const known = contexts.get(pair) ?? createSecureContext({ ...pair, minVersion: 'TLSv1.2' });
+    contexts.set(pair, known);
+    return known;
+  };
+  let shown = await certificates.pairFor(null);
+  let timer: NodeJS.Timeout | null = null;
+
+  return {
+    options: {
+      ...(shown ?? {}),
+      minVersion: 'TLSv1.2',
+      ALPNProtocols: ['http/1.1'],
+      handshakeTimeout: HANDSHAKE_MS,
+      SNICallback: (name, done) => {
+        const reading = readHost(name);
+        certificates.pairFor('host' in reading ? reading.host : null).then(
+          pair => (pair === null ? done(null) : done(null, contextOf(pair))),
+          (error: unknown) => {
+            log.error({ err: error, name }, 'no certificate could be made for a handshake');
+            done(error as Error);
+          },
+        );
+      },
+    },
+    follow: server => {
+      const renew = async (): Promise<void> => {
+        const pair = await certificates.pairFor(null);
+        if (pair === null || pair === shown) return;
+        shown = pair;
+        if ('setSecureContext' in server) (server as Server).setSecureContext({ ...pair, minVersion: 'TLSv1.2' });
+      };
+      timer = setInterval(() => {
+        renew().catch((error: unknown) => log.error({ err: error }, 'the certificate could not be renewed'));
+      }, LOOK_MS);
+      timer.unref();
+    },
+    close: () => {
+      if (timer !== null) clearInterval(timer);
+    },
+  };
+}

@@ -1,0 +1,177 @@
+/**
+ * The platform's own certificate authority: an ECDSA key and a self-signed certificate in `folder`, made at first use, and leaves signed by it in
+ * `folder/leaves`. Who trusts `ca.pem` trusts whoever holds `ca.key`: it is 0600, in a folder of the platform's own user, and nothing sends it anywhere.
+ *
+ * The signing library is loaded only when something must be signed. Leaves are kept: a router that starts again shows the same ones.
+ */
+import { randomBytes, type webcrypto, X509Certificate } from 'node:crypto';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { join } from 'node:path';
+import type { Pair } from './certificates.ts';
+
+export interface OwnCa {
+  /** PEM of the CA's certificate, made now if there is none yet. */
+  certificate(): Promise<string>;
+  /** A certificate for these host names, wildcards and addresses; a kept one while it has long enough to live. The first name names its file. */
+  issue(names: readonly string[]): Promise<Pair>;
+}
+
+interface Options {
+  /** Made when it is not there. */
+  folder: string;
+  /** Epoch ms. */
+  now(): number;
+}
+
+const DAY_MS = 86_400_000;
+const CA_DAYS = 3_650;
+/** Short enough that every client takes it (browsers: at most 398 days of public ones), long enough that a machine switched off for a month is no problem. */
+const LEAF_DAYS = 90;
+/** A leaf with less than this left is made anew. */
+const RENEW_DAYS = 30;
+/** Clocks of clients may be behind ours. */
+const BACKDATE_MS = 3_600_000;
+const CURVE = { name: 'ECDSA', namedCurve: 'P-256' } as const;
+const SIGNATURE = { name: 'ECDSA', hash: 'SHA-256' } as const;
+
+export function openOwnCa({ folder, now }: Options): OwnCa {
+  const caFile = join(folder, 'ca.pem');
+  const keyFile = join(folder, 'ca.key');
+  /** One at a time, so that two handshakes at once do not make two CAs. */
+  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
+    const turn = last.then(act, act);
+    last = turn.catch(() => undefined); // Its caller hears of it.
+    return turn;
+  };
+  const ensure = async (): Promise<Pair> => {
+    if (existsSync(caFile) && existsSync(keyFile))
+      return { cert: readFileSync(caFile, 'utf8'), key: readFileSync(keyFile, 'utf8') };
+    const made = await makeCa(now());
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    writeWhole(keyFile, made.key, 0o600);
+    writeWhole(caFile, made.cert, 0o644);
+    return made;
+  };
+  const issue = async (names: readonly string[]): Promise<Pair> => {
+    const ca = await ensure();
+    const file = join(folder, 'leaves', `${fileName(names)}.pem`);
+    const kept = readLeaf(file);
+    if (kept !== null && stillGood(kept, { ca: ca.cert, names, nowMs: now() })) return kept;
+    const made = await makeLeaf(ca, names, now());
+    mkdirSync(join(folder, 'leaves'), { recursive: true, mode: 0o700 });
+    writeWhole(file, `${made.key}${made.cert}`, 0o600);
+    return made;
+  };
+  return {
+    certificate: () => inTurn(async () => (await ensure()).cert),
+    issue: names => inTurn(() => issue(names)),
+  };
+}
+
+/** Whether a leaf may be shown for longer than a renewal takes. */
+export function leafIsFresh(pair: Pair, nowMs: number): boolean {
+  return new X509Certificate(pair.cert).validToDate.getTime() - nowMs > RENEW_DAYS * DAY_MS;
+}
+
+function stillGood(pair: Pair, { ca, names, nowMs }: { ca: string; names: readonly string[]; nowMs: number }): boolean {
+  const certificate = new X509Certificate(pair.cert);
+  return (
+    leafIsFresh(pair, nowMs) &&
+    certificate.verify(new X509Certificate(ca).publicKey) &&
+    names.every(name => isIP(name) !== 0 || certificate.subjectAltName?.split(', ').includes(`DNS:${name}`))
+  );
+}
+
+function fileName([first = 'default']: readonly string[]): string {
+  return first.replaceAll('*', '_').replaceAll(/[^\w.-]/g, '-');
+}
+
+const PEM = /-----BEGIN ([A-Z ]+)-----[\s\S]+?-----END \1-----\n?/g;
+
+function readLeaf(file: string): Pair | null {
+  if (!existsSync(file)) return null;
+  const blocks = [...readFileSync(file, 'utf8').matchAll(PEM)];
+  const key = blocks.find(([, kind]) => kind === 'PRIVATE KEY')?.[0];
+  const cert = blocks.filter(([, kind]) => kind === 'CERTIFICATE').map(([text]) => text.trimEnd());
+  return key === undefined || cert.length === 0 ? null : { key, cert: `${cert.join('\n')}\n` };
+}
+
+/** Written whole and durable, never readable for others in between. */
+function writeWhole(file: string, text: string, mode: number): void {
+  const temporary = `${file}.new`;
+  const fd = openSync(temporary, 'w', mode);
+  writeSync(fd, text);
+  fsyncSync(fd);
+  closeSync(fd);
+  renameSync(temporary, file);
+}
+
+/** 127 random bits: positive, and never the same twice (CA/Browser Forum asks for 64). */
+function serialNumber(): string {
+  const bytes = randomBytes(16);
+  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40;
+  return bytes.toString('hex');
+}
+
+/** The library needs metadata that decorators leave: loaded first, and both only here. */
+async function loadX509(): Promise<typeof import('@peculiar/x509')> {
+  await import('reflect-metadata');
+  return import('@peculiar/x509');
+}
+
+async function newKeys(): Promise<{ keys: webcrypto.CryptoKeyPair; pem: string }> {
+  const keys = await crypto.subtle.generateKey(CURVE, true, ['sign', 'verify']);
+  const der = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey));
+  const lines = der.toString('base64').replaceAll(/(.{64})(?!$)/g, '$1\n');
+  return { keys, pem: `-----BEGIN PRIVATE KEY-----\n${lines}\n-----END PRIVATE KEY-----\n` };
+}
+
+async function makeCa(nowMs: number): Promise<Pair> {
+  const x509 = await loadX509();
+  const { keys, pem } = await newKeys();
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: serialNumber(),
+    name: `CN=Cupola CA ${randomBytes(4).toString('hex')}, O=Cupola`,
+    notBefore: new Date(nowMs - BACKDATE_MS),
+    notAfter: new Date(nowMs + CA_DAYS * DAY_MS),
+    signingAlgorithm: SIGNATURE,
+    keys,
+    extensions: [
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  });
+  return { cert: `${certificate.toString('pem').trimEnd()}\n`, key: pem };
+}
+
+async function makeLeaf(ca: Pair, names: readonly string[], nowMs: number): Promise<Pair> {
+  const x509 = await loadX509();
+  const authority = new x509.X509Certificate(ca.cert);
+  const caKey = Buffer.from(ca.key.replaceAll(/-----[A-Z ]+-----|\s/g, ''), 'base64');
+  const { keys, pem } = await newKeys();
+  const certificate = await x509.X509CertificateGenerator.create({
+    serialNumber: serialNumber(),
+    issuer: authority.subject,
+    // The names stand in the extension; a common name holds 64 characters, and nobody reads it.
+    subject: 'O=Cupola',
+    notBefore: new Date(nowMs - BACKDATE_MS),
+    notAfter: new Date(nowMs + LEAF_DAYS * DAY_MS),
+    signingAlgorithm: SIGNATURE,
+    publicKey: keys.publicKey,
+    signingKey: await crypto.subtle.importKey('pkcs8', caKey, CURVE, false, ['sign']),
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+      new x509.SubjectAlternativeNameExtension(
+        names.map(value => ({ type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const), value })),
+      ),
+      await x509.AuthorityKeyIdentifierExtension.create(authority.publicKey),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  });
+  return { cert: `${certificate.toString('pem').trimEnd()}\n`, key: pem };
+}
