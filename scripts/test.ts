@@ -20,6 +20,8 @@ const NEEDED: Record<string, string> = {
   strace: 'strace',
   curl: 'curl',
   python3: 'python3',
+  pip3: 'python3-pip',
+  go: 'golang-go',
   unzip: 'unzip',
 };
 

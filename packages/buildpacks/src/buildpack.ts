@@ -5,14 +5,13 @@
  *
  * Only the toolchains that it asks for are made outside, by the stager, the same for every app (docs/decisions/0002).
  */
+import type { SystemBuildpack } from '@cupola/model/system-buildpacks';
 
-/** Of all three; shown by `cf app` behind the buildpack's name. */
+/** Of all of them; shown by `cf app` behind the buildpack's name. */
 export const BUILDPACK_VERSION = '0.1.0';
 
-export type BuildpackName = 'nodejs_buildpack' | 'staticfile_buildpack' | 'binary_buildpack';
-
 export interface Buildpack {
-  readonly name: BuildpackName;
+  readonly name: SystemBuildpack;
   /** As CF's buildpack calls itself: shown in the log and as `buildpack_name`. */
   readonly title: string;
   /** The words that `cf app` shows when this folder is one for it; null when it is not. Changes nothing. */
@@ -58,6 +57,8 @@ export interface Stage {
   toolchain(ask: ToolchainAsk): Promise<Toolchain>;
   /** Runs a program in the app's folder, its output going live into the staging log. @throws CommandFailedError when it does not end with 0. */
   run(argv: readonly string[], environment?: Readonly<Record<string, string>>): Promise<void>;
+  /** The same, for what it prints on its output: that is returned, and only its errors go into the log. */
+  read(argv: readonly string[], environment?: Readonly<Record<string, string>>): Promise<string>;
 }
 
 /** A program of the build failed. */

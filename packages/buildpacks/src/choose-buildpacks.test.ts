@@ -36,7 +36,7 @@ test('chooseBuildpacks() says what to push when none takes the app, and which th
     title: 'NoAppDetectedError',
     message: expect.stringContaining('-b staticfile_buildpack'),
   });
-  await expect(chooseBuildpacks(page.path, { asked: ['php_buildpack'], detectOrder: [] })).rejects.toThrow(
-    /"php_buildpack" is not installed here.*binary_buildpack/,
+  await expect(chooseBuildpacks(page.path, { asked: ['cobol_buildpack'], detectOrder: [] })).rejects.toThrow(
+    /"cobol_buildpack" is not installed here.*binary_buildpack/,
   );
 });

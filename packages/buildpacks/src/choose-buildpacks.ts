@@ -1,18 +1,16 @@
 /** Which buildpacks stage an app: those asked for by name or well-known address, else the first whose `detect` says yes. */
 import { StagingFailedError } from '@cupola/model/errors';
-import type { Buildpack, BuildpackName } from './buildpack.ts';
+import { SYSTEM_BUILDPACKS, type SystemBuildpack, systemBuildpack } from '@cupola/model/system-buildpacks';
+import type { Buildpack } from './buildpack.ts';
 
 /** Loaded when they are wanted: most builds need one of them. */
-const BUILDPACKS: Readonly<Record<BuildpackName, () => Promise<Buildpack>>> = {
-  nodejs_buildpack: async () => (await import('./nodejs/nodejs.ts')).nodejsBuildpack,
+const BUILDPACKS: Readonly<Record<SystemBuildpack, () => Promise<Buildpack>>> = {
   staticfile_buildpack: async () => (await import('./staticfile/staticfile.ts')).staticfileBuildpack,
+  nodejs_buildpack: async () => (await import('./nodejs/nodejs.ts')).nodejsBuildpack,
+  go_buildpack: async () => (await import('./go/go.ts')).goBuildpack,
+  python_buildpack: async () => (await import('./python/python.ts')).pythonBuildpack,
   binary_buildpack: async () => (await import('./binary.ts')).binaryBuildpack,
 };
-const isKnown = (name: string): name is BuildpackName => Object.hasOwn(BUILDPACKS, name);
-
-/** Manifests name the same buildpacks by these addresses too, with or without a branch. */
-const WELL_KNOWN_URL =
-  /^(?:https?|git):\/\/github\.com\/cloudfoundry\/(nodejs|staticfile|binary)-buildpack(?:\.git)?(?:#[\w./-]+)?$/;
 
 export interface Chosen {
   buildpack: Buildpack;
@@ -22,12 +20,11 @@ export interface Chosen {
 }
 
 async function buildpackNamed(asked: string): Promise<Buildpack> {
-  const name = WELL_KNOWN_URL.exec(asked)?.[1];
-  const wanted = name === undefined ? asked : `${name}_buildpack`;
-  if (isKnown(wanted)) return BUILDPACKS[wanted]();
+  const name = systemBuildpack(asked);
+  if (name !== null) return BUILDPACKS[name]();
   throw new StagingFailedError(
     'NoAppDetectedError',
-    `Buildpack "${asked}" is not installed here. There are: ${Object.keys(BUILDPACKS).join(', ')}.`,
+    `Buildpack "${asked}" is not installed here. There are: ${SYSTEM_BUILDPACKS.join(', ')}.`,
   );
 }
 
@@ -47,13 +44,14 @@ export async function chooseBuildpacks(
       }),
     );
   for (const name of detectOrder) {
-    if (!isKnown(name)) continue;
-    const buildpack = await BUILDPACKS[name]();
+    const known = systemBuildpack(name);
+    if (known === null) continue;
+    const buildpack = await BUILDPACKS[known]();
     const detectOutput = await buildpack.detect(app);
     if (detectOutput !== null) return [{ buildpack, askedAs: buildpack.name, detectOutput }];
   }
   throw new StagingFailedError(
     'NoAppDetectedError',
-    'An app was not successfully detected by any available buildpack. Push the folder that has the package.json, Staticfile or Procfile in it, or name a buildpack with -b (an index.html alone needs -b staticfile_buildpack).',
+    'An app was not successfully detected by any available buildpack. Push the folder that has the package.json, requirements.txt, go.mod, Staticfile or Procfile in it, or name a buildpack with -b (an index.html alone needs -b staticfile_buildpack).',
   );
 }

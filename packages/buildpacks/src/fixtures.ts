@@ -52,23 +52,28 @@ export function aStage(files: Readonly<Record<string, string>>, environment: Rec
     },
     run: (argv, more) => {
       ran.push(argv.join(' '));
-      return run(argv, stage.app, { ...stage.environment, ...more });
+      return run(argv, stage.app, { ...stage.environment, ...more }).then(() => undefined);
     },
+    read: (argv, more) => run(argv, stage.app, { ...stage.environment, ...more }),
     [Symbol.dispose]: () => home[Symbol.dispose](),
   };
   return stage;
 }
 
-async function run([program = '', ...args]: readonly string[], cwd: string, env: NodeJS.ProcessEnv): Promise<void> {
+async function run([program = '', ...args]: readonly string[], cwd: string, env: NodeJS.ProcessEnv): Promise<string> {
   const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
-    });
+  const output = { out: '', all: '' };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output.out += text;
+    output.all += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    output.all += text;
+  });
   const code = await new Promise<number | null>(resolve => {
     child.once('error', () => resolve(127));
     child.once('close', resolve);
   });
-  if (code !== 0) throw new CommandFailedError([program, ...args], { code, signal: null, output });
+  if (code !== 0) throw new CommandFailedError([program, ...args], { code, signal: null, output: output.all });
+  return output.out;
 }

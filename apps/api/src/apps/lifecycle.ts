@@ -1,6 +1,7 @@
 /** How an app is staged: which buildpacks and stacks there are, by the names that users write. */
 import type { LifecycleBody } from '@cupola/contract/v3/app';
 import { UnprocessableError } from '@cupola/model/errors';
+import { SYSTEM_BUILDPACKS as NAMES, type SystemBuildpack, systemBuildpack } from '@cupola/model/system-buildpacks';
 
 /** Every machine's own root is the stack of apps; see foundations.md 12. */
 export const DEFAULT_STACK = 'host';
@@ -43,21 +44,20 @@ export function resolveLifecycle(
 }
 
 /** Those that come with the platform, in the order in which they look at an app. Guids are the same everywhere: a name for a name. */
-export const SYSTEM_BUILDPACKS = [
-  { name: 'nodejs_buildpack', guid: '68b0f6d8-6c4f-4b42-9f1c-3a5b0e6d1b01' },
-  { name: 'staticfile_buildpack', guid: '68b0f6d8-6c4f-4b42-9f1c-3a5b0e6d1b02' },
-  { name: 'binary_buildpack', guid: '68b0f6d8-6c4f-4b42-9f1c-3a5b0e6d1b03' },
-] as const;
-const BUILDPACKS: readonly string[] = SYSTEM_BUILDPACKS.map(({ name }) => name);
-/** The addresses by which other platforms' manifests name the same buildpacks, with or without a branch. */
-const WELL_KNOWN_URL =
-  /^(?:https?|git):\/\/github\.com\/cloudfoundry\/(?:nodejs|staticfile|binary)-buildpack(?:\.git)?(?:#[\w./-]+)?$/;
+const GUIDS: Readonly<Record<SystemBuildpack, string>> = {
+  nodejs_buildpack: '68b0f6d8-6c4f-4b42-9f1c-3a5b0e6d1b01',
+  staticfile_buildpack: '68b0f6d8-6c4f-4b42-9f1c-3a5b0e6d1b02',
+  binary_buildpack: '68b0f6d8-6c4f-4b42-9f1c-3a5b0e6d1b03',
+  python_buildpack: '68b0f6d8-6c4f-4b42-9f1c-3a5b0e6d1b04',
+  go_buildpack: '68b0f6d8-6c4f-4b42-9f1c-3a5b0e6d1b05',
+};
+export const SYSTEM_BUILDPACKS = NAMES.map(name => ({ name, guid: GUIDS[name] }));
 
 /** @throws UnprocessableError that names the first one that is not there, and those that are. */
 export function checkBuildpacks(names: readonly string[]): void {
-  const unknown = names.find(name => !BUILDPACKS.includes(name) && !WELL_KNOWN_URL.test(name));
+  const unknown = names.find(name => systemBuildpack(name) === null);
   if (unknown !== undefined)
     throw new UnprocessableError(
-      `Buildpack "${unknown}" must be an existing admin buildpack or a valid git URI of one that is known here: ${BUILDPACKS.join(', ')}.`,
+      `Buildpack "${unknown}" must be an existing admin buildpack or a valid git URI of one that is known here: ${NAMES.join(', ')}.`,
     );
 }

@@ -8,9 +8,11 @@ describe('buildpacks', () => {
     const { token } = await test.userWith();
     const { body } = await test.api('GET', '/v3/buildpacks', { token });
     expect(body.resources.map(({ name, position }: { name: string; position: number }) => [position, name])).toEqual([
-      [1, 'nodejs_buildpack'],
-      [2, 'staticfile_buildpack'],
-      [3, 'binary_buildpack'],
+      [1, 'staticfile_buildpack'],
+      [2, 'nodejs_buildpack'],
+      [3, 'go_buildpack'],
+      [4, 'python_buildpack'],
+      [5, 'binary_buildpack'],
     ]);
     expect(buildpackAnswer.parse(body.resources[0])).toEqual(body.resources[0]);
     const one = await test.api('GET', new URL(body.resources[0].links.self.href).pathname, { token });
@@ -23,7 +25,7 @@ describe('buildpacks', () => {
       (await test.api('GET', `/v3/buildpacks?${query}`, { token: test.admin })).body.pagination.total_results;
     expect(
       await Promise.all(['names=binary_buildpack,x', 'lifecycle=cnb', 'names=x', 'order_by=position'].map(count)),
-    ).toEqual([1, 0, 0, 3]);
+    ).toEqual([1, 0, 0, 5]);
   });
 
   test("of one's own are refused with a sentence; labels are not", async () => {

@@ -12,6 +12,7 @@ import { BUILDPACK_VERSION, CommandFailedError, type Stage } from '@cupola/build
 import { type Chosen, chooseBuildpacks } from '@cupola/buildpacks/choose-buildpacks';
 import { isRange } from '@cupola/buildpacks/nodejs/is-range';
 import { ArchiveRefusedError, StagingFailedError } from '@cupola/model/errors';
+import { SYSTEM_BUILDPACKS } from '@cupola/model/system-buildpacks';
 import type { Begin } from '../protocol.ts';
 import { type Connection, openConnection } from './connection.ts';
 
@@ -23,13 +24,15 @@ export async function loadAll(): Promise<void> {
   const { parseProcfile } = await import('@cupola/buildpacks/procfile');
   // The quotes make this Procfile one for the YAML library.
   await parseProcfile('web: "true"');
-  await Promise.all([import('./run-command.ts'), import('./end-others.ts')]);
+  await Promise.all([import('./run-command.ts'), import('./end-others.ts'), import('./links.ts')]);
   await chooseBuildpacks('/', {
-    asked: ['nodejs_buildpack', 'staticfile_buildpack', 'binary_buildpack'],
+    asked: SYSTEM_BUILDPACKS,
     detectOrder: [],
   });
   await isRange('*');
 }
+
+type Run = (argv: readonly string[], environment: Readonly<Record<string, string>>, quiet: boolean) => Promise<string>;
 
 /** @returns the exit code: 0 once the stager has the result, be it a failure of the app. */
 export async function stageInside(socketPath: string): Promise<number> {
@@ -37,11 +40,11 @@ export async function stageInside(socketPath: string): Promise<number> {
   // A command that was killed ends the build as killed too: the sandbox knows whether its limit was the cause.
   let code = 0;
   let hasRun = false;
-  const run: Stage['run'] = async (argv, environment) => {
+  const run: Run = async (argv, environment, quiet) => {
     hasRun = true;
     const { runCommand } = await import('./run-command.ts');
     try {
-      await runCommand(argv, { cwd: join(connection.begin.home, 'app'), environment: environment ?? {} });
+      return await runCommand(argv, { cwd: join(connection.begin.home, 'app'), environment, quiet });
     } catch (error) {
       if (error instanceof CommandFailedError && error.wasKilled) code = KILLED;
       throw error;
@@ -49,7 +52,9 @@ export async function stageInside(socketPath: string): Promise<number> {
   };
   try {
     await stage(connection, run, async () => {
-      if (hasRun && connection.begin.ownPids) (await import('./end-others.ts')).endOthers();
+      if (!hasRun) return;
+      if (connection.begin.ownPids) (await import('./end-others.ts')).endOthers();
+      (await import('./links.ts')).linkAtStart(connection.begin.home);
     });
   } catch (error) {
     const { title, message } = asFailure(error);
@@ -72,8 +77,8 @@ function asFailure(error: unknown): { title: string; message: string } {
   return { title: '', message: (error as Error).stack ?? message };
 }
 
-/** `settle` ends what the build has left running. */
-async function stage(connection: Connection, run: Stage['run'], settle: () => Promise<void>): Promise<void> {
+/** `settle` ends what the build has left running, and takes out what no layer holds. */
+async function stage(connection: Connection, run: Run, settle: () => Promise<void>): Promise<void> {
   const { begin } = connection;
   const app = join(begin.home, 'app');
   const profileD = join(begin.home, 'profile.d');
@@ -112,7 +117,7 @@ async function stage(connection: Connection, run: Stage['run'], settle: () => Pr
 
 function makeStage(
   connection: Connection,
-  run: Stage['run'],
+  run: Run,
   { app, profileD, deps, cache }: { app: string; profileD: string; deps: string; cache: string },
 ): Stage {
   const { begin } = connection;
@@ -125,7 +130,8 @@ function makeStage(
     environment,
     say: line => void process.stdout.write(`${line}\n`),
     toolchain: ask => connection.toolchain(ask),
-    run: (argv, more) => run(argv, { ...environment, ...more }),
+    run: async (argv, more) => void (await run(argv, { ...environment, ...more }, false)),
+    read: (argv, more) => run(argv, { ...environment, ...more }, true),
   };
 }
 

@@ -9,10 +9,17 @@ const LEFT_OUTPUT_MS = 1_000;
 export interface Surroundings {
   cwd: string;
   environment: Readonly<Record<string, string>>;
+  /** Its output is wanted, not shown: kept up to a megabyte. */
+  quiet?: boolean;
 }
 
-/** @throws CommandFailedError when it cannot be started, or does not end with 0. */
-export async function runCommand(argv: readonly string[], { cwd, environment }: Surroundings): Promise<void> {
+const OUTPUT_MAX_BYTES = 1024 * 1024;
+
+/** @returns what it printed on its output, where that was wanted. @throws CommandFailedError when it cannot be started, or does not end with 0. */
+export async function runCommand(
+  argv: readonly string[],
+  { cwd, environment, quiet = false }: Surroundings,
+): Promise<string> {
   const [program = '', ...args] = argv;
   const child = spawn(program, args, {
     cwd,
@@ -26,7 +33,12 @@ export async function runCommand(argv: readonly string[], { cwd, environment }: 
     process.stdout.write(chunk);
     tail = Buffer.concat([tail, chunk]).subarray(-TAIL_BYTES);
   };
-  child.stdout.on('data', take);
+  let output = '';
+  if (quiet)
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      if (output.length < OUTPUT_MAX_BYTES) output += text;
+    });
+  else child.stdout.on('data', take);
   child.stderr.on('data', take);
   const closed = new Promise<void>(resolve => child.once('close', () => resolve()));
   const { code, signal } = await new Promise<{ code: number | null; signal: string | null }>(resolve => {
@@ -43,6 +55,7 @@ export async function runCommand(argv: readonly string[], { cwd, environment }: 
   endGroup(child.pid);
   if (child.pid !== undefined) await Promise.race([closed, pause(LEFT_OUTPUT_MS)]);
   if (code !== 0) throw new CommandFailedError(argv, { code, signal, output: tail.toString('utf8') });
+  return output;
 }
 
 function endGroup(pid: number | undefined): void {

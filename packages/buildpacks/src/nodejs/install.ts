@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import { cp, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Stage } from '../buildpack.ts';
-import { explaining } from './explain.ts';
+import { explaining } from '../explain.ts';
+import { NODE_HINTS } from './hints.ts';
 import type { PackageJson } from './package-json.ts';
 import type { PackageManager } from './package-manager.ts';
 import { lookAtVendored, type Vendored } from './vendored.ts';
@@ -74,7 +75,7 @@ export async function installAndBuild(stage: Stage, project: Project): Promise<v
   const vendored = lookAtVendored(stage.app, json);
   const plan = planInstall(json, project.environment, vendored);
   const run = (args: readonly string[]): Promise<void> =>
-    explaining(stage.app, () => stage.run([...manager.program, ...args], project.environment));
+    explaining(stage.app, NODE_HINTS, () => stage.run([...manager.program, ...args], project.environment));
   const runScript = async (script: string | null): Promise<void> => {
     if (script === null) return;
     stage.say(`       Running ${script} (${manager.name})`);
@@ -99,7 +100,7 @@ export async function installAndBuild(stage: Stage, project: Project): Promise<v
   }
   if (plan.rebuild) {
     stage.say('       Rebuilding any native modules');
-    await explaining(stage.app, () => stage.run(['npm', 'rebuild'], project.environment));
+    await explaining(stage.app, NODE_HINTS, () => stage.run(['npm', 'rebuild'], project.environment));
   }
   if (plan.build !== null) stage.say('-----> Building');
   await runScript(plan.build);

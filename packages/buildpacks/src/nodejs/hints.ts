@@ -1,10 +1,7 @@
-/** A failed command of the build in one sentence that says what to do. Its own lines stand in the log above. */
-import { statfs } from 'node:fs/promises';
-import { StagingFailedError } from '@cupola/model/errors';
-import { CommandFailedError } from '../buildpack.ts';
+/** What the output of npm, pnpm and yarn means, and what to do about it. */
+import type { Hint } from '../explain.ts';
 
-/** What stands in the output -> what to do. The first that fits is said. */
-const HINTS: ReadonlyArray<readonly [RegExp, string]> = [
+export const NODE_HINTS: readonly Hint[] = [
   [
     /can only install (?:packages )?(?:when|with) .*package-lock|npm (?:error|ERR!) code EUSAGE/s,
     'package.json and its lockfile do not agree: run "npm install" where you develop, and push the lockfile that it writes',
@@ -35,25 +32,3 @@ const HINTS: ReadonlyArray<readonly [RegExp, string]> = [
   [/Cannot find module|MODULE_NOT_FOUND/, 'a module is missing: it must stand in "dependencies" or "devDependencies"'],
   [/command not found|: not found/, 'a program is missing: the package that brings it must stand in "devDependencies"'],
 ];
-
-/** Rethrows a failed command as the app's failure, with the hint that fits; everything else as it is. */
-export async function explaining<T>(app: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof CommandFailedError)) throw error;
-    const command = error.argv.slice(0, 3).join(' ');
-    const ended = error.signal === null ? `exit status ${error.code}` : `ended by ${error.signal}`;
-    throw new StagingFailedError(
-      'BuildpackCompileFailed',
-      `"${command}" failed (${ended}): ${await hint(app, error)}.`,
-    );
-  }
-}
-
-async function hint(app: string, { output, wasKilled }: CommandFailedError): Promise<string> {
-  const { bavail, blocks } = await statfs(app);
-  if (blocks > 0 && bavail / blocks < 0.001) return 'the disk of the build is full';
-  if (wasKilled) return 'it was killed, most likely since the build ran out of memory';
-  return HINTS.find(([pattern]) => pattern.test(output))?.[1] ?? 'its own words are in the log above';
-}

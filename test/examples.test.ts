@@ -1,0 +1,68 @@
+/**
+ * Each example, as its user pushes it: by our CLI, from its folder. It answers over the router, and staged once more it gives the same droplet
+ * (foundations.md 13).
+ */
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Platform, ROOT, startPlatform, until } from './platform.ts';
+
+let platform: Platform;
+
+beforeAll(async () => {
+  platform = await startPlatform();
+  await platform.login();
+});
+afterAll(async () => {
+  await platform[Symbol.asyncDispose]();
+});
+
+type Resource = { guid: string; state: string; error: string | null; checksum: { value: string } };
+
+async function first(path: string): Promise<Resource> {
+  const { body } = await platform.api('GET', path);
+  const [found] = (body as { resources: Resource[] }).resources;
+  if (found === undefined) throw new Error(`nothing at ${path}`);
+  return found;
+}
+
+/** Digest of the app's own layer, of its current droplet. */
+async function digestOf(app: Resource): Promise<string> {
+  const { body } = await platform.api('GET', `/v3/apps/${app.guid}/droplets/current`);
+  return (body as Resource).checksum.value;
+}
+
+/** Stages the app's package once more. */
+async function restage(app: Resource): Promise<string> {
+  const { guid } = await first(`/v3/packages?app_guids=${app.guid}&order_by=-created_at`);
+  const begun = await platform.api('POST', '/v3/builds', { package: { guid } });
+  const build = (begun.body as Resource).guid;
+  const droplet = await until(
+    'the second build has ended',
+    async () => {
+      const { body } = await platform.api('GET', `/v3/builds/${build}`);
+      const { state, error, droplet } = body as Resource & { droplet: Resource | null };
+      if (state === 'FAILED') throw new Error(String(error));
+      return droplet;
+    },
+    200_000,
+  );
+  const { body } = await platform.api('GET', `/v3/droplets/${droplet.guid}`);
+  return (body as Resource).checksum.value;
+}
+
+/** Folder of examples/, which is the app's name too -> what it answers at a path. */
+const EXAMPLES: ReadonlyArray<readonly [name: string, path: string, answer: string]> = [
+  ['node-hello', '/', 'Hello from instance 0'],
+  ['python-flask', '/notes.json', 'Push me with'],
+  ['go-hello', '/', 'Hello from Go, instance 0'],
+];
+
+describe.concurrent('examples', () => {
+  test.each(EXAMPLES)('%s is pushed, answers, and staged twice is one droplet', async (name, path, answer) => {
+    await platform.cupola(['push'], { cwd: join(ROOT, 'examples', name) });
+    const { status, body } = await platform.ask(`${name}.localhost`, path);
+    expect({ status, body }).toEqual({ status: 200, body: expect.stringContaining(answer) });
+    const app = await first(`/v3/apps?names=${name}`);
+    expect(await restage(app)).toBe(await digestOf(app));
+  });
+});
