@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Sandboxes } from '@cupola/sandbox/sandbox';
 import { expect, test } from 'vitest';
 import { aPlacement, aRunSpec, ask, healthCheck, isRoot, makeLayer, serverLayer, testCell, until } from './fixtures.ts';
 
@@ -239,6 +240,29 @@ test('the agent reports what could not be started, and tries it again', async ()
   cell.api.layers.set(layer.digest, tar);
   await until('RUNNING', () => cell.api.copy(placement.guid)?.state === 'RUNNING');
   expect(cell.api.copy(placement.guid)).toMatchObject({ attempt: 2, placementError: null });
+});
+
+test('the agent gives up a sandbox that does not start in its time, and removes it when it comes up after all', async () => {
+  await using cell = await testCell();
+  const late = Promise.withResolvers<void>();
+  const sandboxes: Sandboxes = {
+    ...cell.sandboxes,
+    start: async spec => {
+      await late.promise;
+      return cell.sandboxes.start(spec);
+    },
+  };
+  await cell.startAgent({ sandboxes, sandboxStartMs: 50 });
+  const placement = aPlacement(aRunSpec([cell.add(await serverLayer())]));
+  cell.api.place(placement);
+  const failed = await until('the error', () => cell.api.copy(placement.guid)?.placementError);
+  expect(failed).toContain('the sandbox did not start within 0.05 s');
+  expect(cell.api.copy(placement.guid)).toMatchObject({ state: 'STARTING', crashCount: 0, exit: null });
+  const first = `${placement.guid}-1-1`;
+  const isThere = (): boolean => readdirSync(join(cell.folder, 'sandboxes')).includes(first);
+  late.resolve();
+  await until('it has come up', isThere);
+  await until('it is removed', () => !isThere());
 });
 
 test('the agent never starts a layer whose bytes are not what its digest says', async () => {

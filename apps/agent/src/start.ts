@@ -8,6 +8,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import type { CellRegistration } from '@cupola/contract/internal';
 import { FencedError } from '@cupola/model/errors';
+import { CELL_LIMITS } from '@cupola/model/limits';
 import type { Networks } from '@cupola/sandbox/networks';
 import type { Sandboxes } from '@cupola/sandbox/sandbox';
 import type { Logger } from 'pino';
@@ -45,6 +46,8 @@ export interface AgentDeps {
   now(): number;
   /** ms of a clock that never jumps. */
   monotonic(): number;
+  /** How long a sandbox may take to start; `CELL_LIMITS.sandboxStartMs` but in tests. */
+  sandboxStartMs?: number;
 }
 
 /** Disposing leaves all instances running; the next agent adopts them. */
@@ -99,6 +102,7 @@ export async function start(deps: AgentDeps): Promise<Agent> {
     log,
     now,
     monotonic,
+    sandboxStartMs: deps.sandboxStartMs ?? CELL_LIMITS.sandboxStartMs,
   });
   const usage = createUsage({ copies: copies.all, monotonic });
 

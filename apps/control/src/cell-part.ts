@@ -106,9 +106,12 @@ async function startCell(env: z.infer<typeof environment>, log: Logger): Promise
     now: Date.now,
   });
   stack.use(stager);
-  await agent.ready;
+  // Fenced before it ever was the one, it will not be ready.
+  await Promise.race([agent.ready, agent.fenced]);
   return {
     facts: { rung: instances.report.rung },
+    // A cell has one agent: whoever registered last. This process is a leftover, whose stager has to let go too.
+    over: agent.fenced.then(() => 'another agent holds this cell now'),
     order: async line => {
       if (line !== 'stop-all') return;
       await agent.stopAll();

@@ -11,6 +11,8 @@ export interface RunningPart extends AsyncDisposable {
   facts: Record<string, unknown>;
   /** An order of the supervisor. */
   order?(line: string): Promise<void>;
+  /** Resolves, with the reason, when it has no work any more though nobody asked it to end. */
+  over?: Promise<string>;
 }
 
 const READY_FD = 3;
@@ -40,6 +42,7 @@ export async function runPart(log: Logger, start: () => Promise<RunningPart>): P
       },
     );
   };
+  void part.over?.then(end);
   process.on('SIGTERM', () => end('SIGTERM'));
   process.on('SIGINT', () => end('SIGINT'));
   const orders = createInterface({ input: process.stdin });

@@ -43,6 +43,8 @@ export const CELL_LIMITS = {
   syncMs: 30_000,
   copiesMax: 250,
   startsInFlight: 4,
+  /** A sandbox that neither starts nor fails by then is given up; the sandbox's own tools give up after half of it (ours). */
+  sandboxStartMs: 60_000,
   /** An agent with this many sandbox errors of one process gets no more of it ... */
   sandboxErrorsMax: 3,
   /** ... for this long. */

@@ -42,8 +42,8 @@ export async function launch(
   if (existsSync(folder)) throw new SandboxError(`there is a sandbox ${guid} already`);
   const kept = { rung: options.rung, folder, guid, cgroup: options.cgroups?.find(guid) ?? null };
   try {
-    const spare = spares?.take(folder) ?? null;
-    const shim = spare ?? comeUp(options, folder, guid);
+    const spare = spares?.take(folder, spec.limits.diskMb) ?? null;
+    const shim = spare ?? comeUp(options, { folder, group: guid });
     kept.cgroup = shim.cgroup;
     const state = await begin(options, spec, shim);
     if (state === null && spare !== null && readExit(folder) === null) {

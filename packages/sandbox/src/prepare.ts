@@ -27,8 +27,11 @@ export interface PrepareOptions {
 
 const rootOf = ({ rootMount }: PrepareOptions, folder: string): string => rootMount ?? join(folder, 'root');
 
-/** The folder, with what a shim needs to come up. */
-export function makeFolder(options: PrepareOptions, folder: string): void {
+/** In the folder of a sandbox. */
+const IMAGE = 'disk.img';
+
+/** The folder, with what a shim needs to come up. `ahead`: it is not known yet for what; `template` is of the disk that it will most likely need. */
+export function makeFolder(options: PrepareOptions, folder: string, ahead: { template: string | null } | null): void {
   const { rung } = options;
   // A plain process goes through the host's folders to its home.
   const mode = rung.hasRoot ? 0o700 : 0o711;
@@ -39,7 +42,9 @@ export function makeFolder(options: PrepareOptions, folder: string): void {
   const root = rootOf(options, folder);
   mkdirSync(root, { recursive: true, mode: 0o755 });
   // A folder kept ahead is renamed: the shim, which runs in it, knows its own root by where it is.
-  writeFileSync(join(folder, 'base'), formatBase(options.rootMount ?? 'root', hostBase()));
+  const template = ahead?.template ?? null;
+  const made = ahead === null ? null : { image: template === null ? null : { path: IMAGE, template } };
+  writeFileSync(join(folder, 'base'), formatBase(options.rootMount ?? 'root', hostBase(), made));
 }
 
 /** What the shim is to do, in the file `spec`, and what it needs for it. */
@@ -62,7 +67,7 @@ export async function prepare(
     ...(spec.network.kind === 'namespace' ? { netns: `/run/netns/${spec.network.name}` } : {}),
     ...(cgroup?.oomFile == null ? {} : { oom: cgroup.oomFile }),
     ...(options.seccompFile !== null && rung.takesSeccomp ? { seccomp: options.seccompFile } : {}),
-    ...(image === null ? {} : { image: { path: join(folder, 'disk.img'), template: image } }),
+    ...(image === null ? {} : { image: { path: join(folder, IMAGE), template: image } }),
   };
   writeFileSync(join(folder, 'rung'), rung.name);
   if (cgroup !== null) writeFileSync(join(folder, 'group'), cgroup.name);

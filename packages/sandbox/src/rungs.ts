@@ -137,7 +137,7 @@ function plainProcess(): Rung {
   };
 }
 
-/** In the order of choice (docs/decisions/0004). */
+/** In the order of choice (docs/decisions/0010). */
 export function allRungs(): Rung[] {
-  return [bwrap(), oci('runc'), oci('crun'), utilLinux(), plainProcess()];
+  return [utilLinux(), bwrap(), oci('runc'), oci('crun'), plainProcess()];
 }

@@ -57,7 +57,7 @@ describe.each(usable)('Sandboxes on $name', ({ name, report }) => {
   sandboxContract(open, report.enforced);
 });
 
-describe.each(usable.slice(0, 1))('Sandboxes on $name with a shim kept ahead', ({ name, report }) => {
+describe.each(usable.slice(0, 2))('Sandboxes on $name with a shim kept ahead', ({ name, report }) => {
   const { open, close } = shared(name, { spareAfterMs: 0 });
   afterAll(close);
   sandboxContract(open, report.enforced);

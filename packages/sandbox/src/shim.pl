@@ -1,6 +1,7 @@
 # The instance shim: one process for each sandbox, which outlives the agent. It sets the sandbox up, drains its output, knows its end.
 # Runs in the instance folder. Arguments: its name, architecture, kind (spec-file.ts), 1 when a user namespace comes first, the cgroup.procs files to join. What is slow
 # begins with these and the file `base`, the part of a root that is the same for all; the rest is in `spec`, which is there once a line comes on our input.
+# A shim that is kept ahead finds a disk in `base` too, and does by itself all that is not one sandbox's own.
 # No `use`: each module would cost every instance 0.4 to 2.5 MB. See README.md for the folder's files.
 my ($dir, $arch, $kind, $mapped, @cgroups) = @ARGV;
 $0 = "cupola-shim $dir";
@@ -89,7 +90,9 @@ sub become_app {
     mount('none', '/', '', $REC | $PRIVATE);
     mount('tmpfs', $spec{root}, 'tmpfs', $NOSUID | $NODEV, 'size=4m,mode=755');
     furnish();
+    if (defined $spec{ahead}) { make_image(); settle_in($own) }
   }
+  my ($stamped, $image) = @spec{'template', 'image'};
   sysread STDIN, my $line, 1;
   if (!$line || !read_spec('spec')) { syswrite $fail_w, 'the agent went away'; exit 1 }
   open(STDIN, '<', '/dev/null');
@@ -107,13 +110,18 @@ sub become_app {
     @argv = map { $_ eq '{seccomp}' ? fileno($spec{filter}) : $_ } @argv;
     $^F = 2;
   }
-  if (defined $spec{root}) { make_disk(); furnish() }
-  sysread $go_r, my $go, 1;
-  exit 1 unless $go;    # The shim says why
-  if ($own) {
-    syscall($nr{unshare}, $NEWCGROUP) == 0 or fail('unshare');
-    enter_root();
+  if (defined $spec{root}) {
+    if (defined $stamped && $stamped ne ($spec{template} // '')) {    # A disk of another size was made ahead
+      syscall($nr{umount2}, "$spec{disk}", 0) == 0 or fail('umount2');
+      unlink $image;
+      undef $stamped;
+    }
+    make_image() unless defined $stamped;
+    make_folders();
+    furnish();
   }
+  settle_in($own) unless defined $spec{ahead};
+  enter_root() if $own;
   drop_bounds() if $own || defined $spec{uid};    # bubblewrap of an ordinary user drops them itself, after it has mapped ids
   if (defined $spec{uid}) {    # Groups and ids before any tool runs: bwrap started as root would keep uid 0
     my ($none, $u) = ('', $spec{uid} + 0);
@@ -142,6 +150,13 @@ sub become_app {
   syscall($nr{dup3}, fileno($fail_w), 3, 0) == 3 or fail('dup');    # The init says `ok` on it: until then no app code ran
   exec { $argv[0] } @argv;
   fail("exec $argv[0]");
+}
+sub settle_in {    # Once we are in our control groups
+  sysread $go_r, my $go, 1;
+  exit 1 unless $go;    # The shim says why
+  return unless $_[0];
+  syscall($nr{unshare}, $NEWCGROUP) == 0 or fail('unshare');
+  mount_inside();
 }
 sub drop_bounds { for my $capability (0 .. 63) { last if syscall($nr{prctl}, 24, $capability, 0, 0, 0) != 0 } }    # PR_CAPBSET_DROP
 sub map_ids { write_file('/proc/self/setgroups', 'deny'); write_file('/proc/self/uid_map', $_[0]); write_file('/proc/self/gid_map', $_[1]) }
@@ -206,8 +221,10 @@ sub make {    # PATH: a folder below the root, with its parents. Links are refus
   }
   return $path;
 }
-sub make_disk {
+sub make_image {
   if (defined $spec{image}) { stamp($spec{template}, $spec{image}); loop_mount($spec{image}, $spec{disk}) }
+}
+sub make_folders {    # Of the disk
   for (['home', 0755], ['tmp', 01777]) {
     my ($path, $mode) = ("$spec{disk}/$_->[0]", $_->[1]);
     mkdir $path or fail("mkdir $path");
@@ -241,8 +258,7 @@ sub furnish {    # The root, with what was read last
     mount('overlay', $at, 'overlay', $NOSUID | $NODEV, $o . ($mapped ? ',userxattr' : ''));
   }
 }
-# As pid 1 of the new namespaces: proc and dev, and the root takes the place of the host's.
-sub enter_root {
+sub mount_inside {    # As pid 1 of the new namespaces: proc and dev
   my $r = $spec{root};
   mount('proc', "$r/proc", 'proc', $NOSUID | $NODEV | $NOEXEC);
   mount('tmpfs', "$r/dev", 'tmpfs', $NOSUID | $NOEXEC, 'mode=755,size=64k');
@@ -257,6 +273,9 @@ sub enter_root {
   mount('devpts', "$r/dev/pts", 'devpts', $NOSUID | $NOEXEC, 'newinstance,ptmxmode=0666,mode=0620');
   for (['pts/ptmx', 'ptmx'], ['/proc/self/fd', 'fd'], ['/proc/self/fd/0', 'stdin'], ['/proc/self/fd/1', 'stdout'], ['/proc/self/fd/2', 'stderr']) { symlink $_->[0], "$r/dev/$_->[1]" }
   mount('none', "$r/dev", '', $BIND | $REMOUNT | $RDONLY | $NOSUID | $NOEXEC);
+}
+sub enter_root {    # It takes the place of the host's
+  my $r = $spec{root};
   syscall($nr{sethostname}, $spec{hostname}, length $spec{hostname});
   chdir $r or fail("chdir $r");
   my $here = '.';

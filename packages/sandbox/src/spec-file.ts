@@ -36,7 +36,7 @@ export interface ShimSpec {
   /** Where upper and work folders of overlays lie. */
   disk: string;
   /** Loop image to make from the template and to mount on `disk`; absent: `disk` is a plain folder. */
-  image?: { path: string; template: string };
+  image?: ShimImage;
   /** Path of the network namespace to enter. */
   netns?: string;
   /** File with the line `oom_kill N`. */
@@ -53,10 +53,29 @@ export interface ShimSpec {
 const encode = (text: string): string =>
   text.replace(/[%\t\n\r\0]/g, character => `%${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
 
-/** The shim's `base`. */
-export function formatBase(root: string, { folders, links, mounts }: Furniture): string {
+/** A loop image to make from the template. */
+export interface ShimImage {
+  path: string;
+  template: string;
+}
+
+/** The shim's `base`. `ahead`: for a shim kept ahead, which makes a disk in its own folder; null image: a plain one. */
+export function formatBase(
+  root: string,
+  { folders, links, mounts }: Furniture,
+  ahead: { image: ShimImage | null } | null,
+): string {
+  const disk = ahead?.image ?? null;
   return format([
     ['root', root],
+    ...(ahead === null ? [] : [['ahead', '1']]),
+    ...(disk === null
+      ? []
+      : [
+          ['disk', 'disk'],
+          ['image', disk.path],
+          ['template', disk.template],
+        ]),
     ...folders.map(path => ['folder', path]),
     ...links.map(({ target, path }) => ['link', target, path]),
     ...mounts.map(mountLine),

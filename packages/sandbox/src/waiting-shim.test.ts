@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { INSTANCE_LIMITS } from '@cupola/model/limits';
 import { expect, test } from 'vitest';
 import { CANARY_UID, runToEnd, script, tempFolder, until } from './fixtures.ts';
 import { openSandboxes } from './open-sandboxes.ts';
@@ -68,8 +69,22 @@ test('start() does without it when it has just been taken, or has ended', async 
   expect(ran.map(({ out }) => out)).toEqual([['1'], ['2']]);
 });
 
+test.runIf(process.getuid?.() === 0).each([32, INSTANCE_LIMITS.diskDefaultMb])(
+  'start() gives a disk of %i MB, whatever was made ahead',
+  async diskMb => {
+    await using opened = await open();
+    await until('it is up', () => isUp(opened));
+    const spec = script('df -m /tmp | tail -1; touch /tmp/mine /home/vcap/mine; ls -n /tmp/mine');
+    const { out } = await runToEnd(opened.sandboxes, { ...spec, limits: { ...spec.limits, diskMb } });
+    const [size] = /\d+(?= +\d+ +\d+ +\d+%)/.exec(out[0] ?? '') ?? [];
+    expect(Number(size) / diskMb).toBeCloseTo(0.95, 1);
+    expect(out[1]).toContain(' 2000 2000 ');
+  },
+);
+
 test('close() leaves no process and no folder of it', async () => {
   const opened = await open();
+  await until('it is up', () => isUp(opened));
   const spare = spareOf(opened);
   await opened[Symbol.asyncDispose]();
   expect(pidsNamed(spare)).toEqual([]);

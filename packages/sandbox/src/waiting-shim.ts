@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { INSTANCE_LIMITS } from '@cupola/model/limits';
 import type { Cgroup, Cgroups } from './cgroups.ts';
 import { makeFolder, type PrepareOptions } from './prepare.ts';
 import { findTool } from './rungs.ts';
@@ -28,10 +29,13 @@ export interface WaitingShim {
 export const COMPLAINTS = 'shim.err';
 const SHIM = join(import.meta.dirname, 'shim.pl');
 
-/** Never throws for the shim's sake: its end tells. */
-export function comeUp(options: LauncherOptions, folder: string, group: string): WaitingShim {
+/** Never throws for the shim's sake: its end tells. `ahead`: see `makeFolder`. */
+export function comeUp(
+  options: LauncherOptions,
+  { folder, group, ahead = null }: { folder: string; group: string; ahead?: { template: string | null } | null },
+): WaitingShim {
   const { rung, privileged, cgroups } = options;
-  makeFolder(options, folder);
+  makeFolder(options, folder, ahead);
   const cgroup = cgroups?.create(group) ?? null;
   const complaints = openSync(join(folder, COMPLAINTS), 'a', 0o600);
   const userFirst = rung.hasRoot && !privileged ? '1' : '';
@@ -54,8 +58,8 @@ export function comeUp(options: LauncherOptions, folder: string, group: string):
 }
 
 export interface Spares {
-  /** One that is up, its folder moved to the place given; null when there is none. */
-  take(folder: string): WaitingShim | null;
+  /** One that is up, its folder moved to the place given; null when there is none. The next one gets a disk of this size. */
+  take(folder: string, diskMb: number): WaitingShim | null;
   close(): Promise<void>;
 }
 
@@ -66,28 +70,36 @@ export function openSpares(options: LauncherOptions, afterMs: number): Spares {
   rmSync(place, { recursive: true, force: true });
   mkdirSync(place, { recursive: true, mode: 0o711 });
   let spare: WaitingShim | null = null;
+  let diskMb: number = INSTANCE_LIMITS.diskDefaultMb;
   let timer: NodeJS.Timeout | undefined;
-  const refill = (): void => {
+  let isClosed = false;
+  const comeUpAhead = async (): Promise<void> => {
     const name = `spare-${randomUUID()}`;
-    const next = comeUp(options, join(place, name), name);
+    // Without it the shim makes no disk ahead: only slower, and who needs the template next is told why there is none.
+    const template = (await options.disks?.path(diskMb).catch(() => null)) ?? null;
+    if (isClosed) return;
+    const next = comeUp(options, { folder: join(place, name), group: name, ahead: { template } });
     // It keeps nobody alive who waits for nothing else.
     next.process.unref();
     (next.process.stdin as { unref?(): void } | null)?.unref?.();
     spare = next;
   };
+  let comingUp = comeUpAhead();
   const removed = async ({ process: shim, ended, folder, cgroup }: WaitingShim): Promise<void> => {
     shim.stdin?.destroy();
     await ended;
     await cgroup?.remove();
     rmSync(folder, { recursive: true, force: true });
   };
-  refill();
   return {
-    take: folder => {
+    take: (folder, taking) => {
       const taken = spare;
+      diskMb = taking;
       if (taken === null) return null;
       spare = null;
-      timer = setTimeout(refill, afterMs);
+      timer = setTimeout(() => {
+        comingUp = comeUpAhead();
+      }, afterMs);
       timer.unref();
       if (taken.process.exitCode !== null || taken.process.signalCode !== null) {
         void removed(taken);
@@ -98,6 +110,8 @@ export function openSpares(options: LauncherOptions, afterMs: number): Spares {
     },
     close: async () => {
       clearTimeout(timer);
+      isClosed = true;
+      await comingUp;
       if (spare !== null) await removed(spare);
       rmSync(place, { recursive: true, force: true });
     },

@@ -8,8 +8,9 @@ import type { Networks } from '@cupola/sandbox/networks';
 import type { RunningSandbox, Sandboxes } from '@cupola/sandbox/sandbox';
 import type { Logger } from 'pino';
 import type { Addresses } from '../host/addresses.ts';
-import { type Resumed, removeSandbox } from './copies.ts';
+import type { Resumed } from './copies.ts';
 import { aroundRecord, type Copy } from './copy.ts';
+import { removeSandbox } from './life.ts';
 import type { CopyRecord, Records } from './record.ts';
 
 interface Deps {

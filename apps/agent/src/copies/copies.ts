@@ -13,7 +13,7 @@ import { pause } from '../pause.ts';
 import type { PlacementView } from '../session/placement-view.ts';
 import { type ChangeDeps, changeCopy, lostEnd, markStarting, renew, settle } from './changes.ts';
 import { type Copy, knownCopy, newCopy, reportOf, type StopOrder } from './copy.ts';
-import { type End, type LifeDeps, live } from './life.ts';
+import { type End, type LifeDeps, live, removeSandbox } from './life.ts';
 
 export interface CopiesDeps extends Omit<LifeDeps, 'change' | 'tidy'>, ChangeDeps {
   view: PlacementView;
@@ -186,11 +186,4 @@ function createTidying(log: Logger): { add(work: Promise<void>): void; done(): P
       await Promise.all(under);
     },
   };
-}
-
-/** All of it, at once: it belongs to nobody. */
-export async function removeSandbox(sandbox: RunningSandbox): Promise<void> {
-  await sandbox.kill();
-  await sandbox.ended;
-  await sandbox.remove();
 }

@@ -3,7 +3,13 @@
  * that (the crash table) is decided elsewhere. When the agent leaves, it lets go of everything and touches nothing: the next agent goes on.
  */
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
-import { type RunningSandbox, SandboxError, type SandboxExit, type Sandboxes } from '@cupola/sandbox/sandbox';
+import {
+  type RunningSandbox,
+  SandboxError,
+  type SandboxExit,
+  type Sandboxes,
+  type SandboxSpec,
+} from '@cupola/sandbox/sandbox';
 import type { Addresses } from '../host/addresses.ts';
 import type { Layers } from '../host/layers.ts';
 import type { Uids } from '../host/uids.ts';
@@ -31,6 +37,8 @@ export interface LifeDeps {
   tidy(work: Promise<void>): void;
   now(): number;
   monotonic(): number;
+  /** How long a sandbox may take to start. */
+  sandboxStartMs: number;
 }
 
 export type End =
@@ -72,7 +80,7 @@ interface Signals {
 
 /** Null when it shall not run after all. */
 async function launch(deps: LifeDeps, copy: Copy, { left, over }: Signals): Promise<RunningSandbox | null> {
-  const { sandboxes, layers, addresses, uids, change, words, now } = deps;
+  const { layers, addresses, uids, change, words, now } = deps;
   const { placement, attempt } = copy.record;
   const { guid, generation, runSpec } = placement;
   words.creating(copy);
@@ -90,7 +98,7 @@ async function launch(deps: LifeDeps, copy: Copy, { left, over }: Signals): Prom
   change(copy, { launch: { ...started, isStarted: false } });
   try {
     const spec = sandboxSpec({ sandboxGuid, placement, address, resolvConf, uid, layerSources });
-    const sandbox = await sandboxes.start(spec);
+    const sandbox = await startInTime(deps, spec);
     change(copy, { launch: { ...started, isStarted: true } });
     words.created(copy);
     return sandbox;
@@ -99,6 +107,23 @@ async function launch(deps: LifeDeps, copy: Copy, { left, over }: Signals): Prom
     change(copy, { launch: null });
     throw error;
   }
+}
+
+/** @throws SandboxError when it takes longer than a start may: what comes of it after all is removed. */
+async function startInTime({ sandboxes, sandboxStartMs, tidy }: LifeDeps, spec: SandboxSpec): Promise<RunningSandbox> {
+  const enough = new AbortController();
+  const starting = sandboxes.start(spec);
+  try {
+    const sandbox = await Promise.race([starting, pause(sandboxStartMs, enough.signal)]);
+    if (sandbox !== undefined) return sandbox;
+  } finally {
+    enough.abort();
+  }
+  starting.then(
+    late => tidy(removeSandbox(late)),
+    () => undefined, // It failed at last, and has left nothing.
+  );
+  throw new SandboxError(`the sandbox did not start within ${sandboxStartMs / 1_000} s`);
 }
 
 function follow({ sender, records }: LifeDeps, copy: Copy, sandbox: RunningSandbox): void {
@@ -264,4 +289,11 @@ function aborted(signal: AbortSignal, over: AbortSignal): Promise<undefined> {
     if (signal.aborted) return resolve(undefined);
     signal.addEventListener('abort', () => resolve(undefined), { once: true, signal: over });
   });
+}
+
+/** All of it, at once: it belongs to nobody. */
+export async function removeSandbox(sandbox: RunningSandbox): Promise<void> {
+  await sandbox.kill();
+  await sandbox.ended;
+  await sandbox.remove();
 }

@@ -32,9 +32,12 @@ const aProcess = (given: Partial<RoutedProcess> = {}): RoutedProcess => ({
   copies: [aCopy()],
   ...given,
 });
-const route = (processes: RoutedProcess[], now = NOW) =>
-  routeItem({ guid: 'r', host: 'shop', domain: 'localhost', path: '', options: {}, processes }, now);
-const first = (process: Partial<RoutedProcess>, now = NOW) => route([aProcess(process)], now).item.destinations[0];
+/** Longer ago than any start takes. */
+const LONG_AGO = NOW - 1_000_000;
+const route = (processes: RoutedProcess[], now = NOW, startedAt = LONG_AGO) =>
+  routeItem({ guid: 'r', host: 'shop', domain: 'localhost', path: '', options: {}, processes }, { now, startedAt });
+const first = (process: Partial<RoutedProcess>, now = NOW, startedAt = LONG_AGO) =>
+  route([aProcess(process)], now, startedAt).item.destinations[0];
 const endpointsOf = (process: Partial<RoutedProcess>) =>
   first(process)?.endpoints.map(({ instanceGuid }) => instanceGuid);
 const holdOf = (process: Partial<RoutedProcess>, now = NOW) => first(process, now)?.holdMs;
@@ -111,4 +114,19 @@ test('an item is due when the first of its destinations is', () => {
     aProcess(),
   ];
   expect(route(processes).dueAtMs).toBe(NOW - 500 + STOP_LINGER_MS);
+});
+
+test('requests are held for what is wanted since the start of the platform, as long as a start may take', () => {
+  const held = (process: Partial<RoutedProcess>, now: number) => first(process, now, NOW)?.holdMs;
+  const down = { copies: [], plannedAt: LONG_AGO };
+  expect([held(down, NOW), held(down, NOW + TIMEOUT_MS - 1), held(down, NOW + TIMEOUT_MS)]).toEqual([
+    TIMEOUT_MS,
+    TIMEOUT_MS,
+    0,
+  ]);
+  expect(route([aProcess(down)], NOW, NOW).dueAtMs).toBe(NOW + TIMEOUT_MS);
+  expect(held({ ...down, isStarted: false, stoppedAt: NOW }, NOW)).toBe(0);
+  expect(held({ ...down, instances: 0 }, NOW)).toBe(0);
+  expect(held({ ...down, copies: [aCopy()] }, NOW)).toBe(0);
+  expect(held({ ...down, copies: [aCopy({ state: 'CRASHED', crashCount: 3 })] }, NOW)).toBe(0);
 });

@@ -4,7 +4,7 @@
  * - endpoints are copies that are RUNNING and ready, and that the scheduler still wants: a copy leaves its routes before its cell stops it, and one of a
  *   lost cell serves until something else does;
  * - those of the newest run spec alone, as soon as one of it is healthy;
- * - requests are held for what was planned or is starting again at once, not for what keeps crashing;
+ * - requests are held for what was planned or is starting again at once, not for what keeps crashing; the platform's own start plans all that is wanted;
  * - a stopped app's routes linger for a moment, since the cf CLI restarts by stop and start; then requests get 404.
  */
 import type { RouteItem } from '@cupola/contract/internal';
@@ -53,14 +53,24 @@ type Destination = RouteItem['destinations'][number];
 /** After the first two crashes in a row a copy starts again at once; the third waits (crash table). */
 const HELD_CRASHES = 2;
 
+/** Epoch ms. */
+export interface Times {
+  now: number;
+  /** When the platform was started: what ended with it comes up again, as after a restart of each app. */
+  startedAt: number;
+}
+
 /** The item, and when it changes by time alone: epoch ms, null for never. */
-export function routeItem(facts: RouteFacts, now: number): { item: RouteItem; dueAtMs: number | null } {
+export function routeItem(facts: RouteFacts, times: Times): { item: RouteItem; dueAtMs: number | null } {
+  const { now } = times;
   const { guid, host, domain, path, options } = facts;
   const present = facts.processes.filter(process => lingerEndMs(process) > now);
-  const dueTimes = present.flatMap(process => [lingerEndMs(process), plannedEndMs(process)]).filter(time => time > now);
+  const dueTimes = present
+    .flatMap(process => [lingerEndMs(process), plannedEndMs(process, times)])
+    .filter(time => time > now);
   const first = Math.min(...dueTimes);
   return {
-    item: { guid, host, domain, path, destinations: present.map(process => destination(process, now)), options },
+    item: { guid, host, domain, path, destinations: present.map(process => destination(process, times)), options },
     dueAtMs: Number.isFinite(first) ? first : null,
   };
 }
@@ -71,16 +81,16 @@ function lingerEndMs({ isStarted, stoppedAt }: RoutedProcess): number {
 }
 
 /** Until when the last planned change may still be under way; the past when nobody waits for one. */
-function plannedEndMs(process: RoutedProcess): number {
+function plannedEndMs(process: RoutedProcess, { startedAt }: Times): number {
   const { plannedAt, startTimeoutMs } = process;
-  return plannedAt === null || !canHold(process) ? 0 : plannedAt + startTimeoutMs;
+  return canHold(process) ? Math.max(plannedAt ?? 0, startedAt) + startTimeoutMs : 0;
 }
 
 function canHold(process: RoutedProcess): boolean {
   return process.isStarted && process.instances > 0 && endpointsOf(process).length === 0;
 }
 
-function destination(process: RoutedProcess, now: number): Destination {
+function destination(process: RoutedProcess, times: Times): Destination {
   const { appGuid, appName, spaceName, organizationName, processGuid, processType, startTimeoutMs } = process;
   return {
     appGuid,
@@ -90,7 +100,7 @@ function destination(process: RoutedProcess, now: number): Destination {
     processGuid,
     processType,
     endpoints: endpointsOf(process),
-    holdMs: isExpected(process, now) ? startTimeoutMs : 0,
+    holdMs: isExpected(process, times) ? startTimeoutMs : 0,
   };
 }
 
@@ -105,12 +115,12 @@ function endpointsOf({ copies, runSpecGuid }: RoutedProcess): Destination['endpo
 }
 
 /** Nobody answers, but somebody will soon. */
-function isExpected(process: RoutedProcess, now: number): boolean {
+function isExpected(process: RoutedProcess, times: Times): boolean {
   if (!canHold(process)) return false;
   const current = process.copies.filter(({ runSpecGuid }) => runSpecGuid === process.runSpecGuid);
   // One that keeps crashing is not expected any more, whatever was planned before.
   if (current.length > 0 && current.every(({ crashCount }) => crashCount > HELD_CRASHES)) return false;
-  return plannedEndMs(process) > now || current.some(isRestarting);
+  return plannedEndMs(process, times) > times.now || current.some(isRestarting);
 }
 
 function isRestarting({ state, crashCount }: RoutedCopy): boolean {

@@ -10,11 +10,12 @@ import { type RouteFacts, routeItem } from './route-item.ts';
 type Deps = Pick<ApiDeps, 'store' | 'now'>;
 
 export function routesView({ store, now }: Deps): View {
+  const startedAt = now();
   /** A copy that is gone cannot be looked up any more: whose it was is remembered from when its route was read, until it is told to be gone. */
   const appOf = new Map<string, string>();
   const toEntry = (facts: RouteFacts): Entry => {
     for (const { appGuid, copies } of facts.processes) for (const { guid } of copies) appOf.set(guid, appGuid);
-    const { item, dueAtMs } = routeItem(facts, now());
+    const { item, dueAtMs } = routeItem(facts, { now: now(), startedAt });
     return { guid: item.guid, audience: null, text: JSON.stringify(item), dueAtMs };
   };
   const appsOfParts = async (parts: readonly string[]): Promise<string[]> => {
