@@ -158,6 +158,8 @@ export const TOKEN_LIMITS = {
   loginFailuresMax: 5,
   loginFailureWindowMs: 300_000,
   loginLockMs: 300_000,
+  /** One-time codes, as in UAA: as long as it takes to copy one. */
+  passcodeMs: 300_000,
 } as const;
 
 export const RETENTION = { packages: 5, droplets: 5, builds: 100, jobsMs: 31 * 86_400_000 } as const;

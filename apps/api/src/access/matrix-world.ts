@@ -228,6 +228,7 @@ function requests(guids: Guids): Record<string, TestCall> {
   upload.set('resources', '[]');
   return {
     'POST /oauth/token': { form: { grant_type: 'password', username: 'x', password: 'x' } },
+    'POST /passcode': { form: { username: 'x', password: 'x' } },
     'POST /Users': { body: { userName: 'new', password: 'x' } },
     'PUT /Users/:guid/password': { body: { password: 'x' } },
     'POST /oauth/clients': { body: { client_id: 'new', client_secret: 'x' } },

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { grantToken } from './grants.ts';
+import { passcodeEndpoints } from './passcode-endpoints.ts';
 
 /** A version of UAA whose clients find all that we have; the cf CLI wants 4.26 or newer. */
 const UAA_VERSION = '77.20.0';
@@ -12,7 +13,11 @@ function loginDocument(publicUrl: string) {
     links: { uaa: publicUrl, login: publicUrl },
     zone_name: 'uaa',
     entityID: publicUrl,
-    prompts: { username: ['text', 'Email'], password: ['password', 'Password'] },
+    prompts: {
+      username: ['text', 'Email'],
+      password: ['password', 'Password'],
+      passcode: ['password', `Temporary Authentication Code ( Get one at ${publicUrl}/passcode )`],
+    },
   };
 }
 
@@ -37,6 +42,7 @@ const tokenForm = z.record(z.string(), z.string());
 const NO_STORE = { 'Cache-Control': 'no-store', Pragma: 'no-cache' };
 
 export const uaaEndpoints: Endpoint[] = [
+  ...passcodeEndpoints,
   ...(['/login', '/info'] as const).map(path =>
     endpoint({
       method: 'GET',

@@ -3,6 +3,8 @@ import { TOKEN_LIMITS } from '@cupola/model/limits';
 import type { OauthClientsTable, UsersTable } from '@cupola/store/schema';
 import type { Selectable } from 'kysely';
 import type { ApiDeps } from '../deps.ts';
+import { badCredentials, checkLogin } from './check-login.ts';
+import { takePasscode } from './passcodes.ts';
 import { isPassword } from './passwords.ts';
 import { keepRefreshToken, newRefreshToken, rotateRefreshToken } from './refresh-tokens.ts';
 import { scopesOf } from './scopes.ts';
@@ -18,9 +20,6 @@ export interface GrantAsk {
   /** Where the request comes from. */
   address: string;
 }
-
-const LOCKED = 'Your account has been locked because of too many failed attempts to login.';
-const badCredentials = (): UaaError => new UaaError(401, 'unauthorized', 'Bad credentials');
 
 /** @returns UAA's token answer. @throws UaaError */
 export async function grantToken(deps: Deps, ask: GrantAsk): Promise<Record<string, unknown>> {
@@ -67,25 +66,36 @@ function formDecode(text: string): string {
   }
 }
 
+/** Guesses are counted by where they come from alone: a code names nobody. */
+async function ownerOf({ store, loginGuard }: Deps, passcode: string, address: string): Promise<User> {
+  let user: User | undefined;
+  // No user's name begins with a blank.
+  await loginGuard.attempt(' one-time code', address, async () => {
+    user = await store.note(async write => {
+      const guid = await takePasscode(write, passcode);
+      if (guid === null) return undefined;
+      return write.db.selectFrom('users').selectAll().where('guid', '=', guid).executeTakeFirst();
+    });
+    return user !== undefined;
+  });
+  if (user === undefined) throw badCredentials();
+  return user;
+}
+
+/** By a one-time code, as `cf login --sso` sends it, or by name and password. @throws UaaError */
+async function whoLogsIn(deps: Deps, form: GrantAsk['form'], address: string): Promise<User> {
+  const { username, password, passcode } = form;
+  if (passcode !== undefined) return ownerOf(deps, passcode, address);
+  if (username === undefined || password === undefined) throw badCredentials();
+  return checkLogin(deps, { username, password, address });
+}
+
 async function passwordGrant(
   deps: Deps,
   client: Client,
   { form, address }: GrantAsk,
 ): Promise<Record<string, unknown>> {
-  const { username, password } = form;
-  // `cf login --sso` sends a passcode and no name: there is no page here that gives passcodes out.
-  if (username === undefined || password === undefined) throw badCredentials();
-  const user = await deps.store.read
-    .selectFrom('users')
-    .selectAll()
-    .where('origin', '=', 'uaa')
-    .where(eb => eb(eb.fn<string>('lower', ['username']), '=', username.toLowerCase()))
-    .executeTakeFirst();
-  const verdict = await deps.loginGuard.attempt(username, address, () =>
-    isPassword(password, user?.password_hash ?? null),
-  );
-  if (verdict === 'locked') throw new UaaError(401, 'unauthorized', LOCKED);
-  if (verdict === 'wrong' || user === undefined) throw badCredentials();
+  const user = await whoLogsIn(deps, form, address);
   const refresh = newRefreshToken();
   await deps.store.note(async write => {
     await keepRefreshToken(write, refresh, { userGuid: user.guid, clientId: client.client_id });
