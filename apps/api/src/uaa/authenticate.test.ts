@@ -130,7 +130,7 @@ describe('documents of the login', () => {
   test('GET /login has the prompts and a version that the cf CLI can read', async () => {
     await using test = await startTestApi();
     const { body } = await test.api('GET', '/login');
-    expect(body.prompts).toEqual({ username: ['text', 'Email'], password: ['password', 'Password'] });
+    expect(body.prompts).toMatchObject({ username: ['text', 'Email'], password: ['password', 'Password'] });
     expect(body.app.version).toMatch(/^\d+\.\d+\.\d+$/);
     expect(body.links).toEqual({ uaa: test.url, login: test.url });
   });
