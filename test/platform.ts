@@ -36,6 +36,8 @@ export interface Platform extends AsyncDisposable {
     args: string[],
     options?: { cwd?: string; env?: Record<string, string> },
   ): Promise<{ stdout: string; stderr: string }>;
+  /** Of admin. */
+  password(): string;
   /** Logs our CLI in as admin, in the space that the first start has made. */
   login(): Promise<void>;
   status(): Promise<PlatformFacts>;
@@ -177,6 +179,7 @@ export async function startPlatform(args: string[] = []): Promise<Platform> {
       return facts;
     },
     cupola,
+    password,
     login: async () => {
       await cupola(['login', '-a', facts.api, '-u', 'admin', '-o', 'cupola', '-s', 'dev'], {
         env: { CUPOLA_PASSWORD: password() },

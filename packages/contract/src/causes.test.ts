@@ -51,6 +51,7 @@ test.each([
   ['CF-InsufficientStorage', 'x', 'platform-disk-full'],
   ['CF-UnprocessableEntity', 'memory quota_exceeded', 'quota-exceeded'],
   ['CF-UnprocessableEntity', 'memory 4G is over the org quota "small"', 'quota-exceeded'],
+  ['CF-UnprocessableEntity', '"x" must be an existing admin buildpack or a valid git URI', 'unknown-buildpack'],
   ['CF-UnprocessableEntity', 'Name must be unique', null],
 ])('causeOfRefusal() of %s, %s is %s', (title, detail, code) => {
   expect(causeOfRefusal(title, detail)).toBe(code);

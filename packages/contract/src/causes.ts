@@ -237,6 +237,7 @@ const REFUSALS: Readonly<Record<string, CauseCode>> = {
 export function causeOfRefusal(title: string, detail: string): CauseCode | null {
   const known = REFUSALS[title.replace(/^CF-/, '')];
   if (known !== undefined) return known;
+  if (/must be an existing admin buildpack/.test(detail)) return 'unknown-buildpack';
   const isQuota = /quota/i.test(detail) && /exceed|\bover\b|allows| left /i.test(detail);
   return isQuota ? 'quota-exceeded' : readCode(detail).code;
 }

@@ -57,11 +57,11 @@ const PATTERNS: ReadonlyArray<readonly [CauseCode, RegExp]> = [
   ],
 ];
 
-/** Package managers warn of much that does no harm. */
-const WARNING = /^(?:npm|pnpm|yarn)? *(?:warn|WARN|WARNING)\b|^\s*WARNING/;
+/** Package managers warn of much that does no harm; and our own last line repeats the sentence. */
+const NO_CAUSE = /^\*\*ERROR\*\* |^(?:npm|pnpm|yarn)? *(?:warn|WARN|WARNING)\b|^\s*WARNING/;
 
 export function stagingCause({ title, error, lines: output }: StagingFacts): Cause {
-  const lines = output.filter(line => !WARNING.test(line));
+  const lines = output.filter(line => !NO_CAUSE.test(line));
   for (const [code, pattern] of PATTERNS) {
     // The newest line that fits: a build may try something, fail, and go on.
     const line = lines.findLast(one => pattern.test(one));

@@ -171,11 +171,21 @@ function withStagingLog(error: unknown, lines: readonly ClientLogLine[], context
   return new CliError(failure.message, {
     exitCode: failure.exitCode,
     next: failure.next,
-    details: lines.slice(-LOG_LINES).map(logLine),
+    explained: failure.explained,
+    details: usefulLines(lines, failure.explained?.evidence ?? null).map(logLine),
   });
 }
 
-const LOG_LINES = 40;
+/** The end of the log; where what matters stands before it (npm explains itself for pages), the lines around that. */
+function usefulLines(lines: readonly ClientLogLine[], evidence: string | null): readonly ClientLogLine[] {
+  const at = evidence === null ? -1 : lines.findLastIndex(({ text }) => text.includes(evidence));
+  if (at < 0 || at >= lines.length - LOG_LINES) return lines.slice(-LOG_LINES);
+  return lines.slice(Math.max(0, at - LINES_BEFORE), at + LINES_AFTER);
+}
+
+const LOG_LINES = 30;
+const LINES_BEFORE = 10;
+const LINES_AFTER = 10;
 const PROGRESS_MS = 500;
 
 /** Progress of the upload, now and then: short ones show none. */
