@@ -3,6 +3,7 @@
 import { appEndpoints } from './apps/endpoints.ts';
 import { buildpackEndpoints } from './buildpacks/endpoints.ts';
 import { buildEndpoints } from './builds/endpoints.ts';
+import { deploymentEndpoints } from './deployments/endpoints.ts';
 import { domainEndpoints } from './domains/endpoints.ts';
 import { dropletEndpoints } from './droplets/endpoints.ts';
 import { environmentGroupEndpoints } from './environment-groups/endpoints.ts';
@@ -20,6 +21,7 @@ import { packageEndpoints } from './packages/endpoints.ts';
 import { processEndpoints } from './processes/endpoints.ts';
 import { organizationQuotaEndpoints } from './quotas/endpoints.ts';
 import { resourceMatchEndpoints } from './resource-matches/endpoints.ts';
+import { revisionEndpoints } from './revisions/endpoints.ts';
 import { roleEndpoints } from './roles/endpoints.ts';
 import { routeEndpoints } from './routes/endpoints.ts';
 import { securityGroupEndpoints } from './security-groups/endpoints.ts';
@@ -55,6 +57,8 @@ const built: readonly Endpoint[] = [
   ...jobEndpoints,
   ...appEndpoints,
   ...processEndpoints,
+  ...deploymentEndpoints,
+  ...revisionEndpoints,
   ...routeEndpoints,
   ...manifestEndpoints,
   ...buildEndpoints,

@@ -17,11 +17,12 @@ import type { Store } from '@cupola/store/store';
 import type { Logger } from 'pino';
 import { applyPlan } from './apply-plan.ts';
 import { type Leadership, takeLead } from './leadership.ts';
+import { moveDeployments } from './move-deployments.ts';
 import { readSnapshot } from './read-state.ts';
 import { makeWake } from './wake.ts';
 
 /** What a decision depends on; the scheduler's own writes are none of it. */
-const WAKING: ReadonlySet<ChangeKind> = new Set(['app', 'process', 'copy', 'cell']);
+const WAKING: ReadonlySet<ChangeKind> = new Set(['app', 'process', 'copy', 'cell', 'deployment']);
 /** After a store error (failure-rules.md section 3). */
 const RETRY_MS = 1_000;
 /** Reading and deciding for longer than this is followed by a pause as long, whoever calls: requests share this process (ours). */
@@ -103,7 +104,10 @@ interface Pass {
 async function runPass(deps: SchedulerDeps, leadership: Leadership, before: Observations | null): Promise<Pass> {
   const { store, log, monotonic } = deps;
   const clockMs = monotonic();
-  const read = await readSnapshot(store);
+  const first = await readSnapshot(store);
+  const moved = await moveDeployments({ store, leadership }, first);
+  for (const sentence of moved) log.info(sentence);
+  const read = moved.length === 0 ? first : await readSnapshot(store);
   const seen = observe(before, read, clockMs);
   if (seen.brakeUntilMs !== null && before?.brakeUntilMs !== seen.brakeUntilMs)
     log.error('more than half of the cells were lost within a minute: nothing new is placed for a minute');

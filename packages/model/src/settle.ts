@@ -29,7 +29,7 @@ export function settle(board: Board): Demand[] {
   }
   for (const [guid, standings] of board.standings)
     if (!known.has(guid))
-      for (const standing of standings) withdraw(board, standing, { cause: 'unwanted', reason: 'its app was deleted' });
+      for (const standing of standings) withdraw(board, standing, { cause: 'unwanted', reason: 'its process is gone' });
   return demands;
 }
 

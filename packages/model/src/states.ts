@@ -26,6 +26,17 @@ export const DROPLET_STATES = [
 ] as const;
 export type DropletState = (typeof DROPLET_STATES)[number];
 
+/** Of a deployment's work. What users read of it are its status value and reason. */
+export const DEPLOYMENT_STATES = ['DEPLOYING', 'DEPLOYED', 'CANCELING', 'CANCELED'] as const;
+export type DeploymentState = (typeof DEPLOYMENT_STATES)[number];
+export const DEPLOYMENT_STATUS_VALUES = ['ACTIVE', 'FINALIZED'] as const;
+export type DeploymentStatusValue = (typeof DEPLOYMENT_STATUS_VALUES)[number];
+export const DEPLOYMENT_STATUS_REASONS = ['DEPLOYING', 'DEPLOYED', 'CANCELING', 'CANCELED', 'SUPERSEDED'] as const;
+export type DeploymentStatusReason = (typeof DEPLOYMENT_STATUS_REASONS)[number];
+
+export const TASK_STATES = ['PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELING'] as const;
+export type TaskState = (typeof TASK_STATES)[number];
+
 export const JOB_STATES = ['PROCESSING', 'POLLING', 'COMPLETE', 'FAILED'] as const;
 export type JobState = (typeof JOB_STATES)[number];
 

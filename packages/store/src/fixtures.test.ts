@@ -3,6 +3,7 @@ import {
   aBuild,
   aCell,
   aCopy,
+  aDeployment,
   aDestination,
   aDomain,
   aDroplet,
@@ -12,6 +13,7 @@ import {
   aPlacement,
   aProcess,
   aQuota,
+  aRevision,
   aRole,
   aRoute,
   aRunSpec,
@@ -41,6 +43,8 @@ describe('builders', () => {
     ['cells', aCell],
     ['placements', aPlacement],
     ['copies', aCopy],
+    ['deployments', aDeployment],
+    ['revisions', aRevision],
   ] as const)('a row of %s is inserted as it is returned, twice without a clash', async (table, build) => {
     await using test = await openTestStore();
     const rows = [await build(test.store), await build(test.store)];

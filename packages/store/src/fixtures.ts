@@ -14,6 +14,7 @@ import type {
   ChangeKind,
   CopiesTable,
   Database,
+  DeploymentsTable,
   DomainsTable,
   DropletsTable,
   OrganizationQuotasTable,
@@ -21,6 +22,7 @@ import type {
   PackagesTable,
   PlacementsTable,
   ProcessesTable,
+  RevisionsTable,
   RolesTable,
   RouteDestinationsTable,
   RoutesTable,
@@ -233,6 +235,7 @@ export async function aProcess(store: Writable, given: Partial<ProcessesTable> =
     start_sequence: 0,
     index_starts_json: '{}',
     planned_at: null,
+    revision_guid: null,
     ...given,
   };
   return insert(store, { table: 'processes', row, change: ['process', row.guid] });
@@ -304,6 +307,7 @@ export async function aDroplet(store: Writable, given: Partial<DropletsTable> = 
     process_types_json: '{"web":"npm start"}',
     execution_metadata: '',
     image_digest: null,
+    sidecars_json: null,
     ...given,
   };
   return insert(store, { table: 'droplets', row, change: ['droplet', row.guid] });
@@ -441,6 +445,53 @@ async function whereItRuns(store: Writable, given: Partial<PlacementsTable> | Pa
     run_spec_guid: given.run_spec_guid ?? (await aRunSpec(store, { app_guid, process_guid })).guid,
     cell_id: given.cell_id ?? (await aCell(store)).cell_id,
   };
+}
+
+/** The first revision of an app, without environment, commands or sidecars. */
+export async function aRevision(store: Writable, given: Partial<RevisionsTable> = {}): Promise<RevisionsTable> {
+  const app_guid = given.app_guid ?? (await anApp(store)).guid;
+  const row: RevisionsTable = {
+    ...stamped(),
+    app_guid,
+    version: 1,
+    droplet_guid: given.droplet_guid ?? (await aDroplet(store, { app_guid })).guid,
+    environment_sealed: testSealer.seal('{}'),
+    commands_json: '{}',
+    sidecars_json: '[]',
+    description: 'Initial revision.',
+    ...given,
+  };
+  return insert(store, { table: 'revisions', row, change: ['revision', row.guid] });
+}
+
+/** A rolling deployment of one more instance at a time that has just begun; its process is not made. */
+export async function aDeployment(store: Writable, given: Partial<DeploymentsTable> = {}): Promise<DeploymentsTable> {
+  const row: DeploymentsTable = {
+    ...stamped(),
+    app_guid: given.app_guid ?? (await anApp(store)).guid,
+    state: 'DEPLOYING',
+    status_value: 'ACTIVE',
+    status_reason: 'DEPLOYING',
+    status_changed_at: STAMP,
+    strategy: 'rolling',
+    droplet_guid: null,
+    previous_droplet_guid: null,
+    revision_guid: null,
+    revision_version: null,
+    process_guid: randomUUID(),
+    process_type: 'web',
+    original_instances: 1,
+    max_in_flight: 1,
+    web_instances: null,
+    memory_mb: null,
+    disk_mb: null,
+    log_rate_limit_bytes: null,
+    others_json: '[]',
+    last_healthy_at: null,
+    error: null,
+    ...given,
+  };
+  return insert(store, { table: 'deployments', row, change: ['deployment', row.guid] });
 }
 
 /** Index 0 in its first generation on a new cell. */

@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
 import { NewerSchemaError } from './errors.ts';
 import * as foundation from './migrations/0001-foundation.ts';
+import * as deploymentsAndTasks from './migrations/0002-deployments-tasks.ts';
 import * as userProvidedServices from './migrations/0003-user-provided-services.ts';
 import * as breadth from './migrations/0004-breadth.ts';
 import type { Database } from './schema.ts';
@@ -10,6 +11,7 @@ import type { Database } from './schema.ts';
 /** All migrations, forward only. */
 const MIGRATIONS: Record<string, Migration> = {
   '0001-foundation': inNewEpoch(foundation),
+  '0002-deployments-tasks': inNewEpoch(deploymentsAndTasks),
   '0003-user-provided-services': inNewEpoch(userProvidedServices),
   '0004-breadth': inNewEpoch(breadth),
 };
@@ -19,7 +21,12 @@ const MIGRATIONS: Record<string, Migration> = {
  * is further than that, and writes nothing.
  */
 export async function migrate(db: Kysely<unknown>): Promise<void> {
-  const migrator = new Migrator({ db, provider: { getMigrations: async () => MIGRATIONS } });
+  const migrator = new Migrator({
+    db,
+    provider: { getMigrations: async () => MIGRATIONS },
+    // Two that were written at the same time may reach a store in either order.
+    allowUnorderedMigrations: true,
+  });
   const { error } = await migrator.migrateToLatest();
   if (error === undefined) return;
   const newer = /previously executed migration (\S+) is missing/.exec(String(error))?.[1];

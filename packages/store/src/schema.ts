@@ -12,11 +12,15 @@ import type {
   BuildState,
   CellState,
   CopyState,
+  DeploymentState,
+  DeploymentStatusReason,
+  DeploymentStatusValue,
   DropletState,
   HealthCheckType,
   JobState,
   PackageState,
   RoleType,
+  TaskState,
 } from '@cupola/model/states';
 
 type Bool = 0 | 1;
@@ -231,6 +235,8 @@ export interface ProcessesTable extends Stamped {
   index_starts_json: string;
   /** When it was last started, restarted or scaled on purpose: routers hold requests for what was planned. */
   planned_at: number | null;
+  /** What its last start or deployment made current, where the app has revisions. */
+  revision_guid: string | null;
 }
 /** Immutable. */
 export interface RunSpecsTable {
@@ -315,6 +321,77 @@ export interface DropletsTable extends Stamped {
   process_types_json: string;
   execution_metadata: string;
   image_digest: string | null;
+  /** JSON list of {name, processTypes, command} that buildpacks want beside the app; null: none. */
+  sidecars_json: string | null;
+}
+/** What an app was when it was last started or deployed: droplet, environment, commands. Immutable but for its labels. */
+export interface RevisionsTable extends Stamped {
+  app_guid: string;
+  /** From 1; after 9999 from 1 again, as in CF. */
+  version: number;
+  droplet_guid: string;
+  environment_sealed: string;
+  /** JSON object: the user's command of each process type, null where there is none. */
+  commands_json: string;
+  /** JSON list of {name, command, processTypes, memoryMb}. */
+  sidecars_json: string;
+  description: string;
+}
+/** Moving an app's `web` process to a new one, a few instances at a time. The API makes and cancels it, the scheduler moves and ends it. */
+export interface DeploymentsTable extends Stamped {
+  app_guid: string;
+  state: DeploymentState;
+  status_value: DeploymentStatusValue;
+  status_reason: DeploymentStatusReason;
+  status_changed_at: number;
+  strategy: 'rolling';
+  droplet_guid: string | null;
+  previous_droplet_guid: string | null;
+  revision_guid: string | null;
+  revision_version: number | null;
+  /** The process that it brings up; null: the app was stopped and was simply started. */
+  process_guid: string | null;
+  process_type: string;
+  /** How many instances there were before, which a cancellation brings back. */
+  original_instances: number;
+  max_in_flight: number;
+  /** These four as they were asked for. */
+  web_instances: number | null;
+  memory_mb: number | null;
+  disk_mb: number | null;
+  log_rate_limit_bytes: number | null;
+  /** JSON list of {processGuid, runSpecGuid, command}: what the app's other processes run once it is done. */
+  others_json: string;
+  last_healthy_at: number | null;
+  error: string | null;
+}
+/** A command run once, with an app's droplet and environment. The API makes it and asks for its cancellation, the scheduler writes what became of it. */
+export interface TasksTable extends Stamped {
+  app_guid: string;
+  droplet_guid: string;
+  /** From 1 in each app. */
+  sequence_id: number;
+  name: string;
+  command_sealed: string;
+  state: TaskState;
+  memory_mb: number;
+  disk_mb: number;
+  log_rate_limit_bytes: number;
+  failure_reason: string | null;
+  run_spec_guid: string;
+  ended_at: number | null;
+}
+/** A second command in each instance of some process types. */
+export interface SidecarsTable extends Stamped {
+  app_guid: string;
+  name: string;
+  command: string;
+  /** JSON list. */
+  process_types_json: string;
+  /** Its part of the instance's memory, told to it as MEMORY_LIMIT; null: not said. */
+  memory_mb: number | null;
+  /** `buildpack`: made anew with each droplet. */
+  origin: 'user' | 'buildpack';
 }
 /** Toolchain layers made once for all apps. */
 export interface ToolchainsTable {
@@ -527,6 +604,10 @@ export interface Database {
   builds: BuildsTable;
   droplets: DropletsTable;
   toolchains: ToolchainsTable;
+  revisions: RevisionsTable;
+  deployments: DeploymentsTable;
+  tasks: TasksTable;
+  sidecars: SidecarsTable;
   jobs: JobsTable;
   routes: RoutesTable;
   route_destinations: RouteDestinationsTable;
@@ -558,6 +639,9 @@ export const CHANGE_KINDS = [
   'package',
   'build',
   'droplet',
+  'revision',
+  'deployment',
+  'task',
   'job',
   'route',
   'service_instance',

@@ -5,6 +5,7 @@
 import {
   aBinding,
   aBuild,
+  aDeployment,
   aDestination,
   aDroplet,
   anApp,
@@ -12,6 +13,7 @@ import {
   anOrganization,
   aPackage,
   aProcess,
+  aRevision,
   aRoute,
   aSpace,
 } from '@cupola/store/fixtures';
@@ -97,6 +99,9 @@ async function things(test: TestApi): Promise<Guids> {
   });
   const route = await aRoute(store, { space_guid: spaceGuid, domain_guid: domainGuid });
   const destination = await aDestination(store, { ...inApp, route_guid: route.guid });
+
+  const revision = await aRevision(store, { ...inApp, droplet_guid: droplet.guid });
+  const deployment = await aDeployment(store, { ...inApp, previous_droplet_guid: droplet.guid });
   const other = await anOrganization(store);
   const otherSpace = await aSpace(store, { organization_guid: other.guid });
   const body = { name: 'acme.example', relationships: { organization: { data: { guid: organizationGuid } } } };
@@ -138,6 +143,8 @@ async function things(test: TestApi): Promise<Guids> {
     routes: route.guid,
     service_instances: instance.guid,
     service_credential_bindings: binding.guid,
+    revisions: revision.guid,
+    deployments: deployment.guid,
     destination: destination.guid,
     buildpacks: await first('/v3/buildpacks'),
     stacks: await first('/v3/stacks'),
@@ -277,6 +284,7 @@ function requests(guids: Guids): Record<string, TestCall> {
     'POST /v3/packages': { body: { type: 'bits', relationships: app } },
     'POST /v3/packages/:guid/upload': { form: upload },
     'POST /v3/droplets': { body: { relationships: app } },
+    'POST /v3/deployments': { body: { relationships: app, droplet: { guid: guids.droplets } } },
     'POST /v3/builds': { body: { package: { guid: guids.packages } } },
     'POST /v3/service_instances': {
       body: { type: 'user-provided', name: 'new', relationships: { space: to(guids.spaces) } },

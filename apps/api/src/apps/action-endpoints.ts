@@ -1,6 +1,7 @@
 /** What is done to a whole app: start, stop, restart. Each is one transaction of desired state; the scheduler does the rest. */
 import { app as appAnswer } from '@cupola/contract/v3/app';
 import type { Mutation } from '@cupola/store/store';
+import type { Actor } from '../access/actor.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type ApiRequest, type Endpoint, endpoint, type Reply } from '../http/endpoint.ts';
 import { type AppEventType, recordAppEvent } from './app-events.ts';
@@ -15,7 +16,7 @@ interface Action {
   /** What the app's log says before its guid. */
   line: string;
   summary: string;
-  act(mutation: Mutation, deps: ApiDeps, app: ScopedApp): Promise<void>;
+  act(mutation: Mutation, deps: ApiDeps, by: { app: ScopedApp; actor: Actor }): Promise<void>;
 }
 
 const ACTIONS: readonly Action[] = [
@@ -29,7 +30,7 @@ const ACTIONS: readonly Action[] = [
     name: 'stop',
     line: 'Stopping app',
     summary: 'Stop an app',
-    act: (mutation, _deps, app) => stopApp(mutation, app),
+    act: (mutation, _deps, { app }) => stopApp(mutation, app),
   },
   {
     name: 'restart',
@@ -43,7 +44,7 @@ async function perform(deps: ApiDeps, request: ApiRequest, { name, line, act }: 
   const { actor, params } = request;
   const app = await deps.store.mutate(async mutation => {
     const present = await writableApp(mutation.db, actor, params.guid ?? '', APP_MANAGERS);
-    await act(mutation, deps, present);
+    await act(mutation, deps, { app: present, actor });
     await recordAppEvent(mutation, { actor, app: present, type: name });
     return (await findApp(mutation.db, present.guid)) ?? present;
   });

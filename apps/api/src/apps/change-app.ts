@@ -46,7 +46,7 @@ export async function createApp(
     current_droplet_guid: null,
     environment_sealed: sealVariables(deps.sealer, asked.environment),
     ssh_enabled: 1,
-    revisions_enabled: 0,
+    revisions_enabled: 1,
   };
   await db.insertInto('apps').values(row).execute();
   const app: ScopedApp = {

@@ -13,6 +13,9 @@ const OWNED = [
   ['droplets', 'droplet'],
   ['packages', 'package'],
   ['processes', 'process'],
+  ['revisions', 'revision'],
+  ['deployments', 'deployment'],
+  ['tasks', 'task'],
 ] as const;
 
 export async function deleteApp({ db, changed }: Mutation, app: ScopedApp): Promise<void> {
@@ -28,6 +31,7 @@ export async function deleteApp({ db, changed }: Mutation, app: ScopedApp): Prom
 
   const builds = db.selectFrom('builds').select('guid').where('app_guid', '=', app.guid);
   await db.deleteFrom('build_queue').where('build_guid', 'in', builds).execute();
+  await db.deleteFrom('sidecars').where('app_guid', '=', app.guid).execute();
   await db.deleteFrom('run_specs').where('app_guid', '=', app.guid).execute();
   for (const [table, kind] of OWNED) {
     for (const marks of ['labels', 'annotations'] as const)

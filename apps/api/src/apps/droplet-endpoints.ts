@@ -2,6 +2,7 @@
 import { appDropletRelationship, assignDroplet as assignBody } from '@cupola/contract/v3/app';
 import { dropletAnswer } from '@cupola/contract/v3/build';
 import { NotFoundError, UnprocessableError } from '@cupola/model/errors';
+import { isDeploying } from '../deployments/in-flight.ts';
 import type { ApiDeps } from '../deps.ts';
 import { presentDroplets } from '../droplets/list-droplets.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
@@ -65,6 +66,10 @@ export const currentDropletEndpoints: Endpoint[] = [
         throw new UnprocessableError('Current droplet cannot be removed. Replace it with a preferred droplet.');
       const { app, made } = await deps.store.mutate(async mutation => {
         const present = await writableApp(mutation.db, actor, params.guid ?? '', APP_MANAGERS);
+        if (await isDeploying(mutation.db, present.guid))
+          throw new UnprocessableError(
+            'Unable to assign droplet while the app has a deployment in progress. Wait for the deployment to complete or cancel it.',
+          );
         const processes = await assignDroplet(mutation, present, data.guid);
         const request = { droplet_guid: data.guid };
         await recordAppEvent(mutation, { actor, app: present, type: 'droplet.mapped', data: { request } });

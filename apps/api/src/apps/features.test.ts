@@ -11,7 +11,7 @@ test('features of an app: listed, shown, switched', async () => {
   const list = await test.api('GET', `/v3/apps/${app.guid}/features`, { token: test.admin });
   expect(list.body.resources.map(({ name, enabled }: Json) => [name, enabled])).toEqual([
     ['ssh', true],
-    ['revisions', false],
+    ['revisions', true],
     ['service-binding-k8s', false],
     ['file-based-vcap-services', false],
   ]);
@@ -26,10 +26,11 @@ test('features of an app: listed, shown, switched', async () => {
 test('a feature that is not built cannot be switched on, and can be switched off', async () => {
   await using test = await startTestApi();
   const app = await makeApp(test);
-  const on = await feature(test, app.guid, 'revisions', { enabled: true });
+  const name = 'service-binding-k8s';
+  const on = await feature(test, app.guid, name, { enabled: true });
   expect(on.status).toBe(422);
-  expect(details(on)[0]).toMatch(/^Revisions are not supported yet\./);
-  expect((await feature(test, app.guid, 'revisions', { enabled: false })).status).toBe(200);
+  expect(details(on)[0]).toMatch(/^Services are not supported yet/);
+  expect((await feature(test, app.guid, name, { enabled: false })).status).toBe(200);
 });
 
 test('an unknown feature is 404', async () => {

@@ -29,11 +29,7 @@ export function featureRow(name: AppFeature, enabled: boolean): Partial<FeatureR
     case 'ssh':
       return { ssh_enabled: enabled ? 1 : 0 };
     case 'revisions':
-      if (enabled)
-        throw new UnprocessableError(
-          'Revisions are not supported yet. Leave the feature off; cf set-droplet goes back to an earlier droplet.',
-        );
-      return { revisions_enabled: 0 };
+      return { revisions_enabled: enabled ? 1 : 0 };
     case 'service-binding-k8s':
     case 'file-based-vcap-services':
       if (enabled)

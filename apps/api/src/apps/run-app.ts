@@ -3,27 +3,48 @@
  * scale send stop and then start, and a start within that time is a planned restart without a dropped request (failure-rules.md 5).
  */
 import type { Mutation } from '@cupola/store/store';
+import type { Actor } from '../access/actor.ts';
 import type { ApiDeps } from '../deps.ts';
 import { checkQuota, quotaUse } from '../processes/quota.ts';
+import { resolveRevision } from '../revisions/resolve-revision.ts';
 import { fixRunSpecs } from '../run-specs/fix.ts';
 import type { ScopedApp } from './find-app.ts';
 
 type RunDeps = Pick<ApiDeps, 'sealer' | 'config'>;
+interface Run {
+  app: ScopedApp;
+  actor: Actor;
+}
 
 /** An app that is STARTED keeps what it runs; only process types that never ran are fixed. @throws UnprocessableError without a droplet. */
-export async function startApp(mutation: Mutation, deps: RunDeps, app: ScopedApp): Promise<void> {
-  await run(mutation, deps, app, app.state === 'STARTED' ? 'unfixed' : 'all');
+export async function startApp(mutation: Mutation, deps: RunDeps, { app, actor }: Run): Promise<void> {
+  if (app.state === 'STARTED') return run(mutation, deps, app, { only: 'unfixed' });
+  const revision = await resolveRevision(mutation, deps, { app, actor });
+  await run(mutation, deps, app, { revisionGuid: revision?.guid ?? null });
 }
 
 /** A stopped app is started. @throws UnprocessableError without a droplet. */
-export async function restartApp(mutation: Mutation, deps: RunDeps, app: ScopedApp): Promise<void> {
-  await run(mutation, deps, app, 'all');
+export async function restartApp(mutation: Mutation, deps: RunDeps, { app, actor }: Run): Promise<void> {
+  const revision = await resolveRevision(mutation, deps, { app, actor });
+  await run(mutation, deps, app, { revisionGuid: revision?.guid ?? null });
 }
 
-async function run(mutation: Mutation, deps: RunDeps, app: ScopedApp, only: 'all' | 'unfixed'): Promise<void> {
+/** As `startApp` for a stopped app whose revision the caller has made. */
+export async function startRevision(
+  mutation: Mutation,
+  deps: RunDeps,
+  app: ScopedApp,
+  revisionGuid: string | null,
+): Promise<void> {
+  await run(mutation, deps, app, { revisionGuid });
+}
+
+type FixOptions = Parameters<typeof fixRunSpecs>[3];
+
+async function run(mutation: Mutation, deps: RunDeps, app: ScopedApp, options: FixOptions): Promise<void> {
   const { db, now, changed } = mutation;
   const before = await quotaUse(db, app.organization_guid);
-  await fixRunSpecs(mutation, deps, app.guid, only);
+  await fixRunSpecs(mutation, deps, app.guid, options);
   if (app.state !== 'STARTED') {
     await db
       .updateTable('apps')

@@ -5,8 +5,6 @@ import { pageBody } from '../pages/page.ts';
 import { APP_MANAGERS, seenApp, writableApp } from './find-app.ts';
 
 const NONE_OF: ReadonlyArray<{ part: string; summary: string; refusal: string | null }> = [
-  { part: 'revisions', summary: 'Revisions of an app: none', refusal: null },
-  { part: 'revisions/deployed', summary: 'Deployed revisions of an app: none', refusal: null },
   {
     part: 'tasks',
     summary: 'Tasks of an app: none',

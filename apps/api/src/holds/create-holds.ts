@@ -30,6 +30,7 @@ const BOUND_MS: Record<HoldKind, number> = {
   package: HOLD_LIMITS.pollMs,
   build: HOLD_LIMITS.pollMs,
   job: HOLD_LIMITS.pollMs,
+  deployment: HOLD_LIMITS.pollMs,
   stats: HOLD_LIMITS.statsMs,
 };
 

@@ -88,7 +88,7 @@ async function apply(context: Context, space: AppHome, manifest: ManifestApp): P
   await applyRoutes(context, app, manifest);
   await bindManifestServices(mutation, context.actor, app, manifest.services);
   // A type that is new to a started app has never been fixed; all others run on as they are.
-  if (app.state === 'STARTED') await fixRunSpecs(mutation, context.deps, app.guid, 'unfixed');
+  if (app.state === 'STARTED') await fixRunSpecs(mutation, context.deps, app.guid, { only: 'unfixed' });
   await checkQuota(mutation.db, { organizationGuid: app.organization_guid, appGuid: app.guid, before });
   const warning = staging?.warning ?? null;
   return { app, lines, warnings: warning === null ? [] : [warning] };

@@ -114,6 +114,27 @@ export async function metadataOf(db: Kysely<Database>, kind: string, guid: strin
   return (await readMetadata(db, kind, [guid])).get(guid) ?? NONE;
 }
 
+/** A resource that is made from another one of its kind begins with what was said of that. */
+export async function copyMetadata(
+  { db }: Pick<Mutation, 'db'>,
+  kind: string,
+  { from, to }: { from: string; to: string },
+): Promise<void> {
+  for (const table of ['labels', 'annotations'] as const) {
+    const rows = await db
+      .selectFrom(table)
+      .select(['key', 'value'])
+      .where('kind', '=', kind)
+      .where('resource_guid', '=', from)
+      .execute();
+    if (rows.length > 0)
+      await db
+        .insertInto(table)
+        .values(rows.map(row => ({ ...row, kind, resource_guid: to })))
+        .execute();
+  }
+}
+
 /** With the resource goes what was said of it. */
 export async function deleteMetadata(
   { db }: Pick<Mutation, 'db'>,

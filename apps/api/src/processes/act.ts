@@ -68,7 +68,8 @@ export async function scale(
   };
   const process = await scaleProcess(mutation, { app, process: present, size });
   // A type that came with a droplet after the app's start has never been fixed; now it is wanted.
-  if (app.state === 'STARTED' && process.run_spec_guid === null) await fixRunSpecs(mutation, deps, app.guid, 'unfixed');
+  if (app.state === 'STARTED' && process.run_spec_guid === null)
+    await fixRunSpecs(mutation, deps, app.guid, { only: 'unfixed' });
   await checkQuota(db, { organizationGuid: app.organization_guid, appGuid: app.guid, before });
   const data = { process_guid: process.guid, process_type: process.type, request: body };
   await recordAppEvent(mutation, { actor, app, type: 'process.scale', data });

@@ -6,6 +6,7 @@ import type { Database, ProcessesTable } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
 import type { Insertable, Kysely, Selectable } from 'kysely';
 import type { ScopedApp } from '../apps/find-app.ts';
+import { refuseInFlight } from '../deployments/in-flight.ts';
 
 type Process = Selectable<ProcessesTable>;
 
@@ -63,6 +64,7 @@ export async function createProcess(
     start_sequence: 0,
     index_starts_json: '{}',
     planned_at: null,
+    revision_guid: null,
   };
   const made = await db.insertInto('processes').values(row).returningAll().executeTakeFirstOrThrow();
   changed('process', made.guid, { organizationGuid: app.organization_guid, spaceGuid: app.space_guid });
@@ -96,6 +98,7 @@ export async function updateProcessSettings(
   // CF makes http without an endpoint an error; the CLI sends the type alone where the endpoint is to be `/`.
   if (row.health_check_type === 'http') row.health_check_endpoint ??= '/';
   if (row.readiness_type === 'http') row.readiness_endpoint ??= '/';
+  if (differs(process, row)) await refuseInFlight(db, process, 'update');
   const updated = await db
     .updateTable('processes')
     .set({ ...row, updated_at: now })
@@ -111,26 +114,34 @@ export async function scaleProcess(
   { db, now, changed }: Mutation,
   { app, process, size }: { app: ScopedApp; process: Process; size: ProcessSize },
 ): Promise<Process> {
-  const disk = size.diskMb ?? process.disk_mb;
-  if (disk > INSTANCE_LIMITS.diskMaxMb)
-    throw new UnprocessableError(
-      `disk_quota too much disk requested (requested ${disk} MB - must be less than ${INSTANCE_LIMITS.diskMaxMb} MB)`,
-    );
+  const row = {
+    instances: size.instances ?? process.instances,
+    memory_mb: size.memoryMb ?? process.memory_mb,
+    disk_mb: size.diskMb ?? process.disk_mb,
+    log_rate_limit_bytes: size.logRateBytes ?? process.log_rate_limit_bytes,
+  };
+  checkDisk(row.disk_mb);
+  if (differs(process, row)) await refuseInFlight(db, process, 'scale');
   const updated = await db
     .updateTable('processes')
-    .set({
-      instances: size.instances ?? process.instances,
-      memory_mb: size.memoryMb ?? process.memory_mb,
-      disk_mb: disk,
-      log_rate_limit_bytes: size.logRateBytes ?? process.log_rate_limit_bytes,
-      planned_at: now,
-      updated_at: now,
-    })
+    .set({ ...row, planned_at: now, updated_at: now })
     .where('guid', '=', process.guid)
     .returningAll()
     .executeTakeFirstOrThrow();
   changed('process', process.guid, { organizationGuid: app.organization_guid, spaceGuid: app.space_guid });
   return updated;
+}
+
+/** @throws UnprocessableError for more disk than an instance may have. */
+export function checkDisk(diskMb: number): void {
+  if (diskMb > INSTANCE_LIMITS.diskMaxMb)
+    throw new UnprocessableError(
+      `disk_quota too much disk requested (requested ${diskMb} MB - must be less than ${INSTANCE_LIMITS.diskMaxMb} MB)`,
+    );
+}
+
+function differs(process: Process, row: Partial<Process>): boolean {
+  return (Object.keys(row) as Array<keyof Process>).some(column => row[column] !== process[column]);
 }
 
 /** The newest of a type: a rolling deployment makes a second `web` (foundations.md 1). */

@@ -52,7 +52,10 @@ export function presentProcess(process: ShownProcess, baseUrl: string, now: numb
       },
     },
     ...(process.embedded === undefined ? {} : { process_instances: presentInstances(process.embedded, now) }),
-    relationships: { app: { data: { guid: process.app_guid } }, revision: null },
+    relationships: {
+      app: { data: { guid: process.app_guid } },
+      revision: process.revision_guid === null ? null : { data: { guid: process.revision_guid } },
+    },
     metadata: process.metadata,
     links: {
       self: href(`processes/${process.guid}`),

@@ -1,6 +1,6 @@
 /**
- * Fixes what an app runs: a new immutable run spec for each of its processes, from the droplet, environment and settings of this moment. Called by start
- * and restart alone, so that `set-env`, `scale -m` or a new health check change nothing that runs until the user asks for it, and a crash restart runs
+ * Fixes what an app runs: a new immutable run spec for each of its processes, from the droplet, environment and settings of this moment. Called by start,
+ * restart and deployments alone, so that `set-env`, `scale -m` or a new health check change nothing that runs until the user asks for it, and a crash restart runs
  * what crashed (foundations.md 1).
  */
 import { randomUUID } from 'node:crypto';
@@ -24,69 +24,109 @@ const NO_COMMAND =
 
 type Process = Selectable<ProcessesTable>;
 
-/**
- * @param only `unfixed`: just the processes that never ran (an app that is STARTED got a new process type); all when not given.
- * @throws UnprocessableError when the app has no staged droplet.
- */
+type FixDeps = Pick<ApiDeps, 'sealer' | 'config'>;
+
+interface FixOptions {
+  /** `unfixed`: just the processes that never ran (an app that is STARTED got a new process type); all when not given. */
+  only?: 'all' | 'unfixed';
+  /** What is current from now on; null where the app has no revisions. Without a word each process keeps what it has. */
+  revisionGuid?: string | null;
+}
+
+/** @throws UnprocessableError when the app has no staged droplet. */
 export async function fixRunSpecs(
-  { db, now, changed }: Mutation,
-  deps: Pick<ApiDeps, 'sealer' | 'config'>,
+  mutation: Mutation,
+  deps: FixDeps,
   appGuid: string,
-  only: 'all' | 'unfixed' = 'all',
+  { only = 'all', revisionGuid }: FixOptions = {},
 ): Promise<void> {
+  const { db, now, changed } = mutation;
+  const fix = await openSpecs(mutation, deps, appGuid);
+  const processes = await db.selectFrom('processes').selectAll().where('app_guid', '=', appGuid).execute();
+  for (const process of processes) {
+    if (only === 'unfixed' && process.run_spec_guid !== null) continue;
+    const guid = await fix.process(process);
+    await db
+      .updateTable('processes')
+      .set({ run_spec_guid: guid, start_sequence: process.start_sequence + 1, planned_at: now, updated_at: now })
+      .$if(revisionGuid !== undefined, query => query.set({ revision_guid: revisionGuid ?? null }))
+      .where('guid', '=', process.guid)
+      .execute();
+    changed('process', process.guid, { organizationGuid: fix.app.organization_guid, spaceGuid: fix.app.space_guid });
+    await forgetOldSpecs(db, process, { current: guid, now });
+  }
+}
+
+export interface Specs {
+  app: AppPlace;
+  /** Writes the run spec of this process as it is set now, and answers its guid. Nothing that runs changes by it. */
+  process(process: Process): Promise<string>;
+}
+
+/** What all specs of an app share at this moment, read once. @throws UnprocessableError when the app has no staged droplet. */
+export async function openSpecs({ db, now }: Mutation, deps: FixDeps, appGuid: string): Promise<Specs> {
   const app = await readApp(db, appGuid);
-  if (app.current_droplet_guid === null) throw new UnprocessableError('Assign a droplet before starting this app.');
-  const droplet = await db
-    .selectFrom('droplets')
-    .select(['guid', 'layers_json', 'stack', 'state'])
-    .where('guid', '=', app.current_droplet_guid)
-    .executeTakeFirst();
+  const droplet = await stagedDroplet(db, app.current_droplet_guid);
+  const given = await givenVariables(db, deps, app.environment_sealed);
+  const uris = await urisByProcessType(db, appGuid);
+  const { vcapServices, syslogDrains } = await boundServices(db, deps.sealer, appGuid);
+  return {
+    app,
+    process: async process => {
+      const guid = randomUUID();
+      const facts = processFacts(app, process, {
+        apiUrl: deps.config.publicUrl,
+        uris: uris.get(process.type) ?? [],
+        version: guid,
+      });
+      const environment = environmentOf(given, { facts, vcapServices }, process);
+      const spec = { ...makeSpec({ guid, app, process, droplet }, environment), syslogDrains };
+      await db
+        .insertInto('run_specs')
+        .values({
+          guid,
+          app_guid: appGuid,
+          process_guid: process.guid,
+          droplet_guid: droplet.guid,
+          memory_mb: process.memory_mb,
+          disk_mb: process.disk_mb,
+          stack: droplet.stack,
+          spec_sealed: deps.sealer.seal(JSON.stringify(spec)),
+          created_at: now,
+        })
+        .execute();
+      return guid;
+    },
+  };
+}
+
+async function stagedDroplet(db: Kysely<Database>, guid: string | null): Promise<SpecParts['droplet']> {
+  const droplet =
+    guid === null
+      ? undefined
+      : await db
+          .selectFrom('droplets')
+          .select(['guid', 'layers_json', 'stack', 'state'])
+          .where('guid', '=', guid)
+          .executeTakeFirst();
   if (droplet === undefined || droplet.state !== 'STAGED')
     throw new UnprocessableError('Assign a droplet before starting this app.');
+  return droplet;
+}
+
+/** Of all running apps, and over them the app's own. */
+async function givenVariables(
+  db: Kysely<Database>,
+  { sealer }: Pick<ApiDeps, 'sealer'>,
+  environmentSealed: string,
+): Promise<Record<string, string>> {
   const group = await db
     .selectFrom('environment_groups')
     .select('variables_sealed')
     .where('name', '=', 'running')
     .executeTakeFirst();
-  const open = (sealed: string): Record<string, string> =>
-    JSON.parse(deps.sealer.open(sealed)) as Record<string, string>;
-  const given = { ...(group === undefined ? {} : open(group.variables_sealed)), ...open(app.environment_sealed) };
-  const uris = await urisByProcessType(db, appGuid);
-  const { vcapServices, syslogDrains } = await boundServices(db, deps.sealer, appGuid);
-  const processes = await db.selectFrom('processes').selectAll().where('app_guid', '=', appGuid).execute();
-
-  for (const process of processes) {
-    if (only === 'unfixed' && process.run_spec_guid !== null) continue;
-    const guid = randomUUID();
-    const facts = processFacts(app, process, {
-      apiUrl: deps.config.publicUrl,
-      uris: uris.get(process.type) ?? [],
-      version: guid,
-    });
-    const environment = environmentOf(given, { facts, vcapServices }, process);
-    const spec = { ...makeSpec({ guid, app, process, droplet }, environment), syslogDrains };
-    await db
-      .insertInto('run_specs')
-      .values({
-        guid,
-        app_guid: appGuid,
-        process_guid: process.guid,
-        droplet_guid: droplet.guid,
-        memory_mb: process.memory_mb,
-        disk_mb: process.disk_mb,
-        stack: droplet.stack,
-        spec_sealed: deps.sealer.seal(JSON.stringify(spec)),
-        created_at: now,
-      })
-      .execute();
-    await db
-      .updateTable('processes')
-      .set({ run_spec_guid: guid, start_sequence: process.start_sequence + 1, planned_at: now, updated_at: now })
-      .where('guid', '=', process.guid)
-      .execute();
-    changed('process', process.guid, { organizationGuid: app.organization_guid, spaceGuid: app.space_guid });
-    await forgetOldSpecs(db, process.guid, { current: guid, now });
-  }
+  const open = (sealed: string): Record<string, string> => JSON.parse(sealer.open(sealed)) as Record<string, string>;
+  return { ...(group === undefined ? {} : open(group.variables_sealed)), ...open(environmentSealed) };
 }
 
 async function readApp(
@@ -209,12 +249,19 @@ function healthCheck(type: HealthCheckType, settings: CheckSettings): HealthChec
   };
 }
 
-/** Nothing points to them any more: no placement, and no copy that is still stopping. */
+/** Nothing points to them any more: no placement, no copy that is still stopping, no deployment that will make it what runs. */
 async function forgetOldSpecs(
   db: Kysely<Database>,
-  processGuid: string,
+  { guid: processGuid, app_guid }: Process,
   { current, now }: { current: string; now: number },
 ): Promise<void> {
+  const deployment = await db
+    .selectFrom('deployments')
+    .select('guid')
+    .where('app_guid', '=', app_guid)
+    .where('status_value', '=', 'ACTIVE')
+    .executeTakeFirst();
+  if (deployment !== undefined) return;
   await db
     .deleteFrom('run_specs')
     .where('process_guid', '=', processGuid)

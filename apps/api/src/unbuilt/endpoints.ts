@@ -22,12 +22,6 @@ const BROKERS = 'Service brokers are not supported yet, so nothing can be offere
 
 const UNBUILT: readonly Unbuilt[] = [
   { collection: 'tasks', resource: 'Task', sentence: null },
-  {
-    collection: 'deployments',
-    resource: 'Deployment',
-    sentence: 'Deployments are not supported yet. Push, or restart, without --strategy: requests are held meanwhile.',
-  },
-  { collection: 'revisions', resource: 'Revision', sentence: null },
   { collection: 'sidecars', resource: 'Sidecar', sentence: null },
   { collection: 'service_route_bindings', resource: 'Service route binding', sentence: ROUTE_SERVICES },
   { collection: 'service_brokers', resource: 'Service broker', sentence: BROKERS },

@@ -110,7 +110,7 @@ export const process = z.object({
     }),
   }),
   process_instances: z.array(processInstance).exactOptional(),
-  relationships: z.object({ app: relationship, revision: z.null() }),
+  relationships: z.object({ app: relationship, revision: relationship.nullable() }),
   metadata,
   links,
 });

@@ -1,0 +1,204 @@
+import { aDroplet, aQuota } from '@cupola/store/fixtures';
+import { expect, test } from 'vitest';
+import { apiLines, cliHeaders, details, eventTypes, makeApp, makeStagedApp, makeStartedApp } from '../apps/fixtures.ts';
+import { type Json, startTestApi, type TestApi } from '../fixtures.ts';
+
+const to = (guid: string) => ({ app: { data: { guid } } });
+
+const deploy = (test: TestApi, app: Json, body: Record<string, unknown> = {}, token = test.admin) =>
+  test.api('POST', '/v3/deployments', { token, body: { relationships: to(app.guid), ...body } });
+
+const cancel = (test: TestApi, guid: string, token = test.admin) =>
+  test.api('POST', `/v3/deployments/${guid}/actions/cancel`, { token });
+
+const processes = ({ deps: { store } }: TestApi, appGuid: string) =>
+  store.read.selectFrom('processes').selectAll().where('app_guid', '=', appGuid).orderBy('created_at').execute();
+
+/** What the scheduler writes when all of the new process serves. */
+async function settle({ deps: { store } }: TestApi, guid: string): Promise<void> {
+  await store.mutate(async ({ db, changed }) => {
+    const end = { state: 'DEPLOYED', status_value: 'FINALIZED', status_reason: 'DEPLOYED' } as const;
+    await db.updateTable('deployments').set(end).where('guid', '=', guid).execute();
+    changed('deployment', guid);
+  });
+}
+
+test('POST /v3/deployments makes a second web process with a run spec of its own; the first runs on as it is', async () => {
+  await using test = await startTestApi();
+  const app = await makeStartedApp(test);
+  const droplet = await aDroplet(test.deps.store, { app_guid: app.guid });
+  const [before] = await processes(test, app.guid);
+  const { status, body } = await deploy(test, app, { droplet: { guid: droplet.guid }, strategy: 'rolling' });
+  expect(status).toBe(201);
+  const [old, fresh] = await processes(test, app.guid);
+  expect(old).toEqual({ ...before, detected_command: old?.detected_command });
+  expect(fresh).toMatchObject({ type: 'web', instances: 1, start_sequence: 1, memory_mb: 1024 });
+  expect(fresh?.run_spec_guid).not.toBe(old?.run_spec_guid);
+  expect(body).toMatchObject({
+    status: { value: 'ACTIVE', reason: 'DEPLOYING' },
+    strategy: 'rolling',
+    options: { max_in_flight: 1 },
+    droplet: { guid: droplet.guid },
+    previous_droplet: { guid: app.relationships.current_droplet.data.guid },
+    new_processes: [{ guid: fresh?.guid, type: 'web' }],
+    revision: { version: 2 },
+    links: { cancel: { method: 'POST' } },
+  });
+  expect(await eventTypes(test, app.guid)).toContain('app.deployment.create');
+  expect(await apiLines(test, app.guid)).toContain(`Creating deployment for app with guid ${app.guid}`);
+});
+
+test('POST /v3/deployments takes the options as the cf CLI sends them, nulls too', async () => {
+  await using test = await startTestApi();
+  const app = await makeStartedApp(test);
+  const options = { max_in_flight: 3, web_instances: 5, memory_in_mb: 64, disk_in_mb: null, canary: null };
+  const { body } = await deploy(test, app, { options });
+  expect(body.options).toEqual({ max_in_flight: 3, web_instances: 5, memory_in_mb: 64 });
+  const [, fresh] = await processes(test, app.guid);
+  expect(fresh).toMatchObject({ instances: 3, memory_mb: 64, disk_mb: 1024 });
+});
+
+test('POST /v3/deployments of a stopped app starts it, and is done', async () => {
+  await using test = await startTestApi();
+  const app = await makeStagedApp(test);
+  const { body } = await deploy(test, app, { options: { web_instances: 2, memory_in_mb: 64 } });
+  expect(body).toMatchObject({ status: { value: 'FINALIZED', reason: 'DEPLOYED' }, new_processes: [] });
+  expect(await processes(test, app.guid)).toMatchObject([{ instances: 2, memory_mb: 64, start_sequence: 1 }]);
+  expect((await test.api('GET', `/v3/apps/${app.guid}`, { token: test.admin })).body.state).toBe('STARTED');
+});
+
+test.each([
+  [{ strategy: 'canary' }, /^Canary deployments are not supported yet\./],
+  [{ strategy: 'blue' }, /^Strategy 'blue' is not a supported deployment strategy$/],
+  [{ options: { canary: { steps: [] } } }, /^Options\.canary are only valid for Canary deployments$/],
+  [{ options: { max_in_flight: 0 } }, /^Max in flight must be an integer greater than 0$/],
+  [{ options: { speed: 1 } }, /^Options has unsupported key\(s\): speed$/],
+  [{ droplet: { guid: 'd' }, revision: { guid: 'r' } }, /^Droplet Cannot set both fields 'droplet' and 'revision'$/],
+  [{ droplet: { guid: 'nobody' } }, /^Unable to assign current droplet\./],
+  [{ revision: { guid: 'nobody' } }, /^The revision does not exist$/],
+  [{ options: { disk_in_mb: 999_999 } }, /^disk_quota too much disk requested/],
+])('POST /v3/deployments refuses %j in its own words', async (body, words) => {
+  await using test = await startTestApi();
+  const answer = await deploy(test, await makeStartedApp(test), body);
+  expect(answer.status).toBe(422);
+  expect(details(answer)[0]).toMatch(words);
+});
+
+test('POST /v3/deployments of an app without a droplet, or of one that is hidden', async () => {
+  await using test = await startTestApi();
+  const app = await makeApp(test);
+  expect(details(await deploy(test, app))[0]).toMatch(/^Invalid droplet\. Please specify a droplet/);
+  const outsider = await test.userWith();
+  expect(details(await deploy(test, app, {}, outsider.token))).toEqual([
+    'Unable to use app. Ensure that the app exists and you have access to it.',
+  ]);
+});
+
+test('POST /v3/deployments says when the quota does not allow one instance more', async () => {
+  await using test = await startTestApi();
+  const { store } = test.deps;
+  const app = await makeStartedApp(test);
+  const quota = await aQuota(store, { total_instances: 1 });
+  await store.mutate(({ db }) => db.updateTable('organizations').set({ quota_guid: quota.guid }).execute());
+  const answer = await deploy(test, app);
+  expect(answer.status).toBe(422);
+  expect(details(answer)[0]).toMatch(
+    /may not be large enough to support rolling deployments or your configured max-in-flight\.$/,
+  );
+  expect(await processes(test, app.guid)).toHaveLength(1);
+});
+
+test('a newer deployment supersedes the one on its way, and knows how many instances there were', async () => {
+  await using test = await startTestApi();
+  const app = await makeStartedApp(test);
+  const first = (await deploy(test, app, { options: { web_instances: 4 } })).body;
+  const second = (await deploy(test, app)).body;
+  const shown = await test.api('GET', `/v3/deployments/${first.guid}`, { token: test.admin });
+  expect(shown.body.status).toMatchObject({ value: 'FINALIZED', reason: 'SUPERSEDED' });
+  const row = await test.deps.store.read
+    .selectFrom('deployments')
+    .select(['original_instances', 'state'])
+    .where('guid', '=', second.guid)
+    .executeTakeFirst();
+  expect(row).toEqual({ original_instances: 1, state: 'DEPLOYING' });
+});
+
+test('actions/cancel gives the app its former droplet back and asks the scheduler for the rest; it may be repeated', async () => {
+  await using test = await startTestApi();
+  const app = await makeStartedApp(test);
+  const droplet = await aDroplet(test.deps.store, { app_guid: app.guid });
+  const { body } = await deploy(test, app, { droplet: { guid: droplet.guid } });
+  expect((await cancel(test, body.guid)).status).toBe(200);
+  expect((await cancel(test, body.guid)).status).toBe(200);
+  const shown = await test.api('GET', `/v3/deployments/${body.guid}`, { token: test.admin });
+  expect(shown.body.status).toMatchObject({ value: 'ACTIVE', reason: 'CANCELING' });
+  const current = await test.api('GET', `/v3/apps/${app.guid}/droplets/current`, { token: test.admin });
+  expect(current.body.guid).toBe(app.relationships.current_droplet.data.guid);
+  expect(await eventTypes(test, app.guid)).toContain('app.deployment.cancel');
+});
+
+test('actions/cancel of one that has ended, and actions/continue of any, are 422; who may not is told 404', async () => {
+  await using test = await startTestApi();
+  const app = await makeStartedApp(test);
+  const { guid } = (await deploy(test, app)).body;
+  const more = await test.api('POST', `/v3/deployments/${guid}/actions/continue`, { token: test.admin });
+  expect(details(more)).toEqual(['Cannot continue a deployment with status: ACTIVE and reason: DEPLOYING']);
+  const auditor = await test.userWith({ space_auditor: test.home.spaceGuid });
+  expect(details(await cancel(test, guid, auditor.token))).toEqual(['Deployment not found']);
+  await settle(test, guid);
+  const late = await cancel(test, guid);
+  expect(late.status).toBe(422);
+  expect(details(late)).toEqual(['Cannot cancel a deployment with status: FINALIZED and reason: DEPLOYED']);
+});
+
+test('while a deployment is in flight its web process is neither scaled nor set, and the droplet stays', async () => {
+  await using test = await startTestApi();
+  const app = await makeStartedApp(test);
+  await deploy(test, app);
+  const as = { token: test.admin };
+  const scale = await test.api('POST', `/v3/apps/${app.guid}/processes/web/actions/scale`, {
+    ...as,
+    body: { instances: 5 },
+  });
+  expect(details(scale)).toEqual(['Cannot scale this process while a deployment is in flight.']);
+  const set = await test.api('PATCH', `/v3/apps/${app.guid}/processes/web`, { ...as, body: { command: 'other' } });
+  expect(details(set)).toEqual(['Cannot update this process while a deployment is in flight.']);
+  const droplet = await test.api('PATCH', `/v3/apps/${app.guid}/relationships/current_droplet`, {
+    ...as,
+    body: { data: { guid: app.relationships.current_droplet.data.guid } },
+  });
+  expect(details(droplet)[0]).toMatch(/^Unable to assign droplet while the app has a deployment in progress\./);
+});
+
+test('GET /v3/deployments/:guid is held for the command that made it until it is final, and for nobody else', async () => {
+  await using test = await startTestApi();
+  const app = await makeStartedApp(test);
+  const headers = cliHeaders();
+  const asked = { token: test.admin, headers };
+  const made = await test.api('POST', '/v3/deployments', { ...asked, body: { relationships: to(app.guid) } });
+  const path = `/v3/deployments/${made.body.guid}`;
+  const reader = await test.api('GET', path, { token: test.admin, headers: cliHeaders() });
+  expect(reader.body.status.value).toBe('ACTIVE');
+  const poll = test.api('GET', path, asked);
+  await settle(test, made.body.guid);
+  expect((await poll).body.status).toMatchObject({ value: 'FINALIZED', reason: 'DEPLOYED' });
+});
+
+test('GET /v3/deployments filters by app, state, status and label; PATCH labels', async () => {
+  await using test = await startTestApi();
+  const [one, two] = [await makeStartedApp(test), await makeStartedApp(test)];
+  const first = (await deploy(test, one, { metadata: { labels: { env: 'a' } } })).body;
+  const second = (await deploy(test, two)).body;
+  await settle(test, second.guid);
+  const labels = { metadata: { labels: { env: 'b' } } };
+  await test.api('PATCH', `/v3/deployments/${second.guid}`, { token: test.admin, body: labels });
+  const list = async (query: string) =>
+    (await test.api('GET', `/v3/deployments?${query}`, { token: test.admin })).body.resources.map(
+      ({ guid }: Json) => guid,
+    );
+  expect(await list(`app_guids=${one.guid}`)).toEqual([first.guid]);
+  expect(await list('status_values=ACTIVE')).toEqual([first.guid]);
+  expect(await list('status_reasons=DEPLOYED,CANCELED')).toEqual([second.guid]);
+  expect(await list('states=DEPLOYED')).toEqual([second.guid]);
+  expect(await list('label_selector=env%3Db')).toEqual([second.guid]);
+});

@@ -1,0 +1,197 @@
+import { createDeployment as createBody, deploymentAnswer } from '@cupola/contract/v3/deployment';
+import { updateMetadata } from '@cupola/contract/v3/package';
+import { pageOf } from '@cupola/contract/v3/parts';
+import { deploymentStatus, isCancelable } from '@cupola/model/deployments';
+import { NotFoundError, UnprocessableError } from '@cupola/model/errors';
+import type { Database } from '@cupola/store/schema';
+import type { Mutation } from '@cupola/store/store';
+import type { Kysely } from 'kysely';
+import { z } from 'zod';
+import { holdsInSpace, maySeeSpace, requireActive, requireDeveloper } from '../access/access.ts';
+import type { Actor } from '../access/actor.ts';
+import { recordAppEvent } from '../apps/app-events.ts';
+import { assignDroplet } from '../apps/assign-droplet.ts';
+import { appScope, findApp, type ScopedApp } from '../apps/find-app.ts';
+import { logApi } from '../apps/log-line.ts';
+import { ofSeenApps } from '../builds/list-builds.ts';
+import type { ApiDeps } from '../deps.ts';
+import { type Endpoint, endpoint, type Reply } from '../http/endpoint.ts';
+import { labelSelectorCondition } from '../metadata/label-selector.ts';
+import { readMetadata, writeMetadata } from '../metadata/metadata.ts';
+import { among, commonConditions, listQuery, orderBy } from '../pages/filters.ts';
+import { listRows } from '../pages/list.ts';
+import { commaList, pageBody } from '../pages/page.ts';
+import { createDeployment } from './create-deployment.ts';
+import type { DeploymentRow } from './in-flight.ts';
+import { presentDeployment } from './present-deployment.ts';
+
+const NONE = { labels: {}, annotations: {} };
+
+interface Found {
+  row: DeploymentRow;
+  app: ScopedApp;
+}
+
+async function seenDeployment(db: Kysely<Database>, actor: Actor, guid: string): Promise<Found> {
+  const row = await db.selectFrom('deployments').selectAll().where('guid', '=', guid).executeTakeFirst();
+  const app = row === undefined ? undefined : await findApp(db, row.app_guid);
+  if (row === undefined || app === undefined || !maySeeSpace(actor, appScope(app)))
+    throw new NotFoundError('Deployment');
+  return { row, app };
+}
+
+/** Who may not act on it is told that it is not there, as in CF. */
+async function managedDeployment(db: Kysely<Database>, actor: Actor, guid: string): Promise<Found> {
+  const found = await seenDeployment(db, actor, guid);
+  if (!holdsInSpace(actor, found.app.space_guid, ['space_developer', 'space_supporter']))
+    throw new NotFoundError('Deployment');
+  requireActive(actor, found.app.organization_guid);
+  return found;
+}
+
+async function presentDeployments({ store, config }: ApiDeps, rows: readonly DeploymentRow[]) {
+  const guids = rows.map(({ guid }) => guid);
+  const metadata = await readMetadata(store.read, 'deployment', guids);
+  return rows.map(row => presentDeployment(row, metadata.get(row.guid) ?? NONE, config.publicUrl));
+}
+
+async function show(deps: ApiDeps, status: number, row: DeploymentRow): Promise<Reply> {
+  return { status, body: (await presentDeployments(deps, [row]))[0] };
+}
+
+async function cancel(mutation: Mutation, actor: Actor, guid: string): Promise<ScopedApp> {
+  const { db, now, changed } = mutation;
+  const { row, app } = await managedDeployment(db, actor, guid);
+  if (!isCancelable(row.state))
+    throw new UnprocessableError(
+      `Cannot cancel a deployment with status: ${row.status_value} and reason: ${row.status_reason}`,
+    );
+  await assignDroplet(mutation, app, row.previous_droplet_guid ?? '');
+  const { value, reason } = deploymentStatus('CANCELING');
+  await db
+    .updateTable('deployments')
+    .set({
+      state: 'CANCELING',
+      status_value: value,
+      status_reason: reason,
+      status_changed_at: row.state === 'CANCELING' ? row.status_changed_at : now,
+      updated_at: now,
+    })
+    .where('guid', '=', row.guid)
+    .execute();
+  changed('deployment', row.guid, { organizationGuid: app.organization_guid, spaceGuid: app.space_guid });
+  const data = { deployment_guid: row.guid, droplet_guid: row.droplet_guid };
+  await recordAppEvent(mutation, { actor, app, type: 'deployment.cancel', data });
+  return app;
+}
+
+const query = z.strictObject({
+  ...listQuery,
+  app_guids: commaList.exactOptional(),
+  states: commaList.exactOptional(),
+  status_reasons: commaList.exactOptional(),
+  status_values: commaList.exactOptional(),
+  order_by: orderBy(),
+});
+const FILTERS = {
+  app_guids: 'app_guid',
+  states: 'state',
+  status_reasons: 'status_reason',
+  status_values: 'status_value',
+} as const;
+
+export const deploymentEndpoints: Endpoint[] = [
+  endpoint({
+    method: 'GET',
+    path: '/v3/deployments',
+    summary: 'Deployments that the asker may see',
+    query,
+    responseSchema: pageOf(deploymentAnswer),
+    handle: async (deps, request) => {
+      const asked = request.query;
+      const conditions = [
+        ofSeenApps(request.actor, 'deployments.app_guid'),
+        ...commonConditions('deployments', asked),
+        ...Object.entries(FILTERS).flatMap(([key, column]) => {
+          const values = asked[key as keyof typeof FILTERS];
+          return values === undefined ? [] : [among(`deployments.${column}`, values)];
+        }),
+        ...(asked.label_selector === undefined
+          ? []
+          : [labelSelectorCondition('deployment', 'deployments.guid', asked.label_selector)]),
+      ];
+      const { ask, total, rows, after } = await listRows(deps.store.read, 'deployments', asked, { conditions });
+      const resources = await presentDeployments(deps, rows);
+      return { status: 200, body: pageBody(request, ask, { total, resources, after }) };
+    },
+  }),
+  endpoint({
+    method: 'POST',
+    path: '/v3/deployments',
+    summary: 'Move an app to a droplet or back to a revision, a few instances at a time',
+    bodySchema: createBody,
+    responseSchema: deploymentAnswer,
+    handle: async (deps, request) => {
+      const { actor, body } = request;
+      const { row, app } = await deps.store.mutate(mutation => createDeployment(mutation, deps, { actor, body }));
+      deps.holds.own(request, 'deployment', row.guid);
+      deps.holds.own(request, 'stats', app.guid);
+      await logApi(deps, app.guid, `Creating deployment for app with guid ${app.guid}`);
+      return show(deps, 201, row);
+    },
+  }),
+  endpoint({
+    method: 'GET',
+    path: '/v3/deployments/:guid',
+    summary: 'One deployment',
+    responseSchema: deploymentAnswer,
+    handle: async (deps, request) => {
+      const guid = request.params.guid ?? '';
+      const { row } = await deps.holds.wait(request, {
+        kind: 'deployment',
+        guid,
+        concerns: (kind, changed) => kind === 'deployment' && changed === guid,
+        read: () => seenDeployment(deps.store.read, request.actor, guid),
+        isFinal: found => found.row.status_value === 'FINALIZED',
+      });
+      return show(deps, 200, row);
+    },
+  }),
+  endpoint({
+    method: 'PATCH',
+    path: '/v3/deployments/:guid',
+    summary: 'Label a deployment',
+    bodySchema: updateMetadata,
+    responseSchema: deploymentAnswer,
+    handle: async (deps, { actor, params, body }) => {
+      const changed = await deps.store.mutate(async mutation => {
+        const { row, app } = await seenDeployment(mutation.db, actor, params.guid ?? '');
+        requireDeveloper(actor, appScope(app), 'Deployment');
+        await writeMetadata(mutation, 'deployment', row.guid, body.metadata);
+        return row;
+      });
+      return show(deps, 200, changed);
+    },
+  }),
+  endpoint({
+    method: 'POST',
+    path: '/v3/deployments/:guid/actions/cancel',
+    summary: 'Go back to what served before',
+    handle: async (deps, { actor, params }) => {
+      const app = await deps.store.mutate(mutation => cancel(mutation, actor, params.guid ?? ''));
+      await logApi(deps, app.guid, `Cancelling deployment for app with guid ${app.guid}`);
+      return { status: 200 };
+    },
+  }),
+  endpoint({
+    method: 'POST',
+    path: '/v3/deployments/:guid/actions/continue',
+    summary: 'Go on after a pause: only canary deployments pause, and those are not built yet',
+    handle: async (deps, { actor, params }) => {
+      const { row } = await managedDeployment(deps.store.read, actor, params.guid ?? '');
+      throw new UnprocessableError(
+        `Cannot continue a deployment with status: ${row.status_value} and reason: ${row.status_reason}`,
+      );
+    },
+  }),
+];

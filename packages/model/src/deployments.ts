@@ -1,0 +1,142 @@
+/**
+ * How a rolling deployment moves an app from its old `web` processes to a new one (CF: deployment_updater). Pure: what is so in, the next steps out. The
+ * scheduler takes them, each pass anew, so a killed scheduler costs a pass; the API asks here what may be cancelled.
+ *
+ * Keeps true: with `n` instances wanted, the old processes keep at least as many as the new one has not ready yet; the new one gets `maxInFlight` more only
+ * when none of it is starting or crashed; it ends only when all of it is ready. A version that never gets healthy therefore stays DEPLOYING while the old
+ * one serves, until somebody cancels.
+ */
+import { type ClusterState, type DesiredProcess, isCurrent } from './cluster-state.ts';
+import type { DeploymentState, DeploymentStatusReason, DeploymentStatusValue } from './states.ts';
+
+/** What became of the wanted instances of one process, as far as cells with a lease say. */
+export interface ProcessCount {
+  guid: string;
+  /** Wanted. */
+  instances: number;
+  /** Placed or wanted, and neither serving nor crashed. */
+  starting: number;
+  crashed: number;
+  /** RUNNING and ready. */
+  serving: number;
+}
+
+export interface DeploymentFacts {
+  state: DeploymentState;
+  /** Of the new process, in the end. */
+  wanted: number;
+  /** Before; what a cancellation brings back. */
+  original: number;
+  maxInFlight: number;
+  /** Null when it has been deleted: nothing can be brought up any more. */
+  deploying: ProcessCount | null;
+  /** The other processes of its type, oldest first. */
+  others: readonly ProcessCount[];
+  /** Of `others`, those that a deployment brought up which this one has superseded. */
+  superseded: ReadonlySet<string>;
+}
+
+export type DeploymentStep =
+  | { do: 'scale'; processGuid: string; instances: number }
+  | { do: 'remove'; processGuid: string }
+  /** More of the new process is ready than before. */
+  | { do: 'note-health' }
+  | { do: 'finish'; state: 'DEPLOYED' | 'CANCELED' };
+
+/** In the order to take them; empty: nothing to do until something changes. */
+export function decideDeployment(facts: DeploymentFacts): DeploymentStep[] {
+  if (facts.state === 'CANCELING') return cancel(facts);
+  if (facts.state !== 'DEPLOYING') return [];
+  const { deploying, wanted, maxInFlight, others } = facts;
+  if (deploying === null) return [{ do: 'finish', state: 'CANCELED' }];
+  if (deploying.instances >= wanted && deploying.serving >= wanted)
+    return [...removeAll(others), { do: 'note-health' }, { do: 'finish', state: 'DEPLOYED' }];
+  const steps = scaleDown(facts, Math.max(0, wanted - deploying.serving));
+  const mayGrow =
+    deploying.starting < maxInFlight &&
+    deploying.crashed === 0 &&
+    // Otherwise what was asked for last has not been placed yet.
+    deploying.serving >= deploying.instances - maxInFlight;
+  const instances = Math.min(deploying.serving + maxInFlight, wanted);
+  if (mayGrow && instances > deploying.instances)
+    steps.push({ do: 'scale', processGuid: deploying.guid, instances }, { do: 'note-health' });
+  return steps;
+}
+
+/**
+ * Takes instances away until `keep` are wanted. First of processes that serve nothing, those of superseded deployments before the others, since a version that
+ * never got healthy must not cost one that serves; then from the oldest on. The first of all stays with none, for a cancellation to bring back; others go.
+ */
+function scaleDown({ others, superseded }: DeploymentFacts, keep: number): DeploymentStep[] {
+  const steps: DeploymentStep[] = [];
+  let surplus = others.reduce((sum, { instances }) => sum + instances, 0) - keep;
+  const rank = ({ guid, serving }: ProcessCount): number => (serving > 0 ? 2 : superseded.has(guid) ? 0 : 1);
+  for (const process of others.toSorted((a, b) => rank(a) - rank(b))) {
+    const left = Math.max(0, process.instances - Math.max(0, surplus));
+    surplus -= process.instances - left;
+    if (left === process.instances) continue;
+    if (left === 0 && process !== others[0]) steps.push({ do: 'remove', processGuid: process.guid });
+    else steps.push(scaleTo(process, left));
+  }
+  return steps;
+}
+
+function removeAll(others: readonly ProcessCount[]): DeploymentStep[] {
+  return others.map(({ guid }) => ({ do: 'remove', processGuid: guid }));
+}
+
+/** Back to what served before: the newest superseded process that still serves, else the oldest one. */
+function cancel({ deploying, others, original, superseded }: DeploymentFacts): DeploymentStep[] {
+  const interim = others.findLast(({ guid, serving }) => superseded.has(guid) && serving > 0);
+  const kept = interim ?? others[0];
+  const finish: DeploymentStep = { do: 'finish', state: 'CANCELED' };
+  // Somebody has deleted everything else: the new version is all there is.
+  if (kept === undefined) return [finish];
+  const gone = [...others.filter(other => other !== kept), ...(deploying === null ? [] : [deploying])];
+  const steps: DeploymentStep[] = kept.instances === original ? [] : [scaleTo(kept, original)];
+  return [...steps, ...removeAll(gone), finish];
+}
+
+function scaleTo({ guid }: ProcessCount, instances: number): DeploymentStep {
+  return { do: 'scale', processGuid: guid, instances };
+}
+
+/** What the cells say of a process's current run. */
+export function countProcess(process: DesiredProcess, state: ClusterState): ProcessCount {
+  const copies = new Map(state.copies.map(copy => [copy.guid, copy]));
+  const lost = new Set(state.cells.filter(cell => cell.state === 'LOST').map(({ id }) => id));
+  const serving = new Set<number>();
+  const crashed = new Set<number>();
+  for (const placement of state.placements) {
+    if (placement.processGuid !== process.guid || placement.index >= process.instances) continue;
+    const copy = copies.get(placement.guid);
+    if (copy === undefined || !isCurrent(placement, process) || lost.has(placement.cellId)) continue;
+    if (copy.state === 'RUNNING' && copy.routable) serving.add(placement.index);
+    else if (copy.state === 'CRASHED') crashed.add(placement.index);
+  }
+  for (const index of serving) crashed.delete(index);
+  const { guid, instances } = process;
+  const starting = Math.max(0, instances - serving.size - crashed.size);
+  return { guid, instances, starting, crashed: crashed.size, serving: serving.size };
+}
+
+interface Status {
+  value: DeploymentStatusValue;
+  reason: DeploymentStatusReason;
+}
+
+/** What users read of a state. One that gave way to a newer deployment has the reason SUPERSEDED instead. */
+export function deploymentStatus(state: DeploymentState): Status {
+  const isActive = state === 'DEPLOYING' || state === 'CANCELING';
+  return { value: isActive ? 'ACTIVE' : 'FINALIZED', reason: state };
+}
+
+/** While it is active; asking twice does no harm. */
+export function isCancelable(state: DeploymentState): boolean {
+  return state === 'DEPLOYING' || state === 'CANCELING';
+}
+
+/** What a deployment becomes that gives way to a newer one. */
+export function supersededState(state: DeploymentState): DeploymentState {
+  return state === 'DEPLOYING' ? 'DEPLOYED' : 'CANCELED';
+}
