@@ -191,15 +191,23 @@ export async function startPlatform(args: string[] = []): Promise<Platform> {
     ask: (host, path = '/', { method = 'GET', body, headers = {} } = {}) =>
       request({ port: facts.port, host, path, method, headers, body }),
     api: async (method, path, body) => {
-      token ??= await newToken();
-      const answer = await request({
-        port: facts.apiPort,
-        host: 'localhost',
-        path,
-        method,
-        headers: { authorization: `bearer ${token}`, 'content-type': 'application/json' },
-        body: body === undefined ? undefined : JSON.stringify(body),
-      });
+      const send = async (): Promise<Answer> => {
+        token ??= await newToken();
+        return request({
+          port: facts.apiPort,
+          host: 'localhost',
+          path,
+          method,
+          headers: { authorization: `bearer ${token}`, 'content-type': 'application/json' },
+          body: body === undefined ? undefined : JSON.stringify(body),
+        });
+      };
+      let answer = await send();
+      if (answer.status === 401) {
+        // Tokens live for ten minutes.
+        token = null;
+        answer = await send();
+      }
       return {
         status: answer.status,
         headers: answer.headers,

@@ -69,8 +69,8 @@ export async function openLedger(platform: Platform, app: string): Promise<Ledge
   };
 }
 
-/** An app of one file, whose answer is its version. */
-export function stepsOfPush(platform: Platform, version: string): Step[] {
+/** An app of one file, whose answer is its version unless another program is given. */
+export function stepsOfPush(platform: Platform, version: string, program = answering(version)): Step[] {
   const to = (guid: string) => ({ data: { guid } });
   const steps: Array<[name: string, act: (ledger: Ledger) => Promise<void>]> = [
     [
@@ -105,7 +105,7 @@ export function stepsOfPush(platform: Platform, version: string): Step[] {
         ledger.packageGuid = guidOf(expectGood('create package', await call(platform, 'POST', '/v3/packages', body)));
       },
     ],
-    ['upload', ledger => upload(platform, ledger, version)],
+    ['upload', ledger => upload(platform, ledger, program)],
     ['create build', ledger => createBuild(platform, ledger)],
     [
       'staged',
@@ -221,11 +221,15 @@ async function buildEnd(platform: Platform, ledger: Ledger): Promise<Record<stri
   );
 }
 
-async function upload(platform: Platform, ledger: Ledger, version: string): Promise<void> {
+function answering(version: string): string {
+  return `require('node:http').createServer((q, a) => a.end('${version}')).listen(Number(process.env.PORT));\n`;
+}
+
+async function upload(platform: Platform, ledger: Ledger, program: string): Promise<void> {
   const zip = storedZip({
     'package.json': JSON.stringify({ name: 'pushed', version: '1.0.0' }),
     Procfile: 'web: node server.js\n',
-    'server.js': `require('node:http').createServer((q, a) => a.end('${version}')).listen(Number(process.env.PORT));\n`,
+    'server.js': program,
   });
   for (;;) {
     const answer = await until('the upload is answered', async () => {

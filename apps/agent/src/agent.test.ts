@@ -100,6 +100,51 @@ test('the agent reports each crash as CRASHED, though it starts the copy again a
   ]);
 });
 
+test.each([
+  ['exit 0', 0],
+  ['exit 7', 7],
+])('the agent runs a task once, in its environment, and reports its end: %s', async (command, code) => {
+  await using cell = await testCell();
+  await cell.startAgent();
+  const none = healthCheck({ type: 'process' });
+  const runSpec = aRunSpec([cell.add(await serverLayer())], {
+    taskName: 'migrate',
+    command: `echo "for $VCAP_APPLICATION"; ${command}`,
+    healthCheck: none,
+  });
+  const placement = aPlacement(runSpec);
+  cell.api.place(placement);
+  const end = await until('its end', () => {
+    const copy = cell.api.copy(placement.guid);
+    return copy?.state === 'CRASHED' && copy;
+  });
+  const reason = `APP/TASK/migrate: Exited with status ${code}`;
+  expect(end).toMatchObject({ attempt: 1, crashCount: 0, restartAtMs: null, exit: { code, reason } });
+  await until('its last line', () => cell.api.lines('APP/TASK/migrate').includes(`Exit status ${code}`));
+  expect(cell.api.lines('APP/TASK/migrate')[0]).toMatch(/^for .*"application_name":"hello"/);
+  expect(cell.api.lines('CELL')).not.toContain('Container became healthy');
+});
+
+test('the agent does not run a task again that it stopped for its own end', async () => {
+  await using cell = await testCell();
+  const agent = await cell.startAgent();
+  const none = healthCheck({ type: 'process' });
+  const placement = aPlacement(
+    aRunSpec([cell.add(await serverLayer())], { taskName: 't', command: 'sleep 60', healthCheck: none }),
+  );
+  await cell.run(placement);
+  await agent.stopAll();
+  const end = await until('its end', () => {
+    const copy = cell.api.copy(placement.guid);
+    return copy?.state === 'CRASHED' && copy;
+  });
+  expect(end.exit?.reason).toBe('stopped with its cell');
+  await agent[Symbol.asyncDispose]();
+  const next = await cell.startAgent();
+  await next.ready;
+  expect(cell.api.copy(placement.guid)).toMatchObject({ state: 'CRASHED', attempt: 1 });
+});
+
 test('the agent waits before the third restart in a row, by the table', async () => {
   await using cell = await testCell();
   await cell.startAgent();

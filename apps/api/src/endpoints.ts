@@ -29,6 +29,7 @@ import { serviceEndpoints } from './services/endpoints.ts';
 import { spaceQuotaEndpoints } from './space-quotas/endpoints.ts';
 import { spaceEndpoints } from './spaces/endpoints.ts';
 import { stackEndpoints } from './stacks/endpoints.ts';
+import { taskEndpoints } from './tasks/endpoints.ts';
 import { clientEndpoints } from './uaa/clients.ts';
 import { uaaEndpoints } from './uaa/endpoints.ts';
 import { scimEndpoints } from './uaa/scim.ts';
@@ -59,6 +60,7 @@ const built: readonly Endpoint[] = [
   ...processEndpoints,
   ...deploymentEndpoints,
   ...revisionEndpoints,
+  ...taskEndpoints,
   ...routeEndpoints,
   ...manifestEndpoints,
   ...buildEndpoints,

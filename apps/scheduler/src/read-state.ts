@@ -1,4 +1,4 @@
-/** The whole cluster as `decide` takes it, in seven queries and one snapshot. */
+/** The whole cluster as `decide` takes it, in eight queries and one snapshot. */
 import type { CellFacts, ClusterState, CopyFacts, DesiredProcess, Placement } from '@cupola/model/cluster-state';
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
 import type { Database } from '@cupola/store/schema';
@@ -16,7 +16,7 @@ export async function readSnapshot(store: Pick<Store, 'read'>): Promise<ClusterS
 export async function readState(db: Db): Promise<ClusterState> {
   const { revision } = await db.selectFrom('counter').select('revision').executeTakeFirstOrThrow();
   return {
-    processes: await readProcesses(db),
+    processes: [...(await readProcesses(db)), ...(await readTasks(db))],
     placements: await readPlacements(db),
     copies: await readCopies(db),
     cells: await readCells(db),
@@ -67,6 +67,36 @@ async function readProcesses(db: Db): Promise<DesiredProcess[]> {
     },
     startSequence: row.start_sequence,
     indexStarts: row.index_starts_json === '{}' ? {} : (JSON.parse(row.index_starts_json) as Record<string, number>),
+  }));
+}
+
+/** Those that have not ended, as processes of one instance that is started once. */
+async function readTasks(db: Db): Promise<DesiredProcess[]> {
+  const rows = await db
+    .selectFrom('tasks')
+    .leftJoin('droplets', 'droplets.guid', 'tasks.droplet_guid')
+    .innerJoin('run_specs', 'run_specs.guid', 'tasks.run_spec_guid')
+    .select(['tasks.guid', 'tasks.app_guid', 'tasks.state', 'tasks.run_spec_guid', 'droplets.abi_key'])
+    .select(['run_specs.memory_mb', 'run_specs.disk_mb', 'run_specs.stack'])
+    .where('tasks.state', 'in', ['PENDING', 'RUNNING', 'CANCELING'])
+    .orderBy('tasks.created_at')
+    .execute();
+  return rows.map(row => ({
+    guid: row.guid,
+    appGuid: row.app_guid,
+    isStarted: row.state !== 'CANCELING',
+    stoppedAt: null,
+    instances: 1,
+    spec: {
+      guid: row.run_spec_guid,
+      memoryMb: row.memory_mb,
+      diskMb: row.disk_mb,
+      stack: row.stack,
+      abiKey: row.abi_key,
+    },
+    startSequence: 1,
+    indexStarts: {},
+    task: row.state === 'PENDING' ? 'PENDING' : 'RUNNING',
   }));
 }
 

@@ -18,11 +18,12 @@ import type { Logger } from 'pino';
 import { applyPlan } from './apply-plan.ts';
 import { type Leadership, takeLead } from './leadership.ts';
 import { moveDeployments } from './move-deployments.ts';
+import { moveTasks } from './move-tasks.ts';
 import { readSnapshot } from './read-state.ts';
 import { makeWake } from './wake.ts';
 
 /** What a decision depends on; the scheduler's own writes are none of it. */
-const WAKING: ReadonlySet<ChangeKind> = new Set(['app', 'process', 'copy', 'cell', 'deployment']);
+const WAKING: ReadonlySet<ChangeKind> = new Set(['app', 'process', 'copy', 'cell', 'deployment', 'task']);
 /** After a store error (failure-rules.md section 3). */
 const RETRY_MS = 1_000;
 /** Reading and deciding for longer than this is followed by a pause as long, whoever calls: requests share this process (ours). */
@@ -102,29 +103,37 @@ interface Pass {
 }
 
 async function runPass(deps: SchedulerDeps, leadership: Leadership, before: Observations | null): Promise<Pass> {
-  const { store, log, monotonic } = deps;
+  const { store, log, now, monotonic } = deps;
   const clockMs = monotonic();
   const first = await readSnapshot(store);
+  const seenFirst = observe(before, first, clockMs);
   const moved = await moveDeployments({ store, leadership }, first);
-  for (const sentence of moved) log.info(sentence);
-  const read = moved.length === 0 ? first : await readSnapshot(store);
-  const seen = observe(before, read, clockMs);
+  const tasks = await moveTasks({ store, leadership, now }, first, seenFirst);
+  for (const sentence of [...moved, ...tasks.said]) log.info(sentence);
+  const isMoved = moved.length + tasks.said.length > 0;
+  const read = isMoved ? await readSnapshot(store) : first;
+  const seen = isMoved ? observe(before, read, clockMs) : seenFirst;
   if (seen.brakeUntilMs !== null && before?.brakeUntilMs !== seen.brakeUntilMs)
     log.error('more than half of the cells were lost within a minute: nothing new is placed for a minute');
   const view = (whole: ClusterState): ClusterState => withoutGhosts(whole, seen, clockMs);
   const state = view(read);
   const plan = decide(state, seen, { clockMs, startsInFlightMax: 2 * availableParallelism() });
+  const nextAtMs = earlier(plan.nextAtMs, tasks.dueInMs === null ? null : clockMs + tasks.dueInMs);
   const busyMs = monotonic() - clockMs;
   const broken = checkPlan(state, seen, plan.actions);
   if (broken.length > 0) {
     log.error({ broken, plan: plan.actions }, 'a plan breaks what must never be broken: it is not applied');
     return { seen, written: 0, busyMs, nextAtMs: null };
   }
-  if (plan.actions.length === 0) return { seen, written: 0, busyMs, nextAtMs: plan.nextAtMs };
+  if (plan.actions.length === 0) return { seen, written: 0, busyMs, nextAtMs };
   const decision = { decidedFrom: state, view, actions: plan.actions, ageMs: () => monotonic() - clockMs };
   const written = await applyPlan({ store, leadership }, decision);
   for (const action of written) log.info({ action }, say(action));
-  return { seen, written: written.length, busyMs, nextAtMs: plan.nextAtMs };
+  return { seen, written: written.length, busyMs, nextAtMs };
+}
+
+function earlier(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? (a ?? b) : Math.min(a, b);
 }
 
 function say(action: Action): string {

@@ -71,6 +71,7 @@ const runSpec = z.object({
   readinessHealthCheck: healthCheck,
   stack: z.string(),
   ports: z.array(z.number().int()).min(1),
+  taskName: z.string().exactOptional(),
   syslogDrains: z.array(z.string()).exactOptional(),
 });
 

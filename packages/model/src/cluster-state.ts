@@ -27,6 +27,8 @@ export interface DesiredProcess {
   startSequence: number;
   /** By index, how often it was restarted alone. */
   indexStarts: Readonly<Record<string, number>>;
+  /** Run once, as its only instance: a task that waits for a cell, or that has been on one. Absent: a process. */
+  task?: 'PENDING' | 'RUNNING';
 }
 
 /** The scheduler's word that a copy shall run on a cell. */

@@ -101,8 +101,8 @@ function brake(until: number | null, cells: ReadonlyMap<string, CellSeen>, clock
 
 function seeStopped(before: Observations | null, state: ClusterState, clockMs: number): Observations['stopped'] {
   const stopped = new Map<string, { stoppedAt: number | null; sinceMs: number }>();
-  for (const { appGuid, isStarted, stoppedAt } of state.processes) {
-    if (isStarted || stopped.has(appGuid)) continue;
+  for (const { appGuid, isStarted, stoppedAt, task } of state.processes) {
+    if (isStarted || task !== undefined || stopped.has(appGuid)) continue;
     const known = before?.stopped.get(appGuid);
     stopped.set(
       appGuid,

@@ -49,6 +49,8 @@ export interface RunSpec {
   stack: string;
   /** Ports the app listens on; the first is PORT. */
   ports: number[];
+  /** Run once, and never again: a task by this name. Absent: an instance of a process. */
+  taskName?: string;
   /** Where its log lines are to go besides (`syslog://host:port`, `syslog-tls://`, `https://`), by the services bound at its start. Absent in old specs: none. */
   syslogDrains?: string[];
 }

@@ -35,6 +35,7 @@ export function settle(board: Board): Demand[] {
 
 function settleProcess(board: Board, process: DesiredProcess): Demand[] {
   const standings = board.standings.get(process.guid) ?? [];
+  if (process.task !== undefined) return settleTask(board, process, standings);
   if (!process.isStarted) {
     settleStopped(board, process, standings);
     return [];
@@ -52,6 +53,19 @@ function settleProcess(board: Board, process: DesiredProcess): Demand[] {
     if (demand !== null) demands.push(demand);
   }
   return demands;
+}
+
+/** Placed once. Again only when no agent has taken it up, so that its code has surely not run; cancelled, it goes at once. */
+function settleTask(board: Board, process: DesiredProcess, standings: readonly Standing[]): Demand[] {
+  if (!process.isStarted) {
+    for (const standing of standings)
+      withdraw(board, standing, { cause: 'unwanted', reason: 'its task was cancelled' });
+    return [];
+  }
+  const failed = standings.filter(standing => hasFailed(board, standing));
+  if (process.task !== 'PENDING' || failed.length < standings.length) return [];
+  const avoid = failed[0]?.placement.cellId ?? null;
+  return [{ process, index: 0, formers: [], isBare: true, avoid, reason: 'its task waits' }];
 }
 
 /** A stop lingers, since the cf CLI restarts by stop and start: until then nothing changes. */

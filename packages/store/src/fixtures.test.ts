@@ -18,6 +18,7 @@ import {
   aRoute,
   aRunSpec,
   aSpace,
+  aTask,
   aUser,
   openTestStore,
   type TestStore,
@@ -45,6 +46,7 @@ describe('builders', () => {
     ['copies', aCopy],
     ['deployments', aDeployment],
     ['revisions', aRevision],
+    ['tasks', aTask],
   ] as const)('a row of %s is inserted as it is returned, twice without a clash', async (table, build) => {
     await using test = await openTestStore();
     const rows = [await build(test.store), await build(test.store)];

@@ -30,6 +30,7 @@ import type {
   ServiceBindingsTable,
   ServiceInstancesTable,
   SpacesTable,
+  TasksTable,
   UsersTable,
 } from './schema.ts';
 import { aesSealer, type Sealer } from './seal.ts';
@@ -462,6 +463,32 @@ export async function aRevision(store: Writable, given: Partial<RevisionsTable> 
     ...given,
   };
   return insert(store, { table: 'revisions', row, change: ['revision', row.guid] });
+}
+
+/** A task of 1 GB that waits for a cell, with its run spec. */
+export async function aTask(store: Writable, given: Partial<TasksTable> = {}): Promise<TasksTable> {
+  const guid = given.guid ?? randomUUID();
+  const app_guid = given.app_guid ?? (await anApp(store)).guid;
+  const droplet_guid = given.droplet_guid ?? (await aDroplet(store, { app_guid })).guid;
+  const row: TasksTable = {
+    ...stamped(),
+    guid,
+    created_at: Date.now(),
+    app_guid,
+    droplet_guid,
+    sequence_id: 1,
+    name: 'task',
+    command_sealed: testSealer.seal('true'),
+    state: 'PENDING',
+    memory_mb: 1024,
+    disk_mb: 1024,
+    log_rate_limit_bytes: -1,
+    failure_reason: null,
+    run_spec_guid: given.run_spec_guid ?? (await aRunSpec(store, { app_guid, droplet_guid, process_guid: guid })).guid,
+    ended_at: null,
+    ...given,
+  };
+  return insert(store, { table: 'tasks', row, change: ['task', row.guid] });
 }
 
 /** A rolling deployment of one more instance at a time that has just begun; its process is not made. */

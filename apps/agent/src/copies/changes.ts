@@ -4,7 +4,7 @@ import { afterCrash, afterStartError, isNewer } from '@cupola/model/cell-plan';
 import { crashCause } from '@cupola/model/crash-cause';
 import { unreachable } from '@cupola/model/errors';
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
-import { type Copy, reportOf } from './copy.ts';
+import { appSource, type Copy, reportOf } from './copy.ts';
 import type { End } from './life.ts';
 import type { CopyRecord, Records } from './record.ts';
 import { exitReason } from './words.ts';
@@ -78,7 +78,8 @@ export function settle(
     case 'left':
       return;
     case 'stopped':
-      if (isStoppingAll) changeCopy(deps, copy, { ...waitUntil(monotonic()), state: 'GONE', routable: false });
+      if (isStoppingAll && copy.record.placement.runSpec.taskName !== undefined) endTask(deps, copy, waitUntil(null));
+      else if (isStoppingAll) changeCopy(deps, copy, { ...waitUntil(monotonic()), state: 'GONE', routable: false });
       else changeCopy(deps, copy, { phase: 'stopped', launch: null, routable: false });
       return;
     case 'failed': {
@@ -88,10 +89,14 @@ export function settle(
       return;
     }
     case 'crashed': {
-      const { memoryMb, processType } = copy.record.placement.runSpec;
+      const { runSpec } = copy.record.placement;
+      const { memoryMb, taskName } = runSpec;
       const { exit, ranMs, unhealthy, lastLines } = end;
-      const { crashCount, startAtMs } = afterCrash(copy.record.crashCount, { ranMs, now: monotonic() });
-      const reason = exitReason(exit, { unhealthy: unhealthy?.reason ?? null, memoryMb, processType });
+      const { crashCount, startAtMs } =
+        taskName === undefined
+          ? afterCrash(copy.record.crashCount, { ranMs, now: monotonic() })
+          : { crashCount: 0, startAtMs: null };
+      const reason = exitReason(exit, { unhealthy: unhealthy?.reason ?? null, memoryMb, source: appSource(runSpec) });
       const cause = crashCause({
         ...exit,
         unhealthy: unhealthy?.facts ?? null,
@@ -114,12 +119,20 @@ export function settle(
           cause,
         },
       });
-      deps.crashed(reportOf(copy));
+      // A task has no crashes: its end is its result, told until the scheduler withdraws it.
+      if (taskName === undefined) deps.crashed(reportOf(copy));
       return;
     }
     default:
       unreachable(end);
   }
+}
+
+/** Its cell stops, and what has run once is not run again. */
+function endTask(deps: ChangeDeps, copy: Copy, wait: Pick<CopyRecord, 'phase' | 'startAtMs' | 'launch'>): void {
+  const reason = 'stopped with its cell';
+  const exit = { code: null, signal: null, outOfMemory: false, reason, lastLines: [] };
+  changeCopy(deps, copy, { ...wait, state: 'CRASHED', routable: false, exit });
 }
 
 /** What was recorded to run, and of which nothing is left: its shim and folder are gone. */

@@ -1,6 +1,7 @@
 /** One copy on this cell: its durable record, and what only this process knows of it. All changes go through `change`, so that disk and API hear of them. */
 import type { CopyReport, PlacementItem } from '@cupola/contract/internal';
 import type { KnownCopy } from '@cupola/model/cell-plan';
+import type { RunSpec } from '@cupola/model/run-spec';
 import type { RunningSandbox } from '@cupola/sandbox/sandbox';
 import type { LogSource } from '../logs/log-sender.ts';
 import type { Output } from '../logs/output.ts';
@@ -89,12 +90,17 @@ export function reportOf({ record }: Copy): CopyReport {
   };
 }
 
+/** Where a copy's own lines come from, as CF names it. */
+export function appSource({ taskName, processType }: RunSpec): string {
+  return taskName === undefined ? `APP/PROC/${processType.toUpperCase()}` : `APP/TASK/${taskName}`;
+}
+
 /** `APP/PROC/WEB` of its index, or another source of the platform's own about it. */
 export function logSource({ record }: Copy, sourceType: 'APP' | 'CELL' | 'HEALTH'): LogSource {
   const { runSpec, index } = record.placement;
   return {
     appGuid: runSpec.appGuid,
-    sourceType: sourceType === 'APP' ? `APP/PROC/${runSpec.processType.toUpperCase()}` : sourceType,
+    sourceType: sourceType === 'APP' ? appSource(runSpec) : sourceType,
     instanceId: String(index),
   };
 }

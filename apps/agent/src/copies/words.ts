@@ -29,13 +29,17 @@ export function createWords({ cellId, sender, now }: { cellId: string; sender: L
       sender.offer({ source: logSource(copy, sourceType), type, timestampMs: now(), line, mark: null });
   const cell = say('CELL', 'OUT');
   const cellError = say('CELL', 'ERR');
+  // Nobody asks for the health of a task.
+  const ofProcess = (copy: Copy, line: string): void => {
+    if (copy.record.placement.runSpec.taskName === undefined) cell(copy, line);
+  };
   const of = (copy: Copy): string => `for instance ${copy.record.placement.guid}`;
   return {
     creating: copy => cell(copy, `Cell ${cellId} creating container ${of(copy)}`),
     created: copy => cell(copy, `Cell ${cellId} successfully created container ${of(copy)}`),
     notCreated: (copy, why) => cellError(copy, `Cell ${cellId} failed to create container ${of(copy)}: ${why}`),
-    monitoring: copy => cell(copy, 'Starting health monitoring of container'),
-    healthy: copy => cell(copy, 'Container became healthy'),
+    monitoring: copy => ofProcess(copy, 'Starting health monitoring of container'),
+    healthy: copy => ofProcess(copy, 'Container became healthy'),
     unhealthy: (copy, reason) => {
       say('HEALTH', 'ERR')(copy, reason);
       const seconds = startTimeoutMs(copy.record.placement.runSpec.healthCheck) / 1000;
@@ -66,15 +70,16 @@ function exitWords({ code, signal, outOfMemory, lost }: SandboxExit): string {
 }
 
 /** The reason that `cf events` and `cf app` show. */
-export function exitReason(exit: SandboxExit, { unhealthy, memoryMb, processType }: ExitFacts): string {
+export function exitReason(exit: SandboxExit, { unhealthy, memoryMb, source }: ExitFacts): string {
   if (unhealthy !== null) return unhealthy;
   if (exit.outOfMemory) return `out of memory: limit ${memoryMb} MB`;
   if (exit.lost) return 'supervisor lost';
-  return `APP/PROC/${processType.toUpperCase()}: Exited with status ${exit.code ?? 128 + (exit.signal ?? 0)}`;
+  return `${source}: Exited with status ${exit.code ?? 128 + (exit.signal ?? 0)}`;
 }
 
 interface ExitFacts {
   unhealthy: string | null;
   memoryMb: number;
-  processType: string;
+  /** `APP/PROC/WEB`. */
+  source: string;
 }

@@ -83,7 +83,7 @@ export async function untilUnhealthy(
   probed: Probed,
   signal: AbortSignal,
 ): Promise<Unhealthy | null> {
-  if (check.type === 'process') return null;
+  if (check.type === 'process') return untilAborted(signal);
   while (!signal.aborted) {
     await pause(jittered(check.intervalMs ?? INSTANCE_LIMITS.livenessIntervalMs), signal);
     if (signal.aborted) return null;
@@ -91,6 +91,14 @@ export async function untilUnhealthy(
     if (found !== null && !signal.aborted) return unhealthy(probed, { found, isStart: false, isPathAtFault: false });
   }
   return null;
+}
+
+/** Nobody asks; whoever waits for an end must not take this for one. */
+function untilAborted(signal: AbortSignal): Promise<null> {
+  return new Promise(resolve => {
+    if (signal.aborted) return resolve(null);
+    signal.addEventListener('abort', () => resolve(null), { once: true });
+  });
 }
 
 /** Tells each time whether the copy wants requests changes; begins with a probe at once. Resolves when aborted. */

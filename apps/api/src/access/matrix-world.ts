@@ -16,6 +16,7 @@ import {
   aRevision,
   aRoute,
   aSpace,
+  aTask,
 } from '@cupola/store/fixtures';
 import type { Store } from '@cupola/store/store';
 import { recordEvent } from '../events/record.ts';
@@ -101,6 +102,7 @@ async function things(test: TestApi): Promise<Guids> {
   const destination = await aDestination(store, { ...inApp, route_guid: route.guid });
 
   const revision = await aRevision(store, { ...inApp, droplet_guid: droplet.guid });
+  const task = await aTask(store, { ...inApp, droplet_guid: droplet.guid });
   const deployment = await aDeployment(store, { ...inApp, previous_droplet_guid: droplet.guid });
   const other = await anOrganization(store);
   const otherSpace = await aSpace(store, { organization_guid: other.guid });
@@ -145,6 +147,7 @@ async function things(test: TestApi): Promise<Guids> {
     service_credential_bindings: binding.guid,
     revisions: revision.guid,
     deployments: deployment.guid,
+    tasks: task.guid,
     destination: destination.guid,
     buildpacks: await first('/v3/buildpacks'),
     stacks: await first('/v3/stacks'),
@@ -284,6 +287,7 @@ function requests(guids: Guids): Record<string, TestCall> {
     'POST /v3/packages': { body: { type: 'bits', relationships: app } },
     'POST /v3/packages/:guid/upload': { form: upload },
     'POST /v3/droplets': { body: { relationships: app } },
+    'POST /v3/apps/:guid/tasks': { body: { command: 'true' } },
     'POST /v3/deployments': { body: { relationships: app, droplet: { guid: guids.droplets } } },
     'POST /v3/builds': { body: { package: { guid: guids.packages } } },
     'POST /v3/service_instances': {

@@ -29,7 +29,7 @@ test('a feature that is not built cannot be switched on, and can be switched off
   const name = 'service-binding-k8s';
   const on = await feature(test, app.guid, name, { enabled: true });
   expect(on.status).toBe(422);
-  expect(details(on)[0]).toMatch(/^Services are not supported yet/);
+  expect(details(on)[0]).toMatch(/^'service-binding-k8s' is not supported yet/);
   expect((await feature(test, app.guid, name, { enabled: false })).status).toBe(200);
 });
 

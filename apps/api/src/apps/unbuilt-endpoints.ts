@@ -6,11 +6,6 @@ import { APP_MANAGERS, seenApp, writableApp } from './find-app.ts';
 
 const NONE_OF: ReadonlyArray<{ part: string; summary: string; refusal: string | null }> = [
   {
-    part: 'tasks',
-    summary: 'Tasks of an app: none',
-    refusal: 'Tasks are not supported yet. Run the command in a process type of its own, scaled to one instance.',
-  },
-  {
     part: 'sidecars',
     summary: 'Sidecars of an app: none',
     refusal: 'Sidecars are not supported yet. Start the second program from the start command.',

@@ -12,7 +12,7 @@ import type { Mutation } from '@cupola/store/store';
 import type { Kysely, Selectable } from 'kysely';
 import type { ApiDeps } from '../deps.ts';
 import { boundServices } from '../services/vcap-services.ts';
-import { type AppPlace, processFacts } from './vcap-application.ts';
+import { type AppPlace, processFacts, taskFacts } from './vcap-application.ts';
 
 /** What an app listens on: PORT (CF's default; the agent says which host port leads there). */
 export const APP_PORT = 8_080;
@@ -57,48 +57,92 @@ export async function fixRunSpecs(
   }
 }
 
+export interface TaskFacts {
+  guid: string;
+  name: string;
+  command: string;
+  memory_mb: number;
+  disk_mb: number;
+  log_rate_limit_bytes: number;
+}
+
 export interface Specs {
   app: AppPlace;
   /** Writes the run spec of this process as it is set now, and answers its guid. Nothing that runs changes by it. */
   process(process: Process): Promise<string>;
+  /** The same of a task. */
+  task(task: TaskFacts): Promise<string>;
 }
 
-/** What all specs of an app share at this moment, read once. @throws UnprocessableError when the app has no staged droplet. */
-export async function openSpecs({ db, now }: Mutation, deps: FixDeps, appGuid: string): Promise<Specs> {
+/**
+ * What all specs of an app share at this moment, read once.
+ * @param dropletGuid the app's current one when not given.
+ * @throws UnprocessableError when that is not staged.
+ */
+export async function openSpecs(
+  { db, now }: Mutation,
+  deps: FixDeps,
+  appGuid: string,
+  dropletGuid?: string,
+): Promise<Specs> {
   const app = await readApp(db, appGuid);
-  const droplet = await stagedDroplet(db, app.current_droplet_guid);
+  const droplet = await stagedDroplet(db, dropletGuid ?? app.current_droplet_guid);
   const given = await givenVariables(db, deps, app.environment_sealed);
   const uris = await urisByProcessType(db, appGuid);
   const { vcapServices, syslogDrains } = await boundServices(db, deps.sealer, appGuid);
+  const { publicUrl: apiUrl } = deps.config;
+  const write = async (spec: RunSpec): Promise<string> => {
+    await db
+      .insertInto('run_specs')
+      .values({
+        guid: spec.guid,
+        app_guid: appGuid,
+        process_guid: spec.processGuid,
+        droplet_guid: droplet.guid,
+        memory_mb: spec.memoryMb,
+        disk_mb: spec.diskMb,
+        stack: droplet.stack,
+        spec_sealed: deps.sealer.seal(JSON.stringify(spec)),
+        created_at: now,
+      })
+      .execute();
+    return spec.guid;
+  };
   return {
     app,
     process: async process => {
       const guid = randomUUID();
-      const facts = processFacts(app, process, {
-        apiUrl: deps.config.publicUrl,
-        uris: uris.get(process.type) ?? [],
-        version: guid,
-      });
+      const facts = processFacts(app, process, { apiUrl, uris: uris.get(process.type) ?? [], version: guid });
       const environment = environmentOf(given, { facts, vcapServices }, process);
-      const spec = { ...makeSpec({ guid, app, process, droplet }, environment), syslogDrains };
-      await db
-        .insertInto('run_specs')
-        .values({
-          guid,
-          app_guid: appGuid,
-          process_guid: process.guid,
-          droplet_guid: droplet.guid,
-          memory_mb: process.memory_mb,
-          disk_mb: process.disk_mb,
-          stack: droplet.stack,
-          spec_sealed: deps.sealer.seal(JSON.stringify(spec)),
-          created_at: now,
-        })
-        .execute();
-      return guid;
+      return write({ ...makeSpec({ guid, app, process, droplet }, environment), syslogDrains });
+    },
+    task: async task => {
+      const guid = randomUUID();
+      const facts = taskFacts(app, task, { apiUrl, uris: uris.get('web') ?? [], version: guid });
+      const environment = environmentOf(given, { facts, vcapServices }, task);
+      return write({
+        ...makeSpec({ guid, app, process: { ...TASK, ...task }, droplet }, environment),
+        syslogDrains,
+        taskName: task.name,
+      });
     },
   };
 }
+
+/** What a task is as a process: alive while its command runs, and asked for nothing more. */
+const TASK = {
+  type: 'task',
+  detected_command: null,
+  health_check_type: 'process',
+  health_check_endpoint: null,
+  health_check_timeout_s: null,
+  health_check_invocation_timeout_s: null,
+  health_check_interval_s: null,
+  readiness_type: 'process',
+  readiness_endpoint: null,
+  readiness_invocation_timeout_s: null,
+  readiness_interval_s: null,
+} as const;
 
 async function stagedDroplet(db: Kysely<Database>, guid: string | null): Promise<SpecParts['droplet']> {
   const droplet =
@@ -175,7 +219,7 @@ export async function urisByProcessType(db: Kysely<Database>, appGuid: string): 
 function environmentOf(
   given: Record<string, string>,
   { facts, vcapServices }: { facts: Record<string, unknown>; vcapServices: Record<string, unknown> },
-  process: Process,
+  process: { memory_mb: number },
 ): Record<string, string> {
   return {
     ...given,
@@ -185,10 +229,23 @@ function environmentOf(
   };
 }
 
+type SpecProcess = Omit<
+  Process,
+  | 'app_guid'
+  | 'created_at'
+  | 'updated_at'
+  | 'instances'
+  | 'run_spec_guid'
+  | 'start_sequence'
+  | 'index_starts_json'
+  | 'planned_at'
+  | 'revision_guid'
+>;
+
 interface SpecParts {
   guid: string;
   app: AppPlace;
-  process: Process;
+  process: SpecProcess;
   droplet: { guid: string; layers_json: string; stack: string };
 }
 
@@ -227,7 +284,7 @@ function makeSpec({ guid, app, process, droplet }: SpecParts, environment: Recor
   };
 }
 
-function commandOf({ command, detected_command }: Process): string {
+function commandOf({ command, detected_command }: SpecProcess): string {
   const chosen = command ?? detected_command ?? '';
   return chosen.trim() === '' ? NO_COMMAND : chosen;
 }

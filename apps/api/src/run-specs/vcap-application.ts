@@ -52,3 +52,19 @@ export function processFacts(
     application_version: version,
   };
 }
+
+/** What a task finds: an app's facts, with the task's own limits (CF: task_environment.rb). */
+export function taskFacts(
+  app: AppPlace,
+  { memory_mb, disk_mb }: { memory_mb: number; disk_mb: number },
+  { apiUrl, uris, version }: { apiUrl: string; uris: string[]; version: string },
+): Record<string, unknown> {
+  const { application_id, ...facts } = appFacts(app, { apiUrl, uris });
+  return {
+    ...facts,
+    limits: { fds: INSTANCE_LIMITS.openFilesMax, mem: memory_mb, disk: disk_mb },
+    application_id,
+    version,
+    application_version: version,
+  };
+}

@@ -30,7 +30,6 @@ describe('what is not built yet', () => {
   );
 
   test.each([
-    ['/v3/deployments', 'Deployments are not supported yet.'],
     ['/v3/service_route_bindings', 'Support for route services is disabled.'],
     ['/v3/service_brokers', 'Service brokers are not supported yet'],
   ])('POST %s is 422 with a sentence that says so', async (path, sentence) => {
