@@ -3,7 +3,7 @@ import { type Platform, until } from '../platform.ts';
 import { type Ledger, openLedger, stepsOfPush } from '../push-steps.ts';
 
 /** Says which request it answers; `/slow` takes a while, less than the second that a copy has left when it has left its routes. */
-export const ECHO = `
+const ECHO = `
 const http = require('node:http');
 http
   .createServer((request, response) => {
@@ -24,7 +24,7 @@ export interface Subject {
   random(): number;
 }
 
-export interface Change {
+interface Change {
   name: string;
   /** How often beside the others. */
   weight: number;
@@ -99,7 +99,7 @@ const setVariable = (subject: Subject): Promise<Json> =>
     var: { SETTING: String(pick(subject, 0, 1_000_000)) },
   });
 
-export const CHANGES: readonly Change[] = [
+const CHANGES: readonly Change[] = [
   { name: 'scale', weight: 3, make: async subject => void (await scale(subject, { instances: pick(subject, 1, 3) })) },
   {
     name: 'memory',

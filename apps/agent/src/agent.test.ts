@@ -100,6 +100,48 @@ test('the agent reports each crash as CRASHED, though it starts the copy again a
   ]);
 });
 
+test('the agent runs sidecars beside the command, in one sandbox, and tells their lines apart', async () => {
+  await using cell = await testCell();
+  await cell.startAgent();
+  const sidecars = [
+    { name: 'helper', command: 'echo "with $MEMORY_LIMIT as $USER"; echo oops >&2; exec sleep 600', memoryMb: 16 },
+    { name: 'other', command: 'sleep 600', memoryMb: null },
+  ];
+  const environment = { VCAP_APPLICATION: '{}', MEMORY_LIMIT: '48m' };
+  const runSpec = aRunSpec([cell.add(await serverLayer())], { sidecars, environment });
+  const placement = aPlacement(runSpec);
+  const running = await cell.run(placement);
+  expect(await ask(running)).toBe('hello');
+  const source = 'APP/PROC/WEB/SIDECAR/HELPER';
+  await until('both lines', () => cell.api.lines(source).length === 2);
+  expect(cell.api.lines(source).toSorted()).toEqual(['oops', 'with 16m as vcap']);
+  expect(await ask(running, '/env')).toContain('MEMORY_LIMIT=48m');
+  cell.api.withdraw(placement.guid);
+  await until('it is gone', () => cell.api.copy(placement.guid)?.state === 'GONE');
+  expect(cell.api.lines('APP/PROC/WEB')).toContain('asked to end');
+});
+
+test('a sidecar that ends ends its instance, with its status', async () => {
+  await using cell = await testCell();
+  await cell.startAgent();
+  const sidecars = [{ name: 'weak', command: 'exit 9', memoryMb: null }];
+  const placement = aPlacement(aRunSpec([cell.add(await serverLayer())], { sidecars }));
+  cell.api.place(placement);
+  const crashed = await until('a crash', () => cell.api.reports.find(({ state }) => state === 'CRASHED'));
+  expect(crashed.exit).toMatchObject({ code: 9, reason: 'APP/PROC/WEB: Exited with status 9' });
+});
+
+test('the agent stops a copy whose health is its being alive', async () => {
+  await using cell = await testCell();
+  await cell.startAgent();
+  const none = healthCheck({ type: 'process' });
+  const placement = aPlacement(aRunSpec([cell.add(await serverLayer())], { healthCheck: none }));
+  await cell.run(placement);
+  cell.api.withdraw(placement.guid);
+  await until('it is gone', () => cell.api.copy(placement.guid)?.state === 'GONE');
+  expect(cell.api.lines('APP/PROC/WEB')).toContain('asked to end');
+});
+
 test.each([
   ['exit 0', 0],
   ['exit 7', 7],

@@ -26,6 +26,7 @@ import { roleEndpoints } from './roles/endpoints.ts';
 import { routeEndpoints } from './routes/endpoints.ts';
 import { securityGroupEndpoints } from './security-groups/endpoints.ts';
 import { serviceEndpoints } from './services/endpoints.ts';
+import { sidecarEndpoints } from './sidecars/endpoints.ts';
 import { spaceQuotaEndpoints } from './space-quotas/endpoints.ts';
 import { spaceEndpoints } from './spaces/endpoints.ts';
 import { stackEndpoints } from './stacks/endpoints.ts';
@@ -61,6 +62,7 @@ const built: readonly Endpoint[] = [
   ...deploymentEndpoints,
   ...revisionEndpoints,
   ...taskEndpoints,
+  ...sidecarEndpoints,
   ...routeEndpoints,
   ...manifestEndpoints,
   ...buildEndpoints,

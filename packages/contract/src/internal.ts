@@ -71,6 +71,9 @@ const runSpec = z.object({
   readinessHealthCheck: healthCheck,
   stack: z.string(),
   ports: z.array(z.number().int()).min(1),
+  sidecars: z
+    .array(z.object({ name: z.string(), command: z.string(), memoryMb: z.number().int().nullable() }))
+    .exactOptional(),
   taskName: z.string().exactOptional(),
   syslogDrains: z.array(z.string()).exactOptional(),
 });

@@ -23,6 +23,14 @@ export interface HealthCheck {
   intervalMs: number | null;
 }
 
+/** A second command of an instance. */
+export interface Sidecar {
+  name: string;
+  command: string;
+  /** What it is told as MEMORY_LIMIT; null: the instance's own. */
+  memoryMb: number | null;
+}
+
 /** What to run: immutable, made at start, restart or deployment. An instance points to one, and a crash restart reuses it, so that `set-env` cannot leak into it. */
 export interface RunSpec {
   guid: string;
@@ -49,6 +57,8 @@ export interface RunSpec {
   stack: string;
   /** Ports the app listens on; the first is PORT. */
   ports: number[];
+  /** Run beside the command, in the same sandbox: when one of them ends, all do. Absent: none. */
+  sidecars?: Sidecar[];
   /** Run once, and never again: a task by this name. Absent: an instance of a process. */
   taskName?: string;
   /** Where its log lines are to go besides (`syslog://host:port`, `syslog-tls://`, `https://`), by the services bound at its start. Absent in old specs: none. */

@@ -17,6 +17,7 @@ import {
   aRole,
   aRoute,
   aRunSpec,
+  aSidecar,
   aSpace,
   aTask,
   aUser,
@@ -47,6 +48,7 @@ describe('builders', () => {
     ['deployments', aDeployment],
     ['revisions', aRevision],
     ['tasks', aTask],
+    ['sidecars', aSidecar],
   ] as const)('a row of %s is inserted as it is returned, twice without a clash', async (table, build) => {
     await using test = await openTestStore();
     const rows = [await build(test.store), await build(test.store)];

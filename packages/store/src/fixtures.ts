@@ -29,6 +29,7 @@ import type {
   RunSpecsTable,
   ServiceBindingsTable,
   ServiceInstancesTable,
+  SidecarsTable,
   SpacesTable,
   TasksTable,
   UsersTable,
@@ -463,6 +464,21 @@ export async function aRevision(store: Writable, given: Partial<RevisionsTable> 
     ...given,
   };
   return insert(store, { table: 'revisions', row, change: ['revision', row.guid] });
+}
+
+/** A user's own, beside `web`. */
+export async function aSidecar(store: Writable, given: Partial<SidecarsTable> = {}): Promise<SidecarsTable> {
+  const row: SidecarsTable = {
+    ...stamped(),
+    app_guid: given.app_guid ?? (await anApp(store)).guid,
+    name: named('sidecar'),
+    command: 'true',
+    process_types_json: '["web"]',
+    memory_mb: null,
+    origin: 'user',
+    ...given,
+  };
+  return insert(store, { table: 'sidecars', row });
 }
 
 /** A task of 1 GB that waits for a cell, with its run spec. */

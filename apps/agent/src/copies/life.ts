@@ -131,6 +131,7 @@ function follow({ sender, records }: LifeDeps, copy: Copy, sandbox: RunningSandb
   copy.output = followOutput({
     sandbox,
     source: logSource(copy, 'APP'),
+    sidecars: runSpec.sidecars ?? [],
     logRateBytesPerSecond: runSpec.logRateBytesPerSecond,
     sender,
     from: records.position(guid, sandbox.guid),

@@ -3,6 +3,7 @@ import type { PlacementItem } from '@cupola/contract/internal';
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
 import type { Mount, SandboxSpec } from '@cupola/sandbox/sandbox';
 import { type CopyAddress, networkOf } from '../host/addresses.ts';
+import { SIDECAR_MARK } from '../logs/sidecar-lines.ts';
 import { copyEnvironment } from './environment.ts';
 
 /**
@@ -21,6 +22,44 @@ if [ $# -gt 1 ] && ! declare -F "$2" >/dev/null && ! builtin help "$2" >/dev/nul
   exec "\${@:2}"
 fi
 exec /bin/bash -c "$1"
+`;
+/**
+ * The same with sidecars: each by a shell of its own beside the command, its lines marked so that they are told apart (`logs/sidecar-lines.ts`). The first that
+ * ends ends the others, and its status is the instance's (CF: codependent actions). A SIGTERM comes to all of them by itself; this shell waits for the last.
+ * Arguments: the command, then of each sidecar its command and its MEMORY_LIMIT (empty: none of its own).
+ */
+const LAUNCHER_WITH_SIDECARS = `
+ulimit -c 0
+ulimit -n ${INSTANCE_LIMITS.openFilesMax} 2>/dev/null
+[ -d "$TMPDIR" ] && [ -d /home/vcap/logs ] || mkdir -p "$TMPDIR" /home/vcap/logs 2>/dev/null
+for file in /home/vcap/profile.d/* .profile.d/* .profile; do
+  if [ -f "$file" ]; then . "$file"; fi
+done
+trap : TERM INT
+mark() { trap '' TERM INT; exec sed -u "s/^/${SIDECAR_MARK}$1${SIDECAR_MARK}/"; }
+/bin/bash -c "$1" &
+all=($!)
+shift
+number=0
+while [ $# -gt 1 ]; do
+  ( [ -z "$2" ] || export MEMORY_LIMIT="$2"; exec /bin/bash -c "$1" ) > >(mark $number) 2> >(mark $number >&2) &
+  all+=($!)
+  number=$((number + 1))
+  shift 2
+done
+while :; do
+  wait -n "\${all[@]}"
+  code=$?
+  for one in "\${all[@]}"; do kill -0 "$one" 2>/dev/null || break 2; done
+done
+kill -TERM "\${all[@]}" 2>/dev/null
+while :; do
+  wait "\${all[@]}"
+  left=0
+  for one in "\${all[@]}"; do ! kill -0 "$one" 2>/dev/null || left=1; done
+  [ $left = 1 ] || break
+done
+exit $code
 `;
 /** Nothing in it that a shell would read as more than words. */
 const ONLY_WORDS = /^[\w./:@%+,-]+(?: [\w./:@%+,=-]+)*$/;
@@ -49,7 +88,7 @@ export function sandboxSpec(facts: StartFacts): SandboxSpec {
       }),
     ),
     files: { '/etc/resolv.conf': resolvConf },
-    argv: ['/bin/bash', '-c', LAUNCHER, 'launcher', runSpec.command, ...wordsOf(runSpec.command)],
+    argv: argvOf(runSpec),
     cwd: '/home/vcap/app',
     environment: copyEnvironment(placement, address),
     limits: {
@@ -61,6 +100,15 @@ export function sandboxSpec(facts: StartFacts): SandboxSpec {
     network: networkOf(address),
     logRateBytesPerSecond: runSpec.logRateBytesPerSecond,
   };
+}
+
+function argvOf({ command, sidecars = [] }: PlacementItem['runSpec']): string[] {
+  if (sidecars.length === 0) return ['/bin/bash', '-c', LAUNCHER, 'launcher', command, ...wordsOf(command)];
+  const beside = sidecars.flatMap(sidecar => [
+    sidecar.command,
+    sidecar.memoryMb === null ? '' : `${sidecar.memoryMb}m`,
+  ]);
+  return ['/bin/bash', '-c', LAUNCHER_WITH_SIDECARS, 'launcher', command, ...beside];
 }
 
 function wordsOf(command: string): string[] {

@@ -2,6 +2,7 @@
 import type { OutputLine, RunningSandbox } from '@cupola/sandbox/sandbox';
 import { pause } from '../pause.ts';
 import type { LogSender, LogSource } from './log-sender.ts';
+import { sourceOfLine } from './sidecar-lines.ts';
 
 const LAST_LINES = 20;
 /** Of a very long line so much is kept for the crash report (ours). */
@@ -25,6 +26,8 @@ export interface Output {
 interface Deps {
   sandbox: RunningSandbox;
   source: LogSource;
+  /** Whose lines are among its own. */
+  sidecars: ReadonlyArray<{ name: string }>;
   logRateBytesPerSecond: number;
   sender: LogSender;
   /** Where to begin; undefined: at the beginning. */
@@ -34,7 +37,7 @@ interface Deps {
 }
 
 export function followOutput(deps: Deps): Output {
-  const { sandbox, source, logRateBytesPerSecond, sender, reached } = deps;
+  const { sandbox, logRateBytesPerSecond, sender, reached } = deps;
   let bytes = 0;
   let stopped = false;
   let position = deps.from;
@@ -45,7 +48,8 @@ export function followOutput(deps: Deps): Output {
       if (stopped) return;
       position = piece.position;
       bytes += piece.line.length + 1;
-      const { timestampMs, stream, line } = piece;
+      const { timestampMs, stream } = piece;
+      const { source, line } = sourceOfLine(piece.line, deps.source, deps.sidecars);
       const mark = { position, reached };
       if (piece.droppedBytes > 0) {
         const sentence = droppedSentence(piece, logRateBytesPerSecond);
@@ -82,7 +86,7 @@ export function followOutput(deps: Deps): Output {
       stopped = true;
       let left = 0;
       for await (const _ of sandbox.output(position)) left++;
-      sender.lose(source, left);
+      sender.lose(deps.source, left);
     },
     stop: () => {
       stopped = true;

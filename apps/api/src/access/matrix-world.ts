@@ -15,6 +15,7 @@ import {
   aProcess,
   aRevision,
   aRoute,
+  aSidecar,
   aSpace,
   aTask,
 } from '@cupola/store/fixtures';
@@ -102,6 +103,7 @@ async function things(test: TestApi): Promise<Guids> {
   const destination = await aDestination(store, { ...inApp, route_guid: route.guid });
 
   const revision = await aRevision(store, { ...inApp, droplet_guid: droplet.guid });
+  const sidecar = await aSidecar(store, inApp);
   const task = await aTask(store, { ...inApp, droplet_guid: droplet.guid });
   const deployment = await aDeployment(store, { ...inApp, previous_droplet_guid: droplet.guid });
   const other = await anOrganization(store);
@@ -148,6 +150,7 @@ async function things(test: TestApi): Promise<Guids> {
     revisions: revision.guid,
     deployments: deployment.guid,
     tasks: task.guid,
+    sidecars: sidecar.guid,
     destination: destination.guid,
     buildpacks: await first('/v3/buildpacks'),
     stacks: await first('/v3/stacks'),
@@ -287,6 +290,8 @@ function requests(guids: Guids): Record<string, TestCall> {
     'POST /v3/packages': { body: { type: 'bits', relationships: app } },
     'POST /v3/packages/:guid/upload': { form: upload },
     'POST /v3/droplets': { body: { relationships: app } },
+    'POST /v3/apps/:guid/sidecars': { body: { name: 'new', command: 'true', process_types: ['web'] } },
+    'PATCH /v3/sidecars/:guid': { body: { command: 'false' } },
     'POST /v3/apps/:guid/tasks': { body: { command: 'true' } },
     'POST /v3/deployments': { body: { relationships: app, droplet: { guid: guids.droplets } } },
     'POST /v3/builds': { body: { package: { guid: guids.packages } } },

@@ -1,16 +1,7 @@
-/** Parts of an app that are not built yet: there is none of them, and making one says what to do instead. See `unbuilt/endpoints.ts`. */
+/** What of an app is not built yet, and says what to do instead. See `unbuilt/endpoints.ts`. */
 import { UnprocessableError } from '@cupola/model/errors';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
-import { pageBody } from '../pages/page.ts';
-import { APP_MANAGERS, seenApp, writableApp } from './find-app.ts';
-
-const NONE_OF: ReadonlyArray<{ part: string; summary: string; refusal: string | null }> = [
-  {
-    part: 'sidecars',
-    summary: 'Sidecars of an app: none',
-    refusal: 'Sidecars are not supported yet. Start the second program from the start command.',
-  },
-];
+import { APP_MANAGERS, writableApp } from './find-app.ts';
 
 const clearCache = endpoint({
   method: 'POST',
@@ -24,30 +15,4 @@ const clearCache = endpoint({
   },
 });
 
-const listed: Endpoint[] = NONE_OF.flatMap(({ part, summary, refusal }) => {
-  const path = `/v3/apps/:guid/${part}`;
-  const list = endpoint({
-    method: 'GET',
-    path,
-    summary,
-    handle: async ({ store }, request) => {
-      await seenApp(store.read, request.actor, request.params.guid ?? '');
-      const ask = { page: 1, perPage: 50, offset: 0 };
-      return { status: 200, body: pageBody(request, ask, { total: 0, resources: [] }) };
-    },
-  });
-  if (refusal === null) return [list];
-  const make = endpoint({
-    method: 'POST',
-    path,
-    body: 'json',
-    summary: `${summary}, and none can be made`,
-    handle: async ({ store }, { actor, params }) => {
-      await writableApp(store.read, actor, params.guid ?? '');
-      throw new UnprocessableError(refusal);
-    },
-  });
-  return [list, make];
-});
-
-export const unbuiltOfAppEndpoints: Endpoint[] = [...listed, clearCache];
+export const unbuiltOfAppEndpoints: Endpoint[] = [clearCache];

@@ -27,6 +27,7 @@ import {
 import { checkQuota, quotaUse } from '../processes/quota.ts';
 import { mapDefaultRoute, mapManifestRoute, type RouteActor, unmapAll } from '../routes/map-routes.ts';
 import { fixRunSpecs } from '../run-specs/fix.ts';
+import { createSidecar, sidecarsOf, updateSidecar } from '../sidecars/change-sidecar.ts';
 import { bindManifestServices } from './bind-services.ts';
 import type { ManifestApp } from './manifest-app.ts';
 import type { ManifestProcess } from './manifest-processes.ts';
@@ -84,6 +85,7 @@ async function apply(context: Context, space: AppHome, manifest: ManifestApp): P
   lines.push(`Applied manifest to app with guid ${app.guid} (---\n${text})`);
 
   for (const process of manifest.processes) await applyProcess(context, app, process);
+  await applySidecars(context, app, manifest);
   app = await applySettings(context, app, manifest, staging?.stack ?? null);
   await applyRoutes(context, app, manifest);
   await bindManifestServices(mutation, context.actor, app, manifest.services);
@@ -142,6 +144,15 @@ async function applyProcess(context: Context, app: ScopedApp, asked: ManifestPro
     };
     await recordAppEvent(mutation, { actor, app, type: 'process.scale', data: { ...facts, request, ...TRIGGERED } });
     lines.push(`Scaling process: "${process.type}"`);
+  }
+}
+
+/** Those that it names are made or changed; others stay, as in CF. */
+async function applySidecars({ mutation }: Context, app: ScopedApp, { sidecars }: ManifestApp): Promise<void> {
+  for (const sidecar of sidecars) {
+    const present = (await sidecarsOf(mutation.db, app.guid)).find(({ name }) => name === sidecar.name);
+    if (present === undefined) await createSidecar(mutation, app.guid, sidecar);
+    else await updateSidecar(mutation, present, sidecar);
   }
 }
 

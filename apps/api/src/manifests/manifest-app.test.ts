@@ -155,7 +155,6 @@ describe('readManifestApp()', () => {
   test.each([
     [{ name: 'a', docker: { image: 'x' } }, /^Docker images are not supported yet/],
     [{ name: 'a', lifecycle: 'cnb' }, /^Cloud Native Buildpacks are not supported yet/],
-    [{ name: 'a', sidecars: [{ name: 's' }] }, /^Sidecars are not supported yet/],
     [{ name: 'a', routes: [{ route: 'a.b', protocol: 'http2' }] }, /http2 is not supported yet/],
   ])('%j is refused with what to do instead', (sent, error) => {
     expect(errorsOf(sent)).toEqual([expect.stringMatching(error)]);

@@ -3,12 +3,14 @@
  * for (CF: app_manifest_message.rb). Keys are taken with dashes and with underscores. What is no key of CF's is ignored, as CF does (`path`, `version`).
  */
 
+import type { CreateSidecar } from '@cupola/contract/v3/sidecar';
 import { variableErrors } from '../apps/environment.ts';
 import { HIDDEN } from '../apps/log-line.ts';
 import { readBuildpacks, readFeatures } from './manifest-lifecycle.ts';
 import { type ManifestProcess, readProcesses } from './manifest-processes.ts';
 import { type ManifestRoutes, readRoutes } from './manifest-routes.ts';
 import { type ManifestService, readServices } from './manifest-services.ts';
+import { readSidecars } from './manifest-sidecars.ts';
 import { refuseUnbuilt } from './manifest-unbuilt.ts';
 import { isObject, type Raw, type Reader, reader, underscoreKeys } from './reader.ts';
 
@@ -23,6 +25,7 @@ export interface ManifestApp {
   processes: ManifestProcess[];
   routes: ManifestRoutes;
   services: ManifestService[];
+  sidecars: CreateSidecar[];
   /** As it was sent, for the audit event; secrets hidden. */
   audit: Record<string, unknown>;
 }
@@ -41,6 +44,7 @@ export function readManifestApp(sent: unknown): { app: ManifestApp; errors: stri
     env: readEnv(from),
     routes: readRoutes(from),
     services: readServices(from),
+    sidecars: readSidecars(from),
     features: readFeatures(from),
     metadata: readMetadata(from),
     audit: audited(original),
@@ -102,7 +106,7 @@ const SECRETS = /^(?:env|command|cnb[-_]credentials)$/i;
 function audited(original: Raw): Raw {
   const entries = Object.entries(original).map(([key, value]) => {
     if (SECRETS.test(key) && value !== null) return [key, HIDDEN];
-    const isProcesses = key === 'processes' && Array.isArray(value);
+    const isProcesses = (key === 'processes' || key === 'sidecars') && Array.isArray(value);
     return [key, isProcesses ? value.map(item => (isObject(item) ? audited(item) : item)) : value];
   });
   return Object.fromEntries(entries);

@@ -8,8 +8,6 @@ export function refuseUnbuilt({ raw, errors }: Reader): void {
     errors.push('Cloud Native Buildpacks are not supported yet. Leave `lifecycle` out: a buildpack is detected.');
   else if (isSomething(raw.lifecycle) && raw.lifecycle !== 'buildpack' && !isSomething(raw.docker))
     errors.push('Lifecycle type is not included in the list: buildpack, docker, cnb');
-  if (isSomething(raw.sidecars))
-    errors.push('Sidecars are not supported yet. Leave `sidecars` out, or start the second program from the command.');
 }
 
 /** Empty lists and null ask for nothing. */

@@ -21,9 +21,13 @@ export async function presentAppsAsManifests(
   const rows = await inChunks(guids, some =>
     db.selectFrom('processes').selectAll().where(among('app_guid', some)).execute(),
   );
-  const processes = Map.groupBy(rows, row => row.app_guid);
+  const processes = Map.groupBy(newestOfEachType(rows), row => row.app_guid);
   const routes = await readRoutes(db, guids);
   const services = await readServices(db, guids);
+  const sidecarRows = await inChunks(guids, some =>
+    db.selectFrom('sidecars').selectAll().where(among('app_guid', some)).orderBy('name').execute(),
+  );
+  const sidecars = Map.groupBy(sidecarRows, row => row.app_guid);
   return new Map(
     apps.map(app => {
       const facts = {
@@ -32,11 +36,22 @@ export async function presentAppsAsManifests(
         metadata: metadata.get(app.guid) ?? { labels: {}, annotations: {} },
         routes: routes.get(app.guid) ?? [],
         processes: processes.get(app.guid) ?? [],
+        sidecars: sidecars.get(app.guid) ?? [],
         services: (services.get(app.guid) ?? []).map(row => row.name),
       };
       return [app.guid, presentManifestApp(facts)];
     }),
   );
+}
+
+/** While a deployment is on its way there are two of `web`; the newer one is what the app will be. */
+function newestOfEachType<Row extends { app_guid: string; type: string; created_at: number }>(rows: Row[]): Row[] {
+  const newest = new Map<string, Row>();
+  for (const row of rows) {
+    const key = `${row.app_guid} ${row.type}`;
+    if ((newest.get(key)?.created_at ?? -1) < row.created_at) newest.set(key, row);
+  }
+  return [...newest.values()];
 }
 
 async function readRoutes(db: Kysely<Database>, appGuids: readonly string[]) {

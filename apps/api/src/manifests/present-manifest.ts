@@ -1,5 +1,5 @@
 /** An app as a manifest that would make it again (CF: app_manifest_presenter.rb): its keys, their order, and no key without a value. */
-import type { AppsTable, ProcessesTable } from '@cupola/store/schema';
+import type { AppsTable, ProcessesTable, SidecarsTable } from '@cupola/store/schema';
 import type { Selectable } from 'kysely';
 import type { Variables } from '../apps/environment.ts';
 import type { ShownMetadata } from '../apps/present-app.ts';
@@ -12,6 +12,7 @@ export interface ManifestFacts {
   metadata: ShownMetadata;
   routes: ReadonlyArray<{ host: string; path: string; domain_name: string; protocol: string; options_json: string }>;
   processes: ReadonlyArray<Selectable<ProcessesTable>>;
+  sidecars: ReadonlyArray<Selectable<SidecarsTable>>;
   /** Names of bound service instances. */
   services: readonly string[];
 }
@@ -23,6 +24,7 @@ export function presentManifestApp({
   routes,
   processes,
   services,
+  sidecars,
 }: ManifestFacts): Record<string, unknown> {
   return {
     name: app.name,
@@ -44,6 +46,7 @@ export function presentManifestApp({
       'services',
       [...services].sort((a, b) => (a.toLowerCase() < b.toLowerCase() ? -1 : 1)),
     ),
+    ...some('sidecars', sidecars.map(presentSidecarEntry)),
     ...some('metadata', { ...some('labels', metadata.labels), ...some('annotations', metadata.annotations) }),
     ...some('processes', [...processes].sort((a, b) => (a.type < b.type ? -1 : 1)).map(presentProcessEntry)),
   };
@@ -59,6 +62,15 @@ function presentRouteEntry(route: ManifestFacts['routes'][number]) {
     route: routeUri(route).toLowerCase(),
     protocol: route.protocol,
     ...some('options', JSON.parse(route.options_json) as object),
+  };
+}
+
+function presentSidecarEntry(sidecar: Selectable<SidecarsTable>): Record<string, unknown> {
+  return {
+    name: sidecar.name,
+    process_types: JSON.parse(sidecar.process_types_json) as string[],
+    command: sidecar.command,
+    ...(sidecar.memory_mb === null ? {} : { memory: `${sidecar.memory_mb}M` }),
   };
 }
 

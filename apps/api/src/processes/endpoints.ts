@@ -12,7 +12,6 @@ import { logApi } from '../apps/log-line.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, type Reply } from '../http/endpoint.ts';
 import { NO_CONTENT } from '../http/replies.ts';
-import { pageBody } from '../pages/page.ts';
 import { type Acted, scale, terminateInstance, update } from './act.ts';
 import { type ProcessPath, type ProcessRow, seenProcess } from './find-process.ts';
 import { embedInstances, presentProcesses, processLists } from './list-processes.ts';
@@ -108,21 +107,8 @@ function endpointsAt(base: '/v3/processes/:guid' | '/v3/apps/:app/processes/:typ
   ];
 }
 
-const listSidecars = endpoint({
-  method: 'GET',
-  path: '/v3/processes/:guid/sidecars',
-  summary: 'Sidecars of a process: none',
-  handle: async (deps, request) => {
-    const { process, app } = await seenProcess(deps.store.read, request.actor, { guid: request.params.guid ?? '' });
-    deps.holds.summaryBegins(request, app.guid, process.guid);
-    const ask = { page: 1, perPage: 50, offset: 0 };
-    return { status: 200, body: pageBody(request, ask, { total: 0, resources: [] }) };
-  },
-});
-
 export const processEndpoints: Endpoint[] = [
   ...processLists,
   ...endpointsAt('/v3/processes/:guid', ''),
   ...endpointsAt('/v3/apps/:app/processes/:type', ' of an app, by its type'),
-  listSidecars,
 ];

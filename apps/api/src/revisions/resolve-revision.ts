@@ -96,7 +96,7 @@ async function createRevision(
   return row;
 }
 
-export async function latestRevision(db: Kysely<Database>, appGuid: string): Promise<RevisionRow | undefined> {
+async function latestRevision(db: Kysely<Database>, appGuid: string): Promise<RevisionRow | undefined> {
   return db
     .selectFrom('revisions')
     .selectAll()

@@ -12,6 +12,7 @@ import type { Mutation } from '@cupola/store/store';
 import type { Kysely, Selectable } from 'kysely';
 import type { ApiDeps } from '../deps.ts';
 import { boundServices } from '../services/vcap-services.ts';
+import { type SidecarRow, sidecarsOf, typesOf } from '../sidecars/change-sidecar.ts';
 import { type AppPlace, processFacts, taskFacts } from './vcap-application.ts';
 
 /** What an app listens on: PORT (CF's default; the agent says which host port leads there). */
@@ -91,6 +92,7 @@ export async function openSpecs(
   const uris = await urisByProcessType(db, appGuid);
   const { vcapServices, syslogDrains } = await boundServices(db, deps.sealer, appGuid);
   const { publicUrl: apiUrl } = deps.config;
+  const sidecars = await sidecarsOf(db, appGuid);
   const write = async (spec: RunSpec): Promise<string> => {
     await db
       .insertInto('run_specs')
@@ -114,7 +116,9 @@ export async function openSpecs(
       const guid = randomUUID();
       const facts = processFacts(app, process, { apiUrl, uris: uris.get(process.type) ?? [], version: guid });
       const environment = environmentOf(given, { facts, vcapServices }, process);
-      return write({ ...makeSpec({ guid, app, process, droplet }, environment), syslogDrains });
+      const own = sidecars.filter(sidecar => typesOf(sidecar).includes(process.type));
+      const spec = makeSpec({ guid, app, process, droplet }, environment);
+      return write({ ...spec, syslogDrains, ...(own.length === 0 ? {} : withSidecars(spec, own)) });
     },
     task: async task => {
       const guid = randomUUID();
@@ -126,6 +130,15 @@ export async function openSpecs(
         taskName: task.name,
       });
     },
+  };
+}
+
+/** What sidecars were promised of the memory is not the command's (CF: main_lrp_action_builder.rb). */
+function withSidecars(spec: RunSpec, sidecars: readonly SidecarRow[]): Partial<RunSpec> {
+  const promisedMb = sidecars.reduce((sum, { memory_mb }) => sum + (memory_mb ?? 0), 0);
+  return {
+    environment: { ...spec.environment, MEMORY_LIMIT: `${Math.max(1, spec.memoryMb - promisedMb)}m` },
+    sidecars: sidecars.map(({ name, command, memory_mb }) => ({ name, command, memoryMb: memory_mb })),
   };
 }
 

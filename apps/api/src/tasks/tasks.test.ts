@@ -143,9 +143,9 @@ test('lists filter; the command is for those who may read secrets, and never in 
   const auditor = await test.userWith({ space_auditor: test.home.spaceGuid });
   const ask = async (path: string, token = test.admin): Promise<Json[]> =>
     (await test.api('GET', path, { token })).body.resources;
-  const guids = async (path: string) => (await ask(path)).map(({ guid }) => guid);
+  const guids = async (path: string) => (await ask(path)).map(({ guid }) => guid).toSorted();
   expect(await guids(`/v3/apps/${one.guid}/tasks?sequence_ids=2`)).toEqual([second.guid]);
-  expect(await guids('/v3/tasks?names=a')).toEqual([first.guid, third.guid]);
+  expect(await guids('/v3/tasks?names=a')).toEqual([first.guid, third.guid].toSorted());
   expect(await guids('/v3/tasks?states=SUCCEEDED')).toEqual([second.guid]);
   expect(await guids(`/v3/tasks?app_guids=${two.guid}&space_guids=${test.home.spaceGuid}`)).toEqual([third.guid]);
   expect(await guids(`/v3/tasks?organization_guids=${test.home.organizationGuid}&label_selector=k`)).toEqual([

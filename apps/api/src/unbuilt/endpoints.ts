@@ -21,7 +21,6 @@ const ROUTE_SERVICES = 'Support for route services is disabled.';
 const BROKERS = 'Service brokers are not supported yet, so nothing can be offered in the marketplace.';
 
 const UNBUILT: readonly Unbuilt[] = [
-  { collection: 'sidecars', resource: 'Sidecar', sentence: null },
   { collection: 'service_route_bindings', resource: 'Service route binding', sentence: ROUTE_SERVICES },
   { collection: 'service_brokers', resource: 'Service broker', sentence: BROKERS },
   { collection: 'service_offerings', resource: 'Service offering', sentence: null, auth: 'anyone' },
