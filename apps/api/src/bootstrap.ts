@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { Database } from '@cupola/store/schema';
 import type { Mutation, Store } from '@cupola/store/store';
 import type { Kysely } from 'kysely';
+import { seedBuildpacks } from './buildpacks/ordered.ts';
 import { SHARED_SEGMENT } from './isolation-segments/find-segment.ts';
 import { type HashCost, hashPassword } from './uaa/passwords.ts';
 import { revokeRefreshTokens } from './uaa/refresh-tokens.ts';
@@ -28,6 +29,7 @@ export async function bootstrap(store: Store, { appsDomain, admin, hashCost }: B
     await addDomain(mutation, appsDomain);
     await addClient(mutation);
     await addSharedSegment(mutation);
+    await seedBuildpacks(mutation);
     // Asked again: another process may have been faster.
     const isFirst = await isFirstStart(mutation.db);
     if (hash === null || !(isFirst || admin.reset)) return;

@@ -265,6 +265,8 @@ export const buildOrder = z.object({
   buildpacks: z.array(z.string()),
   /** Those that take part in detection, in order of position. */
   detectOrder: z.array(z.string()),
+  /** Of those, the ones that admins have added: zips, as `GET /internal/layers/:digest` sends them. */
+  customBuildpacks: z.array(z.object({ name: z.string(), digest, sizeBytes: z.number().int() })).exactOptional(),
   stack: z.string(),
   /** Staging environment: user-provided, staging group, VCAP_APPLICATION, VCAP_SERVICES. */
   environment: z.record(z.string(), z.string()),

@@ -271,6 +271,8 @@ function requests(guids: Guids): Record<string, TestCall> {
     'PATCH /v3/security_groups/:guid': { body: { name: 'new' } },
     'POST /v3/security_groups/:guid/relationships/running_spaces': { body: { data: [{ guid: guids.spaces }] } },
     'POST /v3/security_groups/:guid/relationships/staging_spaces': { body: { data: [{ guid: guids.spaces }] } },
+    'POST /v3/buildpacks': { body: { name: 'new' } },
+    'POST /v3/buildpacks/:guid/upload': { form: upload },
     'POST /v3/isolation_segments': { body: { name: 'new' } },
     'POST /v3/isolation_segments/:guid/relationships/organizations': { body: { data: [] } },
     'PATCH /v3/feature_flags/:name': { body: { enabled: true } },

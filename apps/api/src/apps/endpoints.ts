@@ -29,7 +29,7 @@ import { environmentEndpoints } from './environment-endpoints.ts';
 import { featureEndpoints } from './feature-endpoints.ts';
 import { type ScopedApp, seenApp, writableApp } from './find-app.ts';
 import { includedSpaces } from './include-spaces.ts';
-import { resolveLifecycle } from './lifecycle.ts';
+import { checkBuildpacks, resolveLifecycle } from './lifecycle.ts';
 import { includeOfApps, listApps, presentApps } from './list-apps.ts';
 import { HIDDEN, logApi, rubyText } from './log-line.ts';
 import { unbuiltOfAppEndpoints } from './unbuilt-endpoints.ts';
@@ -51,6 +51,7 @@ async function homeOfNew(db: Kysely<Database>, actor: Actor, guid: string): Prom
 async function create(mutation: Mutation, deps: ApiDeps, actor: Actor, body: CreateApp) {
   const space = await homeOfNew(mutation.db, actor, body.relationships.space.data.guid);
   const { buildpacks, stack, warnings } = resolveLifecycle(body.lifecycle);
+  await checkBuildpacks(mutation.db, buildpacks);
   const variables = body.environment_variables ?? {};
   const errors = variableErrors(variables, 'Environment variables');
   if (errors.length > 0) throw new UnprocessableError(errors.join(', '));
@@ -70,6 +71,7 @@ async function update(mutation: Mutation, actor: Actor, app: ScopedApp, body: Up
   if (name !== app.name) await requireFreeName(mutation, app.space_guid, name, app.guid);
   const present = { buildpacks: JSON.parse(app.buildpacks_json) as string[], stack: app.stack };
   const { buildpacks, stack, warnings } = resolveLifecycle(body.lifecycle, present);
+  if (body.lifecycle?.data.buildpacks !== undefined) await checkBuildpacks(mutation.db, buildpacks);
   const row = { name, stack, buildpacks_json: JSON.stringify(buildpacks) };
   const updated = await updateAppRow(mutation, app, row);
   await writeMetadata(mutation, 'app', app.guid, body.metadata);

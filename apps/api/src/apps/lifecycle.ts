@@ -2,6 +2,8 @@
 import type { LifecycleBody } from '@cupola/contract/v3/app';
 import { UnprocessableError } from '@cupola/model/errors';
 import { SYSTEM_BUILDPACKS as NAMES, type SystemBuildpack, systemBuildpack } from '@cupola/model/system-buildpacks';
+import type { Database } from '@cupola/store/schema';
+import type { Kysely } from 'kysely';
 
 /** Every machine's own root is the stack of apps; see foundations.md 12. */
 export const DEFAULT_STACK = 'host';
@@ -27,7 +29,7 @@ export interface Lifecycle {
   warnings: string[];
 }
 
-/** What a body asks for, over what is so. @throws UnprocessableError for what is not there, or not built yet. */
+/** What a body asks for, over what is so; `checkBuildpacks` judges the names. @throws UnprocessableError for what is not built yet. */
 export function resolveLifecycle(
   body: LifecycleBody | undefined,
   present: { buildpacks: string[]; stack: string } = { buildpacks: [], stack: DEFAULT_STACK },
@@ -39,7 +41,6 @@ export function resolveLifecycle(
   const { stack, warning } =
     body?.data.stack === undefined ? { stack: present.stack, warning: null } : resolveStack(body.data.stack);
   const buildpacks = body?.data.buildpacks === undefined ? present.buildpacks : (body.data.buildpacks ?? []);
-  checkBuildpacks(buildpacks);
   return { buildpacks, stack, warnings: warning === null ? [] : [warning] };
 }
 
@@ -54,10 +55,13 @@ const GUIDS: Readonly<Record<SystemBuildpack, string>> = {
 export const SYSTEM_BUILDPACKS = NAMES.map(name => ({ name, guid: GUIDS[name] }));
 
 /** @throws UnprocessableError that names the first one that is not there, and those that are. */
-export function checkBuildpacks(names: readonly string[]): void {
-  const unknown = names.find(name => systemBuildpack(name) === null);
+export async function checkBuildpacks(db: Kysely<Database>, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
+  const rows = await db.selectFrom('buildpacks').select('name').orderBy('position').execute();
+  const known = new Set(rows.map(({ name }) => name));
+  const unknown = names.find(name => !known.has(systemBuildpack(name) ?? name));
   if (unknown !== undefined)
     throw new UnprocessableError(
-      `Buildpack "${unknown}" must be an existing admin buildpack or a valid git URI of one that is known here: ${NAMES.join(', ')}.`,
+      `Buildpack "${unknown}" must be an existing admin buildpack or a valid git URI of one that is known here: ${[...known].join(', ')}.`,
     );
 }

@@ -8,7 +8,7 @@ import { maySeeSpace, requireDeveloper } from '../access/access.ts';
 import type { Actor } from '../access/actor.ts';
 import { recordAppEvent } from '../apps/app-events.ts';
 import { APP_MANAGERS, appScope, findApp, type ScopedApp } from '../apps/find-app.ts';
-import { resolveLifecycle } from '../apps/lifecycle.ts';
+import { checkBuildpacks, resolveLifecycle } from '../apps/lifecycle.ts';
 import { logApi } from '../apps/log-line.ts';
 import type { ApiDeps } from '../deps.ts';
 import { isCliAgent } from '../http/cli-agent.ts';
@@ -93,6 +93,7 @@ export const buildEndpoints: Endpoint[] = [
                 buildpacks: JSON.parse(app.buildpacks_json) as string[],
                 stack: app.stack,
               });
+        if (lifecycle !== null) await checkBuildpacks(mutation.db, lifecycle.buildpacks);
         const build = await createBuild(mutation, deps, {
           app,
           packageGuid: row.guid,

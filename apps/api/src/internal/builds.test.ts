@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { STAGING_LIMITS } from '@cupola/model/limits';
+import { SYSTEM_BUILDPACKS } from '@cupola/model/system-buildpacks';
 import { aBuild, anApp, aPackage, testSealer } from '@cupola/store/fixtures';
 import type { BuildsTable } from '@cupola/store/schema';
 import { expect, test, vi } from 'vitest';
@@ -99,7 +100,8 @@ test('a claim gives all that a stager needs', async () => {
     packageDigest: DIGEST,
     packageSizeBytes: 7,
     buildpacks: ['nodejs_buildpack'],
-    detectOrder: ['nodejs_buildpack', 'staticfile_buildpack', 'binary_buildpack'],
+    detectOrder: [...SYSTEM_BUILDPACKS],
+    customBuildpacks: [],
     stack: 'host',
     environment: { A: '1' },
     memoryMb: 1_024,

@@ -9,7 +9,7 @@ import { STAGING_LIMITS } from '@cupola/model/limits';
 import type { BuildsTable, Database } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
 import type { Kysely, Selectable } from 'kysely';
-import { SYSTEM_BUILDPACKS } from '../apps/lifecycle.ts';
+import { buildpacksForBuild } from '../buildpacks/ordered.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type InternalCall, type InternalReply, needed, neededNumber, readJson } from './call.ts';
 import { sendBlob } from './send-blob.ts';
@@ -97,7 +97,8 @@ async function claim(
     .set({ ...claimed, stager, lease_until: now + STAGING_LIMITS.leaseMs, updated_at: now })
     .where('guid', '=', guid)
     .execute();
-  return makeOrder(deps, { ...build, ...claimed }, { ...place, digest: place.digest });
+  const packs = await buildpacksForBuild(db, build.stack);
+  return makeOrder(deps, { ...build, ...claimed }, { place: { ...place, digest: place.digest }, packs });
 }
 
 const PACKAGE_GONE = 'The package of this build is not there any more. Push again.';
@@ -126,7 +127,11 @@ async function readPlace(db: Kysely<Database>, packageGuid: string) {
 }
 type Place = NonNullable<Awaited<ReturnType<typeof readPlace>>>;
 
-function makeOrder({ sealer }: ApiDeps, build: BuildRow, place: Place & { digest: string }): BuildOrder {
+function makeOrder(
+  { sealer }: ApiDeps,
+  build: BuildRow,
+  { place, packs }: { place: Place & { digest: string }; packs: Awaited<ReturnType<typeof buildpacksForBuild>> },
+): BuildOrder {
   return {
     buildGuid: build.guid,
     fence: build.fence,
@@ -140,7 +145,7 @@ function makeOrder({ sealer }: ApiDeps, build: BuildRow, place: Place & { digest
     packageDigest: place.digest,
     packageSizeBytes: place.size_bytes ?? 0,
     buildpacks: JSON.parse(build.buildpacks_json) as string[],
-    detectOrder: SYSTEM_BUILDPACKS.map(({ name }) => name),
+    ...packs,
     stack: build.stack,
     environment: JSON.parse(sealer.open(build.environment_sealed)) as Record<string, string>,
     memoryMb: build.memory_mb,

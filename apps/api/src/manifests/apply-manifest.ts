@@ -72,7 +72,7 @@ export async function applyManifestApp(
 async function apply(context: Context, space: AppHome, manifest: ManifestApp): Promise<Applied> {
   const { mutation, lines } = context;
   const staging = manifest.stack === null ? null : resolveStack(manifest.stack);
-  checkBuildpacks(manifest.buildpacks ?? []);
+  await checkBuildpacks(mutation.db, manifest.buildpacks ?? []);
   const before = await quotaUse(mutation.db, space.organization_guid);
   let app = await findOrCreate(context, space, manifest);
   const text = stringify({ applications: [manifest.audit] }).slice(0, AUDIT_CHARS_MAX);

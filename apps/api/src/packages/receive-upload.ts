@@ -13,6 +13,8 @@ import { createPace } from './pace.ts';
 export interface Received extends AsyncDisposable {
   /** File of the zip; null: every file was matched. */
   zip: string | null;
+  /** What its sender calls that file. */
+  filename: string | null;
   resources: Array<Resource & { path: string }>;
 }
 
@@ -47,8 +49,16 @@ export async function receiveUpload(deps: ApiDeps, request: ApiRequest): Promise
   const discard = (): Promise<void> => rm(file, { force: true });
   try {
     await withWatch(request, () => run(parse, request));
-    const { file: bits, body } = request.raw.request as { file?: { path: string }; body?: Record<string, unknown> };
-    return { zip: bits?.path ?? null, resources: parseResources(body?.resources), [Symbol.asyncDispose]: discard };
+    const { file: bits, body } = request.raw.request as {
+      file?: { path: string; originalname?: string };
+      body?: Record<string, unknown>;
+    };
+    return {
+      zip: bits?.path ?? null,
+      filename: bits?.originalname ?? null,
+      resources: parseResources(body?.resources),
+      [Symbol.asyncDispose]: discard,
+    };
   } catch (error) {
     await discard();
     throw asRefusal(error);

@@ -31,6 +31,7 @@ async function readNeeded({ store, sealer }: SweepDeps): Promise<Set<string>> {
   const packages = await read.selectFrom('packages').select('digest').where('digest', 'is not', null).execute();
   const resources = await read.selectFrom('resources').select('blob_digest').distinct().execute();
   const droplets = await read.selectFrom('droplets').select('layers_json').where('state', '=', 'STAGED').execute();
+  const buildpacks = await read.selectFrom('buildpacks').select('digest').where('digest', 'is not', null).execute();
   const toolchains = await read.selectFrom('toolchains').select('layer_json').execute();
   // What runs, or may be started again by a crash or a scale, though its droplet was deleted.
   const specs = await read
@@ -49,6 +50,7 @@ async function readNeeded({ store, sealer }: SweepDeps): Promise<Set<string>> {
     ...specs.flatMap(({ spec_sealed }) => (JSON.parse(sealer.open(spec_sealed)) as Partial<RunSpec>).layers ?? []),
   ];
   return new Set([
+    ...buildpacks.flatMap(({ digest }) => digest ?? []),
     ...packages.flatMap(({ digest }) => digest ?? []),
     ...resources.map(({ blob_digest }) => blob_digest),
     ...layers.map(({ digest }) => digest),
