@@ -19,6 +19,8 @@ import { openTokens } from './uaa/tokens.ts';
 export interface StartDeps extends Omit<ApiDeps, 'holds' | 'tails' | 'tailHolds' | 'tokens' | 'loginGuard' | 'leases'> {
   listen: Listen;
   internal: { socketPath: string };
+  /** Unix socket for the router's requests to the platform's own hosts; not given: none. */
+  routerSocket?: string;
   admin: Bootstrap['admin'];
   hashCost?: Bootstrap['hashCost'];
   /** Ms on a clock that never jumps, by which leases are judged; this process's own when not given. */
@@ -33,7 +35,16 @@ export interface Api extends AsyncDisposable {
 
 /** Resolves when requests are answered. Disposing drains: held requests end, uploads get some seconds. */
 export async function start(options: StartDeps): Promise<Api> {
-  const { listen, internal, admin, hashCost, loops = true, monotonic = () => performance.now(), ...given } = options;
+  const {
+    listen,
+    internal,
+    routerSocket = null,
+    admin,
+    hashCost,
+    loops = true,
+    monotonic = () => performance.now(),
+    ...given
+  } = options;
   const { store, sealer, config, now } = given;
   const [tokens] = await Promise.all([
     openTokens({ store, sealer, now, issuer: `${config.publicUrl}/oauth/token` }),
@@ -57,7 +68,7 @@ export async function start(options: StartDeps): Promise<Api> {
     starting.use(startSweeper(deps));
   }
   const authenticate = createAuthenticate(store.read, tokens);
-  const server = starting.use(await startServer({ api: deps, endpoints, authenticate }, listen));
+  const server = starting.use(await startServer({ api: deps, endpoints, authenticate }, listen, routerSocket));
   const running = starting.move();
   return { address: server.address, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }

@@ -60,6 +60,7 @@ async function startControl(env: z.infer<typeof environment>, log: Logger): Prom
     },
     listen: { fd: env.CUPOLA_API_FD },
     internal: { socketPath: join(state, 'internal.sock') },
+    routerSocket: join(state, 'api.sock'),
     admin: { password: env.CUPOLA_ADMIN_PASSWORD, reset: env.CUPOLA_ADMIN_PASSWORD_RESET === '1' },
     log: log.child({ part: 'api' }),
     now: Date.now,

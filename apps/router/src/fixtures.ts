@@ -150,6 +150,7 @@ export async function startOn(folder: string, api: FakeApi, overrides: Partial<R
     internal: { socketPath: api.socketPath },
     listen: { host: '127.0.0.1', port: 0 },
     tls: null,
+    system: null,
     tableFile: join(folder, 'table.json'),
     trustedHops: [],
     log: quiet,

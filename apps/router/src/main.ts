@@ -8,6 +8,7 @@ import { type Certificates, firstOf } from '@cupola/certificates/certificates';
 import { createGivenCertificate } from '@cupola/certificates/given';
 import { createOwnCertificates } from '@cupola/certificates/own';
 import { openOwnCa } from '@cupola/certificates/own-ca';
+import { apiHostNames } from '@cupola/model/system-hosts';
 import { pino } from 'pino';
 import { z } from 'zod';
 import { type RouterDeps, start } from './start.ts';
@@ -38,6 +39,8 @@ const environment = z
     CUPOLA_ROUTER_HSTS_SECONDS: z.coerce.number().int().nonnegative().exactOptional(),
     /** The platform's own domain. */
     CUPOLA_DOMAIN: z.string().min(1).default('localhost'),
+    /** Unix socket on which the API serves the platform's own hosts on that domain; without it and CUPOLA_STATE none are served. */
+    CUPOLA_ROUTER_API_SOCKET: z.string().min(1).exactOptional(),
     /** Read until it ends; then the router ends too. */
     CUPOLA_ROUTER_PARENT_FD: fd.exactOptional(),
     CUPOLA_ROUTER_READY_FD: fd.exactOptional(),
@@ -68,11 +71,14 @@ const supervised = env.CUPOLA_ROUTER_LISTEN_FD !== undefined;
 const log = pino({ name: 'router', level: env.CUPOLA_LOG_LEVEL });
 const internal = env.CUPOLA_ROUTER_INTERNAL ?? join(state, 'internal.sock');
 
+const apiSocket =
+  env.CUPOLA_ROUTER_API_SOCKET ?? (env.CUPOLA_STATE === undefined ? null : join(env.CUPOLA_STATE, 'api.sock'));
 const tlsListen = whereTo(env.CUPOLA_ROUTER_TLS_LISTEN_FD, env.CUPOLA_ROUTER_TLS_LISTEN);
 const router = await start({
   internal: /^https?:\/\//.test(internal) ? { origin: internal } : { socketPath: internal },
   listen: whereTo(env.CUPOLA_ROUTER_LISTEN_FD, env.CUPOLA_ROUTER_LISTEN) ?? splitAddress(''),
   tls: tlsListen === null ? null : { listen: tlsListen, certificates },
+  system: apiSocket === null ? null : { names: apiHostNames(env.CUPOLA_DOMAIN), socketPath: apiSocket },
   tableFile: env.CUPOLA_ROUTER_TABLE_FILE ?? join(state, 'router-table.json'),
   trustedHops: env.CUPOLA_ROUTER_TRUSTED_HOPS.split(',')
     .map(hop => hop.trim())

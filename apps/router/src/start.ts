@@ -17,6 +17,7 @@ import type { ServeDeps } from './requests/serve.ts';
 import { createServer, type Drain, type RouterServer } from './server.ts';
 import { DEFAULT_SETTINGS, type RouterSettings } from './settings.ts';
 import { createRouteTable, type RouteTable, type TableListener } from './table/route-table.ts';
+import { type SystemHosts, withSystemHosts } from './table/system-hosts.ts';
 import { type Cursor, createTableWriter, loadTable, type TableWriter } from './table/table-file.ts';
 import { followRoutes } from './table/watch.ts';
 import { openTls, type TlsDoor } from './tls/door.ts';
@@ -28,6 +29,8 @@ export interface RouterDeps {
   listen: { fd: number } | { host: string; port: number };
   /** Where HTTPS is spoken, and with which certificates; null: nowhere. */
   tls: { listen: RouterDeps['listen']; certificates(isServed: (host: string) => boolean): Certificates } | null;
+  /** The platform's own hosts; null: none are served. */
+  system: SystemHosts | null;
   /** Where the table is kept. */
   tableFile: string;
   /** Addresses or networks (`10.0.0.0/8`) of the operator's own proxies, whose X-Forwarded-* is believed. */
@@ -68,7 +71,7 @@ export async function start(deps: RouterDeps): Promise<Router> {
   const balance = createBalance({ settings, monotonic });
   const holds = createHolds(settings);
   const backends = createBackends({ settings, monotonic });
-  const table = createRouteTable(tableListener({ balance, holds, backends }));
+  const table = withSystemHosts(createRouteTable(tableListener({ balance, holds, backends })), deps.system);
   const known = keepTable({ file: tableFile, table, monotonic, log });
   const watchClient = internalClient(deps.internal);
   const logClient = internalClient(deps.internal);

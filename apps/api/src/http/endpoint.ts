@@ -20,6 +20,8 @@ export interface ApiRequest<Query = Record<string, string>, Body = unknown> {
   /** `X-B3-TraceId`: one value for each invocation of the cf CLI. Null when absent. */
   trace: string | null;
   userAgent: string;
+  /** Address of who asks, also behind our own router. */
+  clientAddress: string;
   /** Seconds of `Prefer: wait=N`, else null. */
   preferWaitSeconds: number | null;
   /** Path and query as asked, for the links of pages. */

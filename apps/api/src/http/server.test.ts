@@ -1,5 +1,8 @@
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { ForbiddenError, UnauthenticatedError, UnavailableError, UnprocessableListError } from '@cupola/model/errors';
 import { pino } from 'pino';
@@ -14,7 +17,9 @@ import { startServer } from './server.ts';
 async function serve(...endpoints: Endpoint[]) {
   const lines: Array<Record<string, unknown>> = [];
   const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
-  const config = { publicUrl: 'http://api.example' };
+  const config = { publicUrl: 'http://api.example', appsDomain: 'apps.example' };
+  const folder = mkdtempSync(join(tmpdir(), 'cupola-server-'));
+  const routerSocket = join(folder, 'api.sock');
   const server = await startServer(
     {
       api: { log, config } as unknown as ApiDeps,
@@ -26,11 +31,22 @@ async function serve(...endpoints: Endpoint[]) {
       },
     },
     { host: '127.0.0.1', port: 0 },
+    routerSocket,
   );
   const url = `http://127.0.0.1:${server.address.port}`;
   const call = (method: string, path: string, init: RequestInit = {}) =>
     fetch(url + path, { method, ...init, headers: { authorization: 'bearer good', ...init.headers } });
-  return { url, call, lines, server, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+  return {
+    url,
+    call,
+    lines,
+    server,
+    routerSocket,
+    [Symbol.asyncDispose]: async () => {
+      await server[Symbol.asyncDispose]();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
 }
 
 const echo = (seen: ApiRequest[], method: Endpoint['method'] = 'GET', path = '/v3/echo/:guid'): Endpoint =>
@@ -378,5 +394,62 @@ describe('the signal of a request', () => {
     await test.server[Symbol.asyncDispose]();
     expect([(await answer).status, (await answer).headers.get('connection')]).toEqual([200, 'close']);
     await expect(test.call('GET', '/v3/echo/a')).rejects.toThrow();
+  });
+});
+
+describe('the socket of the router', () => {
+  /** GET by the router: with what it says of its client. */
+  function askAsRouter(socketPath: string, headers: Record<string, string>): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      httpRequest({ socketPath, path: '/v3/where', headers: { authorization: 'bearer good', ...headers } }, answer => {
+        let text = '';
+        answer.on('data', chunk => {
+          text += chunk;
+        });
+        answer.on('end', () => resolve(JSON.parse(text)));
+      })
+        .on('error', reject)
+        .end();
+    });
+  }
+  const where = endpoint({
+    method: 'GET',
+    path: '/v3/where',
+    summary: 'Where',
+    handle: async ({ config }, { url, clientAddress }) => ({
+      status: 200,
+      body: { origin: config.publicUrl, url: url.href, clientAddress },
+    }),
+  });
+
+  test('links begin with the origin that was asked, and the client is the router’s', async () => {
+    await using api = await serve(where);
+    const forwarded = { 'x-forwarded-proto': 'https', 'x-forwarded-for': '203.0.113.9, 198.51.100.7' };
+    expect(await askAsRouter(api.routerSocket, { host: 'api.apps.example', ...forwarded })).toEqual({
+      origin: 'https://api.apps.example',
+      url: 'https://api.apps.example/v3/where',
+      clientAddress: '198.51.100.7',
+    });
+    const other = { host: 'UAA.apps.example:8443', 'x-forwarded-proto': 'http' };
+    expect(await askAsRouter(api.routerSocket, other)).toMatchObject({ origin: 'http://uaa.apps.example:8443' });
+  });
+
+  test('a host that is none of the platform’s own is in no link', async () => {
+    await using api = await serve(where);
+    expect(await askAsRouter(api.routerSocket, { host: 'evil.example' })).toMatchObject({
+      origin: 'http://api.example',
+    });
+  });
+
+  test('on the public listener nobody says who they are or what they asked', async () => {
+    await using api = await serve(where);
+    const headers = { host: 'api.apps.example', 'x-forwarded-proto': 'https', 'x-forwarded-for': '203.0.113.9' };
+    const answer = await api.call('GET', '/v3/where', { headers });
+    expect(await answer.json()).toMatchObject({ origin: 'http://api.example', clientAddress: '127.0.0.1' });
+  });
+
+  test('only its owner can open it', async () => {
+    await using api = await serve(where);
+    expect(statSync(api.routerSocket).mode & 0o777).toBe(0o600);
   });
 });

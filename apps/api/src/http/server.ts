@@ -4,8 +4,9 @@
  * held requests end; while draining every answer closes its connection.
  */
 import { randomUUID } from 'node:crypto';
+import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, ListenOptions, Socket } from 'node:net';
 import { InvalidRequestError, NotFoundError } from '@cupola/model/errors';
 import { API_LIMITS, PUSH_LIMITS } from '@cupola/model/limits';
 import express from 'express';
@@ -14,6 +15,7 @@ import { type Actor, NOBODY } from '../access/actor.ts';
 import { type CfFailure, cfFailure, UNKNOWN_REQUEST } from '../cf-error.ts';
 import type { ApiDeps } from '../deps.ts';
 import { uaaFailureBody } from '../uaa/uaa-error.ts';
+import { askedFrom, withOrigin } from './asked-from.ts';
 import { checkBody, checkQuery } from './check.ts';
 import type { ApiRequest, Endpoint } from './endpoint.ts';
 import { parseForm, parseJson, readText } from './read-body.ts';
@@ -33,25 +35,50 @@ interface Deps {
   authenticate: Authenticate;
 }
 
-export async function startServer(deps: Deps, listen: Listen): Promise<HttpServer> {
+/** `routerSocket`: a unix socket for the router alone, whose word on client and origin is believed (`asked-from.ts`). */
+export async function startServer(deps: Deps, listen: Listen, routerSocket: string | null = null): Promise<HttpServer> {
   const draining = new AbortController();
-  const server = createServer(
-    { maxHeaderSize: API_LIMITS.headerBytesMax, requestTimeout: PUSH_LIMITS.uploadTimeoutMs },
-    makeApp(deps, draining.signal),
-  );
-  server.headersTimeout = API_LIMITS.headersTimeoutMs;
-  server.keepAliveTimeout = API_LIMITS.keepAliveMs;
+  const fromRouter = new WeakSet<Socket>();
+  const app = makeApp(deps, { draining: draining.signal, fromRouter });
+  const makeServer = (): Server => {
+    const server = createServer(
+      { maxHeaderSize: API_LIMITS.headerBytesMax, requestTimeout: PUSH_LIMITS.uploadTimeoutMs },
+      app,
+    );
+    server.headersTimeout = API_LIMITS.headersTimeoutMs;
+    server.keepAliveTimeout = API_LIMITS.keepAliveMs;
+    return server;
+  };
+  const servers = [makeServer()];
+  const [server] = servers as [Server];
+  await listening(server, 'fd' in listen ? { fd: listen.fd } : listen);
+  if (routerSocket !== null) {
+    const door = makeServer();
+    door.on('connection', (socket: Socket) => fromRouter.add(socket));
+    rmSync(routerSocket, { force: true });
+    await listening(door, { path: routerSocket });
+    chmodSync(routerSocket, 0o600);
+    servers.push(door);
+  }
+  const { address: host, port } = server.address() as AddressInfo;
+  return {
+    address: { host, port },
+    [Symbol.asyncDispose]: async () => {
+      draining.abort(new Error('the server is being stopped'));
+      await Promise.all(servers.map(drain));
+    },
+  };
+}
+
+async function listening(server: Server, where: ListenOptions | { fd: number }): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen('fd' in listen ? { fd: listen.fd } : listen, resolve);
+    server.listen(where, resolve);
   });
-  const { address: host, port } = server.address() as AddressInfo;
-  return { address: { host, port }, [Symbol.asyncDispose]: () => drain(server, draining) };
 }
 
 /** `server.close()` alone would wait for every idle connection (3.7 s measured). */
-async function drain(server: Server, draining: AbortController): Promise<void> {
-  draining.abort(new Error('the server is being stopped'));
+async function drain(server: Server): Promise<void> {
   const closed = new Promise<void>(resolve => server.close(() => resolve()));
   server.closeIdleConnections();
   const deadline = setTimeout(() => server.closeAllConnections(), API_LIMITS.drainMs);
@@ -59,7 +86,14 @@ async function drain(server: Server, draining: AbortController): Promise<void> {
   clearTimeout(deadline);
 }
 
-function makeApp(deps: Deps, draining: AbortSignal): express.Express {
+interface Around {
+  /** Aborted when the server ends. */
+  draining: AbortSignal;
+  /** Connections of the router. */
+  fromRouter: WeakSet<Socket>;
+}
+
+function makeApp(deps: Deps, around: Around): express.Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -70,7 +104,7 @@ function makeApp(deps: Deps, draining: AbortSignal): express.Express {
     const id = requestId(request);
     response.locals.requestId = id;
     response.setHeader('X-Vcap-Request-Id', id);
-    if (draining.aborted) response.setHeader('Connection', 'close');
+    if (around.draining.aborted) response.setHeader('Connection', 'close');
     logWhenDone(deps.api.log, request, response, id);
     next();
   });
@@ -78,7 +112,7 @@ function makeApp(deps: Deps, draining: AbortSignal): express.Express {
     const method = endpoint.method.toLowerCase() as 'get' | 'post' | 'patch' | 'put' | 'delete';
     app[method](endpoint.path, async (request, response) => {
       const exchange = { request, response, endpoint, log: deps.api.log };
-      await serve(deps, exchange, draining).catch(error => fail(exchange, error));
+      await serve(deps, exchange, around).catch(error => fail(exchange, error));
     });
   }
   app.use((request, response) => fail({ request, response, log: deps.api.log }, new NotFoundError(UNKNOWN_REQUEST)));
@@ -99,13 +133,14 @@ interface Exchange {
 async function serve(
   deps: Deps,
   { request, response, endpoint }: Required<Exchange>,
-  draining: AbortSignal,
+  { draining, fromRouter }: Around,
 ): Promise<void> {
   const gone = new AbortController();
   response.once('close', () => gone.abort(new Error('the client has gone')));
   const actor = await whoAsks(deps, request, endpoint);
   response.locals.actor = actor;
   const query = flatQuery(request.query);
+  const { publicUrl, clientAddress } = askedFrom(request, deps.api.config, fromRouter.has(request.socket));
   const asked: ApiRequest = {
     params: request.params as Record<string, string>,
     query: (endpoint.querySchema === null
@@ -116,12 +151,14 @@ async function serve(
     requestId: response.locals.requestId as string,
     trace: request.get('x-b3-traceid') ?? null,
     userAgent: request.get('user-agent') ?? '',
+    clientAddress,
     preferWaitSeconds: preferWait(request.get('prefer')),
-    url: askedUrl(request, deps.api.config.publicUrl),
+    url: askedUrl(request, publicUrl),
     signal: AbortSignal.any([gone.signal, draining]),
     raw: { request, response },
   };
-  const reply = await endpoint.handle(deps.api, asked);
+  const api = publicUrl === deps.api.config.publicUrl ? deps.api : withOrigin(deps.api, publicUrl);
+  const reply = await endpoint.handle(api, asked);
   if (draining.aborted && !response.headersSent) response.setHeader('Connection', 'close');
   await sendReply(response, reply);
 }

@@ -1,6 +1,7 @@
 /** Making a route: CF's rules, in CF's words (CF: route_create.rb, models/runtime/route.rb). Runs inside a mutation. */
 import { randomUUID } from 'node:crypto';
 import { UnprocessableError } from '@cupola/model/errors';
+import { RESERVED_HOSTS } from '@cupola/model/system-hosts';
 import type { Database, DomainsTable, RoutesTable } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
 import type { Kysely, Selectable } from 'kysely';
@@ -15,8 +16,6 @@ export interface RouteAsk {
   options: Record<string, string>;
 }
 
-/** Hosts of the platform itself on its own domains (foundations.md 19): the router's system table serves them. */
-const RESERVED_HOSTS = ['api', 'login', 'uaa', 'log-cache', 'log-stream', 'git', 'ssh', 'registry'];
 const NAME_MAX = 253;
 
 /** @throws UnprocessableError for each rule that it breaks, `Route already exists with host 'h' for domain 'd'.` among them. */

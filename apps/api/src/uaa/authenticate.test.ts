@@ -138,7 +138,7 @@ describe('documents of the login', () => {
   test('discovery names endpoints that answer', async () => {
     await using test = await startTestApi();
     const { body } = await test.api('GET', '/.well-known/openid-configuration');
-    expect(body.issuer).toBe(`${test.url}/oauth/token`);
+    expect(body.issuer).toBe(JSON.parse(atob(test.admin.split('.')[1] ?? '')).iss);
     expect((await fetch(body.jwks_uri)).status).toBe(200);
   });
 });

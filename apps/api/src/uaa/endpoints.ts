@@ -21,9 +21,10 @@ function loginDocument(publicUrl: string) {
   };
 }
 
-function discovery(publicUrl: string) {
+/** @param issuer as tokens say it, whatever origin was asked. */
+function discovery(publicUrl: string, issuer: string) {
   return {
-    issuer: `${publicUrl}/oauth/token`,
+    issuer,
     authorization_endpoint: `${publicUrl}/oauth/authorize`,
     token_endpoint: `${publicUrl}/oauth/token`,
     jwks_uri: `${publicUrl}/token_keys`,
@@ -61,11 +62,11 @@ export const uaaEndpoints: Endpoint[] = [
     failures: 'uaa',
     summary: 'A token for a password, a refresh token, or a client',
     bodySchema: tokenForm,
-    handle: async (deps, { body, raw }) => {
+    handle: async (deps, { body, raw, clientAddress }) => {
       const ask = {
         form: body,
         authorization: raw.request.headers.authorization,
-        address: raw.request.socket.remoteAddress ?? '',
+        address: clientAddress,
       };
       return { status: 200, body: await grantToken(deps, ask), headers: NO_STORE };
     },
@@ -92,6 +93,6 @@ export const uaaEndpoints: Endpoint[] = [
     auth: 'anyone',
     failures: 'uaa',
     summary: 'Discovery document',
-    handle: async ({ config }) => ({ status: 200, body: discovery(config.publicUrl) }),
+    handle: async ({ config, tokens }) => ({ status: 200, body: discovery(config.publicUrl, tokens.issuer) }),
   }),
 ];

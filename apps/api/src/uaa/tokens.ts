@@ -38,6 +38,8 @@ export interface Tokens {
   issue(claims: Record<string, unknown>, lifeSeconds: number): Promise<Issued>;
   /** @throws UnauthenticatedError for what is forged, damaged, or older than its end plus `leewayMs` and the clocks' own leeway. */
   verify(token: string, options: { leewayMs: number }): Promise<TokenClaims>;
+  /** `iss` of every token. */
+  readonly issuer: string;
   /** For those who verify themselves: JWKs, and each as PEM too, as UAA publishes them. */
   publicKeys(): Array<JWK & { value: string }>;
 }
@@ -65,6 +67,7 @@ export async function openTokens({ store, sealer, issuer, now }: Deps): Promise<
   const keySet: JSONWebKeySet = { keys: publicJwks };
   const keys = createLocalJWKSet(keySet);
   return {
+    issuer,
     issue: async (claims, lifeSeconds) => {
       const jti = randomUUID().replaceAll('-', '');
       const issuedAt = Math.floor(now() / 1_000);

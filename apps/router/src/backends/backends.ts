@@ -72,15 +72,7 @@ export function createBackends({ settings, monotonic }: Deps): Backends {
     connection.client.destroy().catch(() => undefined); // Never rejects; its requests were told by their handlers.
   };
   const open = (backend: Backend): Connection => {
-    const host = backend.host.includes(':') ? `[${backend.host}]` : backend.host;
-    const client = new Client(`http://${host}:${backend.port}`, {
-      connect: { timeout: settings.dialTimeoutMs, keepAlive: true, noDelay: true },
-      keepAliveTimeout: settings.backendKeepAliveMs,
-      headersTimeout: 0, // The whole request has one limit, kept by the router.
-      bodyTimeout: 0,
-      maxHeaderSize: settings.headerBytesMax,
-      useMilo: false,
-    } as Client.Options);
+    const client = clientFor(backend, settings);
     const connection: Connection = { client, key: backend.key, idleSinceMs: 0, over: false, busy: true };
     client.on('disconnect', () => {
       if (!connection.busy) forget(connection);
@@ -152,6 +144,24 @@ export function createBackends({ settings, monotonic }: Deps): Backends {
       all.clear();
     },
   };
+}
+
+/** One client is one connection. */
+function clientFor(backend: Backend, settings: RouterSettings): Client {
+  const host = backend.host.includes(':') ? `[${backend.host}]` : backend.host;
+  return new Client(`http://${host}:${backend.port}`, {
+    connect: {
+      timeout: settings.dialTimeoutMs,
+      keepAlive: true,
+      noDelay: true,
+      ...(backend.socketPath === undefined ? {} : { socketPath: backend.socketPath }),
+    },
+    keepAliveTimeout: settings.backendKeepAliveMs,
+    headersTimeout: 0, // The whole request has one limit, kept by the router.
+    bodyTimeout: 0,
+    maxHeaderSize: settings.headerBytesMax,
+    useMilo: false,
+  } as Client.Options);
 }
 
 interface Handler extends Dispatcher.DispatchHandler {

@@ -94,8 +94,9 @@ function attempt(tunnel: Tunnel, admitted: Admitted, backend: Backend): void {
   const headers = forwardHeaders(arrival.raw, admitted.request, arrival.origin, backend);
   headers.push('Connection', 'Upgrade', 'Upgrade', message.headers.upgrade ?? '');
   const asked = http.request({
-    host: backend.host,
-    port: backend.port,
+    ...(backend.socketPath === undefined
+      ? { host: backend.host, port: backend.port }
+      : { socketPath: backend.socketPath }),
     method: 'GET',
     path: admitted.request.target,
     headers: headers as unknown as http.OutgoingHttpHeaders,

@@ -15,6 +15,8 @@ export interface Backend {
   readonly index: number;
   readonly host: string;
   readonly port: number;
+  /** A unix socket to dial instead of host and port: the API's. */
+  readonly socketPath?: string;
   readonly destination: Destination;
 }
 

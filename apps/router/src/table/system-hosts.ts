@@ -1,0 +1,57 @@
+/**
+ * The platform's own hosts over the routes of apps: they lead to the API, on the unix socket that it keeps for the router, and no route can take one of
+ * them (threats.md 18). They are not in the table's items: nothing of them is kept on disk or comes by the watch.
+ */
+import type { RouteEntry, RouteTable } from './route-table.ts';
+
+export interface SystemHosts {
+  /** Whole names, lower case. */
+  readonly names: readonly string[];
+  /** Where the API takes requests of the router. */
+  readonly socketPath: string;
+}
+
+const GUID = 'system';
+
+export function withSystemHosts(table: RouteTable, system: SystemHosts | null): RouteTable {
+  if (system === null) return table;
+  const names = new Set(system.names);
+  const entry = systemEntry(system.socketPath);
+  return {
+    ...table,
+    get size() {
+      return table.size;
+    },
+    find: (host, target) => (names.has(host) ? entry : table.find(host, target)),
+    hasHost: host => names.has(host) || table.hasHost(host),
+    byGuid: guid => (guid === GUID ? entry : table.byGuid(guid)),
+  };
+}
+
+function systemEntry(socketPath: string): RouteEntry {
+  const destination = {
+    appGuid: '',
+    appName: '',
+    spaceName: '',
+    organizationName: '',
+    processGuid: '',
+    processType: '',
+    endpoints: [],
+    holdMs: 0,
+  };
+  return {
+    item: { guid: GUID, host: '', domain: '', path: '', destinations: [destination], options: {} },
+    pool: [
+      {
+        key: `${GUID} ${socketPath}`,
+        instanceGuid: '',
+        index: 0,
+        host: 'localhost',
+        port: 80,
+        socketPath,
+        destination,
+      },
+    ],
+    holdMs: 0,
+  };
+}

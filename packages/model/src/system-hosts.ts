@@ -1,0 +1,14 @@
+/**
+ * Hosts of the platform itself on its own domain. The router sends them to the API, whatever the routes say; nobody else may have them (threats.md 18).
+ */
+
+/** Served by the API, each of them: clients that read `GET /` find everything at the host that they asked (CF has a server for each). */
+export const API_HOSTS = ['api', 'login', 'uaa', 'log-cache', 'log-stream'] as const;
+
+/** Kept for parts to come, beside {@link API_HOSTS}. */
+export const RESERVED_HOSTS: readonly string[] = [...API_HOSTS, 'git', 'ssh', 'registry'];
+
+/** Whole names of {@link API_HOSTS} on `domain`. */
+export function apiHostNames(domain: string): string[] {
+  return API_HOSTS.map(host => `${host}.${domain}`);
+}
