@@ -3,12 +3,12 @@
  */
 
 /** Served by the API, each of them: clients that read `GET /` find everything at the host that they asked (CF has a server for each). */
-export const API_HOSTS = ['api', 'login', 'uaa', 'log-cache', 'log-stream'] as const;
+const API_HOSTS = ['api', 'login', 'uaa', 'log-cache', 'log-stream'] as const;
 
-/** Kept for parts to come, beside {@link API_HOSTS}. */
+/** Kept for parts to come, beside those of the API. */
 export const RESERVED_HOSTS: readonly string[] = [...API_HOSTS, 'git', 'ssh', 'registry'];
 
-/** Whole names of {@link API_HOSTS} on `domain`. */
+/** Whole names of those that the API serves on `domain`. */
 export function apiHostNames(domain: string): string[] {
   return API_HOSTS.map(host => `${host}.${domain}`);
 }

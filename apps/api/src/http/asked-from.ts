@@ -1,6 +1,6 @@
 /**
  * From where a request came, and by which origin it named us. On the public listener both are what the connection says: one origin, the configured one.
- * Behind our own router, which alone can reach the other socket, they are what the router says; its hosts are the platform's own (`API_HOSTS`), so links
+ * Behind our own router, which alone can reach the other socket, they are what the router says; its hosts are the platform's own (`apiHostNames`), so links
  * in answers name one of them and nothing else (foundations.md 19).
  */
 import type { IncomingMessage } from 'node:http';
