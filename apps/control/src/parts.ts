@@ -5,12 +5,14 @@ import { type Part, type PartCommand, startPart } from './part.ts';
 import { openPartLog } from './part-log.ts';
 import { type PlatformConfig, publicUrl } from './platform-config.ts';
 import { platformCommand } from './platform-user.ts';
+import { type Programs, programFile } from './programs.ts';
 
 interface Options {
   data: string;
   /** With the ports that were bound. */
   config: PlatformConfig;
-  sources: string;
+  /** From which a part is started next: `restart` may bring others. */
+  programs(): Programs;
   admin: { password: string; reset: boolean };
   appsFd: number;
   apiFd: number;
@@ -20,10 +22,8 @@ interface Options {
   refused(text: string): void;
 }
 
-const ENTRY = 'apps/control/src/entry.mjs';
-
 export function startParts(options: Options): { control: Part; cell: Part; router: Part } {
-  const { data, config, sources, admin, report, refused } = options;
+  const { data, config, programs, admin, report, refused } = options;
   const start = (name: string, command: () => PartCommand): Part =>
     startPart(name, command, {
       now: () => performance.now(),
@@ -41,15 +41,15 @@ export function startParts(options: Options): { control: Part; cell: Part; route
     platformCommand({
       config,
       data,
-      sources,
-      entry: ENTRY,
+      programs: programs(),
+      program: 'control',
       args: ['part', 'control'],
       environment: { ...common, ...secret, CUPOLA_API_FD: '4' },
       passFds: [options.apiFd],
     }),
   );
   const cell = start('cell', () => ({
-    argv: [process.execPath, join(sources, ENTRY), 'part', 'cell'],
+    argv: [process.execPath, join(programs().root, programFile(programs(), 'control')), 'part', 'cell'],
     cwd: data,
     environment: {
       ...(process.env as Record<string, string>),
@@ -63,8 +63,8 @@ export function startParts(options: Options): { control: Part; cell: Part; route
     platformCommand({
       config,
       data,
-      sources,
-      entry: 'apps/router/src/main.ts',
+      programs: programs(),
+      program: 'router',
       args: [],
       environment: { ...common, CUPOLA_ROUTER_LISTEN_FD: '4', CUPOLA_ROUTER_TLS_LISTEN_FD: '5' },
       passFds: [options.appsFd, options.secureFd],

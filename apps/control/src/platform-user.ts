@@ -4,29 +4,31 @@ import { chownSync, lstatSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { PartCommand } from './part.ts';
 import type { PlatformConfig } from './platform-config.ts';
+import { type Program, type Programs, programFile } from './programs.ts';
 
 interface Request {
   config: PlatformConfig;
   data: string;
-  sources: string;
-  /** Below `sources`. */
-  entry: string;
+  programs: Programs;
+  program: Program;
   args: string[];
   environment: Record<string, string>;
   passFds: number[];
 }
 
 /** The command line of a part that runs under the platform's uid. Inside, CUPOLA_STATE is where it finds the state folder. */
-export function platformCommand({ config, data, sources, entry, args, environment, passFds }: Request): PartCommand {
+export function platformCommand(request: Request): PartCommand {
+  const { config, data, programs, program, args, environment, passFds } = request;
   const state = join(data, 'state');
+  const file = programFile(programs, program);
   if (config.platformUid === null || !maySeparate())
     return {
-      argv: [process.execPath, join(sources, entry), ...args],
+      argv: [process.execPath, join(programs.root, file), ...args],
       cwd: state,
       environment: { ...(process.env as Record<string, string>), ...environment, CUPOLA_STATE: state },
       passFds,
     };
-  const script = join(sources, 'apps/control/src/as-platform.sh');
+  const script = join(programs.root, 'apps/control/src/as-platform.sh');
   const uid = String(config.platformUid);
   return {
     argv: [
@@ -38,11 +40,11 @@ export function platformCommand({ config, data, sources, entry, args, environmen
       'sh',
       script,
       uid,
-      sources,
+      programs.root,
       state,
       dirname(process.execPath),
       '--',
-      `/mnt/sources/${entry}`,
+      `/mnt/sources/${file}`,
       ...args,
     ],
     environment: {

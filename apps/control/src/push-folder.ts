@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { PlainError } from './platform-config.ts';
+import { ownPrograms, programFile } from './programs.ts';
 
 export interface Pushed {
   name: string;
@@ -9,7 +10,6 @@ export interface Pushed {
 }
 
 interface Options {
-  sources: string;
   data: string;
   /** Absolute. */
   folder: string;
@@ -19,13 +19,14 @@ interface Options {
 }
 
 /** Pushes a folder with our own CLI, as a user would, logged in as admin in a CLI home of the platform's own. Throws PlainError when the push fails. */
-export async function pushFolder({ sources, data, folder, api, password, json }: Options): Promise<Pushed> {
+export async function pushFolder({ data, folder, api, password, json }: Options): Promise<Pushed> {
   if (!existsSync(folder)) throw new PlainError(`There is no folder ${folder} to push. The platform runs at ${api}.`);
+  const programs = ownPrograms();
   const home = join(data, 'cli');
   mkdirSync(home, { recursive: true, mode: 0o700 });
   const run = (args: string[], output: 'inherit' | 'ignore', extra: Record<string, string> = {}): Promise<number> =>
     new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, [join(sources, 'apps/cli/src/entry.mjs'), ...args], {
+      const child = spawn(process.execPath, [join(programs.root, programFile(programs, 'cli')), ...args], {
         cwd: folder,
         env: { ...process.env, CUPOLA_HOME: home, ...extra },
         stdio: ['ignore', json ? 'ignore' : output, 'inherit'],

@@ -12,6 +12,7 @@ import { startParts } from './parts.ts';
 import { PlainError, type PlatformConfig, publicUrl } from './platform-config.ts';
 import { giveState } from './platform-user.ts';
 import { isAlive, startTime } from './process-life.ts';
+import type { Programs } from './programs.ts';
 
 export interface PartStatus {
   name: string;
@@ -33,8 +34,8 @@ export interface Supervisor {
   status(): PlatformStatus;
   /** Resolves when API, cell and router serve. */
   ready(): Promise<void>;
-  /** Swaps every part for a fresh process, keeps the instances. */
-  restart(): Promise<void>;
+  /** Swaps every part for a fresh process, of the bundle that asks for it if it is of this checkout; keeps the instances. */
+  restart(programs: Programs): Promise<void>;
   /** Stops every instance (what is desired stays as it is), then every part. */
   down(): Promise<void>;
   /** Resolves after `down`, whoever asked for it. */
@@ -54,7 +55,7 @@ interface Options {
   config: PlatformConfig;
   /** Where the port of HTTPS is taken, take a free one. */
   httpsPortMayMove: boolean;
-  sources: string;
+  programs: Programs;
   admin: { password: string; reset: boolean };
   report(text: string): void;
 }
@@ -78,8 +79,10 @@ export async function startSupervisor(options: Options): Promise<Supervisor> {
   giveState(join(data, 'state'), resolved.platformUid);
   rmSync(join(data, 'state', 'internal.sock'), { force: true });
   const refused = Promise.withResolvers<string>();
+  let programs = options.programs;
   const { control, cell, router } = startParts({
     ...options,
+    programs: () => programs,
     config: resolved,
     appsFd: apps.fd,
     apiFd: api.fd,
@@ -106,7 +109,8 @@ export async function startSupervisor(options: Options): Promise<Supervisor> {
     ready: async () => {
       await Promise.all(parts.map(part => part.ready()));
     },
-    restart: async () => {
+    restart: async next => {
+      if (next.root === programs.root) programs = next;
       await control.replaceAfter(PART_GRACE_MS);
       await cell.replaceAfter(PART_GRACE_MS);
       await router.replaceBeside();
@@ -172,6 +176,11 @@ export function socketPath(data: string): string {
   return join(data, 'run', 'supervisor.sock');
 }
 
+/** Who asks is this user: nobody else opens the socket. */
+function programsOf({ searchParams }: URL): Programs {
+  return { root: searchParams.get('root') ?? '', bundle: searchParams.get('bundle') };
+}
+
 /** The unix socket on which the other commands speak to a running supervisor. */
 async function openDoor(data: string, supervisor: Supervisor): Promise<http.Server> {
   const server = http.createServer((request, response) => {
@@ -180,10 +189,11 @@ async function openDoor(data: string, supervisor: Supervisor): Promise<http.Serv
       response.end(JSON.stringify(body));
     };
     const act = async (): Promise<void> => {
-      if (request.url === '/ready') await supervisor.ready();
-      else if (request.url === '/restart') await supervisor.restart();
-      else if (request.url === '/down') await supervisor.down();
-      else if (request.url !== '/status') return answer(404, {});
+      const url = new URL(request.url ?? '/', 'http://supervisor');
+      if (url.pathname === '/ready') await supervisor.ready();
+      else if (url.pathname === '/restart') await supervisor.restart(programsOf(url));
+      else if (url.pathname === '/down') await supervisor.down();
+      else if (url.pathname !== '/status') return answer(404, {});
       answer(200, supervisor.status());
     };
     act().catch((error: unknown) => answer(500, { error: String(error) }));

@@ -2,6 +2,7 @@
  * YAML of a manifest, read so that no text can hold up the API (CF had CVE-2020-5423): what is small and has few anchors is read at once, 10 ms at most;
  * anything else in a thread of its own, which is ended after its time.
  */
+import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { InvalidRequestError, UnprocessableError } from '@cupola/model/errors';
 import { PUSH_LIMITS } from '@cupola/model/limits';
@@ -31,7 +32,7 @@ export async function parseManifestYaml(text: string): Promise<unknown> {
 }
 
 async function readInWorker(text: string): Promise<YamlReading> {
-  const worker = new Worker(new URL('./read-yaml-worker.ts', import.meta.url), {
+  const worker = new Worker(join(import.meta.dirname, 'read-yaml-worker.ts'), {
     workerData: text,
     resourceLimits: { maxOldGenerationSizeMb: WORKER_HEAP_MB },
   });

@@ -3,6 +3,7 @@ import http from 'node:http';
 import { listInstances } from '../instances.ts';
 import { dataFolder, PlainError } from '../platform-config.ts';
 import { isAlive } from '../process-life.ts';
+import { ownPrograms } from '../programs.ts';
 import { type PlatformStatus, socketPath } from '../supervisor.ts';
 
 interface Flags {
@@ -13,7 +14,7 @@ interface Flags {
 /** Null when no supervisor answers there. */
 export async function askSupervisor(
   data: string,
-  path: '/status' | '/ready' | '/restart' | '/down',
+  path: '/status' | '/ready' | `/restart?${string}` | '/down',
 ): Promise<PlatformStatus | null> {
   const { status, text } = await new Promise<{ status: number; text: string }>((resolve, reject) => {
     const request = http.get({ socketPath: socketPath(data), path }, response => {
@@ -64,7 +65,9 @@ export async function down(flags: Flags): Promise<void> {
 
 export async function restart(flags: Flags): Promise<void> {
   const data = dataFolder(flags.data);
-  const status = await askSupervisor(data, '/restart');
+  const { root, bundle } = ownPrograms();
+  const query = new URLSearchParams({ root, ...(bundle === null ? {} : { bundle }) });
+  const status = await askSupervisor(data, `/restart?${query}`);
   if (status === null) throw notRunning(data);
   if (flags.json) console.log(JSON.stringify(status));
   else console.log('Every part of Cupola has been swapped for a fresh one; the instances ran on.');

@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, openSync, readFileSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { installMissing } from '../install.ts';
 import {
   adminPassword,
@@ -14,6 +13,7 @@ import {
   type UpFlags,
   writeConfig,
 } from '../platform-config.ts';
+import { ownPrograms, programFile } from '../programs.ts';
 import { pushFolder } from '../push-folder.ts';
 import { type PlatformStatus, startSupervisor } from '../supervisor.ts';
 import { askSupervisor } from './running.ts';
@@ -24,8 +24,6 @@ export interface UpOptions extends UpFlags {
   detach?: boolean;
   json?: boolean;
 }
-
-const SOURCES = resolve(fileURLToPath(import.meta.url), '../../../../..');
 
 /** Starts the platform of a data folder, pushes `folder` if given, prints where everything is, and stays until Ctrl-C (or comes back, with `detach`). */
 export async function up(options: UpOptions): Promise<void> {
@@ -51,7 +49,7 @@ export async function up(options: UpOptions): Promise<void> {
     config,
     // Only a port that nobody asked for may be another one.
     httpsPortMayMove: options.httpsPort === undefined && config.httpsPort === HTTPS_PORT,
-    sources: SOURCES,
+    programs: ownPrograms(),
     admin: { password, reset: options.adminPassword !== undefined || process.env.CUPOLA_ADMIN_PASSWORD_RESET === '1' },
     report: say,
   });
@@ -92,9 +90,10 @@ async function detach(options: UpOptions, data: string, password: string): Promi
     ...(options.allowUnsandboxed === true ? ['--allow-unsandboxed'] : []),
   ];
   const before = statSync(join(data, 'log', 'supervisor.log')).size;
+  const programs = ownPrograms();
   const child = spawn(
     process.execPath,
-    [join(SOURCES, 'apps/control/src/entry.mjs'), 'up', '--data', data, '--no-install', '--json', ...flags],
+    [join(programs.root, programFile(programs, 'control')), 'up', '--data', data, '--no-install', '--json', ...flags],
     {
       detached: true,
       stdio: ['ignore', log, log],
@@ -134,7 +133,6 @@ async function finish(options: UpOptions, data: string, status: PlatformStatus, 
     options.folder === undefined
       ? null
       : await pushFolder({
-          sources: SOURCES,
           data,
           folder: resolve(options.folder),
           api: status.api,

@@ -1,0 +1,34 @@
+/**
+ * The files that a part, or the CLI, is started from: the bundle that the launcher has made (scripts/programs.ts, docs/decisions/0009), or the sources
+ * where it could make none. What runs decides what it starts, until `restart` brings another bundle of the same checkout.
+ */
+import { existsSync, realpathSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+
+export interface Programs {
+  /** The checkout. */
+  root: string;
+  /** Below `root`; null: the sources. */
+  bundle: string | null;
+}
+
+const SOURCES = {
+  control: 'apps/control/src/entry.mjs',
+  router: 'apps/router/src/main.ts',
+  cli: 'apps/cli/src/entry.mjs',
+} as const;
+export type Program = keyof typeof SOURCES;
+
+/** Those that the file belongs to which Node.js was started with. */
+export function ownPrograms(entry: string = process.argv[1] ?? ''): Programs {
+  const folder = dirname(realpathSync(entry));
+  return basename(dirname(folder)) === '.programs'
+    ? { root: resolve(folder, '../..'), bundle: join('.programs', basename(folder)) }
+    : { root: resolve(import.meta.dirname, '../../..'), bundle: null };
+}
+
+/** The file to start, below the root. A bundle that is gone (a removed `.programs`) is no reason not to start. */
+export function programFile({ root, bundle }: Programs, name: Program): string {
+  const bundled = bundle === null ? null : join(bundle, `${name}.mjs`);
+  return bundled !== null && existsSync(join(root, bundled)) ? bundled : SOURCES[name];
+}
