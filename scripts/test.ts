@@ -23,6 +23,7 @@ const NEEDED: Record<string, string> = {
   pip3: 'python3-pip',
   go: 'golang-go',
   unzip: 'unzip',
+  dockerd: 'docker.io',
 };
 
 function hasTool(name: string): boolean {

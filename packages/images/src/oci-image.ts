@@ -42,13 +42,26 @@ const PORT = 8080;
 /** Every time in an image: its content says all there is to say. */
 const NO_TIME = '1970-01-01T00:00:00Z';
 const LAUNCHER_PATH = 'cupola/launch';
-/** As an agent starts an instance: profile scripts of the buildpacks, then the app's, then its command. */
+/**
+ * As an agent starts an instance: profile scripts of the buildpacks, then the app's, then its command; several arguments are a command of their own. The first
+ * process of a container is not ended by a signal that it does not handle, and an app's shell or npm hands none on: so a stop goes to all that it started,
+ * as our shim does it. With a terminal the command is the first process, and has the terminal.
+ */
 const LAUNCHER = `#!/bin/bash
 cd /home/vcap/app || exit 1
 for script in /home/vcap/profile.d/*.sh /home/vcap/app/.profile.d/*.sh /home/vcap/app/.profile; do
   if [ -f "$script" ]; then . "$script"; fi
 done
-exec /bin/bash -c "$1"
+export VCAP_APP_PORT="$PORT"
+if [ $# -eq 1 ]; then set -- /bin/bash -c "$1"; fi
+if [ -t 0 ]; then exec "$@"; fi
+set -m
+"$@" &
+child=$!
+trap 'kill -TERM -- "-$child"' TERM
+trap 'kill -INT -- "-$child"' INT
+while kill -0 "$child" 2>/dev/null; do wait "$child"; done
+wait "$child"
 `;
 
 /** Writes the image to `out` and ends it. */

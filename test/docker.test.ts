@@ -1,0 +1,50 @@
+/** An app as an image, in the hands of a real Docker engine: `cupola image save`, `docker load`, `docker run`. */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type DockerEngine, dockerMissing, startDockerEngine } from './docker-engine.ts';
+import { type Platform, ROOT, startPlatform, until } from './platform.ts';
+
+describe.skipIf(dockerMissing() !== null)('an image of an app', () => {
+  let platform: Platform;
+  let engine: DockerEngine;
+  let file: string;
+
+  beforeAll(async () => {
+    platform = await startPlatform();
+    engine = await startDockerEngine();
+    await platform.login();
+    await platform.cupola(['push', '--no-route'], { cwd: join(ROOT, 'examples/node-hello') });
+    file = join(platform.data, 'hello.tar');
+    await platform.cupola(['image', 'save', 'node-hello', file, '--name', 'hello:1']);
+  });
+  afterAll(async () => {
+    await engine[Symbol.asyncDispose]();
+    rmSync(file, { force: true });
+    await platform[Symbol.asyncDispose]();
+  });
+
+  test('is loaded, serves, and ends when it is asked to', async () => {
+    expect(await engine.docker('load', '--input', file)).toContain('Loaded image: hello:1');
+    await engine.docker('run', '--detach', '--name', 'web', '--network', 'none', '--env', 'PORT=9000', 'hello:1');
+    const ask =
+      'for script in ~/../profile.d/*.sh; do . $script; done; node -e \'fetch("http://127.0.0.1:9000/").then(r => r.text()).then(console.log)\'';
+    const answer = await until('the app answers in its container', () =>
+      engine.docker('exec', 'web', 'bash', '-c', ask),
+    );
+    expect(answer).toContain('Hello from instance 0, version 1');
+    await engine.docker('stop', '--time', '30', 'web');
+    // 137 would be the engine's SIGKILL after those 30 s.
+    expect((await engine.docker('inspect', '--format', '{{.State.ExitCode}}', 'web')).trim()).not.toBe('137');
+  });
+
+  test("runs another command with its own arguments, as the app's user, and tells its code", async () => {
+    await engine.docker('load', '--input', file);
+    const printed = await engine.docker(
+      ...['run', '--rm', '--network', 'none', 'hello:1', 'node', '-p', 'process.getuid() + " " + process.cwd()'],
+    );
+    expect(printed.trim()).toBe('2000 /home/vcap/app');
+    const failed = engine.docker('run', '--rm', '--network', 'none', 'hello:1', 'exit 7');
+    await expect(failed).rejects.toMatchObject({ code: 7 });
+  });
+});
