@@ -141,9 +141,12 @@ export function traces(data: string): { processes: string[]; mounts: string[]; n
   return { processes, mounts, namespaces };
 }
 
-/** A platform that serves, on a fresh data folder; down and away when disposed. `args` are more flags of `up`. */
-export async function startPlatform(args: string[] = []): Promise<Platform> {
+/**
+ * A platform that serves, on a fresh data folder, or on one made from a backup; down and away when disposed. `args` are more flags of `up`.
+ */
+export async function startPlatform(args: string[] = [], { backup }: { backup?: string } = {}): Promise<Platform> {
   const data = mkdtempSync(join(tmpdir(), 'cupola-'));
+  if (backup !== undefined) await run(join(ROOT, 'cupola'), ['restore', backup, '--data', data]);
   const home = join(data, 'cli-home');
   let facts = await launch(data, ['--port', '0', '--api-port', '0', ...args]);
   let token: string | null = null;

@@ -67,6 +67,43 @@ program
   });
 
 program
+  .command('backup <file>')
+  .description('write everything that cannot be made anew into a file, while the platform runs')
+  .option(...data)
+  .option('--json', 'print one JSON object')
+  .action(async (file: string, flags: DataFlag) => {
+    const { backup } = await import('./commands/backup.ts');
+    await backup(file, flags);
+  });
+
+program
+  .command('restore <file>')
+  .description('a platform out of a backup, in a data folder that holds none')
+  .option(...data)
+  .option('--port <n>', 'port of the apps, instead of the former one', port)
+  .option('--api-port <n>', 'port of the API, instead of the former one', port)
+  .option('--https-port <n>', 'port of HTTPS, instead of the former one', port)
+  .option('--listen <address>', 'address to listen on, instead of the former one')
+  .option('--json', 'print one JSON object')
+  .action(async (file: string, flags: UpFlags & { json?: boolean }) => {
+    const { restore } = await import('./commands/backup.ts');
+    await restore(file, flags);
+  });
+
+program
+  .command('user')
+  .description('users of the platform on this machine')
+  .command('reset-password <name>')
+  .description('give a user a new password, and print it')
+  .option(...data)
+  .option('--password-stdin', 'take the new password from stdin instead of making one')
+  .option('--json', 'print one JSON object')
+  .action(async (name: string, flags: DataFlag & { passwordStdin?: boolean }) => {
+    const { resetPassword } = await import('./commands/user.ts');
+    await resetPassword(name, flags);
+  });
+
+program
   .command('doctor')
   .description('what this machine can do for Cupola, and what to install')
   .option(...data)
@@ -89,7 +126,8 @@ program.addHelpText(
   'after',
   `
 Apps:
-  push, app, apps, logs, scale, start, stop, restart APP, delete, env, set-env, login, target, curl ...
+  push, app, apps, logs, scale, start, stop, restart APP, delete, doctor APP, env, set-env, rollback, run-task,
+  routes, map-route, cups, services, bind-service, orgs, spaces, create-user, set-role, login, target, curl ...
   Each explains itself: cupola push --help. The real cf CLI works too: \`cupola up\` prints its login line.`,
 );
 

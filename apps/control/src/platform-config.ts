@@ -156,7 +156,7 @@ export function makeFolders(data: string): void {
 }
 
 /** Letters and digits only: a hyphen in front would be a flag to the commands it is typed into. 62^22 is 131 bits. */
-function makePassword(): string {
+export function makePassword(): string {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
   return Array.from({ length: 22 }, () => alphabet[randomInt(alphabet.length)]).join('');
 }

@@ -24,6 +24,7 @@
  * | `GET` and `PUT /internal/toolchains/:key` | stager | {@link toolchainRecord}; key such as `node-24.21.0-linux-x64` |
  * | `POST /internal/builds/:guid/finish` | stager | {@link buildFinish} -> 204; 409 when the fence is old |
  * | `GET /internal/builds/watch` | stager | lines of {@link buildItem}: what has been cancelled |
+ * | `POST /internal/users/password` | `cupola user reset-password` | {@link userPassword} -> 204; 404 |
  * | `GET /internal/instances` and `/internal/cells` | `cupola status`, `doctor` | what runs, and where it could |
  */
 import { COPY_STATES, HEALTH_CHECK_TYPES } from '@cupola/model/states';
@@ -307,3 +308,5 @@ export const buildFinish = z.discriminatedUnion('outcome', [
   z.object({ outcome: z.literal('lost'), fence: z.number().int(), error: z.string() }),
 ]);
 export type BuildFinish = z.infer<typeof buildFinish>;
+
+export const userPassword = z.object({ username: z.string().min(1), password: z.string().min(1).max(255) });

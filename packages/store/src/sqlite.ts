@@ -161,8 +161,11 @@ async function changesAfter(read: Kysely<Database>, after: Cursor, limit: number
   }));
 }
 
-/** By a connection of its own: the writer's would copy what is not committed. All pages in one step, since a commit between two steps begins it anew. */
-async function backupTo(path: string, target: string): Promise<void> {
+/**
+ * A consistent copy of the store in the file `path`, durable when it resolves; it may be in use meanwhile, by this process or another. By a connection of its
+ * own: the writer's would copy what is not committed. All pages in one step, since a commit between two steps begins it anew.
+ */
+export async function backupTo(path: string, target: string): Promise<void> {
   const source = openConnection(path, { readOnly: true });
   const part = `${target}.part`;
   try {

@@ -9,6 +9,7 @@ import { hasLayer, readToolchain, sendLayer, storeLayer, storeToolchain } from '
 import { listInstances, takeLogs } from './platform.ts';
 import { takeReport } from './reports.ts';
 import { serveWatch } from './serve-watch.ts';
+import { resetPassword } from './user-password.ts';
 import type { Watches } from './watches.ts';
 
 export function internalRoutes(watches: Watches<'placements' | 'routes' | 'builds'>): InternalRoute[] {
@@ -45,6 +46,7 @@ export function internalRoutes(watches: Watches<'placements' | 'routes' | 'build
     { method: 'PUT', path: '/internal/toolchains/:key', handle: storeToolchain },
     { method: 'POST', path: '/internal/logs', handle: takeLogs },
     { method: 'GET', path: '/internal/instances', handle: listInstances },
+    { method: 'POST', path: '/internal/users/password', handle: resetPassword },
   ];
 }
 

@@ -1,0 +1,26 @@
+/** A new password by the operator on the machine, who need not know the old one. Every login of that user ends. */
+import { userPassword } from '@cupola/contract/internal';
+import { NotFoundError } from '@cupola/model/errors';
+import { hashPassword } from '../uaa/passwords.ts';
+import { revokeRefreshTokens } from '../uaa/refresh-tokens.ts';
+import { accountsNamed } from '../users/change-user.ts';
+import { type InternalCall, type InternalReply, readJson } from './call.ts';
+
+const LOCAL = 'uaa';
+
+export async function resetPassword(call: InternalCall): Promise<InternalReply> {
+  const { username, password } = await readJson(call, userPassword);
+  const hash = await hashPassword(password);
+  await call.deps.store.mutate(async mutation => {
+    const user = (await accountsNamed(mutation.db, username)).find(({ origin }) => origin === LOCAL);
+    if (user === undefined) throw new NotFoundError('User');
+    await mutation.db
+      .updateTable('users')
+      .set({ password_hash: hash, updated_at: mutation.now })
+      .where('guid', '=', user.guid)
+      .execute();
+    await revokeRefreshTokens(mutation, user.guid);
+    mutation.changed('user', user.guid);
+  });
+  return { status: 204 };
+}
