@@ -22,6 +22,11 @@ const NEEDED: Record<string, string> = {
   python3: 'python3',
   pip3: 'python3-pip',
   go: 'golang-go',
+  javac: 'default-jdk-headless',
+  mvn: 'maven',
+  php: 'php-cli',
+  ruby: 'ruby',
+  bundle: 'ruby-bundler',
   unzip: 'unzip',
   dockerd: 'docker.io',
 };

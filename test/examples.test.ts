@@ -44,7 +44,7 @@ async function restage(app: Resource): Promise<string> {
       if (state === 'FAILED') throw new Error(String(error));
       return droplet;
     },
-    200_000,
+    EXAMPLE_MS,
   );
   const { body } = await platform.api('GET', `/v3/droplets/${droplet.guid}`);
   return (body as Resource).checksum.value;
@@ -55,14 +55,30 @@ const EXAMPLES: ReadonlyArray<readonly [name: string, path: string, answer: stri
   ['node-hello', '/', 'Hello from instance 0'],
   ['python-flask', '/notes.json', 'Push me with'],
   ['go-hello', '/', 'Hello from Go, instance 0'],
+  ['java-maven', '/', 'Hello from Java, heap'],
+  ['php-hello', '/any/page', 'Hello from PHP at /any/page'],
+  ['ruby-hello', '/World', 'Hello from Ruby to World'],
+  ['multi-buildpack', '/', 'Made by Node.js, served by Python'],
+  ['worker', '/', 'The worker works beside me'],
 ];
 
-describe.concurrent('examples', () => {
+/** The first Go program of an app compiles the standard library, the first Java app fetches Maven's plugins: on a busy machine that is minutes. */
+const EXAMPLE_MS = 480_000;
+
+describe.concurrent('examples', { timeout: EXAMPLE_MS }, () => {
   test.each(EXAMPLES)('%s is pushed, answers, and staged twice is one droplet', async (name, path, answer) => {
     await platform.cupola(['push'], { cwd: join(ROOT, 'examples', name) });
     const { status, body } = await platform.ask(`${name}.localhost`, path);
     expect({ status, body }).toEqual({ status: 200, body: expect.stringContaining(answer) });
     const app = await first(`/v3/apps?names=${name}`);
     expect(await restage(app)).toBe(await digestOf(app));
+  });
+
+  test('the worker of a Procfile runs beside the web process, without a port', async () => {
+    const line = await until('the worker has done something', async () => {
+      const { stdout } = await platform.cupola(['logs', 'worker', '--recent']).catch(() => ({ stdout: '' }));
+      return stdout.split('\n').find(text => text.includes('piece of work'));
+    });
+    expect(line).toContain('APP/PROC/WORKER/0');
   });
 });

@@ -6,9 +6,12 @@ import type { Buildpack } from './buildpack.ts';
 /** Loaded when they are wanted: most builds need one of them. */
 const BUILDPACKS: Readonly<Record<SystemBuildpack, () => Promise<Buildpack>>> = {
   staticfile_buildpack: async () => (await import('./staticfile/staticfile.ts')).staticfileBuildpack,
+  java_buildpack: async () => (await import('./java/java.ts')).javaBuildpack,
+  ruby_buildpack: async () => (await import('./ruby/ruby.ts')).rubyBuildpack,
   nodejs_buildpack: async () => (await import('./nodejs/nodejs.ts')).nodejsBuildpack,
   go_buildpack: async () => (await import('./go/go.ts')).goBuildpack,
   python_buildpack: async () => (await import('./python/python.ts')).pythonBuildpack,
+  php_buildpack: async () => (await import('./php/php.ts')).phpBuildpack,
   binary_buildpack: async () => (await import('./binary.ts')).binaryBuildpack,
 };
 
@@ -52,6 +55,6 @@ export async function chooseBuildpacks(
   }
   throw new StagingFailedError(
     'NoAppDetectedError',
-    'An app was not successfully detected by any available buildpack. Push the folder that has the package.json, requirements.txt, go.mod, Staticfile or Procfile in it, or name a buildpack with -b (an index.html alone needs -b staticfile_buildpack).',
+    'An app was not successfully detected by any available buildpack. Push the folder that has the package.json, requirements.txt, go.mod, pom.xml, Gemfile, composer.json, Staticfile or Procfile in it, or name a buildpack with -b (an index.html alone needs -b staticfile_buildpack).',
   );
 }

@@ -3,9 +3,12 @@
 /** In the order in which they look at an app: as Cloud Foundry's, so that a Rails app with a package.json is Ruby's (cf-deployment, `install_buildpacks`). */
 export const SYSTEM_BUILDPACKS = [
   'staticfile_buildpack',
+  'java_buildpack',
+  'ruby_buildpack',
   'nodejs_buildpack',
   'go_buildpack',
   'python_buildpack',
+  'php_buildpack',
   'binary_buildpack',
 ] as const;
 export type SystemBuildpack = (typeof SYSTEM_BUILDPACKS)[number];

@@ -1,5 +1,5 @@
 /** The `host` stack: this machine's read-only /usr and the little of /etc that programs need, with the app's own files over it. */
-import { existsSync, lstatSync, readlinkSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { ENVIRONMENT_INSIDE, HOME, hostnameOf, INIT, INIT_INSIDE, INSIDE_UID } from './inside.ts';
 import type { SandboxSpec } from './sandbox.ts';
 import type { Furniture, ShimMount } from './spec-file.ts';
@@ -18,10 +18,13 @@ const ETC = [
   '/etc/mime.types',
   '/etc/protocols',
   '/etc/services',
-  '/etc/python3',
-  '/etc/java-17-openjdk',
+  '/etc/maven',
   '/etc/perl',
+  '/etc/php',
+  '/etc/python3',
 ];
+/** Of each Java that is installed: its settings lie here, and links in /usr lead to them. */
+const ETC_JAVA = /^java(?:-\d+-openjdk)?$/;
 const TOP = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
 
 /**
@@ -54,7 +57,9 @@ export function hostBase(): Furniture {
     if (lstatSync(path).isSymbolicLink()) links.push({ target: readlinkSync(path), path });
     else mounts.push(readOnly(path, path));
   }
-  for (const path of ETC) if (existsSync(path)) mounts.push(readOnly(path, path));
+  const ofJava = readdirSync('/etc').filter(name => ETC_JAVA.test(name));
+  for (const path of [...ETC, ...ofJava.map(name => `/etc/${name}`)])
+    if (existsSync(path)) mounts.push(readOnly(path, path));
   mounts.push(readOnly(INIT, INIT_INSIDE));
   return { folders: EMPTY, links, mounts };
 }

@@ -51,6 +51,9 @@ const GUIDS: Readonly<Record<SystemBuildpack, string>> = {
   binary_buildpack: '68b0f6d8-6c4f-4b42-9f1c-3a5b0e6d1b03',
   python_buildpack: '68b0f6d8-6c4f-4b42-9f1c-3a5b0e6d1b04',
   go_buildpack: '68b0f6d8-6c4f-4b42-9f1c-3a5b0e6d1b05',
+  java_buildpack: '68b0f6d8-6c4f-4b42-9f1c-3a5b0e6d1b06',
+  ruby_buildpack: '68b0f6d8-6c4f-4b42-9f1c-3a5b0e6d1b07',
+  php_buildpack: '68b0f6d8-6c4f-4b42-9f1c-3a5b0e6d1b08',
 };
 export const SYSTEM_BUILDPACKS = NAMES.map(name => ({ name, guid: GUIDS[name] }));
 

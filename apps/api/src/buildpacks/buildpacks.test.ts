@@ -27,10 +27,13 @@ describe('buildpacks', () => {
     const { body } = await test.api('GET', '/v3/buildpacks', { token });
     expect(body.resources.map(({ name, position }: { name: string; position: number }) => [position, name])).toEqual([
       [1, 'staticfile_buildpack'],
-      [2, 'nodejs_buildpack'],
-      [3, 'go_buildpack'],
-      [4, 'python_buildpack'],
-      [5, 'binary_buildpack'],
+      [2, 'java_buildpack'],
+      [3, 'ruby_buildpack'],
+      [4, 'nodejs_buildpack'],
+      [5, 'go_buildpack'],
+      [6, 'python_buildpack'],
+      [7, 'php_buildpack'],
+      [8, 'binary_buildpack'],
     ]);
     expect(buildpackAnswer.parse(body.resources[0])).toEqual(body.resources[0]);
     const one = await test.api('GET', new URL(body.resources[0].links.self.href).pathname, { token });
@@ -43,7 +46,7 @@ describe('buildpacks', () => {
       (await test.api('GET', `/v3/buildpacks?${query}`, { token: test.admin })).body.pagination.total_results;
     expect(
       await Promise.all(['names=binary_buildpack,x', 'lifecycle=cnb', 'names=x', 'order_by=position'].map(count)),
-    ).toEqual([1, 0, 0, 5]);
+    ).toEqual([1, 0, 0, 8]);
   });
 
   test('those of the platform can be moved, switched off and labelled, not renamed', async () => {
