@@ -47,7 +47,10 @@ export async function start(deps: SchedulerDeps): Promise<AsyncDisposable> {
   const leadership = await takeLead(deps.store, randomUUID());
   const wake = makeWake();
   const unsubscribe = deps.store.subscribe(changes => {
-    if (changes.some(({ kind }) => WAKING.has(kind))) wake.now();
+    const kinds = changes.map(({ kind }) => kind).filter(kind => WAKING.has(kind));
+    if (kinds.some(kind => kind !== 'copy')) wake.now();
+    // What became of a copy is for routers first: their view is read in this turn of the loop, and a pass of ours would come before it.
+    else if (kinds.length > 0) setImmediate(wake.now);
   });
   const life = { isOver: false };
   const ended = converge(deps, { leadership, wake, life });
@@ -78,7 +81,11 @@ async function converge(deps: SchedulerDeps, { leadership, wake, life }: Running
       const pass = await runPass(deps, leadership, seen);
       seen = pass.seen;
       busyMs = pass.busyMs;
-      if (pass.written > 0) wake.now();
+      if (pass.written > 0) {
+        // The cells hear of it before we look again.
+        await new Promise(resolve => setImmediate(resolve));
+        wake.now();
+      }
       if (pass.nextAtMs !== null) waitMs = Math.min(passMs, Math.max(0, pass.nextAtMs - monotonic()));
       if (monotonic() - renewedAtMs >= CELL_LIMITS.heartbeatMs) {
         await leadership.renew();

@@ -1,5 +1,6 @@
 /** The files that are written and read, on fake trees: real limits are in the sandbox contract, on whatever version this machine has. */
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { openCgroups } from './cgroups.ts';
@@ -81,6 +82,15 @@ describe('version 2', () => {
 });
 
 describe('version 1', () => {
+  test('openCgroups() lets all sandboxes together weigh as much as one process for each processor', () => {
+    using tree = versionOne('memory', 'cpu');
+    const folder = join(tree.path, 'cpu/cupola');
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'cpu.shares'), '1024');
+    openCgroups('cupola/one', tree.path);
+    expect(read(folder, 'cpu.shares')).toBe(String(1024 * availableParallelism()));
+  });
+
   test('openCgroups() takes the hierarchies that are there', () => {
     using tree = versionOne('memory', 'pids');
     expect(openCgroups('cupola', tree.path)).toMatchObject({

@@ -3,6 +3,7 @@
  * `root` is where the hierarchies are mounted: a fake tree in tests.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 
 export interface CgroupLimits {
@@ -92,6 +93,18 @@ export function openCgroups(parent: string, root = '/sys/fs/cgroup'): Cgroups | 
 
 const CONTROLLERS = ['memory', 'cpu', 'pids'] as const;
 
+/**
+ * All sandboxes together weigh as much as one process for each processor: by the default they would weigh as much as one process in all, and every app would
+ * wait for the platform's own parts whenever those are busy. Version 1 alone: in version 2 no processes compete with groups.
+ */
+function weighParents(root: string, parent: string): void {
+  const parts = parent.split('/');
+  for (const [depth] of parts.entries()) {
+    const file = join(root, 'cpu', ...parts.slice(0, depth + 1), 'cpu.shares');
+    if (existsSync(file)) writeFileSync(file, String(1024 * availableParallelism()));
+  }
+}
+
 function openV1(parent: string, root: string): Cgroups | null {
   const usable = CONTROLLERS.filter(controller => {
     // The folder of hierarchies is an ordinary one: a controller that is not mounted could be made there, and would limit nothing.
@@ -104,6 +117,7 @@ function openV1(parent: string, root: string): Cgroups | null {
     }
   });
   if (usable.length === 0) return null;
+  if (usable.includes('cpu')) weighParents(root, parent);
   const has = (controller: (typeof CONTROLLERS)[number]): boolean => usable.includes(controller);
   const folder = (controller: string, name: string): string => join(root, controller, parent, name);
   // cpuacct is mounted with cpu or beside it; usage is worth having, a limit it is not.

@@ -1,6 +1,16 @@
 /** What every rung promises. Called with a way to open sandboxes on a folder, and with what the rung's canary saw enforced. */
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -256,6 +266,14 @@ function insides(open: Open, enforced: Enforced): void {
   });
 
   (enforced.fs ? describe : notPromised)('with a root of its own', () => {
+    test("the time zone is the host's, by its name: programs that look for it would else compare hundreds of files", async () => {
+      await using opened = await open();
+      const { out } = await runToEnd(opened.sandboxes, script('readlink /etc/localtime || stat -c %F /etc/localtime'));
+      const here = lstatSync('/etc/localtime', { throwIfNoEntry: false });
+      const named = here?.isSymbolicLink() ? readlinkSync('/etc/localtime') : '/usr/share/zoneinfo/UTC';
+      expect(out).toEqual([here?.isFile() ? 'regular file' : named]);
+    });
+
     test('files are there, readable by the app alone to change by nobody', async () => {
       await using opened = await open();
       const ran = await runToEnd(
