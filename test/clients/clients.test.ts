@@ -32,7 +32,7 @@ function facts(): string[] {
 }
 
 describe('client libraries', () => {
-  test.skipIf(!hasTool('pip3'))('cloudfoundry-client (PyPI) logs in, pushes, binds, lists and deletes', async () => {
+  test.skipIf(!hasTool('pip3'))('cloudfoundry-client (PyPI) pushes, binds, runs a task, lists, deletes', async () => {
     const target = join(folder, 'python');
     await run('pip3', ['install', '--quiet', '--disable-pip-version-check', '--target', target, PYTHON_CLIENT]);
     const judge = join(import.meta.dirname, 'judge.py');

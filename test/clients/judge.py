@@ -1,4 +1,4 @@
-"""Drives the API as the users of cloudfoundry-client (PyPI) do: log in, push, bind a service, list with filters, delete.
+"""Drives the API as the users of cloudfoundry-client (PyPI) do: log in, push, bind a service, run a task, list with filters, delete.
 
 Arguments: API address, user, password, the folder of an app. Prints what was done, one line each; an exception is a failure.
 """
@@ -88,6 +88,10 @@ assert v3.organizations.get_default_domain(organization['guid'])['guid'] == doma
 assert v3.organizations.get_usage_summary(organization['guid'])['usage_summary']['started_instances'] == 1
 says('environment, manifest, routes and usage')
 
+task = v3.tasks.create(app['guid'], 'echo done', name='once')
+wait(f'/v3/tasks/{task["guid"]}', ['SUCCEEDED'], ['FAILED'])
+says('task')
+
 TIMES = {'created_ats[gt]': '2020-01-01T00:00:00Z', 'updated_ats[lt]': '2090-01-01T00:00:00Z'}
 HERE = dict(space_guids=[space['guid']], organization_guids=[organization['guid']])
 # What each list can be asked for, so that it finds what was made here.
@@ -111,9 +115,10 @@ LISTS = {
         names=['db'], type='user-provided', fields={'space': ['guid', 'name'], 'space.organization': ['name']}, order_by='name', **HERE),
     'spaces': dict(names=['judged'], organization_guids=[organization['guid']], include='organization', order_by='name'),
     'stacks': dict(names=['host'], order_by='name'),
+    'tasks': dict(names=['once'], app_guids=[app['guid']], states=['SUCCEEDED'], **HERE),
     'users': dict(usernames=['admin'], origins=['uaa']),
 }
-WITHOUT_TIMES = ['feature_flags', 'buildpacks', 'stacks', 'users']
+WITHOUT_TIMES = ['feature_flags', 'stacks']
 for name, filters in LISTS.items():
     manager = getattr(v3, name)
     times = {} if name in WITHOUT_TIMES else TIMES

@@ -35,6 +35,7 @@ import { clientEndpoints } from './uaa/clients.ts';
 import { uaaEndpoints } from './uaa/endpoints.ts';
 import { scimEndpoints } from './uaa/scim.ts';
 import { unbuiltEndpoints } from './unbuilt/endpoints.ts';
+import { usageEventEndpoints } from './usage-events/endpoints.ts';
 import { usageSummaryEndpoints } from './usage-summaries/endpoints.ts';
 import { userEndpoints } from './users/endpoints.ts';
 
@@ -51,6 +52,7 @@ const built: readonly Endpoint[] = [
   ...organizationQuotaEndpoints,
   ...spaceQuotaEndpoints,
   ...usageSummaryEndpoints,
+  ...usageEventEndpoints,
   ...flagEndpoints,
   ...environmentGroupEndpoints,
   ...buildpackEndpoints,

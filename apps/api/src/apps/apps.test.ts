@@ -236,10 +236,10 @@ test.each(['revisions', 'revisions/deployed', 'tasks', 'sidecars'])('GET /v3/app
   expect(body).toMatchObject({ resources: [], pagination: { total_results: 0, next: null } });
 });
 
-test('POST /v3/apps/:guid/tasks says that there are none yet, and what to do', async () => {
+test('POST /v3/apps/:guid/tasks of an app without a droplet says what is missing', async () => {
   await using test = await startTestApi();
   const app = await makeApp(test);
   const answer = await test.api('POST', `/v3/apps/${app.guid}/tasks`, { token: test.admin, body: { command: 'ls' } });
   expect(answer.status).toBe(422);
-  expect(details(answer)[0]).toMatch(/^Tasks are not supported yet\./);
+  expect(details(answer)[0]).toMatch(/^Task must have a droplet\./);
 });

@@ -8,6 +8,7 @@ import type { ApiDeps } from '../deps.ts';
 import { checkQuota, quotaUse } from '../processes/quota.ts';
 import { resolveRevision } from '../revisions/resolve-revision.ts';
 import { fixRunSpecs } from '../run-specs/fix.ts';
+import { recordAppState } from '../usage-events/record-usage.ts';
 import type { ScopedApp } from './find-app.ts';
 
 type RunDeps = Pick<ApiDeps, 'sealer' | 'config'>;
@@ -51,14 +52,17 @@ async function run(mutation: Mutation, deps: RunDeps, app: ScopedApp, options: F
       .set({ state: 'STARTED', stopped_at: null, updated_at: now })
       .where('guid', '=', app.guid)
       .execute();
+    await recordAppState(mutation, app, 'STARTED');
     changed('app', app.guid, { organizationGuid: app.organization_guid, spaceGuid: app.space_guid });
   }
   await checkQuota(db, { organizationGuid: app.organization_guid, appGuid: app.guid, before });
 }
 
 /** A stopped app stays as it is: its copies' time to linger is not begun anew. */
-export async function stopApp({ db, now, changed }: Mutation, app: ScopedApp): Promise<void> {
+export async function stopApp(mutation: Mutation, app: ScopedApp): Promise<void> {
+  const { db, now, changed } = mutation;
   if (app.state === 'STOPPED') return;
+  await recordAppState(mutation, app, 'STOPPED');
   await db
     .updateTable('apps')
     .set({ state: 'STOPPED', stopped_at: now, updated_at: now })

@@ -1,4 +1,6 @@
+import { aPackage } from '@cupola/store/fixtures';
 import { describe, expect, test } from 'vitest';
+import { details, makeApp } from '../apps/fixtures.ts';
 import { startTestApi } from '../fixtures.ts';
 
 describe('feature flags', () => {
@@ -52,4 +54,16 @@ describe('feature flags', () => {
     const { status, body } = await test.api('GET', '/v3/feature_flags/none', { token: test.admin });
     expect([status, body.errors[0].detail]).toEqual([404, 'Feature flag not found']);
   });
+});
+
+test('app_bits_upload switched off refuses uploads of everybody but admins', async () => {
+  await using test = await startTestApi();
+  const app = await makeApp(test);
+  const { guid } = await aPackage(test.deps.store, { app_guid: app.guid });
+  await test.api('PATCH', '/v3/feature_flags/app_bits_upload', { token: test.admin, body: { enabled: false } });
+  const { token } = await test.userWith({ space_developer: test.home.spaceGuid });
+  const form = new FormData();
+  form.set('resources', '[]');
+  const refused = await test.api('POST', `/v3/packages/${guid}/upload`, { token, form });
+  expect([refused.status, details(refused)]).toEqual([403, ['Feature Disabled: app_bits_upload']]);
 });

@@ -11,6 +11,7 @@ import { PUSH_LIMITS } from '@cupola/model/limits';
 import { recordAppEvent } from '../apps/app-events.ts';
 import { stageAhead } from '../builds/create-build.ts';
 import type { ApiDeps } from '../deps.ts';
+import { requireFlag } from '../flags/flags.ts';
 import type { ApiRequest } from '../http/endpoint.ts';
 import { fileKey, findResources, type ResourceRow } from '../resource-matches/match.ts';
 import { rememberFiles } from '../resource-matches/remember.ts';
@@ -27,6 +28,7 @@ const MODE_DEFAULT = 0o644;
 export async function uploadPackage(deps: ApiDeps, request: ApiRequest): Promise<PackageRow> {
   const guid = request.params.guid ?? '';
   const found = await writablePackage(deps.store.read, request.actor, guid);
+  await requireFlag(deps.store.read, request.actor, 'app_bits_upload');
   requireAwaiting(found.row);
   await using received = await receiveUpload(deps, request);
   if (received.zip === null && received.resources.length === 0)

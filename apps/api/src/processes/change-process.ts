@@ -7,6 +7,7 @@ import type { Mutation } from '@cupola/store/store';
 import type { Insertable, Kysely, Selectable } from 'kysely';
 import type { ScopedApp } from '../apps/find-app.ts';
 import { refuseInFlight } from '../deployments/in-flight.ts';
+import { recordScale } from '../usage-events/record-usage.ts';
 
 type Process = Selectable<ProcessesTable>;
 
@@ -111,9 +112,10 @@ export async function updateProcessSettings(
 
 /** Instances count at once; memory, disk and log rate at the next start (`cf scale -m` stops and starts). Quotas are the caller's to check. */
 export async function scaleProcess(
-  { db, now, changed }: Mutation,
+  mutation: Mutation,
   { app, process, size }: { app: ScopedApp; process: Process; size: ProcessSize },
 ): Promise<Process> {
+  const { db, now, changed } = mutation;
   const row = {
     instances: size.instances ?? process.instances,
     memory_mb: size.memoryMb ?? process.memory_mb,
@@ -128,6 +130,7 @@ export async function scaleProcess(
     .where('guid', '=', process.guid)
     .returningAll()
     .executeTakeFirstOrThrow();
+  await recordScale(mutation, app, { process: updated, previous: process });
   changed('process', process.guid, { organizationGuid: app.organization_guid, spaceGuid: app.space_guid });
   return updated;
 }

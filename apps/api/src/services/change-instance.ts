@@ -9,6 +9,7 @@ import { appScope } from '../apps/find-app.ts';
 import { HIDDEN } from '../apps/log-line.ts';
 import { recordEvent } from '../events/record.ts';
 import { deleteMetadata, writeMetadata } from '../metadata/metadata.ts';
+import { recordServiceUsage } from '../usage-events/record-usage.ts';
 import { deleteBindings } from './change-binding.ts';
 import type { ScopedInstance } from './find-instance.ts';
 import { changedSecrets, openSecrets, sealSecrets } from './secrets.ts';
@@ -44,6 +45,7 @@ export async function createInstance(
   const instance: ScopedInstance = { ...row, organization_guid: space.organization_guid };
   mutation.changed('service_instance', row.guid, appScope(instance));
   await writeMetadata(mutation, 'service_instance', row.guid, asked.metadata);
+  await recordServiceUsage(mutation, instance, 'CREATED');
   await recordInstance(mutation, actor, instance, { verb: 'create', request: audited(asked) });
   return instance;
 }
@@ -67,6 +69,7 @@ export async function updateInstance(
   await db.updateTable('service_instances').set(row).where('guid', '=', instance.guid).execute();
   mutation.changed('service_instance', instance.guid, appScope(instance));
   await writeMetadata(mutation, 'service_instance', instance.guid, asked.metadata);
+  if (row.name !== instance.name) await recordServiceUsage(mutation, { ...instance, name: row.name }, 'UPDATED');
   await recordInstance(mutation, actor, instance, { verb: 'update', request: audited(asked) });
   return { ...instance, ...row };
 }
@@ -83,6 +86,7 @@ export async function deleteInstance(mutation: Mutation, actor: Actor, instance:
   await deleteMetadata(mutation, 'service_instance', [instance.guid]);
   await db.deleteFrom('service_instances').where('guid', '=', instance.guid).execute();
   changed('service_instance', instance.guid, appScope(instance));
+  await recordServiceUsage(mutation, instance, 'DELETED');
   await recordInstance(mutation, actor, instance, { verb: 'delete', request: {} });
 }
 

@@ -133,6 +133,20 @@ export async function forgetEvents({ store }: SweepDeps): Promise<number> {
   });
 }
 
+/** Usage events are kept as long, as in CF. */
+export async function forgetUsageEvents({ store }: SweepDeps): Promise<number> {
+  return store.note(async ({ db, now }) => {
+    const old = db
+      .selectFrom('usage_events')
+      .select('guid')
+      .where('created_at', '<', now - EVENTS_KEPT_MS)
+      .orderBy('created_at')
+      .limit(BATCH);
+    const { numDeletedRows } = await db.deleteFrom('usage_events').where('guid', 'in', old).executeTakeFirst();
+    return Number(numDeletedRows);
+  });
+}
+
 /** Where a file lies, of packs that no package has any more. */
 export async function forgetResources({ store }: SweepDeps): Promise<number> {
   return store.note(async ({ db, now }) => {

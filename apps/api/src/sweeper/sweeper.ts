@@ -14,6 +14,7 @@ import {
   forgetResources,
   forgetTokens,
   forgetUnadopted,
+  forgetUsageEvents,
 } from './sweep-rows.ts';
 import { sweepUploads } from './sweep-uploads.ts';
 
@@ -34,6 +35,7 @@ const TASKS: Record<string, Task> = {
   forgetJobs,
   forgetTokens,
   forgetEvents,
+  forgetUsageEvents,
   forgetResources,
   sweepBlobs,
   sweepUploads,

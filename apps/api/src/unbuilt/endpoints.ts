@@ -25,8 +25,6 @@ const UNBUILT: readonly Unbuilt[] = [
   { collection: 'service_brokers', resource: 'Service broker', sentence: BROKERS },
   { collection: 'service_offerings', resource: 'Service offering', sentence: null, auth: 'anyone' },
   { collection: 'service_plans', resource: 'Service plan', sentence: null, auth: 'anyone' },
-  { collection: 'app_usage_events', resource: 'App usage event', sentence: null },
-  { collection: 'service_usage_events', resource: 'Service usage event', sentence: null },
 ];
 
 /** Any filter leaves nothing of nothing: none is looked at. */

@@ -12,8 +12,6 @@ describe('what is not built yet', () => {
     '/v3/isolation_segments?organization_guids=o',
     '/v3/security_groups?globally_enabled_running=true',
     '/v3/space_quotas?organization_guids=o',
-    '/v3/app_usage_events',
-    '/v3/service_usage_events',
   ])('GET %s, as the cf CLI sends it, is an empty page', async path => {
     await using test = await startTestApi();
     const { status, body } = await test.api('GET', path, { token: test.admin });
