@@ -67,6 +67,26 @@ program
   });
 
 program
+  .command('install')
+  .description(
+    'make the platform a service of this machine: ports 80 and 443, there again after a reboot (root, systemd)',
+  )
+  .option('--data <folder>', 'data folder of the platform (/var/lib/cupola)')
+  .option('--domain <name>', 'domain of the apps (localhost): its names and *.names lead here')
+  .option('--port <n>', 'port of HTTP (80)', port)
+  .option('--https-port <n>', 'port of HTTPS (443)', port)
+  .option('--api-port <n>', 'port of the API (8081)', port)
+  .option('--listen <address>', 'address to listen on (0.0.0.0)')
+  .option('--tls-cert <file>', 'certificate chain for HTTPS, PEM')
+  .option('--tls-key <file>', 'its private key, PEM')
+  .option('--print', 'print the unit, change nothing')
+  .option('--json', 'print one JSON object')
+  .action(async (flags: UpFlags & { print?: boolean; json?: boolean }) => {
+    const { install } = await import('./commands/install.ts');
+    await install(flags);
+  });
+
+program
   .command('backup <file>')
   .description('write everything that cannot be made anew into a file, while the platform runs')
   .option(...data)

@@ -1,6 +1,6 @@
 /** The disk that uploads fill: kept from being full, and told plainly when it is (failure-rules.md 4). */
 import { UnavailableError } from '@cupola/model/errors';
-import { PUSH_LIMITS } from '@cupola/model/limits';
+import { keptFreeBytes } from '@cupola/model/free-space';
 import type { ApiDeps } from '../deps.ts';
 
 const MIB = 1024 * 1024;
@@ -9,9 +9,7 @@ const MIB = 1024 * 1024;
 export async function requireSpace({ blobs }: Pick<ApiDeps, 'blobs'>, comingBytes: number): Promise<void> {
   const space = await blobs.space();
   if (space === null) return;
-  // A small disk would otherwise be full from the start: of the two bounds the smaller one counts.
-  const kept = Math.min(PUSH_LIMITS.freeSpaceMinBytes, space.totalBytes * PUSH_LIMITS.freeSpaceMinShare);
-  if (space.freeBytes - comingBytes < kept)
+  if (space.freeBytes - comingBytes < keptFreeBytes(space.totalBytes))
     throw new UnavailableError(
       `The platform's disk is nearly full (${Math.floor(space.freeBytes / MIB)} MB free). Delete apps or free some space, then push again.`,
       'InsufficientStorage',

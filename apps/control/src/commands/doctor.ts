@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { arch, platform, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type RungTrial, tryRungs } from '@cupola/sandbox/open-sandboxes';
+import { type DiskUse, diskLines, diskUse } from '../disk-use.ts';
 import { findTool, missingPackages } from '../install.ts';
 import { dataFolder, readConfig } from '../platform-config.ts';
 import { askSupervisor } from './running.ts';
@@ -25,6 +26,7 @@ interface Findings {
   rungs: RungTrial[];
   network: { separate: boolean; why: string | null };
   missingPackages: string[];
+  disk: DiskUse | null;
 }
 
 export async function doctor(flags: Flags): Promise<void> {
@@ -56,6 +58,7 @@ async function look(data: string): Promise<Findings> {
       rungs,
       network: { separate: why === null, why },
       missingPackages: missingPackages(),
+      disk: diskUse(data),
     };
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -69,6 +72,7 @@ function report(found: Findings): string[] {
     `system     ${found.system}, started by ${found.user === 'root' ? 'root' : 'an ordinary user'}`,
     `data       ${found.data} (${found.running ? 'a platform runs' : 'no platform runs'})`,
     `network    ${found.network.separate ? 'each instance has its own, with egress rules' : `instances share this machine's: a network of their own ${found.network.why}`}`,
+    ...(found.disk === null ? [] : ['', ...diskLines(found.disk)]),
     '',
     'sandboxes, strongest first',
     ...found.rungs.map(
