@@ -16,6 +16,7 @@ export type AppEventType =
   | 'unmap-route'
   | 'droplet.mapped'
   | 'droplet.create'
+  | 'droplet.upload'
   | 'droplet.delete'
   | 'package.create'
   | 'package.upload'

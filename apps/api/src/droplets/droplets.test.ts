@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { gunzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { type TarEntry, tarEnd, tarHeader, tarPadding } from '@cupola/archive/tar-bytes';
 import { dropletAnswer } from '@cupola/contract/v3/build';
 import type { Layer } from '@cupola/model/run-spec';
@@ -160,22 +160,106 @@ describe('POST /v3/droplets', () => {
     ]).toEqual([404, 403, 404]);
   });
 
-  test('without a source, and uploads, say what to do instead', async () => {
+  test('?source_guid= of one that is not staged is refused', async () => {
     await using test = await startTestApi();
-    const { app, droplet } = await aStagedDroplet(test);
-    const made = await copy(test, '', app.guid);
-    expect([made.status, made.body.errors[0].detail]).toEqual([
-      422,
-      expect.stringMatching(/^Droplets cannot be uploaded yet\. Push the source/),
-    ]);
-    const form = new FormData();
-    form.append('bits', new Blob(['x']), 'droplet.tgz');
-    const sent = await test.api('POST', `/v3/droplets/${droplet.guid}/upload`, { token: test.admin, form });
-    expect(sent.status).toBe(422);
+    const app = await anAppWithWeb(test);
     const expired = await aDroplet(test.deps.store, { app_guid: app.guid, state: 'EXPIRED' });
     expect((await copy(test, `?source_guid=${expired.guid}`, app.guid)).body.errors[0].detail).toBe(
       'source droplet is not staged',
     );
+  });
+});
+
+describe('POST /v3/droplets/:guid/upload', () => {
+  const made = async (test: TestApi, appGuid: string, more: object = {}): Promise<string> => {
+    const body = { relationships: { app: { data: { guid: appGuid } } }, ...more };
+    const answer = await test.api('POST', '/v3/droplets', { token: test.admin, body });
+    expect([answer.status, answer.body.state]).toEqual([201, 'AWAITING_UPLOAD']);
+    return answer.body.guid;
+  };
+  const send = (test: TestApi, guid: string, bytes: Buffer, name = 'droplet.tgz') => {
+    const form = new FormData();
+    form.append('bits', new Blob([new Uint8Array(bytes)]), name);
+    return test.api('POST', `/v3/droplets/${guid}/upload`, { token: test.admin, form });
+  };
+  const get = async (test: TestApi, path: string) => (await test.api('GET', path, { token: test.admin })).body;
+  const downloaded = async (test: TestApi, guid: string): Promise<Buffer> => {
+    const answer = await fetch(new URL(`/v3/droplets/${guid}/download`, test.url), {
+      headers: { authorization: `bearer ${test.admin}` },
+    });
+    return Buffer.from(await answer.arrayBuffer());
+  };
+  const aTar = (files: Record<string, string>): Buffer =>
+    gzipSync(
+      Buffer.concat([
+        ...Object.entries(files).flatMap(([name, text]) => {
+          const sizeBytes = Buffer.byteLength(text);
+          const header = tarHeader({ kind: 'file', name, mode: 0o644, owner: 0, sizeBytes, target: '' });
+          return [...header, Buffer.from(text), tarPadding(sizeBytes)];
+        }),
+        tarEnd(),
+      ]),
+    );
+
+  test('what was downloaded is the same droplet again, with its toolchain; its job is complete', async () => {
+    await using test = await startTestApi();
+    const { droplet } = await aStagedDroplet(test);
+    const first = await downloaded(test, droplet.guid);
+    const app = await anAppWithWeb(test);
+    const guid = await made(test, app.guid);
+    const answer = await send(test, guid, first);
+    expect([answer.status, answer.body.state]).toEqual([202, 'STAGED']);
+    expect(dropletAnswer.parse(answer.body)).toEqual(answer.body);
+    const job = answer.headers.get('location') ?? '';
+    expect(await get(test, new URL(job).pathname)).toMatchObject({ operation: 'droplet.upload', state: 'COMPLETE' });
+    const before = filesOf(gunzipSync(first));
+    const after = filesOf(gunzipSync(await downloaded(test, guid)));
+    // The folder around the toolchains is nobody's.
+    const { './toolchains/': _, ...files } = before;
+    expect(after).toMatchObject(files);
+    const current = await test.api('PATCH', `/v3/apps/${app.guid}/relationships/current_droplet`, {
+      token: test.admin,
+      body: { data: { guid } },
+    });
+    expect(current.status).toBe(200);
+  });
+
+  test('the command is that of the request, else what the builder wrote', async () => {
+    await using test = await startTestApi();
+    const app = await anAppWithWeb(test);
+    const bytes = aTar({ './app/a': 'x', './staging_info.yml': '{"detected_buildpack":"go","start_command":"./a"}' });
+    const [given, built] = [await made(test, app.guid, { process_types: { web: './b' } }), await made(test, app.guid)];
+    expect((await send(test, given, bytes)).body.process_types).toEqual({ web: './b' });
+    expect((await send(test, built, bytes)).body.process_types).toEqual({ web: './a' });
+  });
+
+  test('only once', async () => {
+    await using test = await startTestApi();
+    const guid = await made(test, (await anAppWithWeb(test)).guid);
+    await send(test, guid, aTar({ 'app/a': 'x' }));
+    const again = await send(test, guid, aTar({ 'app/a': 'x' }));
+    expect([again.status, again.body.errors[0].detail]).toEqual([
+      422,
+      'Droplet may be uploaded only once. Create a new droplet to upload bits.',
+    ]);
+  });
+
+  test('what leaves the droplet is refused by name, and the droplet has failed', async () => {
+    await using test = await startTestApi();
+    const guid = await made(test, (await anAppWithWeb(test)).guid);
+    const answer = await send(test, guid, aTar({ 'app/../../etc/passwd': 'x' }));
+    expect(answer.status).toBeGreaterThanOrEqual(400);
+    expect(answer.body.errors[0].detail).toMatch(/app\/\.\.\/\.\.\/etc\/passwd/);
+    expect(await get(test, `/v3/droplets/${guid}`)).toMatchObject({ state: 'FAILED' });
+  });
+
+  test('what is no gzipped tar, or has another name, is refused', async () => {
+    await using test = await startTestApi();
+    const app = await anAppWithWeb(test);
+    const noise = await send(test, await made(test, app.guid), Buffer.alloc(2_048, 'noise'));
+    expect(noise.body.errors[0].detail).toMatch(/cannot be read as a gzipped tar/);
+    const zip = await send(test, await made(test, app.guid), Buffer.from('PK'), 'app.zip');
+    expect(zip.body.errors[0].detail).toBe('app.zip is not a tgz');
   });
 });
 

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { recordAppEvent } from '../apps/app-events.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { accepted } from '../http/replies.ts';
-import { finishedJob } from '../jobs/jobs.ts';
+import { finishedJob, jobLocation } from '../jobs/jobs.ts';
 import { deleteMetadata, writeMetadata } from '../metadata/metadata.ts';
 import { processOfType } from '../processes/change-process.ts';
 import { copyDroplet } from './copy-droplet.ts';
@@ -13,9 +13,7 @@ import { openDroplet } from './download.ts';
 import { seenDroplet, writableDroplet } from './find-droplet.ts';
 import { openImage } from './image.ts';
 import { listDroplets, listDropletsOfApp, listDropletsOfPackage, presentDroplets } from './list-droplets.ts';
-
-const NOT_BUILT =
-  'Droplets cannot be uploaded yet. Push the source; copy a droplet with ?source_guid=, or use cf copy-source and cf set-droplet.';
+import { createEmptyDroplet, uploadDroplet } from './upload-droplet.ts';
 
 export const dropletEndpoints: Endpoint[] = [
   listDroplets,
@@ -24,25 +22,31 @@ export const dropletEndpoints: Endpoint[] = [
   endpoint({
     method: 'POST',
     path: '/v3/droplets',
-    summary: 'Copy a droplet to another app',
+    summary: 'Make a droplet for bits to come, or copy one to another app',
     query: z.strictObject({ source_guid: z.string().exactOptional() }),
     bodySchema: createDroplet,
     responseSchema: dropletAnswer,
     handle: async (deps, { actor, query, body }) => {
       const { source_guid: sourceGuid } = query;
-      if (sourceGuid === undefined) throw new UnprocessableError(NOT_BUILT);
       const appGuid = body.relationships.app.data.guid;
-      const row = await deps.store.mutate(mutation => copyDroplet(mutation, actor, { sourceGuid, appGuid }));
+      const row =
+        sourceGuid === undefined
+          ? await createEmptyDroplet(deps, actor, body)
+          : await deps.store.mutate(mutation => copyDroplet(mutation, actor, { sourceGuid, appGuid }));
       return { status: 201, body: (await presentDroplets(deps, [row]))[0] };
     },
   }),
   endpoint({
     method: 'POST',
     path: '/v3/droplets/:guid/upload',
-    summary: 'Not supported yet',
-    body: 'stream',
-    handle: async () => {
-      throw new UnprocessableError(NOT_BUILT);
+    summary: "Send a droplet's bits, as a gzipped tar",
+    auth: 'upload',
+    body: 'multipart',
+    responseSchema: dropletAnswer,
+    handle: async (deps, request) => {
+      const { droplet, job } = await uploadDroplet(deps, request);
+      const headers = { Location: jobLocation(deps.config.publicUrl, job) };
+      return { status: 202, headers, body: (await presentDroplets(deps, [droplet]))[0] };
     },
   }),
   endpoint({
