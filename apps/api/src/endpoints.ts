@@ -2,6 +2,7 @@
 
 import { appEndpoints } from './apps/endpoints.ts';
 import { buildpackEndpoints } from './buildpacks/endpoints.ts';
+import { cacheEndpoints } from './builds/cache-endpoints.ts';
 import { buildEndpoints } from './builds/endpoints.ts';
 import { deploymentEndpoints } from './deployments/endpoints.ts';
 import { domainEndpoints } from './domains/endpoints.ts';
@@ -68,6 +69,7 @@ const built: readonly Endpoint[] = [
   ...routeEndpoints,
   ...manifestEndpoints,
   ...buildEndpoints,
+  ...cacheEndpoints,
   ...dropletEndpoints,
   ...packageEndpoints,
   ...securityGroupEndpoints,

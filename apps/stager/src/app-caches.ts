@@ -2,7 +2,7 @@
  * What an app's builds keep for the next one: packages of npm, build caches. A folder of the build uid for each app, never read by anyone else; lost with
  * the machine, and thrown away rather than grown.
  */
-import { chownSync, mkdirSync, rmSync, utimesSync } from 'node:fs';
+import { chownSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -23,9 +23,12 @@ const LIMITS: CacheLimits = {
   now: Date.now,
 };
 
+/** Begins the name of the file that says which generation a cache is of. */
+const MARK = '.generation-';
+
 export interface AppCaches {
-  /** The app's folder, made if need be. */
-  open(appGuid: string, uid: number | null): string;
+  /** The app's folder, made if need be; empty when it was of another generation. */
+  open(appGuid: string, of: { uid: number | null; generation: number }): string;
   isTooLarge(appGuid: string): Promise<boolean>;
   /** After a build: an app's cache that has grown too large is thrown away. */
   trim(appGuid: string): Promise<void>;
@@ -37,10 +40,23 @@ export function openAppCaches(folder: string, limits: Partial<CacheLimits> = {})
   const { appMaxBytes, buildingMaxBytes, allMaxBytes, now } = { ...LIMITS, ...limits };
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const folderOf = (appGuid: string): string => join(folder, encodeURIComponent(appGuid));
+  /** Beside the folder, which is the build's. */
+  const markOf = (appGuid: string): string => join(folder, `${MARK}${encodeURIComponent(appGuid)}`);
+  const generationOf = (appGuid: string): number => {
+    try {
+      return Number(readFileSync(markOf(appGuid), 'utf8'));
+    } catch {
+      return 0; // None was ever thrown away here.
+    }
+  };
   const remove = (path: string): void => rmSync(path, { recursive: true, force: true });
   return {
-    open: (appGuid, uid) => {
+    open: (appGuid, { uid, generation }) => {
       const path = folderOf(appGuid);
+      if (generationOf(appGuid) !== generation) {
+        remove(path);
+        writeFileSync(markOf(appGuid), String(generation));
+      }
       mkdirSync(path, { recursive: true, mode: 0o700 });
       if (uid !== null) chownSync(path, uid, uid);
       const used = new Date(now());
@@ -53,10 +69,12 @@ export function openAppCaches(folder: string, limits: Partial<CacheLimits> = {})
     },
     trimAll: async () => {
       const found = await Promise.all(
-        (await readdir(folder)).map(async name => {
-          const path = join(folder, name);
-          return { path, usedMs: (await stat(path)).mtimeMs, sizeBytes: await sizeOf(path) };
-        }),
+        (await readdir(folder))
+          .filter(name => !name.startsWith(MARK))
+          .map(async name => {
+            const path = join(folder, name);
+            return { path, usedMs: (await stat(path)).mtimeMs, sizeBytes: await sizeOf(path) };
+          }),
       );
       found.sort((a, b) => b.usedMs - a.usedMs);
       let total = 0;

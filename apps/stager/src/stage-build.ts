@@ -261,7 +261,7 @@ async function compile(
         places: {
           packageFile,
           work,
-          cache: deps.caches.open(order.appGuid, deps.uid),
+          cache: deps.caches.open(order.appGuid, { uid: deps.uid, generation: order.cacheGeneration ?? 0 }),
           toolchains: deps.toolchains.folder,
           compileCache: deps.compileCache,
           cafile: settings.cafile,

@@ -274,6 +274,8 @@ export const buildOrder = z.object({
   memoryMb: z.number().int(),
   diskMb: z.number().int(),
   timeoutMs: ms,
+  /** The app's cache of another generation is thrown away first. Absent from an older api: 0. */
+  cacheGeneration: z.number().int().nonnegative().exactOptional(),
 });
 export type BuildOrder = z.infer<typeof buildOrder>;
 export const buildHeartbeat = z.object({ fence: z.number().int() });

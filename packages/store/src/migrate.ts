@@ -6,6 +6,7 @@ import * as foundation from './migrations/0001-foundation.ts';
 import * as deploymentsAndTasks from './migrations/0002-deployments-tasks.ts';
 import * as userProvidedServices from './migrations/0003-user-provided-services.ts';
 import * as breadth from './migrations/0004-breadth.ts';
+import * as cacheClearings from './migrations/0005-cache-clearings.ts';
 import type { Database } from './schema.ts';
 
 /** All migrations, forward only. */
@@ -14,6 +15,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0002-deployments-tasks': inNewEpoch(deploymentsAndTasks),
   '0003-user-provided-services': inNewEpoch(userProvidedServices),
   '0004-breadth': inNewEpoch(breadth),
+  '0005-cache-clearings': inNewEpoch(cacheClearings),
 };
 
 /**

@@ -573,6 +573,12 @@ export interface BuildQueueTable {
   leased_until: number | null;
 }
 
+/** How often the caches of builds were thrown away; an empty `app_guid` stands for all apps. */
+export interface CacheClearingsTable {
+  app_guid: string;
+  generation: number;
+}
+
 export interface Database {
   counter: CounterTable;
   changes: ChangesTable;
@@ -590,6 +596,7 @@ export interface Database {
   isolation_segments: IsolationSegmentsTable;
   isolation_segment_organizations: IsolationSegmentOrganizationsTable;
   buildpacks: BuildpacksTable;
+  cache_clearings: CacheClearingsTable;
   stacks: StacksTable;
   usage_events: UsageEventsTable;
   passcodes: PasscodesTable;

@@ -74,7 +74,6 @@ const TABLE: Row[] = [
   { call: 'POST /v3/apps/:guid/actions/stop', may: MANAGE },
   { call: 'POST /v3/apps/:guid/actions/start', may: MANAGE },
   { call: 'POST /v3/apps/:guid/actions/restart', may: MANAGE },
-  { call: 'POST /v3/apps/:guid/actions/clear_buildpack_cache', may: MANAGE },
   { call: 'GET /v3/apps/:guid/droplets/current', may: READ },
   { call: 'GET /v3/apps/:guid/relationships/current_droplet', may: READ },
   {

@@ -34,6 +34,7 @@ export async function deleteApp(mutation: Mutation, app: ScopedApp): Promise<voi
 
   const builds = db.selectFrom('builds').select('guid').where('app_guid', '=', app.guid);
   await db.deleteFrom('build_queue').where('build_guid', 'in', builds).execute();
+  await db.deleteFrom('cache_clearings').where('app_guid', '=', app.guid).execute();
   await db.deleteFrom('sidecars').where('app_guid', '=', app.guid).execute();
   await db.deleteFrom('run_specs').where('app_guid', '=', app.guid).execute();
   for (const [table, kind] of OWNED) {

@@ -32,7 +32,6 @@ import { includedSpaces } from './include-spaces.ts';
 import { checkBuildpacks, resolveLifecycle } from './lifecycle.ts';
 import { includeOfApps, listApps, presentApps } from './list-apps.ts';
 import { HIDDEN, logApi, rubyText } from './log-line.ts';
-import { unbuiltOfAppEndpoints } from './unbuilt-endpoints.ts';
 
 async function showApp(deps: ApiDeps, app: ScopedApp) {
   return (await presentApps(deps, [app]))[0];
@@ -140,5 +139,4 @@ export const appEndpoints: Endpoint[] = [
   ...currentDropletEndpoints,
   ...environmentEndpoints,
   ...featureEndpoints,
-  ...unbuiltOfAppEndpoints,
 ];

@@ -89,6 +89,7 @@ test('a claim gives all that a stager needs', async () => {
   expect(status).toBe(200);
   expect(body).toEqual({
     buildGuid: stager.build.guid,
+    cacheGeneration: 0,
     fence: 1,
     attempt: 1,
     leaseMs: STAGING_LIMITS.leaseMs,

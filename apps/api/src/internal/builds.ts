@@ -10,6 +10,7 @@ import type { BuildsTable, Database } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
 import type { Kysely, Selectable } from 'kysely';
 import { buildpacksForBuild } from '../buildpacks/ordered.ts';
+import { cacheGeneration } from '../builds/cache-clearings.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type InternalCall, type InternalReply, needed, neededNumber, readJson } from './call.ts';
 import { sendBlob } from './send-blob.ts';
@@ -98,7 +99,11 @@ async function claim(
     .where('guid', '=', guid)
     .execute();
   const packs = await buildpacksForBuild(db, build.stack);
-  return makeOrder(deps, { ...build, ...claimed }, { place: { ...place, digest: place.digest }, packs });
+  const generation = await cacheGeneration(db, build.app_guid);
+  return {
+    ...makeOrder(deps, { ...build, ...claimed }, { place: { ...place, digest: place.digest }, packs }),
+    cacheGeneration: generation,
+  };
 }
 
 const PACKAGE_GONE = 'The package of this build is not there any more. Push again.';
