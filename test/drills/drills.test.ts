@@ -100,6 +100,26 @@ describe.concurrent('a push says why, what shows it, and what to do next, of an 
     expect(told.findings).toMatchObject([{ cause: { code: 'ended' }, says: expect.stringContaining('tired') }]);
   });
 
+  test('is a new version that crashes: the rolling push is cancelled with its cause, and the old one serves', async ({
+    expect,
+  }) => {
+    const files = (server: string) => ({
+      'package.json': JSON.stringify({ name: 'drill', scripts: { start: 'node server.js' } }),
+      'server.js': server,
+    });
+    const serves = "require('http').createServer((_, answer) => answer.end('the old one')).listen(process.env.PORT)";
+    const push = ['push', 'drill-rolling', '-m', '64M', '--json', '-p'];
+    await platform.cupola([...push, folderOf('drill-rolling', files(serves))]);
+    const broken = folderOf('drill-rolling-broken', files("throw new RangeError('a broken release')"));
+    const { stdout } = await platform.cupola([...push, broken, '--strategy', 'rolling']).catch(error => error);
+    const { error } = JSON.parse(stdout) as Failed;
+    expect(error.cause.code).toBe('crash');
+    expect(error.message).toMatch(
+      /RangeError: a broken release.*was cancelled.*former version of drill-rolling serves/,
+    );
+    expect((await platform.ask('drill-rolling.localhost')).body).toBe('the old one');
+  });
+
   test('is over a quota: the refusal names it (quota-exceeded)', async ({ expect }) => {
     const quota = await platform.api('POST', '/v3/organization_quotas', {
       name: 'drill-small',

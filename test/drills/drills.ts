@@ -245,6 +245,14 @@ export const STAGING_DRILLS: Drill[] = [
     flags: [],
   },
   {
+    name: 'wants a Python package that does not exist',
+    code: 'dependency-not-found',
+    shows: /cupola-drill-no-such-package/,
+    next: 'cupola push APP',
+    files: { 'requirements.txt': 'cupola-drill-no-such-package==1.0\n', 'app.py': 'print(1)\n' },
+    flags: ['-c', 'python3 app.py'],
+  },
+  {
     name: 'has a lockfile of other dependencies',
     code: 'lockfile-disagrees',
     shows: /package-lock|EUSAGE/,

@@ -158,6 +158,25 @@ test.each<[string[], string, unknown]>([
   expect([cf.log().includes(call), json(asked)]).toEqual([true, body]);
 });
 
+test('rollback goes back to what served, not to a deployment that was cancelled', async () => {
+  await using cf = await aPlatform();
+  const revision = (version: number) => ({ guid: `revision-${version}`, version, created_at: TIME });
+  cf.answer('GET /v3/apps/*/revisions', page(revision(4), revision(3), revision(2), revision(1)));
+  cf.answer('GET /v3/apps/*/revisions/deployed', page(revision(3)));
+  cf.answer(
+    'GET /v3/deployments',
+    page({
+      guid: 'd',
+      status: { value: 'FINALIZED', reason: 'CANCELED' },
+      revision: { guid: 'revision-2', version: 2 },
+    }),
+  );
+  using user = await loggedIn(cf);
+  expect((await user.run(['rollback', 'web1', '-f'])).code).toBe(0);
+  const made = cf.requests.find(({ method, url }) => `${method} ${url}` === 'POST /v3/deployments');
+  expect(json(made)).toMatchObject({ revision: { guid: 'revision-1' } });
+});
+
 describe('with words for what goes wrong', () => {
   test('set-role gives the role in the organization first, and knows both names of a role', async () => {
     await using cf = await aPlatform();

@@ -1,5 +1,13 @@
 /** restage, revisions, rollback, events: what an app ran, and going back to it. */
-import { type ReadApp, readAuditEvent, readDroplet, readPackage, readRevision } from '@cupola/contract/v3/client-reads';
+import {
+  type ReadApp,
+  type ReadRevision,
+  readAuditEvent,
+  readDeployment,
+  readDroplet,
+  readPackage,
+  readRevision,
+} from '@cupola/contract/v3/client-reads';
 import { readCode } from '@cupola/model/causes';
 import { type CliContext, findApp } from '../context.ts';
 import { CliError } from '../failures.ts';
@@ -66,15 +74,15 @@ interface RollbackFlags {
   force?: boolean;
 }
 
-/** A rolling deployment of an older revision: the version before the newest, unless one is named. */
+/** A rolling deployment of an older revision: the newest that served before the one that serves, unless one is named. */
 export async function rollback(context: CliContext, name: string, { version, force }: RollbackFlags): Promise<void> {
   const app = await findApp(context, name);
-  const client = context.client();
-  const all = await client.all(readRevision, `/v3/apps/${app.guid}/revisions`, { order_by: '-created_at' });
-  const revision = version === undefined ? all[1] : all.find(one => one.version === version);
+  const all = await context.client().all(readRevision, `/v3/apps/${app.guid}/revisions`, { order_by: '-created_at' });
+  const revision =
+    version === undefined ? await servedBefore(context, app, all) : all.find(one => one.version === version);
   if (revision === undefined)
     throw new CliError(
-      version === undefined ? `${name} has no older revision.` : `${name} has no revision ${version}.`,
+      version === undefined ? `${name} has no older revision to go back to.` : `${name} has no revision ${version}.`,
       { next: `See which there are: cupola revisions ${name}` },
     );
   const isSure = await confirm(context, {
@@ -88,6 +96,27 @@ export async function rollback(context: CliContext, name: string, { version, for
     { name, guid: app.guid, revision: revision.version, rolledBack: true },
     `${name} runs revision ${revision.version} again, as a new revision.`,
   );
+}
+
+/** Revisions whose deployment was cancelled never served: going back to one would break what runs. */
+async function servedBefore(
+  context: CliContext,
+  app: ReadApp,
+  all: readonly ReadRevision[],
+): Promise<ReadRevision | undefined> {
+  const client = context.client();
+  const [deployed, deployments] = await Promise.all([
+    client.all(readRevision, `/v3/apps/${app.guid}/revisions/deployed`).catch(() => []),
+    client.all(readDeployment, '/v3/deployments', { app_guids: app.guid }).catch(() => []),
+  ]);
+  const cancelled = new Set(
+    deployments
+      .filter(({ status: { value, reason } }) => value === 'FINALIZED' && reason !== 'DEPLOYED')
+      .map(one => one.revision?.guid),
+  );
+  const now = Math.max(...deployed.map(one => one.version), Number.NEGATIVE_INFINITY);
+  const newest = Number.isFinite(now) ? now : (all[0]?.version ?? 0);
+  return all.find(one => one.version < newest && one.deployable !== false && !cancelled.has(one.guid));
 }
 
 const EVENTS = 50;

@@ -135,6 +135,7 @@ export const readDroplet = z.object({
 export const readDeployment = z.object({
   guid: z.string(),
   status: z.object({ value: z.string(), reason: z.string().nullish() }),
+  revision: z.object({ guid: z.string() }).nullish(),
   /** The processes that the deployment has made, and scales up. */
   new_processes: z.array(z.object({ guid: z.string(), type: z.string() })).nullish(),
 });
@@ -146,6 +147,7 @@ export const readRevision = z.object({
   deployable: z.boolean().nullish(),
   created_at: z.string(),
 });
+export type ReadRevision = z.infer<typeof readRevision>;
 
 export const readTask = z.object({
   guid: z.string(),
