@@ -71,6 +71,8 @@ export interface TestOptions {
   appsPort?: number | null;
   /** What the log would say, a line each. */
   log?: (line: string) => void;
+  /** What syslog drains may reach though it is not public. */
+  drainTargets?: readonly string[];
   /** With outbox and sweeper. Without them nothing but what a test does changes a row. */
   loops?: boolean;
   /** What the API gets for the store: to look at it, or to undo what it writes. */
@@ -78,7 +80,7 @@ export interface TestOptions {
 }
 
 export async function startTestApi(options: TestOptions = {}): Promise<TestApi> {
-  const { appsPort = 8_080, log, loops = false, wrapStore = (store: Store) => store } = options;
+  const { appsPort = 8_080, drainTargets = [], log, loops = false, wrapStore = (store: Store) => store } = options;
   const folder = await mkdtemp(join(tmpdir(), 'cupola-api-'));
   const stack = new AsyncDisposableStack();
   stack.defer(() => rm(folder, { recursive: true, force: true }));
@@ -123,6 +125,7 @@ export async function startTestApi(options: TestOptions = {}): Promise<TestApi> 
     listen: { host: '127.0.0.1', port: 0 },
     internal: { socketPath },
     monotonic: clock.now,
+    drainTargets,
     loops,
     admin: { password: ADMIN_PASSWORD, reset: false },
     hashCost: CHEAP,

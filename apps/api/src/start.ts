@@ -4,6 +4,7 @@ import { type Bootstrap, bootstrap } from './bootstrap.ts';
 import { createBuildLeases } from './builds/leases.ts';
 import { startOutbox } from './builds/outbox.ts';
 import type { ApiDeps } from './deps.ts';
+import { withDrains } from './drains/drains.ts';
 import { endpoints } from './endpoints.ts';
 import { createHolds } from './holds/create-holds.ts';
 import { createTokenCap } from './holds/token-cap.ts';
@@ -19,6 +20,8 @@ import { openTokens } from './uaa/tokens.ts';
 export interface StartDeps extends Omit<ApiDeps, 'holds' | 'tails' | 'tailHolds' | 'tokens' | 'loginGuard' | 'leases'> {
   listen: Listen;
   internal: { socketPath: string };
+  /** Addresses and networks (`10.0.0.0/8`) that syslog drains may reach though they are not public; none when not given. */
+  drainTargets?: readonly string[];
   /** Unix socket for the router's requests to the platform's own hosts; not given: none. */
   routerSocket?: string;
   admin: Bootstrap['admin'];
@@ -39,6 +42,7 @@ export async function start(options: StartDeps): Promise<Api> {
     listen,
     internal,
     routerSocket = null,
+    drainTargets = [],
     admin,
     hashCost,
     loops = true,
@@ -50,18 +54,20 @@ export async function start(options: StartDeps): Promise<Api> {
     openTokens({ store, sealer, now, issuer: `${config.publicUrl}/oauth/token` }),
     bootstrap(store, { appsDomain: config.appsDomain, admin, ...(hashCost === undefined ? {} : { hashCost }) }),
   ]);
+  await using starting = new AsyncDisposableStack();
+  const logs = starting.use(withDrains({ ...given, targets: drainTargets, monotonic }));
   const leases = createBuildLeases(monotonic);
   const cap = createTokenCap(HOLD_LIMITS.perTokenMax);
   const deps: ApiDeps = {
     ...given,
+    logs,
     tokens,
     leases,
     loginGuard: createLoginGuard(now),
     tails: createTails(),
-    tailHolds: createTailHolds(given.logs, cap),
+    tailHolds: createTailHolds(logs, cap),
     holds: createHolds({ store, monotonic, cap }),
   };
-  await using starting = new AsyncDisposableStack();
   starting.use(await startInternal(deps, internal));
   if (loops) {
     starting.use(startOutbox(deps));

@@ -23,6 +23,8 @@ const environment = z.object({
   CUPOLA_ADMIN_PASSWORD: z.string().min(1),
   /** `1`: the operator gave a new password; else it counts at the first start only. */
   CUPOLA_ADMIN_PASSWORD_RESET: z.enum(['0', '1']).default('0'),
+  /** Addresses or networks of private log servers, with commas between: syslog drains may reach them. */
+  CUPOLA_DRAIN_TARGETS: z.string().default(''),
   CUPOLA_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 
@@ -61,6 +63,9 @@ async function startControl(env: z.infer<typeof environment>, log: Logger): Prom
     listen: { fd: env.CUPOLA_API_FD },
     internal: { socketPath: join(state, 'internal.sock') },
     routerSocket: join(state, 'api.sock'),
+    drainTargets: env.CUPOLA_DRAIN_TARGETS.split(',')
+      .map(target => target.trim())
+      .filter(target => target !== ''),
     admin: { password: env.CUPOLA_ADMIN_PASSWORD, reset: env.CUPOLA_ADMIN_PASSWORD_RESET === '1' },
     log: log.child({ part: 'api' }),
     now: Date.now,

@@ -82,6 +82,7 @@ function commonEnvironment(config: PlatformConfig): Record<string, string> {
     CUPOLA_PORT: String(config.port),
     CUPOLA_LISTEN: config.listen,
     CUPOLA_INSTALLATION: config.installation,
+    CUPOLA_DRAIN_TARGETS: process.env.CUPOLA_DRAIN_TARGETS ?? '',
     CUPOLA_ALLOW_UNSANDBOXED: config.allowUnsandboxed ? '1' : '0',
   };
 }
