@@ -25,7 +25,9 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import http from 'node:http';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
+import type { Plugin } from 'rolldown';
 
 /** Name -> the module that runs when the program is started. */
 const PROGRAMS: Record<string, string> = {
@@ -97,21 +99,7 @@ async function bundle(root: string, folder: string): Promise<string[]> {
     platform: 'node',
     tsconfig: false,
     input: Object.fromEntries(Object.entries(PROGRAMS).map(([name, file]) => [`${name}-main`, file])),
-    plugins: [
-      {
-        name: 'own-folders',
-        transform: {
-          filter: { code: /import\.meta\.(dirname|url|filename)/ },
-          // Scripts of the sandbox, our package.json and the like are still found where they are, seen from where the bundle lies.
-          handler: (code, module) => {
-            if (!isAbsolute(module) || module.includes('node_modules')) return null;
-            if (/import\.meta\.(url|filename)/.test(code)) throw new Error(`${module}: write import.meta.dirname`);
-            const place = JSON.stringify(`/../../${relative(root, dirname(module))}`);
-            return { code: code.replaceAll('import.meta.dirname', `(import.meta.dirname + ${place})`), map: null };
-          },
-        },
-      },
-    ],
+    plugins: [ownFolders(root), plainHttp()],
     onLog: () => undefined,
   });
   const { output } = await build.write({
@@ -122,6 +110,44 @@ async function bundle(root: string, folder: string): Promise<string[]> {
   });
   await build.close();
   return output.flatMap(file => (file.type === 'chunk' && !file.isEntry ? [file.fileName] : []));
+}
+
+/** Scripts of the sandbox, our package.json and the like are still found where they are, seen from where the bundle lies. */
+function ownFolders(root: string): Plugin {
+  return {
+    name: 'own-folders',
+    transform: {
+      filter: { code: /import\.meta\.(dirname|url|filename)/ },
+      handler: (code, module) => {
+        if (!isAbsolute(module) || module.includes('node_modules')) return null;
+        if (/import\.meta\.(url|filename)/.test(code)) throw new Error(`${module}: write import.meta.dirname`);
+        const place = JSON.stringify(`/../../${relative(root, dirname(module))}`);
+        return { code: code.replaceAll('import.meta.dirname', `(import.meta.dirname + ${place})`), map: null };
+      },
+    },
+  };
+}
+
+/**
+ * `import http from 'node:http'` reads every export of that module once, and for one of them (WebSocket) Node.js 24 loads its own copy of undici: 40 ms and
+ * 3 MB for each process. Taken without the exports that are made when asked for, it does not.
+ */
+function plainHttp(): Plugin {
+  const names = Object.entries(Object.getOwnPropertyDescriptors(http))
+    .filter(([, descriptor]) => 'value' in descriptor)
+    .map(([name]) => name);
+  const code = `const http = process.getBuiltinModule('node:http');
+export default http;
+export const { ${names.join(', ')} } = http;`;
+  return {
+    name: 'plain-http',
+    resolveId: {
+      filter: { id: /^node:http$/ },
+      handler: (_, importer, { kind }) => (kind === 'import-statement' && importer !== undefined ? '\0http' : null),
+    },
+    // Named by what is used of it only.
+    load: { filter: { id: /^\0http$/ }, handler: () => ({ code, moduleSideEffects: false }) },
+  };
 }
 
 function warm(folder: string, pieces: readonly string[]): void {

@@ -5,7 +5,7 @@ import { type Part, type PartCommand, startPart } from './part.ts';
 import { openPartLog } from './part-log.ts';
 import { type PlatformConfig, publicUrl } from './platform-config.ts';
 import { platformCommand } from './platform-user.ts';
-import { type Programs, programFile } from './programs.ts';
+import { NODE_FLAGS, type Programs, programFile } from './programs.ts';
 
 interface Options {
   data: string;
@@ -49,7 +49,7 @@ export function startParts(options: Options): { control: Part; cell: Part; route
     }),
   );
   const cell = start('cell', () => ({
-    argv: [process.execPath, join(programs().root, programFile(programs(), 'control')), 'part', 'cell'],
+    argv: [process.execPath, ...NODE_FLAGS, join(programs().root, programFile(programs(), 'control')), 'part', 'cell'],
     cwd: data,
     environment: {
       ...(process.env as Record<string, string>),

@@ -4,7 +4,7 @@ import { chownSync, lstatSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { PartCommand } from './part.ts';
 import type { PlatformConfig } from './platform-config.ts';
-import { type Program, type Programs, programFile } from './programs.ts';
+import { NODE_FLAGS, type Program, type Programs, programFile } from './programs.ts';
 
 interface Request {
   config: PlatformConfig;
@@ -23,7 +23,7 @@ export function platformCommand(request: Request): PartCommand {
   const file = programFile(programs, program);
   if (config.platformUid === null || !maySeparate())
     return {
-      argv: [process.execPath, join(programs.root, file), ...args],
+      argv: [process.execPath, ...NODE_FLAGS, join(programs.root, file), ...args],
       cwd: state,
       environment: { ...(process.env as Record<string, string>), ...environment, CUPOLA_STATE: state },
       passFds,
@@ -44,6 +44,7 @@ export function platformCommand(request: Request): PartCommand {
       state,
       dirname(process.execPath),
       '--',
+      ...NODE_FLAGS,
       `/mnt/sources/${file}`,
       ...args,
     ],
