@@ -11,6 +11,8 @@ const run = promisify(execFile);
 const EXAMPLE = join(ROOT, 'examples', 'node-hello');
 /** Their newest when this was written: what they ask for is what is judged. */
 const PYTHON_CLIENT = 'cloudfoundry-client==1.40.4';
+/** go-cfclient asks for it (`go.mod`). */
+const GO_VERSION_MIN = [1, 23] as const;
 const hasTool = (name: string): boolean => spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0;
 
 let platform: Platform;
@@ -39,4 +41,32 @@ describe('client libraries', () => {
     const { stdout } = await run('python3', [judge, ...facts()], { env: { ...process.env, PYTHONPATH: target } });
     expect(stdout.trim().split('\n').at(-1)).toBe('deleted');
   });
+
+  test.skipIf(!hasGo())('go-cfclient/v3 (Go) pushes, binds, runs a task, lists, deletes', async () => {
+    // go.sum pins what is fetched; a mirror of modules has no sum database.
+    const env = { ...process.env, GOPATH: join(folder, 'go'), GOFLAGS: '-mod=readonly -modcacherw', GONOSUMDB: '*' };
+    const { stdout } = await run(await newEnoughGo(env), ['run', '.', ...facts()], {
+      cwd: join(import.meta.dirname, 'go'),
+      env: { ...env, GOTOOLCHAIN: 'local' },
+    });
+    expect(stdout.trim().split('\n').at(-1)).toBe('deleted');
+  });
 });
+
+function hasGo(): boolean {
+  return spawnSync('go', ['version'], { stdio: 'ignore' }).status === 0;
+}
+
+/** The host's, or, where that is too old for the library, the one that the Go project gives out as a module. */
+async function newEnoughGo(env: NodeJS.ProcessEnv): Promise<string> {
+  const { stdout } = await run('go', ['version']);
+  const [major = 0, minor = 0] = (/go(\d+)\.(\d+)/.exec(stdout)?.slice(1) ?? []).map(Number);
+  if (major > GO_VERSION_MIN[0] || (major === GO_VERSION_MIN[0] && minor >= GO_VERSION_MIN[1])) return 'go';
+  const platform = `linux-${process.arch === 'x64' ? 'amd64' : process.arch}`;
+  const asked = `golang.org/toolchain@v0.0.1-go${GO_VERSION_MIN.join('.')}.0.${platform}`;
+  const fetched = await run('go', ['mod', 'download', '-json', asked], { env, cwd: folder });
+  const { Dir } = JSON.parse(fetched.stdout) as { Dir: string };
+  // The proxy's archives know no modes.
+  await run('chmod', ['-R', 'u+rwX,a+x', join(Dir, 'bin'), join(Dir, 'pkg', 'tool')]);
+  return join(Dir, 'bin', 'go');
+}

@@ -132,6 +132,17 @@ test('GET /v3/apps pages with links that carry the filters, and shows each app o
   expect(third.body.pagination.next).toBeNull();
 });
 
+test.each([
+  ['space', ['spaces']],
+  ['space.organization', ['organizations', 'spaces']],
+  ['org', ['organizations']],
+])('include=%s brings %j', async (include, expected) => {
+  await using test = await startTestApi();
+  await makeApp(test);
+  const { body } = await test.api('GET', `/v3/apps?include=${include}`, { token: test.admin });
+  expect(Object.keys(body.included).sort()).toEqual(expected);
+});
+
 test('include=space,space.organization brings both, once each', async () => {
   await using test = await startTestApi();
   await makeApp(test);

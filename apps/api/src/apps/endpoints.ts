@@ -100,7 +100,7 @@ export const appEndpoints: Endpoint[] = [
     responseSchema: appAnswer,
     handle: async (deps, { actor, params, query: { include } }) => {
       const app = await seenApp(deps.store.read, actor, params.guid ?? '');
-      const included = include === undefined ? {} : { included: await includedSpaces(deps, [app], include) };
+      const included = include === undefined ? {} : { included: await includedSpaces(deps, [app], { actor, include }) };
       return { status: 200, body: { ...(await showApp(deps, app)), ...included } };
     },
   }),

@@ -1,4 +1,6 @@
 /** `include=space` and `include=space.organization` of what lies in spaces: apps, routes (CF: include_space_decorator.rb, include_organization_decorator.rb). */
+import { maySeeSpace } from '../access/access.ts';
+import type { Actor } from '../access/actor.ts';
 import type { ApiDeps } from '../deps.ts';
 import { readMetadata } from '../metadata/metadata.ts';
 import { presentOrganization } from '../organizations/present-organization.ts';
@@ -7,13 +9,16 @@ import { presentSpace } from '../spaces/present-space.ts';
 
 const NONE = { labels: {}, annotations: {} };
 
-/** The parts of `included` that were asked for: an organization without its space too, as in CF. `org` is what older clients say. */
+/**
+ * The parts of `included` that were asked for: `space.organization` brings both, as in CF, `org`, which older clients say, the organizations alone. Of what
+ * an auditor of the organization sees, the spaces stay hidden.
+ */
 export async function includedSpaces(
   { store, config }: Pick<ApiDeps, 'store' | 'config'>,
   rows: ReadonlyArray<{ space_guid: string }>,
-  include: readonly string[] = [],
+  { actor, include = [] }: { actor: Actor; include?: readonly string[] | undefined },
 ): Promise<Record<string, unknown[]>> {
-  const withSpaces = include.includes('space');
+  const withSpaces = include.includes('space') || include.includes('space.organization');
   const withOrganizations = include.includes('space.organization') || include.includes('org');
   if (!withSpaces && !withOrganizations) return {};
   const db = store.read;
@@ -27,8 +32,11 @@ export async function includedSpaces(
     .execute();
   const included: Record<string, unknown[]> = {};
   if (withSpaces) {
+    const seen = spaces.filter(({ guid, organization_guid }) =>
+      maySeeSpace(actor, { spaceGuid: guid, organizationGuid: organization_guid }),
+    );
     const metadata = await readMetadata(db, 'space', guids);
-    included.spaces = spaces.map(space => presentSpace(space, metadata.get(space.guid) ?? NONE, config.publicUrl));
+    included.spaces = seen.map(space => presentSpace(space, metadata.get(space.guid) ?? NONE, config.publicUrl));
   }
   if (withOrganizations) {
     const organizationGuids = [...new Set(spaces.map(space => space.organization_guid))];

@@ -74,7 +74,8 @@ export const listApps = endpoint({
     const { ask, total, rows, after } = await listRows(deps.store.read, 'apps', request.query, { conditions });
     const resources = await presentApps(deps, rows);
     const { include } = request.query;
-    const included = include === undefined ? {} : { included: await includedSpaces(deps, rows, include) };
+    const included =
+      include === undefined ? {} : { included: await includedSpaces(deps, rows, { actor: request.actor, include }) };
     return { status: 200, body: pageBody(request, ask, { total, resources, after, ...included }) };
   },
 });

@@ -95,7 +95,7 @@ export async function includedOfRoutes(
   include: readonly string[] | undefined,
 ): Promise<{ included?: Record<string, unknown[]> }> {
   if (include === undefined) return {};
-  const included = await includedSpaces(deps, routes, include);
+  const included = await includedSpaces(deps, routes, { actor, include });
   if (!include.includes('domain')) return { included };
   const db = deps.store.read;
   const domains = await domainsOf(db, routes);

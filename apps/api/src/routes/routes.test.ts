@@ -164,6 +164,15 @@ describe('GET /v3/routes', () => {
     expect(await list('service_instance_guids=none')).toEqual([]);
   });
 
+  test("an organization's auditor sees its routes, not the spaces that they are in", async () => {
+    await using test = await startTestApi();
+    const { spaceGuid, domainGuid, organizationGuid } = test.home;
+    await aRoute(test.deps.store, { space_guid: spaceGuid, domain_guid: domainGuid });
+    const { token } = await test.userWith({ organization_auditor: organizationGuid });
+    const { body } = await test.api('GET', '/v3/routes?include=space.organization', { token });
+    expect([body.resources.length, body.included.spaces.length, body.included.organizations.length]).toEqual([1, 0, 1]);
+  });
+
   test('include=domain,space,space.organization brings all three', async () => {
     await using test = await startTestApi();
     const { body: route } = await post(test, { host: 'one' });
