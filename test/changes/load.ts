@@ -25,17 +25,22 @@ export interface Ledger {
   /** Of the answers, ms: the slowest, and the one that 99 of 100 are faster than. */
   slowestMs: number;
   p99Ms: number;
+  /** How many waited for longer than a second, by what was being changed when they began. */
+  slow: Record<string, number>;
 }
 
 /** Held requests wait for their app's start (60 s). */
 const TIMEOUT_MS = 65_000;
 /** One in so many takes the app as long as `/slow` does: it is under way while its copy is taken away. */
 const SLOW_EACH = 40;
+/** Longer than the app itself ever takes. */
+const SLOW_MS = 1_000;
 
 export function startLoad({ port, host, perSecond }: { port: number; host: string; perSecond: number }): Load {
   const kept = new http.Agent({ keepAlive: true, maxSockets: 64 });
   const failures: Failure[] = [];
   const times: number[] = [];
+  const slow: Record<string, number> = {};
   const open = new Set<Promise<void>>();
   const began = performance.now();
   let asked = 0;
@@ -68,7 +73,9 @@ export function startLoad({ port, host, perSecond }: { port: number; host: strin
             text += String(chunk);
           });
           response.on('close', () => {
-            times.push(performance.now() - sentAt);
+            const tookMs = performance.now() - sentAt;
+            times.push(tookMs);
+            if (tookMs > SLOW_MS) slow[during] = (slow[during] ?? 0) + 1;
             const isRight = response.complete && response.statusCode === 200 && isEcho(text, { id, body });
             if (!isRight) fail(`${response.statusCode} ${String(response.headers['x-cf-routererror'] ?? '')} ${text}`);
             resolve();
@@ -103,7 +110,7 @@ export function startLoad({ port, host, perSecond }: { port: number; host: strin
       kept.destroy();
       times.sort((a, b) => a - b);
       const at = (share: number): number => Math.round(times[Math.floor((times.length - 1) * share)] ?? 0);
-      return { asked, failures, slowestMs: at(1), p99Ms: at(0.99) };
+      return { asked, failures, slowestMs: at(1), p99Ms: at(0.99), slow };
     },
   };
 }

@@ -34,6 +34,7 @@ await makeChanges(
 );
 const ledger = await load.stop();
 for (const failure of ledger.failures.slice(0, 20)) console.log(JSON.stringify(failure));
-const { asked, failures, p99Ms, slowestMs } = ledger;
+const { asked, failures, p99Ms, slowestMs, slow } = ledger;
+console.log('longer than a second:', slow);
 console.log(`${asked} requests, ${failures.length} failed; p99 ${p99Ms} ms, slowest ${slowestMs} ms; seed ${seed}`);
 process.exitCode = failures.length === 0 ? 0 : 1;

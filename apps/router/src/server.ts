@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import https from 'node:https';
-import type { Socket } from 'node:net';
+import net, { type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TlsOptions } from 'node:tls';
 import { type Answer, answers, rawAnswer } from './requests/answers.ts';
@@ -20,6 +20,9 @@ export type Drain = { draining: boolean };
 
 /** How often Node looks for clients that are too slow with their headers. */
 const SLOW_CHECK_MS = 1_000;
+
+/** While it drains, a client that asks once more on a resting connection is answered, and told to close it; those that rest for longer are closed (ours). */
+const RESTING_MS = 1_500;
 
 /** `tls`: speaks HTTPS with these options, instead of plain HTTP. */
 export function createServer(deps: ServeDeps, drain: Drain, tls: TlsOptions | null = null): RouterServer {
@@ -88,18 +91,20 @@ export function createServer(deps: ServeDeps, drain: Drain, tls: TlsOptions | nu
     http: server,
     drain: async drainMs => {
       drain.draining = true;
-      const closed = new Promise<void>(resolve => server.close(() => resolve()));
+      // Not Node's own `close` of HTTP: it would cut connections that rest at once, and with them requests that are on their way in.
+      const closed = new Promise<void>(resolve => net.Server.prototype.close.call(server, () => resolve()));
       const gone = Promise.all([
         closed,
         ...[...sockets].map(socket => new Promise<void>(resolve => socket.once('close', () => resolve()))),
       ]);
-      server.closeIdleConnections();
+      const resting = setTimeout(() => server.closeIdleConnections(), Math.min(RESTING_MS, drainMs / 2));
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<void>(resolve => {
         timer = setTimeout(resolve, drainMs);
       });
       await Promise.race([gone, late]);
       clearTimeout(timer);
+      clearTimeout(resting);
       for (const socket of sockets) socket.destroy();
       await gone;
     },

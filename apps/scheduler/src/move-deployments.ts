@@ -91,7 +91,7 @@ function count(
   desired: DesiredProcess | undefined,
   state: ClusterState,
 ): ProcessCount {
-  if (desired === undefined) return { guid, instances, starting: instances, crashed: 0, serving: 0 };
+  if (desired === undefined) return { guid, instances, starting: instances, crashed: 0, serving: 0, servingAt: [] };
   return { ...countProcess(desired, state), instances };
 }
 

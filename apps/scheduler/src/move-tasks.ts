@@ -16,6 +16,8 @@ interface Deps {
   leadership: Leadership;
   /** Epoch ms. */
   now(): number;
+  /** Without copies that cannot be there any more. */
+  view(whole: ClusterState): ClusterState;
 }
 
 export interface MovedTasks {
@@ -27,7 +29,7 @@ export interface MovedTasks {
 
 /** @throws FencedError under another leader. */
 export async function moveTasks(
-  { store, leadership, now }: Deps,
+  { store, leadership, now, view }: Deps,
   read: ClusterState,
   seen: Observations,
 ): Promise<MovedTasks> {
@@ -37,11 +39,11 @@ export async function moveTasks(
   const said: string[] = [];
   let dueInMs: number | null = null;
   for (const task of tasks) {
-    const facts = factsOf(task, { state: read, seen, copies, now: now() });
+    const facts = factsOf(task, { state: view(read), seen, copies, now: now() });
     const due = taskDueInMs(facts);
     if (due !== null && (dueInMs === null || due < dueInMs)) dueInMs = due;
     if (decideTask(facts) === null) continue;
-    const change = await store.mutate(mutation => move(mutation, { leadership, seen, guid: task.guid }));
+    const change = await store.mutate(mutation => move(mutation, { leadership, seen, view, guid: task.guid }));
     if (change !== null)
       said.push(
         `task ${task.guid} is ${change.state}${change.failureReason === null ? '' : `: ${change.failureReason}`}`,
@@ -50,18 +52,17 @@ export async function moveTasks(
   return { said, dueInMs };
 }
 
-interface Moving {
-  leadership: Leadership;
+interface Moving extends Pick<Deps, 'leadership' | 'view'> {
   seen: Observations;
   guid: string;
 }
 
-async function move(mutation: Mutation, { leadership, seen, guid }: Moving): Promise<TaskChange | null> {
+async function move(mutation: Mutation, { leadership, seen, view, guid }: Moving): Promise<TaskChange | null> {
   const { db, now, changed } = mutation;
   await leadership.check(db);
   const task = (await activeTasks(db)).find(one => one.guid === guid);
   if (task === undefined) return null;
-  const facts = factsOf(task, { state: await readState(db), seen, copies: await copiesOf(db), now });
+  const facts = factsOf(task, { state: view(await readState(db)), seen, copies: await copiesOf(db), now });
   const change = decideTask(facts);
   if (change === null) return null;
   const hasEnded = change.state === 'SUCCEEDED' || change.state === 'FAILED';
@@ -119,7 +120,8 @@ interface Ground {
 
 function factsOf(task: ActiveTask, { state, seen, copies, now }: Ground): TaskFacts {
   const placement = state.placements.find(({ processGuid }) => processGuid === task.guid);
-  const copy = copies.get(task.guid);
+  const newest = copies.get(task.guid);
+  const copy = state.copies.some(({ guid }) => guid === newest?.guid) ? newest : undefined;
   const lease = placement === undefined ? undefined : seen.cells.get(placement.cellId);
   const errors = copy === undefined ? undefined : seen.sandboxErrors.get(errorsKey(task.run_spec_guid, copy.cell_id));
   return {

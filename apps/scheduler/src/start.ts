@@ -115,7 +115,8 @@ async function runPass(deps: SchedulerDeps, leadership: Leadership, before: Obse
   const first = await readSnapshot(store);
   const seenFirst = observe(before, first, clockMs);
   const moved = await moveDeployments({ store, leadership }, first);
-  const tasks = await moveTasks({ store, leadership, now }, first, seenFirst);
+  const viewFirst = (whole: ClusterState): ClusterState => withoutGhosts(whole, seenFirst, clockMs);
+  const tasks = await moveTasks({ store, leadership, now, view: viewFirst }, first, seenFirst);
   for (const sentence of [...moved, ...tasks.said]) log.info(sentence);
   const isMoved = moved.length + tasks.said.length > 0;
   const read = isMoved ? await readSnapshot(store) : first;

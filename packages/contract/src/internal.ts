@@ -87,6 +87,8 @@ export const placementItem = z.object({
   index: z.number().int().nonnegative(),
   /** Grows when the user restarts this index (`cf restart-app-instance`, scale, restart): the crash count begins anew. */
   startSequence: z.number().int().nonnegative(),
+  /** False: a task that has run. A cell that does not know it has lost it, and must not run it again. Absent: true. */
+  mayStart: z.boolean().exactOptional(),
   runSpec,
 });
 export type PlacementItem = z.infer<typeof placementItem>;

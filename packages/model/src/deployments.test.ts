@@ -13,7 +13,8 @@ import { aCellOf, aCluster, aCopyOf, aDesired, aPlacementOf } from './fixtures.t
 /** All of it serves unless said otherwise. */
 function aCount(guid: string, instances: number, given: Partial<ProcessCount> = {}): ProcessCount {
   const { serving = instances, crashed = 0 } = given;
-  return { guid, instances, serving, crashed, starting: instances - serving - crashed };
+  const servingAt = given.servingAt ?? Array.from({ length: serving }, (_, index) => index);
+  return { guid, instances, serving, servingAt, crashed, starting: instances - serving - crashed };
 }
 
 /** Three instances of `old` serve; the first one of `new` is starting. */
@@ -75,6 +76,19 @@ test('decideDeployment() takes a superseded version that never got healthy away 
   expect(decideDeployment(facts)).toEqual([{ do: 'remove', processGuid: 'bad' }]);
 });
 
+test('decideDeployment() keeps a high instance that serves while a lower one has crashed and it is needed', () => {
+  const old = aCount('old', 3, { serving: 2, servingAt: [1, 2], crashed: 1 });
+  expect(decideDeployment(aDeployment({ deploying: aCount('new', 1), others: [old] }))).toEqual([
+    { do: 'scale', processGuid: 'new', instances: 2 },
+    { do: 'note-health' },
+  ]);
+  expect(decideDeployment(aDeployment({ deploying: aCount('new', 2), others: [old] }))).toContainEqual({
+    do: 'scale',
+    processGuid: 'old',
+    instances: 2,
+  });
+});
+
 test('decideDeployment() cancels back to the old process with all its instances', () => {
   const facts = aDeployment({ state: 'CANCELING', deploying: aCount('new', 2), others: [aCount('old', 1)] });
   expect(decideDeployment(facts)).toEqual([
@@ -133,7 +147,14 @@ test('countProcess() counts an index as serving only by a ready copy of the curr
     ],
     cells: [aCellOf(), aCellOf({ id: 'gone', state: 'LOST' })],
   });
-  expect(countProcess(process, state)).toEqual({ guid: 'process', instances: 5, serving: 1, crashed: 1, starting: 3 });
+  expect(countProcess(process, state)).toEqual({
+    guid: 'process',
+    instances: 5,
+    serving: 1,
+    servingAt: [0],
+    crashed: 1,
+    starting: 3,
+  });
 });
 
 test('deploymentStatus(), isCancelable(), supersededState(): what users read and may do', () => {

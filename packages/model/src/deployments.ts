@@ -2,8 +2,8 @@
  * How a rolling deployment moves an app from its old `web` processes to a new one (CF: deployment_updater). Pure: what is so in, the next steps out. The
  * scheduler takes them, each pass anew, so a killed scheduler costs a pass; the API asks here what may be cancelled.
  *
- * Keeps true: with `n` instances wanted, the old processes keep at least as many as the new one has not ready yet; the new one gets `maxInFlight` more only
- * when none of it is starting or crashed; it ends only when all of it is ready. A version that never gets healthy therefore stays DEPLOYING while the old
+ * Keeps true: no step leaves fewer instances serving than are wanted, or than served before it where those were fewer; the new process gets `maxInFlight`
+ * more only when none of it is starting or crashed; it ends only when all of it is ready. A version that never gets healthy therefore stays DEPLOYING while the old
  * one serves, until somebody cancels.
  */
 import { type ClusterState, type DesiredProcess, isCurrent } from './cluster-state.ts';
@@ -17,8 +17,9 @@ export interface ProcessCount {
   /** Placed or wanted, and neither serving nor crashed. */
   starting: number;
   crashed: number;
-  /** RUNNING and ready. */
+  /** RUNNING and ready: how many, and which indices. */
   serving: number;
+  servingAt: readonly number[];
 }
 
 export interface DeploymentFacts {
@@ -66,19 +67,34 @@ export function decideDeployment(facts: DeploymentFacts): DeploymentStep[] {
 /**
  * Takes instances away until `keep` are wanted. First of processes that serve nothing, those of superseded deployments before the others, since a version that
  * never got healthy must not cost one that serves; then from the oldest on. The first of all stays with none, for a cancellation to bring back; others go.
+ *
+ * CF counts what is wanted alone. Here an instance that serves stays, too, while it is needed: with a crashed one below it, it is the one that a lower count
+ * would take.
  */
-function scaleDown({ others, superseded }: DeploymentFacts, keep: number): DeploymentStep[] {
+function scaleDown({ others, superseded, deploying, wanted }: DeploymentFacts, keep: number): DeploymentStep[] {
   const steps: DeploymentStep[] = [];
   let surplus = others.reduce((sum, { instances }) => sum + instances, 0) - keep;
-  const rank = ({ guid, serving }: ProcessCount): number => (serving > 0 ? 2 : superseded.has(guid) ? 0 : 1);
+  let serving = others.reduce((sum, other) => sum + other.serving, deploying?.serving ?? 0);
+  const needed = Math.min(wanted, serving);
+  const rank = (one: ProcessCount): number => (one.serving > 0 ? 2 : superseded.has(one.guid) ? 0 : 1);
   for (const process of others.toSorted((a, b) => rank(a) - rank(b))) {
-    const left = Math.max(0, process.instances - Math.max(0, surplus));
+    const fewest = Math.max(0, process.instances - Math.max(0, surplus));
+    const elsewhere = serving - process.serving;
+    const left = Math.min(process.instances, Math.max(fewest, countFor(process, needed - elsewhere)));
     surplus -= process.instances - left;
+    serving = elsewhere + process.servingAt.filter(index => index < left).length;
     if (left === process.instances) continue;
     if (left === 0 && process !== others[0]) steps.push({ do: 'remove', processGuid: process.guid });
     else steps.push(scaleTo(process, left));
   }
   return steps;
+}
+
+/** How many instances a process must have for `serving` of those that serve now to stay. */
+function countFor({ servingAt }: ProcessCount, serving: number): number {
+  if (serving <= 0) return 0;
+  const last = servingAt.toSorted((a, b) => a - b)[serving - 1];
+  return last === undefined ? Number.POSITIVE_INFINITY : last + 1;
 }
 
 function removeAll(others: readonly ProcessCount[]): DeploymentStep[] {
@@ -117,7 +133,7 @@ export function countProcess(process: DesiredProcess, state: ClusterState): Proc
   for (const index of serving) crashed.delete(index);
   const { guid, instances } = process;
   const starting = Math.max(0, instances - serving.size - crashed.size);
-  return { guid, instances, starting, crashed: crashed.size, serving: serving.size };
+  return { guid, instances, starting, crashed: crashed.size, serving: serving.size, servingAt: [...serving] };
 }
 
 interface Status {

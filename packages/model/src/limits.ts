@@ -21,6 +21,8 @@ export const INSTANCE_LIMITS = {
   unreadyProbeMs: 2_000,
   /** Between the routes' removal and SIGTERM, unless the router has acknowledged (ours: removes the 502 window). */
   routeRemovalPauseMs: 1_000,
+  /** After that pause, requests that are still under way get so long before SIGTERM: many apps end at once when they hear it (ours). */
+  requestsEndMs: 10_000,
   /** Between SIGTERM and SIGKILL (CF). */
   stopGraceMs: 10_000,
   openFilesMax: 16_384,
@@ -162,7 +164,15 @@ export const TOKEN_LIMITS = {
   passcodeMs: 300_000,
 } as const;
 
-export const RETENTION = { packages: 5, droplets: 5, builds: 100, jobsMs: 31 * 86_400_000 } as const;
+export const RETENTION = {
+  packages: 5,
+  droplets: 5,
+  builds: 100,
+  revisions: 100,
+  deployments: 100,
+  tasksMs: 31 * 86_400_000,
+  jobsMs: 31 * 86_400_000,
+} as const;
 
 /** Restart of a part by the supervisor: 0.2, 0.4, 0.8 ... 10 s, forgotten after 60 s of life. */
 export const SUPERVISOR = { backoffFirstMs: 200, backoffMaxMs: 10_000, resetAfterMs: 60_000 } as const;

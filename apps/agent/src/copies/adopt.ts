@@ -64,7 +64,9 @@ function resumed({ now, monotonic }: Deps, record: CopyRecord, sandbox: RunningS
     if (record.phase === 'starting') copy.startingSinceMs = monotonic();
     return { copy, sandbox, isLost: false };
   }
-  const isLost = record.launch?.isStarted === true;
+  // What runs once may have run as soon as a launch was on its way.
+  const isTask = record.placement.runSpec.taskName !== undefined;
+  const isLost = record.launch?.isStarted === true || (isTask && record.launch !== null);
   const hasBegun = record.phase === 'starting' || record.phase === 'running' || record.phase === 'stopping';
   if (isLost || !hasBegun) return { copy: waitingOn(record, { now, monotonic }), sandbox: null, isLost };
   // Killed before the launch: that start never was.

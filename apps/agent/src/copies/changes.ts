@@ -78,7 +78,8 @@ export function settle(
     case 'left':
       return;
     case 'stopped':
-      if (isStoppingAll && copy.record.placement.runSpec.taskName !== undefined) endTask(deps, copy, waitUntil(null));
+      if (isStoppingAll && copy.record.placement.runSpec.taskName !== undefined)
+        endTask(deps, copy, 'stopped with its cell');
       else if (isStoppingAll) changeCopy(deps, copy, { ...waitUntil(monotonic()), state: 'GONE', routable: false });
       else changeCopy(deps, copy, { phase: 'stopped', launch: null, routable: false });
       return;
@@ -129,10 +130,15 @@ export function settle(
 }
 
 /** Its cell stops, and what has run once is not run again. */
-function endTask(deps: ChangeDeps, copy: Copy, wait: Pick<CopyRecord, 'phase' | 'startAtMs' | 'launch'>): void {
-  const reason = 'stopped with its cell';
+function endTask(deps: ChangeDeps, copy: Copy, reason: string): void {
+  copy.startAtMs = null;
   const exit = { code: null, signal: null, outOfMemory: false, reason, lastLines: [] };
-  changeCopy(deps, copy, { ...wait, state: 'CRASHED', routable: false, exit });
+  changeCopy(deps, copy, { phase: 'waiting', launch: null, startAtMs: null, state: 'CRASHED', routable: false, exit });
+}
+
+/** It ran here, and nothing here knows of it: the machine was set up anew. */
+export function loseTask(deps: ChangeDeps, copy: Copy): void {
+  endTask(deps, copy, 'lost with its cell');
 }
 
 /** What was recorded to run, and of which nothing is left: its shim and folder are gone. */

@@ -2,7 +2,7 @@
  * All copies of this cell: asks `decideCopies` what is next after each change and at each time it names, and takes the steps. Everything that happens to a
  * copy is written to its record first, so that another agent can go on from there.
  */
-import type { CopyReport } from '@cupola/contract/internal';
+import type { CopyReport, PlacementItem } from '@cupola/contract/internal';
 import { type CopyAction, decideCopies } from '@cupola/model/cell-plan';
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
 import type { RunningSandbox } from '@cupola/sandbox/sandbox';
@@ -11,7 +11,7 @@ import { layerName } from '../host/layers.ts';
 import type { Uids } from '../host/uids.ts';
 import { pause } from '../pause.ts';
 import type { PlacementView } from '../session/placement-view.ts';
-import { type ChangeDeps, changeCopy, lostEnd, markStarting, renew, settle } from './changes.ts';
+import { type ChangeDeps, changeCopy, loseTask, lostEnd, markStarting, renew, settle } from './changes.ts';
 import { type Copy, knownCopy, newCopy, reportOf, type StopOrder } from './copy.ts';
 import { type End, type LifeDeps, live, removeSandbox } from './life.ts';
 
@@ -81,11 +81,10 @@ export function createCopies(deps: CopiesDeps): Copies {
     const placement = view.get(guid);
     if (copy === undefined) {
       if (action.do !== 'take' || placement === null) return;
-      const taken = newCopy(placement, { nowMs: deps.now(), monotonicMs: monotonic() });
-      copies.set(guid, taken);
-      changeCopy(deps, taken, {});
+      copies.set(guid, takeOn(deps, placement));
     } else if (action.do === 'renew' && placement !== null) renew(deps, copy, placement);
     else if (action.do === 'start') {
+      if (copy.startAtMs === null) return; // A task that has run, and that this machine has forgotten.
       markStarting(deps, copy);
       begin(copy, null);
     } else if (action.do === 'stop') {
@@ -141,6 +140,14 @@ export function createCopies(deps: CopiesDeps): Copies {
       await quiet(LEAVE_MAX_MS);
     },
   };
+}
+
+/** New here: remembered, and started when it is asked to; or a task whose run this machine has forgotten. */
+function takeOn(deps: CopiesDeps, placement: PlacementItem): Copy {
+  const taken = newCopy(placement, { nowMs: deps.now(), monotonicMs: deps.monotonic() });
+  if (placement.mayStart === false) loseTask(deps, taken);
+  else changeCopy(deps, taken, {});
+  return taken;
 }
 
 interface Others {

@@ -16,6 +16,7 @@ import type { Uids } from '../host/uids.ts';
 import type { LogSender } from '../logs/log-sender.ts';
 import { followOutput } from '../logs/output.ts';
 import { pause } from '../pause.ts';
+import { type Asked, untilUnasked } from '../probes/connected.ts';
 import { followReadiness, type Probed, type Unhealthy, untilHealthy, untilUnhealthy } from '../probes/health.ts';
 import { lostFiles } from '../probes/lost-files.ts';
 import { type Copy, logSource, type StopOrder } from './copy.ts';
@@ -238,7 +239,7 @@ function probed({ record }: Copy, sandbox: RunningSandbox): Probed {
   return { address, pid: () => sandbox.pid };
 }
 
-/** Out of the routes, then SIGTERM, then SIGKILL to all that is left. Returns when it has ended, or the agent leaves. */
+/** Out of the routes, then, when nobody asks it any more, SIGTERM, then SIGKILL to all that is left. Returns when it has ended, or the agent leaves. */
 async function stop(
   deps: LifeDeps,
   copy: Copy,
@@ -251,11 +252,21 @@ async function stop(
   const done = new AbortController();
   void sandbox.ended.then(() => done.abort());
   const either = AbortSignal.any([done.signal, left]);
-  if (wasRouted && order !== undefined) await pause(order.routePauseMs, either);
+  if (wasRouted && order !== undefined && order.routePauseMs > 0) {
+    await pause(order.routePauseMs, either);
+    await untilUnasked(asked(copy, sandbox), INSTANCE_LIMITS.requestsEndMs, either);
+  }
   if (either.aborted) return;
   await sandbox.terminate();
   await pause(INSTANCE_LIMITS.stopGraceMs, either);
   if (!either.aborted) await sandbox.kill();
+}
+
+function asked({ record }: Copy, sandbox: RunningSandbox): Asked {
+  const address = record.launch?.address;
+  const isOwnNetwork = address !== undefined && address.network !== null;
+  const port = isOwnNetwork ? (record.placement.runSpec.ports[0] ?? 0) : (address?.port ?? 0);
+  return { pid: () => sandbox.pid, port, isOwnNetwork };
 }
 
 /** The rest of its output is handed on, then nothing is left of this start. The copy does not wait for it. */

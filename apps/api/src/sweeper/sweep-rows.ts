@@ -40,6 +40,7 @@ export async function expireDroplets({ store }: SweepDeps): Promise<number> {
           and droplets.guid not in (select current_droplet_guid from apps where current_droplet_guid is not null)
           and droplets.guid not in (
             select run_specs.droplet_guid from run_specs where run_specs.guid in (select run_spec_guid from processes where run_spec_guid is not null)
+              or run_specs.guid in (select run_spec_guid from tasks where ended_at is null)
               or run_specs.guid in (select run_spec_guid from placements) or run_specs.guid in (select run_spec_guid from copies))
       ) as ranked where rank > ${RETENTION.droplets} limit ${BATCH}`.execute(mutation.db);
     return expire(mutation, 'droplets', rows);

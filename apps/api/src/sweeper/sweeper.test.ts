@@ -1,7 +1,19 @@
 import { mkdir, readdir, utimes, writeFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { RETENTION } from '@cupola/model/limits';
-import { aBuild, aDroplet, anApp, aPackage, aPlacement, aProcess, aRunSpec, testSealer } from '@cupola/store/fixtures';
+import {
+  aBuild,
+  aDeployment,
+  aDroplet,
+  anApp,
+  aPackage,
+  aPlacement,
+  aProcess,
+  aRevision,
+  aRunSpec,
+  aTask,
+  testSealer,
+} from '@cupola/store/fixtures';
 import { expect, test, vi } from 'vitest';
 import { startTestApi, type TestApi } from '../fixtures.ts';
 import { sweepOnce } from './sweeper.ts';
@@ -271,3 +283,31 @@ function aResource(blob_digest: string, seen_at: number, sha1 = '0') {
     seen_at,
   };
 }
+
+test('deployments, revisions and tasks that are over go in time; what runs, and the newest of each, stays', async () => {
+  await using test = await startTestApi();
+  const { store } = test.deps;
+  const app = await anApp(store);
+  const inApp = { app_guid: app.guid };
+  await aProcess(store, inApp);
+  const runs = await aRevision(store, { ...inApp, created_at: 0 });
+  await store.mutate(({ db }) => db.updateTable('processes').set({ revision_guid: runs.guid }).execute());
+  const final = { status_value: 'FINALIZED', state: 'DEPLOYED' } as const;
+  const active = await aDeployment(store, { ...inApp, created_at: 0 });
+  for (let n = 1; n <= RETENTION.deployments + 2; n++) {
+    await aDeployment(store, { ...inApp, ...final, created_at: n });
+    await aRevision(store, { ...inApp, droplet_guid: 'd', created_at: n, version: n + 1 });
+  }
+  const old = { ...inApp, ended_at: 1, state: 'SUCCEEDED' } as const;
+  const task = await aTask(store, old);
+  const newest = await aTask(store, { ...old, sequence_id: 2 });
+  await sweep(test, RETENTION.tasksMs);
+  const guids = async (table: 'deployments' | 'revisions' | 'tasks' | 'run_specs') =>
+    (await store.read.selectFrom(table).select('guid').execute()).map(({ guid }) => guid);
+  expect(await guids('deployments')).toHaveLength(RETENTION.deployments + 1);
+  expect(await guids('deployments')).toContain(active.guid);
+  expect(await guids('revisions')).toHaveLength(RETENTION.revisions + 1);
+  expect(await guids('revisions')).toContain(runs.guid);
+  expect(await guids('tasks')).toEqual([newest.guid]);
+  expect(await guids('run_specs')).not.toContain(task.run_spec_guid);
+});

@@ -16,6 +16,7 @@ import {
   forgetUnadopted,
   forgetUsageEvents,
 } from './sweep-rows.ts';
+import { forgetDeployments, forgetRevisions, forgetRunSpecs, forgetTasks } from './sweep-runs.ts';
 import { sweepUploads } from './sweep-uploads.ts';
 
 export type SweepDeps = Pick<ApiDeps, 'store' | 'blobs' | 'sealer' | 'config' | 'log' | 'now'>;
@@ -33,6 +34,10 @@ const TASKS: Record<string, Task> = {
   forgetBuilds,
   forgetUnadopted,
   forgetJobs,
+  forgetDeployments,
+  forgetRevisions,
+  forgetTasks,
+  forgetRunSpecs,
   forgetTokens,
   forgetEvents,
   forgetUsageEvents,

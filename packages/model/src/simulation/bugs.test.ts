@@ -32,8 +32,8 @@ async function hunt({ file, was, is }: SeededBug): Promise<{ places: number; fou
   }
 }
 
-test('there are ten seeded bugs', () => {
-  expect(new Set(SEEDED_BUGS.map(bug => bug.is)).size).toBe(10);
+test('each seeded bug is another one', () => {
+  expect(new Set(SEEDED_BUGS.map(bug => bug.is)).size).toBe(14);
 });
 
 test.each(SEEDED_BUGS)(

@@ -1,5 +1,5 @@
 /**
- * Ten bugs that somebody could have written, each as the smallest change of the real code. The simulated cluster must find every one of them: a simulation
+ * Bugs that somebody could have written, each as the smallest change of the real code. The simulated cluster must find every one of them: a simulation
  * that finds nothing may be one that sees nothing. `bugs.test.ts` applies each to a copy of this package; a `was` that is no longer in its file fails there.
  */
 export interface SeededBug {
@@ -70,5 +70,29 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     file: 'place-demands.ts',
     was: 'Math.max(known, state.generationFloor) + 1',
     is: 'known + 1',
+  },
+  {
+    name: 'a deployment ends when all new instances are wanted, before they serve',
+    file: 'deployments.ts',
+    was: 'deploying.instances >= wanted && deploying.serving >= wanted',
+    is: 'deploying.instances >= wanted',
+  },
+  {
+    name: 'a superseded version that never got healthy costs one that serves',
+    file: 'deployments.ts',
+    was: 'Math.max(fewest, countFor(process, needed - elsewhere))',
+    is: 'fewest',
+  },
+  {
+    name: 'a task that is still starting is placed once more',
+    file: 'settle.ts',
+    was: 'const failed = standings.filter(standing => hasFailed(board, standing));',
+    is: 'const failed = standings.filter(standing => !standing.isRunning || hasFailed(board, standing));',
+  },
+  {
+    name: 'a machine that has forgotten a task runs it again',
+    file: 'simulation/sim-agent.ts',
+    was: 'const isLost = agent.view?.over.has(guid) === true;',
+    is: 'const isLost = false;',
   },
 ];

@@ -2,16 +2,20 @@
 import { type DesiredProcess, instanceKey, isCurrent } from '../cluster-state.ts';
 import { holdersOn } from './judge.ts';
 import type { Cluster } from './run.ts';
+import { ROLLING_APP } from './users.ts';
 
 export function judgeTheEnd(cluster: Cluster): void {
   const { world, users } = cluster;
   const { store } = world;
   const said = JSON.stringify([...users.ledger.entries()].sort());
-  const kept = JSON.stringify([...store.processes.entries()].sort());
+  const own = [...store.processes.entries()].filter(([, { appGuid }]) => appGuid !== ROLLING_APP);
+  const kept = JSON.stringify(own.sort());
   if (said !== kept) world.fail('what users were answered is not what the store has');
   for (const cell of store.cells.values())
     if (cell.state !== 'ACTIVE') world.fail(`the cell ${cell.id} is there and marked ${cell.state}`);
   for (const process of store.processes.values()) judgeProcess(cluster, process);
+  judgeDeployment(cluster);
+  judgeTasks(cluster);
   for (const placement of store.placements.values()) {
     const process = store.processes.get(placement.processGuid);
     if (process === undefined || !process.isStarted || placement.index >= process.instances)
@@ -21,6 +25,35 @@ export function judgeTheEnd(cluster: Cluster): void {
     for (const guid of agent.bodies())
       if (store.placements.get(guid)?.cellId !== agent.id)
         world.fail(`${guid} runs on ${agent.id} in the end, unplaced`);
+}
+
+/** It has ended, or its version is a bad one, or has no room: then the former one serves. */
+function judgeDeployment({ world }: Cluster) {
+  const { store, badSpecs } = world;
+  const deployment = store.deployments.get(ROLLING_APP);
+  if (deployment === undefined) return;
+  const processes = [...store.processes.values()].filter(({ appGuid }) => appGuid === ROLLING_APP);
+  if (deployment.state === 'CANCELING') return world.fail('a cancelled deployment is not over in the end');
+  if (deployment.state !== 'DEPLOYING') {
+    const [only] = processes;
+    if (processes.length !== 1 || only?.instances !== deployment.wanted)
+      world.fail(`after a deployment ${processes.length} processes are left`);
+    return;
+  }
+  const deploying = processes.find(({ guid }) => guid === deployment.deployingGuid);
+  const isStuck = [...store.errors.values()].some(({ processGuid }) => processGuid === deployment.deployingGuid);
+  if (!isStuck && !badSpecs.has(deploying?.spec?.guid ?? ''))
+    world.fail('a good version is still being deployed in the end');
+}
+
+/** Each has ended, or waits for room and says so. */
+function judgeTasks({ world }: Cluster) {
+  const { store } = world;
+  for (const { guid, state } of store.tasks.values()) {
+    const isEnded = state === 'SUCCEEDED' || state === 'FAILED';
+    const isWaiting = state === 'PENDING' && [...store.errors.values()].some(({ processGuid }) => processGuid === guid);
+    if (!isEnded && !isWaiting) world.fail(`${guid} is ${state} in the end`);
+  }
 }
 
 function judgeProcess(cluster: Cluster, process: DesiredProcess): void {

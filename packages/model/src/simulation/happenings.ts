@@ -21,6 +21,11 @@ export const HAPPENINGS = [
   'freeze-write',
   'break-sandboxes',
   'resize',
+  'deploy',
+  'deploy-bad',
+  'cancel-deployment',
+  'run-task',
+  'cancel-task',
 ] as const;
 export type HappeningKind = (typeof HAPPENINGS)[number];
 
@@ -52,6 +57,12 @@ const DRAWN: readonly HappeningKind[] = [
   'new-leader',
   'freeze-write',
   'freeze-write',
+  'deploy',
+  'deploy',
+  'deploy',
+  'deploy-bad',
+  'run-task',
+  'run-task',
 ];
 const COUNT = { min: 4, max: 16 };
 const SPAN_MS = 60_000;

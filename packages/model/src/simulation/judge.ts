@@ -10,7 +10,9 @@ import {
   type Placement,
   sequenceOf,
 } from '../cluster-state.ts';
+import type { DeploymentStep } from '../deployments.ts';
 import type { Action, Place, Withdraw } from '../plan.ts';
+import type { SimDeployment } from './sim-store.ts';
 import type { World } from './world.ts';
 
 const TTL_MS = 15_000;
@@ -35,6 +37,10 @@ export interface Judge {
   /** A copy begins to start. */
   starts(record: { guid: string; attempt: number; crashCount: number }, atMs: number): void;
   crashed(guid: string, end: { ranMs: number; atMs: number; before: number; after: number }): void;
+  /** Before the steps of a deployment are written. */
+  moves(deployment: SimDeployment, steps: readonly DeploymentStep[]): void;
+  /** Code of a copy begins to run. */
+  runs(placement: Placement): void;
   /** A copy that runs is asked to stop. */
   stops(cellId: string, guid: string): void;
 }
@@ -42,6 +48,8 @@ export interface Judge {
 export function makeJudge(world: World): Judge {
   const generations = new Map<string, number>();
   const crashes = new Map<string, { atMs: number; count: number }>();
+  /** Tasks whose code has run. */
+  const ran = new Set<string>();
   return {
     writes: (action, ground, books) => {
       if (action.do === 'place') {
@@ -67,10 +75,41 @@ export function makeJudge(world: World): Judge {
       if (after !== count) world.fail(`${guid} has crash number ${after} instead of ${count}`);
       crashes.set(guid, { atMs, count });
     },
+    moves: (deployment, steps) => judgeMoves(world, deployment, steps),
+    runs: ({ processGuid }) => {
+      if (!processGuid.startsWith('task-')) return;
+      // What a machine did not live to tell nobody knows.
+      const isKnown = world.store.tasks.get(processGuid)?.state !== 'PENDING';
+      if (ran.has(processGuid) && isKnown) world.fail(`${processGuid} runs a second time`);
+      ran.add(processGuid);
+    },
     stops: (cellId, guid) => {
       if (world.store.placements.has(guid)) world.fail(`${cellId} stops ${guid}, which is placed there`);
     },
   };
+}
+
+/** What the store knows to serve of the app that is moved: never fewer than are wanted, unless fewer served before. */
+function judgeMoves({ store, fail }: World, deployment: SimDeployment, steps: readonly DeploymentStep[]): void {
+  const wanted = new Map<string, number>();
+  for (const process of store.processes.values())
+    if (process.appGuid === deployment.appGuid) wanted.set(process.guid, process.instances);
+  const serving = (): number =>
+    [...store.placements.values()].filter(placement => {
+      const copy = store.copies.get(placement.guid);
+      const isLost = store.cells.get(placement.cellId)?.state === 'LOST';
+      const isKept = placement.index < (wanted.get(placement.processGuid) ?? 0);
+      return isKept && !isLost && copy?.state === 'RUNNING' && copy.routable;
+    }).length;
+  const before = serving();
+  for (const step of steps) {
+    if (step.do === 'scale') wanted.set(step.processGuid, step.instances);
+    if (step.do === 'remove') wanted.delete(step.processGuid);
+  }
+  // A cancellation goes back to what is left of the former version, and fills it up again.
+  const least = deployment.state === 'CANCELING' ? 0 : Math.min(before, deployment.wanted);
+  if (serving() < least)
+    fail(`${deployment.appGuid}: ${serving()} of ${before} are left to serve, ${deployment.wanted} are wanted`);
 }
 
 interface Case {
@@ -86,8 +125,10 @@ const runsWanted = (placement: Placement | Place, process: DesiredProcess | unde
 
 function judgePlace(world: World, place: Place, { ground, books }: Case): void {
   const key = instanceKey(place);
+  const task = world.store.tasks.get(place.processGuid);
+  if (task !== undefined && task.state !== 'PENDING') world.fail(`${key} is placed though it is ${task.state}`);
   const process = world.store.processes.get(place.processGuid);
-  if (!runsWanted(place, process)) world.fail(`${key} is placed though nobody wants it so`);
+  if (task === undefined && !runsWanted(place, process)) world.fail(`${key} is placed though nobody wants it so`);
   for (const other of world.store.placements.values()) {
     if (instanceKey(other) !== key || !runsWanted(other, process)) continue;
     if (!maySucceed(world, other, ground)) world.fail(`${key} is placed beside ${other.guid}, whose cell is live`);

@@ -169,6 +169,11 @@ const BLOWS: Record<HappeningKind, (cluster: Cluster, blow: Blow) => void> = {
   'freeze-write': ({ world }, { much }) => {
     world.frozenWriteMs = 100 * much;
   },
+  deploy: ({ users }, { much }) => users.deploy(much, { isBad: false }),
+  'deploy-bad': ({ users }, { much }) => users.deploy(much, { isBad: true }),
+  'cancel-deployment': ({ users }) => users.cancelDeployment(),
+  'run-task': ({ users }, { much }) => users.runTask(much),
+  'cancel-task': ({ users }, { which }) => users.cancelTask(which),
   resize: (_cluster, { agent, much }) => agent.resize(CELL_MEMORY_MB - 5 * much),
 };
 

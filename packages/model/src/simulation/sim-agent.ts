@@ -3,15 +3,17 @@
  * outlive the agent's process, as under their shims. Records lie on the machine's disk: they outlive it too, unless the machine is set up anew.
  */
 import { afterCrash, afterStartError, type CopyAction, decideCopies, isFresh, type KnownCopy } from '../cell-plan.ts';
-import type { CellFacts, CopyFacts, Placement } from '../cluster-state.ts';
+import type { CellFacts, Placement } from '../cluster-state.ts';
 import type { Judge } from './judge.ts';
 import { after, flush, inLife, register, sendView } from './sim-session.ts';
+import type { SimCopy } from './sim-store.ts';
 import type { World } from './world.ts';
 
 const BOOT_MS = { min: 50, max: 500 };
 const PREPARE_MS = { min: 5, max: 300 };
 const HEALTHY_MS = { min: 20, max: 3_000 };
 const STOP_MS = { min: 10, max: 10_000 };
+const COMMAND_MS = { min: 100, max: 20_000 };
 
 interface Kept extends KnownCopy {
   placement: Placement;
@@ -20,11 +22,17 @@ interface Kept extends KnownCopy {
   startErrors: number;
   placementError: string | null;
   runningSinceMs: number | null;
+  /** Of a task's command; null: it has not ended. */
+  exitCode: number | null;
+  /** Its code may have run: what is not there any more has ended. */
+  isLaunched: boolean;
 }
 
 export interface View {
   revision: number;
   items: ReadonlyMap<string, Placement>;
+  /** Of them, tasks that must not be started. */
+  over: ReadonlySet<string>;
   syncedAtMs: number;
 }
 
@@ -36,7 +44,7 @@ export interface AgentState {
   records: Map<string, Kept>;
   /** What truly runs, with the attempt that began it. */
   bodies: Map<string, number>;
-  unreported: Map<string, CopyFacts>;
+  unreported: Map<string, SimCopy>;
   /** Of the agent's process: what was asked for by a former one finds nobody. */
   life: number;
   isUp: boolean;
@@ -159,6 +167,7 @@ function adopt(agent: AgentState): void {
 function resumeStart(agent: AgentState, record: Kept): void {
   const { guid, attempt } = record;
   if (agent.bodies.get(guid) === attempt) awaitHealth(agent, record);
+  else if (record.isLaunched && isTask(record.placement)) noticeEnd(agent, guid);
   else change(agent, { ...record, phase: 'waiting', startAtMs: agent.world.time.nowMs, startingSinceMs: null });
 }
 
@@ -185,18 +194,23 @@ function take(agent: AgentState, action: CopyAction): void {
   const record = agent.records.get(guid);
   if (action.do === 'take' || action.do === 'renew') {
     const placement = agent.view?.items.get(guid);
-    if (placement !== undefined) change(agent, recordOf(placement, agent.world.time.nowMs, record?.attempt ?? 0));
+    if (placement === undefined) return;
+    const taken = recordOf(placement, agent.world.time.nowMs, record?.attempt ?? 0);
+    // A task that has run, on a machine that knows nothing of it any more.
+    const isLost = agent.view?.over.has(guid) === true;
+    change(agent, isLost ? { ...taken, startAtMs: null, exitCode: -1 } : taken);
   } else if (record === undefined)
     agent.world.fail(`${agent.cell.id}: ${action.do} of ${guid}, which it does not have`);
-  else if (action.do === 'start') begin(agent, record);
-  else if (action.do === 'stop') stop(agent, record);
+  else if (action.do === 'start') {
+    if (record.startAtMs !== null) begin(agent, record);
+  } else if (action.do === 'stop') stop(agent, record);
   else forget(agent, record);
 }
 
 function recordOf(placement: Placement, startAtMs: number, attempt: number): Kept {
   const { guid, generation, startSequence } = placement;
   const counts = { attempt, crashCount: 0, startErrors: 0, placementError: null };
-  const times = { startAtMs, startingSinceMs: null, runningSinceMs: null };
+  const times = { startAtMs, startingSinceMs: null, runningSinceMs: null, exitCode: null, isLaunched: false };
   return { guid, generation, startSequence, placement, phase: 'waiting', ...counts, ...times };
 }
 
@@ -205,9 +219,10 @@ function change(agent: AgentState, record: Kept): void {
   agent.unreported.set(record.guid, rowOf(record));
 }
 
-function rowOf({ placement, phase, attempt, placementError, crashCount }: Kept): CopyFacts {
+function rowOf({ placement, phase, attempt, placementError, crashCount, exitCode }: Kept): SimCopy {
   const { guid, processGuid, index, generation, cellId, memoryMb, diskMb } = placement;
-  const hasCrashed = phase === 'waiting' && crashCount > 0 && placementError === null;
+  const hasEnded = crashCount > 0 || exitCode !== null;
+  const hasCrashed = phase === 'waiting' && hasEnded && placementError === null;
   const states = {
     waiting: hasCrashed ? 'CRASHED' : 'STARTING',
     starting: 'STARTING',
@@ -215,7 +230,7 @@ function rowOf({ placement, phase, attempt, placementError, crashCount }: Kept):
     stopping: 'STOPPING',
     stopped: 'STOPPING',
   } as const;
-  const row = { guid, processGuid, index, generation, cellId, attempt, placementError, memoryMb, diskMb };
+  const row = { guid, processGuid, index, generation, cellId, attempt, placementError, memoryMb, diskMb, exitCode };
   return { ...row, state: states[phase], routable: phase === 'running' };
 }
 
@@ -230,7 +245,8 @@ function begin(agent: AgentState, record: Kept): void {
     if (!isStarting(records.get(guid), attempt)) return;
     if (world.brokenSandboxes.has(agent.cell.id)) return failStart(agent, guid);
     bodies.set(guid, attempt);
-    const launched = { ...begun, placementError: null, startErrors: 0 };
+    judge.runs(begun.placement);
+    const launched = { ...begun, placementError: null, startErrors: 0, isLaunched: true };
     change(agent, launched);
     awaitHealth(agent, launched);
   });
@@ -247,7 +263,18 @@ function awaitHealth(agent: AgentState, { guid, attempt, placement }: Kept): voi
     if (record === undefined || !isStarting(record, attempt) || bodies.get(guid) !== attempt) return;
     if (world.badSpecs.has(placement.runSpecGuid)) return die(agent, guid);
     change(agent, { ...record, phase: 'running', startingSinceMs: null, runningSinceMs: world.time.nowMs });
+    if (isTask(placement)) finishSoon(agent, record);
     look(agent);
+  });
+}
+
+const isTask = ({ processGuid }: Placement): boolean => processGuid.startsWith('task-');
+
+/** Its command ends by itself, whether its agent lives or not. */
+function finishSoon(agent: AgentState, { guid, attempt }: Kept): void {
+  const { world, bodies } = agent;
+  world.time.after(world.random.between(COMMAND_MS.min, COMMAND_MS.max), () => {
+    if (bodies.get(guid) === attempt) die(agent, guid);
   });
 }
 
@@ -281,6 +308,11 @@ function noticeEnd(agent: AgentState, guid: string): void {
   if (record === undefined || bodies.has(guid)) return;
   if (record.phase === 'stopping') change(agent, { ...record, phase: 'stopped' });
   if (record.phase !== 'starting' && record.phase !== 'running') return;
+  if (isTask(record.placement)) {
+    const ended = { exitCode: 0, startAtMs: null, startingSinceMs: null, runningSinceMs: null };
+    change(agent, { ...record, ...ended, phase: 'waiting' });
+    return;
+  }
   const ranMs = record.runningSinceMs === null ? 0 : nowMs - record.runningSinceMs;
   const { crashCount, startAtMs } = afterCrash(record.crashCount, { ranMs, now: nowMs });
   judge.crashed(guid, { ranMs, atMs: nowMs, before: record.crashCount, after: crashCount });

@@ -7,6 +7,7 @@ import { type Observations, observe, withoutGhosts } from '../observe.ts';
 import type { Action } from '../plan.ts';
 import { stillHolding } from '../still-holds.ts';
 import type { Ground, Judge } from './judge.ts';
+import { moveAll } from './sim-moves.ts';
 import type { World } from './world.ts';
 
 const PASS_MS = CELL_LIMITS.convergenceEmbeddedMs;
@@ -96,9 +97,13 @@ function pass(scheduler: SchedulerState): void {
 }
 
 function decideNow(scheduler: SchedulerState): Decision {
-  const { world, lookedBeforeMs, leadsSinceMs } = scheduler;
+  const { world, judge, lookedBeforeMs, leadsSinceMs } = scheduler;
   const { nowMs } = world.time;
   const clockMs = nowMs + scheduler.clockOffsetMs;
+  const first = world.store.snapshot();
+  const seenFirst = observe(scheduler.seen, first, clockMs);
+  if (world.store.leaderFence === scheduler.fence)
+    moveAll(world, judge, { state: withoutGhosts(first, seenFirst, clockMs), seen: seenFirst });
   const read = world.store.snapshot();
   const seen = observe(scheduler.seen, read, clockMs);
   const view = (whole: ClusterState): ClusterState => withoutGhosts(whole, seen, clockMs);

@@ -92,10 +92,16 @@ export function sendView(agent: AgentState): void {
   const { world, cell } = agent;
   const { revision, placements } = world.store;
   const items = new Map<string, Placement>();
-  for (const placement of placements.values()) if (placement.cellId === cell.id) items.set(placement.guid, placement);
+  const over = new Set<string>();
+  for (const placement of placements.values()) {
+    if (placement.cellId !== cell.id) continue;
+    items.set(placement.guid, placement);
+    const task = world.store.tasks.get(placement.processGuid);
+    if (task !== undefined && task.state !== 'PENDING') over.add(placement.guid);
+  }
   const receive = (): void => {
     if (agent.view !== null && revision < agent.view.revision) return;
-    agent.view = { revision, items, syncedAtMs: world.time.nowMs };
+    agent.view = { revision, items, over, syncedAtMs: world.time.nowMs };
     agent.look();
   };
   world.send(cell.id, inLife(agent, receive));

@@ -7,19 +7,41 @@ import {
   instanceKey,
   type Placement,
   type PlacementError,
+  type SpecFacts,
 } from '../cluster-state.ts';
+import type { DeploymentFacts } from '../deployments.ts';
 import type { Action } from '../plan.ts';
+import type { TaskState } from '../states.ts';
 
 export interface SimCell extends CellFacts {
   /** Sequence of the last report that was applied in this session. */
   reportSequence: number;
 }
 
+/** A copy with the end of its task, if it was one's. */
+export interface SimCopy extends CopyFacts {
+  exitCode: number | null;
+}
+
+/** An app that is moved from process to process; the oldest comes first among those of its guid. */
+export interface SimDeployment extends Omit<DeploymentFacts, 'deploying' | 'others'> {
+  appGuid: string;
+  deployingGuid: string;
+}
+
+export interface SimTask {
+  guid: string;
+  appGuid: string;
+  spec: SpecFacts;
+  state: TaskState;
+  askedAtMs: number;
+}
+
 export interface SimReport {
   cellId: string;
   session: string;
   sequence: number;
-  copies: readonly CopyFacts[];
+  copies: readonly SimCopy[];
 }
 
 export interface SimStore {
@@ -27,13 +49,17 @@ export interface SimStore {
   readonly leaderFence: number;
   readonly processes: ReadonlyMap<string, DesiredProcess>;
   readonly placements: ReadonlyMap<string, Placement>;
-  readonly copies: ReadonlyMap<string, CopyFacts>;
+  readonly copies: ReadonlyMap<string, SimCopy>;
+  readonly deployments: ReadonlyMap<string, SimDeployment>;
+  readonly tasks: ReadonlyMap<string, SimTask>;
   readonly cells: ReadonlyMap<string, SimCell>;
   readonly errors: ReadonlyMap<string, PlacementError>;
   snapshot(): ClusterState;
   takeLead(): number;
   writeProcess(process: DesiredProcess): void;
   deleteProcess(guid: string): void;
+  writeDeployment(deployment: SimDeployment): void;
+  writeTask(task: SimTask): void;
   register(cell: CellFacts): void;
   heartbeat(cellId: string, beat: { session: string; counter: number }): void;
   /** Idempotent by (session, sequence); a former session's is refused. */
@@ -54,7 +80,9 @@ interface Tables {
   leaderFence: number;
   processes: Map<string, DesiredProcess>;
   placements: Map<string, Placement>;
-  copies: Map<string, CopyFacts>;
+  copies: Map<string, SimCopy>;
+  deployments: Map<string, SimDeployment>;
+  tasks: Map<string, SimTask>;
   cells: Map<string, SimCell>;
   errors: Map<string, PlacementError>;
 }
@@ -66,10 +94,12 @@ export function openSimStore(listeners: Listeners): SimStore {
     processes: new Map(),
     placements: new Map(),
     copies: new Map(),
+    deployments: new Map(),
+    tasks: new Map(),
     cells: new Map(),
     errors: new Map(),
   };
-  const { processes, cells } = tables;
+  const { processes, cells, deployments } = tables;
   const changed = (): void => {
     tables.revision++;
     listeners.changed();
@@ -83,6 +113,14 @@ export function openSimStore(listeners: Listeners): SimStore {
     },
     deleteProcess: (guid: string) => {
       processes.delete(guid);
+      changed();
+    },
+    writeDeployment: (deployment: SimDeployment) => {
+      deployments.set(deployment.appGuid, deployment);
+      changed();
+    },
+    writeTask: (task: SimTask) => {
+      tables.tasks.set(task.guid, task);
       changed();
     },
     register: (cell: CellFacts) => {
@@ -100,9 +138,9 @@ export function openSimStore(listeners: Listeners): SimStore {
   });
 }
 
-function snapshot({ processes, placements, copies, cells, errors, revision }: Tables): ClusterState {
+function snapshot({ processes, placements, copies, cells, errors, tasks, revision }: Tables): ClusterState {
   return {
-    processes: [...processes.values()],
+    processes: [...processes.values(), ...[...tasks.values()].flatMap(asProcess)],
     placements: [...placements.values()],
     copies: [...copies.values()],
     cells: [...cells.values()],
@@ -110,6 +148,15 @@ function snapshot({ processes, placements, copies, cells, errors, revision }: Ta
     generationFloor: revision,
     fresh: true,
   };
+}
+
+/** As `read-state.ts` shows it to the scheduler; one that has ended wants nothing any more. */
+function asProcess({ guid, appGuid, spec, state }: SimTask): DesiredProcess[] {
+  if (state === 'SUCCEEDED' || state === 'FAILED') return [];
+  const isStarted = state !== 'CANCELING';
+  const task = state === 'PENDING' ? 'PENDING' : 'RUNNING';
+  const once = { instances: 1, startSequence: 1, indexStarts: {}, stoppedAt: null };
+  return [{ guid, appGuid, isStarted, spec, task, ...once }];
 }
 
 /** False for one that was applied before, or is of a former session. */

@@ -11,12 +11,21 @@ export interface Users {
   stop(which: number): void;
   scale(which: number, instances: number): void;
   restartIndex(which: number, index: number): void;
+  /** Moves the rolling app to a new version; the first one makes it. */
+  deploy(much: number, options: { isBad: boolean }): void;
+  cancelDeployment(): void;
+  runTask(much: number): void;
+  cancelTask(which: number): void;
 }
+
+/** The one app that is changed by deployments alone. */
+export const ROLLING_APP = 'app-rolling';
 
 const APPS_MAX = 4;
 const SIZES_MB = [100, 200, 400, 700];
 
-export function makeUsers({ store, time, badSpecs, note }: World): Users {
+export function makeUsers(world: World): Users {
+  const { store, time, badSpecs, note } = world;
   const ledger = new Map<string, DesiredProcess>();
   let count = 0;
 
@@ -69,6 +78,62 @@ export function makeUsers({ store, time, badSpecs, note }: World): Users {
       if (process === undefined) return;
       const starts = (process.indexStarts[String(index)] ?? 0) + 1;
       write({ ...process, indexStarts: { ...process.indexStarts, [index]: starts } }, `restarts ${index} of`);
+    },
+    ...rollingUser(world),
+    ...taskUser(world),
+  };
+}
+
+function rollingUser({ store, badSpecs, note }: World): Pick<Users, 'deploy' | 'cancelDeployment'> {
+  let versions = 0;
+  return {
+    deploy: (much, { isBad }) => {
+      const present = store.deployments.get(ROLLING_APP);
+      const [oldest] = [...store.processes.values()].filter(({ appGuid }) => appGuid === ROLLING_APP);
+      const isMoving = present?.state === 'DEPLOYING' || present?.state === 'CANCELING';
+      const original = isMoving ? present.original : (oldest?.instances ?? 1 + (much % 3));
+      const maxInFlight = 1 + (much % 2);
+      const guid = `rolling-${String(++versions).padStart(3, '0')}`;
+      // The first version is a good one, and started as any other app.
+      const isFirst = oldest === undefined;
+      const spec = { guid: `${guid}-spec`, memoryMb: 100, diskMb: 100, stack: 'host', abiKey: null };
+      if (isBad && !isFirst) badSpecs.add(spec.guid);
+      const instances = isFirst ? original : Math.min(maxInFlight, original);
+      const none = { stoppedAt: null, indexStarts: {}, startSequence: 1 };
+      note(() => `user: deploys ${isBad ? 'a bad ' : ''}${guid}, ${original} instances`);
+      store.writeProcess({ guid, appGuid: ROLLING_APP, isStarted: true, instances, spec, ...none });
+      if (isFirst) return;
+      store.writeDeployment({
+        appGuid: ROLLING_APP,
+        state: 'DEPLOYING',
+        wanted: original,
+        original,
+        maxInFlight,
+        deployingGuid: guid,
+        superseded: new Set([...(present?.superseded ?? []), ...(isMoving ? [present.deployingGuid] : [])]),
+      });
+    },
+    cancelDeployment: () => {
+      const present = store.deployments.get(ROLLING_APP);
+      if (present?.state === 'DEPLOYING') store.writeDeployment({ ...present, state: 'CANCELING' });
+    },
+  };
+}
+
+function taskUser({ store, time, note }: World): Pick<Users, 'runTask' | 'cancelTask'> {
+  let tasks = 0;
+  return {
+    runTask: much => {
+      const guid = `task-${++tasks}`;
+      note(() => `user: runs ${guid}`);
+      const memoryMb = SIZES_MB[much % SIZES_MB.length] ?? 100;
+      const spec = { guid: `${guid}-spec`, memoryMb, diskMb: 100, stack: 'host', abiKey: null };
+      store.writeTask({ guid, appGuid: `app-of-${guid}`, spec, state: 'PENDING', askedAtMs: time.nowMs });
+    },
+    cancelTask: which => {
+      const active = [...store.tasks.values()].filter(({ state }) => state === 'PENDING' || state === 'RUNNING');
+      const task = active[which % Math.max(1, active.length)];
+      if (task !== undefined) store.writeTask({ ...task, state: 'CANCELING' });
     },
   };
 }

@@ -14,7 +14,8 @@ export function placementsView(deps: Deps): View {
       .selectFrom('placements')
       .innerJoin('run_specs', 'run_specs.guid', 'placements.run_spec_guid')
       .select(['placements.guid', 'placements.cell_id', 'placements.generation', 'placements.index_number'])
-      .select(['placements.start_sequence', 'run_specs.guid as spec_guid', 'run_specs.spec_sealed']);
+      .leftJoin('tasks', 'tasks.guid', 'placements.process_guid')
+      .select(['placements.start_sequence', 'run_specs.guid as spec_guid', 'run_specs.spec_sealed', 'tasks.state']);
   type Row = Awaited<ReturnType<ReturnType<typeof query>['execute']>>[number];
   const toEntry = (row: Row): Entry => {
     const { guid, generation, index_number: index, start_sequence: startSequence } = row;
@@ -24,6 +25,7 @@ export function placementsView(deps: Deps): View {
       generation,
       index,
       startSequence,
+      ...(row.state === null || row.state === 'PENDING' ? {} : { mayStart: false }),
       runSpec,
     };
     return { guid, audience: row.cell_id, text: JSON.stringify(item), dueAtMs: null };
@@ -32,8 +34,21 @@ export function placementsView(deps: Deps): View {
     all: async () => (await query().execute()).map(toEntry),
     some: guids =>
       inChunks(guids, async some => (await query().where('placements.guid', 'in', some).execute()).map(toEntry)),
-    concerned: async changes => changes.filter(({ kind }) => kind === 'placement').map(({ guid }) => guid),
+    concerned: async changes => {
+      const tasks = changes.filter(({ kind }) => kind === 'task').map(({ guid }) => guid);
+      return [
+        ...changes.filter(({ kind }) => kind === 'placement').map(({ guid }) => guid),
+        ...(await placementsOf(deps, tasks)),
+      ];
+    },
   };
+}
+
+async function placementsOf({ store }: Deps, tasks: readonly string[]): Promise<string[]> {
+  return inChunks(tasks, async some => {
+    const rows = await store.read.selectFrom('placements').select('guid').where('process_guid', 'in', some).execute();
+    return rows.map(({ guid }) => guid);
+  });
 }
 
 /**
