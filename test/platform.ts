@@ -144,8 +144,11 @@ export function traces(data: string): { processes: string[]; mounts: string[]; n
 /**
  * A platform that serves, on a fresh data folder, or on one made from a backup; down and away when disposed. `args` are more flags of `up`.
  */
-export async function startPlatform(args: string[] = [], { backup }: { backup?: string } = {}): Promise<Platform> {
-  const data = mkdtempSync(join(tmpdir(), 'cupola-'));
+export async function startPlatform(
+  args: string[] = [],
+  { backup, within = tmpdir() }: { backup?: string; within?: string } = {},
+): Promise<Platform> {
+  const data = mkdtempSync(join(within, 'cupola-'));
   if (backup !== undefined) await run(join(ROOT, 'cupola'), ['restore', backup, '--data', data]);
   const home = join(data, 'cli-home');
   let facts = await launch(data, ['--port', '0', '--api-port', '0', ...args]);

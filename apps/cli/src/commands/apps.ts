@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { followLines, recentLines } from '@cupola/client/logs';
+import { type Explanation, explainCause } from '@cupola/contract/causes';
 import {
   type ReadApp,
   type ReadProcess,
@@ -15,9 +16,11 @@ import {
   readRoute,
   readStats,
 } from '@cupola/contract/v3/client-reads';
+import { readCode } from '@cupola/model/causes';
+import { waitingCause } from '@cupola/model/waiting-reasons';
 import { type CliContext, findApp } from '../context.ts';
 import { CliError, EXIT, usageError } from '../failures.ts';
-import { bytes, logLine, table } from '../text.ts';
+import { bytes, explanationText, logLine, table } from '../text.ts';
 import { appUrl } from '../urls.ts';
 
 const AT_ONCE = 8;
@@ -122,7 +125,18 @@ export async function showApp(context: CliContext, found: ReadApp): Promise<void
       })),
     })),
   };
-  context.result(value, describeApp(value));
+  const causes = processes.flatMap((process, at) => causeOf(found, process, stats[at] ?? []));
+  const why = causes.map(cause => `\n\nit does not run: ${cause.says}.\n${explanationText(cause)}`);
+  context.result({ ...value, causes }, describeApp(value) + why.join(''));
+}
+
+/** Of a process of which no instance runs, by the code in its details: the row of the instance shows the evidence. */
+function causeOf(app: ReadApp, process: ReadProcess, instances: ReadStats['resources']): Explanation[] {
+  if (instances.some(({ state }) => state === 'RUNNING')) return [];
+  const details = instances.find(one => one.details)?.details ?? '';
+  const code = readCode(details).code ?? waitingCause(details)?.code;
+  const facts = { app: app.name, memoryMb: process.memory_in_mb, diskMb: process.disk_in_mb };
+  return code === undefined ? [] : [explainCause({ code, evidence: null }, facts)];
 }
 
 function describeApp(value: {

@@ -241,6 +241,19 @@ describe('with words for what goes wrong', () => {
   });
 });
 
+test('app says why no instance runs, and what to do', async () => {
+  await using cf = await aPlatform();
+  cf.answer('GET /v3/processes/*/stats', {
+    body: { resources: [{ index: 0, state: 'CRASHED', details: 'out of memory: limit 64 MB [out-of-memory]' }] },
+  });
+  using user = await loggedIn(cf);
+  const { code, stdout } = await user.run(['app', 'web1']);
+  expect([code, stdout]).toEqual([
+    0,
+    expect.stringMatching(/it does not run: it needs more memory than it has\.\n.*\nNext: cupola scale web1 -m 256M/),
+  ]);
+});
+
 describe('doctor APP', () => {
   test('of an app that runs says so, with its address', async () => {
     await using cf = await aPlatform();
