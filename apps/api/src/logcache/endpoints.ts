@@ -51,6 +51,12 @@ async function runningBuild({ store, now }: ApiDeps, appGuid: string): Promise<{
 /** A build that was staged ahead may have ended before the CLI's tail begins: the CLI waits a second after each archive. */
 const FRESH_MS = 3_000;
 
+/** Which part of a CF a line would come from: readers of envelopes tell an app's own lines (rep) from others by it. */
+function originOf(sourceType: string): string {
+  if (sourceType === 'API') return 'cloud_controller';
+  return sourceType === 'RTR' ? 'gorouter' : 'rep';
+}
+
 function envelope(line: AnsweredLine, app: ScopedApp): Record<string, unknown> {
   return {
     timestamp: String(line.answeredNs),
@@ -58,6 +64,7 @@ function envelope(line: AnsweredLine, app: ScopedApp): Record<string, unknown> {
     instance_id: line.instanceId,
     deprecated_tags: {},
     tags: {
+      origin: originOf(line.sourceType),
       source_type: line.sourceType,
       app_id: app.guid,
       app_name: app.name,

@@ -62,7 +62,13 @@ describe('GET /api/v1/read/:guid', () => {
       source_id: app.guid,
       instance_id: '3',
       deprecated_tags: {},
-      tags: { source_type: 'APP/PROC/WEB', app_name: 'web1', space_name: 'dev', organization_name: 'cupola' },
+      tags: {
+        origin: 'rep',
+        source_type: 'APP/PROC/WEB',
+        app_name: 'web1',
+        space_name: 'dev',
+        organization_name: 'cupola',
+      },
       log: { payload: Buffer.from('über\u001b[0m').toString('base64'), type: 'ERR' },
     });
     expect(Object.values(envelope?.tags ?? {}).every(value => typeof value === 'string')).toBe(true);
