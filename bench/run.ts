@@ -6,6 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Platform, ROOT, startPlatform } from '../test/platform.ts';
 import { benchApps } from './apps.ts';
+import { benchArchive } from './archive.ts';
 import { benchColdStart, benchMemory } from './platform-cost.ts';
 import { benchPushes } from './pushes.ts';
 import { benchRepush } from './repush.ts';
@@ -13,7 +14,11 @@ import { benchSandbox } from './sandbox.ts';
 import { print, type Row } from './table.ts';
 
 const rounds = Number(process.argv[2] ?? 5);
-const rows: Row[] = [...(await benchSandbox(rounds * 4)), ...(await benchColdStart(rounds))];
+const rows: Row[] = [
+  ...(await benchSandbox(rounds * 4)),
+  ...(await benchColdStart(rounds)),
+  ...(await benchArchive(rounds)),
+];
 await using platform: Platform = await startPlatform();
 await platform.login();
 for (const measure of [benchApps, benchMemory, benchPushes, benchRepush]) {

@@ -38,8 +38,11 @@ export async function uploadPackage(deps: ApiDeps, request: ApiRequest): Promise
     const pack = await packFiles(deps, request, { found, received, target });
     await deps.blobs.adopt(target, { digest: pack.digest, sizeBytes: pack.sizeBytes });
     const organizationGuid = found.app.organization_guid;
-    await rememberFiles(deps.store, { organizationGuid, pack, files: pack.files.filter(({ isNew }) => isNew) });
-    const row = await keep(deps, request, { guid, pack });
+    // Together: one fsync for both, and of many new files the build need not wait for the last.
+    const [row] = await Promise.all([
+      keep(deps, request, { guid, pack }),
+      rememberFiles(deps.store, { organizationGuid, pack, files: pack.files.filter(({ isNew }) => isNew) }),
+    ]);
     rememberLater(deps, { organizationGuid, pack, files: pack.files.filter(({ isNew }) => !isNew) });
     return row;
   } catch (error) {
