@@ -1,9 +1,9 @@
 /** Rows 6, 8 and 14: an instance's start, its healing, and a second instance on the same layer, beside the plain process. */
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
-import { type Platform, until } from '../test/platform.ts';
+import { appPids, type Platform, until } from '../test/platform.ts';
 import { type Answer, APP, HOST, makeBenchApp } from './bench-app.ts';
 import { median, ms, type Row, timed } from './table.ts';
 
@@ -49,7 +49,7 @@ async function ourStart(platform: Platform, guid: string): Promise<number> {
   await platform.api('POST', `/v3/apps/${guid}/actions/stop`);
   // A stop lingers: the copy serves for 2 s more, and would have to be stopped while its successor starts.
   await until('its route is gone', async () => (await platform.ask(HOST)).status === 404);
-  await until('its last process has ended', async () => appPids().length === 0);
+  await until('its last process has ended', async () => appPids(platform.data).length === 0);
   await settle();
   const { tookMs } = await timed(async () => {
     const started = await platform.api('POST', `/v3/apps/${guid}/actions/start`);
@@ -71,25 +71,11 @@ async function answerOfAnother(platform: Platform, before: string | undefined): 
   }
 }
 
-/** Host pids of `node server.js`. */
-function appPids(): number[] {
-  return readdirSync('/proc')
-    .filter(name => /^\d+$/.test(name))
-    .filter(pid => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8') === 'node\0server.js\0';
-      } catch {
-        return false; // Ended between readdir and read.
-      }
-    })
-    .map(Number);
-}
-
 /** From kill -9 of the app to the first answer of another process. */
 async function heal(platform: Platform): Promise<number> {
   const before = await ask(platform);
   const start = performance.now();
-  for (const pid of appPids()) process.kill(pid, 'SIGKILL');
+  for (const pid of appPids(platform.data)) process.kill(pid, 'SIGKILL');
   await answerOfAnother(platform, before?.born);
   return performance.now() - start;
 }
@@ -104,7 +90,7 @@ async function second(platform: Platform, guid: string): Promise<number> {
     await answerOfAnother(platform, first);
   });
   await scale(1);
-  await until('one is left', async () => appPids().length === 1);
+  await until('one is left', async () => appPids(platform.data).length === 1);
   await settle();
   return tookMs;
 }

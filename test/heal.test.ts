@@ -1,25 +1,7 @@
 /** kill -9 of everything, one after another, while a client keeps a ledger. */
-import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Platform, ROOT, startPlatform, until } from './platform.ts';
-
-/** Host pids of the app's own process: `node server.js` below this platform's shims. */
-function appPids(): number[] {
-  return readdirSync('/proc')
-    .filter(name => /^\d+$/.test(name))
-    .map(Number)
-    .filter(pid => {
-      try {
-        return (
-          readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('node\0server.js') ||
-          readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('/node\0server.js')
-        );
-      } catch {
-        return false; // Ended between readdir and read.
-      }
-    });
-}
+import { appPids, type Platform, ROOT, shimPids, startPlatform, until } from './platform.ts';
 
 /** Asks without pause until told to stop; every answer is written down. */
 function client(platform: Platform): { stop(): Promise<Array<number | string>> } {
@@ -58,7 +40,7 @@ describe('kill -9', () => {
     async part => {
       const ledger = client(platform);
       const before = await platform.pidOf(part);
-      const apps = appPids();
+      const apps = appPids(platform.data);
       process.kill(before, 'SIGKILL');
       await until(`${part} has a new pid`, async () => (await platform.pidOf(part)) !== before);
       await until('the API lists the instance as RUNNING', async () =>
@@ -67,7 +49,7 @@ describe('kill -9', () => {
       const answers = await ledger.stop();
       expect(answers.filter(answer => answer !== 200)).toEqual([]);
       expect(answers.length).toBeGreaterThan(0);
-      expect(appPids()).toEqual(apps);
+      expect(appPids(platform.data)).toEqual(apps);
     },
   );
 
@@ -79,9 +61,12 @@ describe('kill -9', () => {
   });
 
   test('of the app: it is started again, the crash is an event with its reason', async () => {
-    const [pid] = appPids();
+    const [pid] = appPids(platform.data);
     process.kill(Number(pid), 'SIGKILL');
-    await until('another process runs', async () => appPids().length === 1 && appPids()[0] !== pid);
+    await until(
+      'another process runs',
+      async () => appPids(platform.data).length === 1 && appPids(platform.data)[0] !== pid,
+    );
     await until('it answers', async () => (await platform.ask('node-hello.localhost')).status === 200);
     await until('the crash is among the events', async () => {
       const { body } = await platform.api('GET', '/v3/audit_events?types=app.crash');
@@ -90,26 +75,18 @@ describe('kill -9', () => {
   });
 
   test('of the shim: the app ends with it, and is started again', async () => {
-    const [pid] = appPids();
-    const shim = readdirSync('/proc')
-      .filter(name => /^\d+$/.test(name))
-      .find(name => {
-        try {
-          return (
-            readFileSync(`/proc/${name}/cmdline`, 'utf8').includes('cupola-shim') &&
-            readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(platform.data)
-          );
-        } catch {
-          return false; // Ended between readdir and read.
-        }
-      });
+    const [pid] = appPids(platform.data);
+    const [shim] = shimPids(platform.data);
     process.kill(Number(shim), 'SIGKILL');
-    await until('another process runs', async () => appPids().length === 1 && appPids()[0] !== pid);
+    await until(
+      'another process runs',
+      async () => appPids(platform.data).length === 1 && appPids(platform.data)[0] !== pid,
+    );
     await until('it answers', async () => (await platform.ask('node-hello.localhost')).status === 200);
   });
 
   test('of the supervisor: the instance lives on, and the next `up` adopts it', async () => {
-    const apps = appPids();
+    const apps = appPids(platform.data);
     process.kill(platform.facts.pid, 'SIGKILL');
     await until(
       'the parts have ended with it',
@@ -117,14 +94,14 @@ describe('kill -9', () => {
     );
     await platform.up();
     await until('it answers', async () => (await platform.ask('node-hello.localhost')).status === 200);
-    expect(appPids()).toEqual(apps);
+    expect(appPids(platform.data)).toEqual(apps);
   });
 
   test('of everything, as in a reboot: the next `up` starts the app anew', async () => {
     const status = await platform.status();
-    const apps = appPids();
+    const apps = appPids(platform.data);
     for (const pid of [status.pid, ...status.parts.map(part => part.pid), ...apps]) process.kill(pid, 'SIGKILL');
-    await until('the app has ended', async () => appPids().length === 0);
+    await until('the app has ended', async () => appPids(platform.data).length === 0);
     await platform.up();
     await until('it answers', async () => (await platform.ask('node-hello.localhost')).status === 200);
   });

@@ -141,6 +141,34 @@ export function traces(data: string): { processes: string[]; mounts: string[]; n
   return { processes, mounts, namespaces };
 }
 
+/** Of a process that has just ended: nothing. */
+function ofProcess(pid: number, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** Host pids of the shims that keep this platform's instances; not of the one that is kept ahead. */
+export function shimPids(data: string): number[] {
+  return readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name))
+    .map(Number)
+    .filter(pid => ofProcess(pid, 'cmdline').startsWith(`cupola-shim ${data}/cell/instances/sandboxes/`));
+}
+
+/** Host pids of `node server.js` below these shims: other platforms on this machine may run the same program. */
+export function appPids(data: string): number[] {
+  const below = (pid: number): number[] => {
+    const children = ofProcess(pid, `task/${pid}/children`).split(' ').filter(Boolean).map(Number);
+    return children.flatMap(child => [child, ...below(child)]);
+  };
+  return shimPids(data)
+    .flatMap(below)
+    .filter(pid => /^(\S*\/)?node\0server\.js/.test(ofProcess(pid, 'cmdline')));
+}
+
 /**
  * A platform that serves, on a fresh data folder, or on one made from a backup; down and away when disposed. `args` are more flags of `up`.
  */
