@@ -1,7 +1,8 @@
 /** Rows 24, 25 and 26: what the platform costs while nothing happens, what an instance costs beside its app, and how soon the API answers. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Platform, startPlatform, until } from '../test/platform.ts';
+import { makeBenchApp } from './bench-app.ts';
 import { median, megabytes, type Row, seconds } from './table.ts';
 
 /** Memory of a process, shared pages divided among those that share them, KiB. */
@@ -45,7 +46,13 @@ function besideApps(place: string): number[] {
   return [...new Set(shims.flatMap(shim => [shim, ...tools(shim)]))];
 }
 
+/** performance.md row 24: at rest is 60 s after the last request. */
+const REST_MS = 60_000;
+
 export async function benchMemory(platform: Platform): Promise<Row[]> {
+  const app = makeBenchApp();
+  await platform.cupola(['push'], { cwd: app.folder });
+  rmSync(app.folder, { recursive: true, force: true });
   const status = await until('instances run', async () => {
     const seen = await platform.status();
     return seen.instances.length > 0 && seen;
@@ -53,6 +60,7 @@ export async function benchMemory(platform: Platform): Promise<Row[]> {
   const parts = [status.pid, ...status.parts.map(({ pid }) => pid)];
   const beside = besideApps(join(platform.data, INSTANCES));
   const ahead = besideApps(join(platform.data, AHEAD));
+  await new Promise(resolve => setTimeout(resolve, REST_MS));
   const sum = (list: readonly number[]): number => list.reduce((total, pid) => total + pssKib(pid), 0);
   const [ofParts, ofShims, ofAhead] = [sum(parts), sum(beside), sum(ahead)];
   const all = ofParts + ofShims + ofAhead;

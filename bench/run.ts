@@ -1,6 +1,7 @@
 /**
- * `npm run bench [-- ROUNDS]`: the figures of the main line on this machine, each beside something measured in the same run. Read the ratios: wall-clock
- * figures of a shared machine move by a factor of three. With CF=/path/to/cf the real cf CLI is measured too. Full results go to bench/results/.
+ * `npm run bench [-- ROUNDS [GROUP ...]]`: the figures of the main line on this machine, each beside something measured in the same run. Read the ratios:
+ * wall-clock figures of a shared machine move by a factor of three. With CF=/path/to/cf the real cf CLI is measured too. Full results go to bench/results/.
+ * Groups, all of them when none is named: sandbox, start, archive, apps, memory, pushes, repush.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,16 +14,23 @@ import { benchRepush } from './repush.ts';
 import { benchSandbox } from './sandbox.ts';
 import { print, type Row } from './table.ts';
 
+/** On a machine without a platform. */
+const ALONE = { sandbox: (rounds: number) => benchSandbox(rounds * 4), start: benchColdStart, archive: benchArchive };
+const ON_PLATFORM = { apps: benchApps, memory: benchMemory, pushes: benchPushes, repush: benchRepush };
+
 const rounds = Number(process.argv[2] ?? 5);
-const rows: Row[] = [
-  ...(await benchSandbox(rounds * 4)),
-  ...(await benchColdStart(rounds)),
-  ...(await benchArchive(rounds)),
-];
-await using platform: Platform = await startPlatform();
-await platform.login();
-for (const measure of [benchApps, benchMemory, benchPushes, benchRepush]) {
-  rows.push(...(await measure(platform, rounds)));
+const named = process.argv.slice(3);
+const unknown = named.filter(name => !(name in ALONE) && !(name in ON_PLATFORM));
+if (unknown.length > 0) throw new Error(`There is no group ${unknown.join(', ')}.`);
+const isWanted = ([name]: [string, unknown]): boolean => named.length === 0 || named.includes(name);
+
+const rows: Row[] = [];
+for (const [, measure] of Object.entries(ALONE).filter(isWanted)) rows.push(...(await measure(rounds)));
+const onPlatform = Object.entries(ON_PLATFORM).filter(isWanted);
+if (onPlatform.length > 0) {
+  await using platform: Platform = await startPlatform();
+  await platform.login();
+  for (const [, measure] of onPlatform) rows.push(...(await measure(platform, rounds)));
 }
 print(rows);
 mkdirSync(join(ROOT, 'bench/results'), { recursive: true });
