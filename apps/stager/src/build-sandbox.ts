@@ -6,12 +6,13 @@ import { createHash } from 'node:crypto';
 import { chmodSync, createWriteStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import type { ToolchainAsk } from '@cupola/buildpacks/buildpack';
 import { StagingFailedError } from '@cupola/model/errors';
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
 import type { Network, RunningSandbox, SandboxExit, Sandboxes, SandboxSpec } from '@cupola/sandbox/sandbox';
+import type { BuildpackZip } from './buildpack-zips.ts';
 import { encodeFrame, readFrames } from './inside/frames.ts';
 import { type Begin, type Failed, fromInside, type Staged, type ToInside } from './protocol.ts';
 import type { MadeToolchain } from './toolchains/toolchains.ts';
@@ -34,6 +35,8 @@ export interface BuildPlaces {
   work: string;
   cache: string;
   toolchains: string;
+  /** Of those that are not the platform's own. */
+  buildpacks: readonly BuildpackZip[];
   /** Compiled code of what runs inside; made ahead. */
   compileCache: string;
   /** Additional certificates of the operator's npm; null: none. */
@@ -46,7 +49,7 @@ export interface InsideJob {
   places: BuildPlaces;
   network: BuildNetwork;
   limits: { memoryMb: number; diskMb: number };
-  begin: Omit<Begin, 'type' | 'packageFile' | 'home' | 'tools' | 'cache' | 'ownPids'>;
+  begin: Omit<Begin, 'type' | 'packageFile' | 'home' | 'tools' | 'cache' | 'ownPids' | 'customBuildpacks'>;
   toolchain(ask: ToolchainAsk): Promise<MadeToolchain>;
   /** Stores the layer; begun while the sandbox is still ending. */
   keep(layer: SpooledLayer): Promise<void>;
@@ -83,6 +86,7 @@ function pathsInside({ report }: Sandboxes, { places, uid }: Pick<InsideJob, 'pl
       toolchains: places.toolchains,
       compileCache: uid === null ? places.compileCache : '',
       cafile: places.cafile,
+      buildpacks: places.buildpacks,
     };
   return {
     node: '/run/cupola/node/bin/node',
@@ -95,6 +99,7 @@ function pathsInside({ report }: Sandboxes, { places, uid }: Pick<InsideJob, 'pl
     toolchains: '/toolchains',
     compileCache: '/run/cupola/compile-cache',
     cafile: places.cafile === null ? null : '/run/cupola/npm-ca.pem',
+    buildpacks: places.buildpacks.map(({ name, file }) => ({ name, file: `/run/cupola/buildpacks/${basename(file)}` })),
   };
 }
 
@@ -162,6 +167,7 @@ async function specOf(sandboxes: Sandboxes, { guid, uid, places, network, limits
       readOnly(places.compileCache, inside.compileCache),
       { source: socketOf(places), target: inside.socket, mode: 'writable' },
       { source: places.cache, target: inside.cache, mode: 'writable' },
+      ...places.buildpacks.map(({ file }, index) => readOnly(file, inside.buildpacks[index]?.file ?? file)),
       ...(places.cafile === null || inside.cafile === null ? [] : [readOnly(places.cafile, inside.cafile)]),
     ],
     files: { '/etc/resolv.conf': resolver },
@@ -228,6 +234,7 @@ async function converse(socket: Socket, job: InsideJob, sandboxes: Sandboxes, sp
     tools: inside.tools,
     cache: inside.cache,
     ownPids: sandboxes.report.enforced.pid,
+    customBuildpacks: [...inside.buildpacks],
     npmrc: `${job.begin.npmrc}${inside.cafile === null ? '' : `cafile=${inside.cafile}\n`}`,
   });
   let said: Staged | Failed | null = null;

@@ -26,6 +26,9 @@ const staged = z.object({
     .min(1)
     .max(20),
   processTypes: z.record(z.string().max(255), z.string().max(TEXT_MAX)),
+  sidecars: z
+    .array(z.object({ name: z.string().max(255), processTypes: z.array(z.string().max(255)).max(20), command: text }))
+    .max(20),
 });
 
 const failed = z.object({ type: z.literal('failed'), title: z.string().max(64), error: text });
@@ -49,12 +52,16 @@ export interface Begin {
   unpackedMaxBytes: number;
   asked: string[];
   detectOrder: string[];
+  /** Zips of buildpacks that admins have added. */
+  customBuildpacks: Array<{ name: string; file: string }>;
   /** The app's own, over what the build sets itself. */
   environment: Record<string, string>;
   /** Defaults of build commands: PATH, proxies. */
   defaults: Record<string, string>;
   /** Text of the user's npm settings file: registries and proxies of the operator, never their tokens. */
   npmrc: string;
+  /** Text of the user's settings of Maven, the same way; null: none. */
+  mavenSettings: string | null;
   /** The sandbox has process ids of its own: whatever the build has left running may be ended. */
   ownPids: boolean;
 }

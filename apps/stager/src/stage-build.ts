@@ -5,6 +5,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, createWriteStream, existsSync, mkdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -17,9 +18,11 @@ import type { Sandboxes } from '@cupola/sandbox/sandbox';
 import type { Logger } from 'pino';
 import type { AppCaches } from './app-caches.ts';
 import { type BuildNetwork, DEFAULT_PATH, type InsideEnd, runInside } from './build-sandbox.ts';
+import { fetchZips } from './buildpack-zips.ts';
 import type { InternalClient } from './internal-client.ts';
 import { keepLease, type StopReason } from './lease.ts';
 import { type LogSender, openLogSender } from './log-sender.ts';
+import { readOperatorSettings } from './operator-settings.ts';
 import type { MadeToolchain, Toolchains } from './toolchains/toolchains.ts';
 
 export interface StagingDeps {
@@ -44,6 +47,7 @@ const HEAP_SHARE = 0.75;
 /** Of a package whose connection breaks. */
 const DOWNLOADS_MAX = 3;
 /** Whom this machine trusts, as far as the sandbox shows it: a registry behind a company's own authority is reached as the operator's npm reaches it. */
+const CERTIFICATE_VARIABLES = ['NODE_EXTRA_CA_CERTS', 'PIP_CERT', 'SSL_CERT_FILE', 'REQUESTS_CA_BUNDLE'] as const;
 const SYSTEM_CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
 
 type Outcome =
@@ -191,7 +195,7 @@ async function stage(deps: StagingDeps, order: BuildOrder, { work, lines, signal
         ],
         buildpacks: end.said.buildpacks,
         processTypes: end.said.processTypes,
-        sidecars: [],
+        sidecars: end.said.sidecars,
         executionMetadata: '',
         stack: order.stack,
         stackDigest: deps.stack.digest,
@@ -249,6 +253,8 @@ async function compile(
   order: BuildOrder,
   { work, lines, signal, packageFile, used }: CompileWork,
 ): Promise<InsideEnd> {
+  const operator = readOperatorSettings(process.env, homedir());
+  const buildpacks = await fetchZips(deps.client, order, join(deps.folder, 'buildpacks'));
   const [settings, network] = await Promise.all([deps.npmSettings(), deps.network()]);
   try {
     return await runInside(
@@ -263,6 +269,7 @@ async function compile(
           work,
           cache: deps.caches.open(order.appGuid, { uid: deps.uid, generation: order.cacheGeneration ?? 0 }),
           toolchains: deps.toolchains.folder,
+          buildpacks,
           compileCache: deps.compileCache,
           cafile: settings.cafile,
         },
@@ -271,7 +278,11 @@ async function compile(
           asked: order.buildpacks,
           detectOrder: order.detectOrder,
           unpackedMaxBytes: Math.min(PUSH_LIMITS.unpackedMaxBytes, order.diskMb * 1024 * 1024),
-          defaults: buildDefaults(order, existsSync(SYSTEM_CERTIFICATES) ? SYSTEM_CERTIFICATES : null),
+          defaults: buildDefaults(order, {
+            variables: operator.variables,
+            certificates: existsSync(SYSTEM_CERTIFICATES) ? SYSTEM_CERTIFICATES : null,
+          }),
+          mavenSettings: operator.mavenSettings,
           environment: order.environment,
         },
         line: (text, type) => lines.line(text, type),
@@ -293,14 +304,20 @@ async function compile(
 }
 
 /** What a build finds unless the app says otherwise. The proxy is the operator's: without it nothing is reached. */
-function buildDefaults({ memoryMb, stack }: BuildOrder, certificates: string | null): Record<string, string> {
+function buildDefaults(
+  { memoryMb, stack }: BuildOrder,
+  { variables, certificates }: { variables: Record<string, string>; certificates: string | null },
+): Record<string, string> {
   const proxies = ['http_proxy', 'https_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'].flatMap(name => {
     const value = process.env[name];
     return value === undefined || value === '' ? [] : [[name, value]];
   });
   return {
     ...(Object.fromEntries(proxies) as Record<string, string>),
-    ...(certificates === null ? {} : { NODE_EXTRA_CA_CERTS: certificates }),
+    ...(certificates === null
+      ? {}
+      : Object.fromEntries(CERTIFICATE_VARIABLES.map(name => [name, certificates] as const))),
+    ...variables,
     PATH: DEFAULT_PATH,
     CF_STACK: stack,
     MEMORY_LIMIT: `${memoryMb}m`,

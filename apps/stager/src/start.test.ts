@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -358,4 +359,51 @@ test('a stager whose API never answers ends when it is told to', async () => {
 
 test('no call of the stager was one that an API would refuse', () => {
   expect(api.refusals).toEqual([]);
+});
+
+describe("a buildpack of one's own", () => {
+  const script = (body: string) => ({ content: `#!/bin/sh\nset -e\n${body}\n`, mode: 0o100755 });
+  const MINE = aZip({
+    VERSION: '2.0',
+    'bin/detect': script('test -f "$1/mine.txt" && echo "mine 2.0"'),
+    'bin/supply': script(
+      'mkdir -p "$3/$4/bin"; printf "#!/bin/sh\\necho from mine" > "$3/$4/bin/mine"; chmod +x "$3/$4/bin/mine"',
+    ),
+    'bin/finalize': script(
+      `"$3/$4/bin/mine" > "$1/said"; printf 'processes:\\n- {type: web, command: mine}\\n- {type: agent, command: watch, platforms: {cloudfoundry: {sidecar_for: [web]}}}\\n' > "$3/$4/launch.yml"`,
+    ),
+  });
+  const withMine = (fields: object) => {
+    const digest = createHash('sha256').update(MINE).digest('hex');
+    api.layers.set(digest, MINE);
+    return { ...fields, customBuildpacks: [{ name: 'mine', digest, sizeBytes: MINE.length }] };
+  };
+
+  test('is detected in its place, runs in the sandbox, and names processes and sidecars', async () => {
+    const build = api.offer({ 'mine.txt': '' }, withMine({ detectOrder: ['mine', 'binary_buildpack'] }));
+    const result = await staged(build);
+    expect(result).toMatchObject({
+      buildpacks: [{ name: 'mine', detectOutput: 'mine 2.0', version: '2.0' }],
+      processTypes: { web: 'mine' },
+      sidecars: [{ name: 'agent', processTypes: ['web'], command: 'watch' }],
+    });
+    const files = await readTar(api.layers.get(result.layers.at(-1)?.digest ?? '') as Buffer);
+    expect(files.get('home/vcap/app/said')?.text).toBe('from mine\n');
+    expect([...files.keys()].filter(name => name.includes('bin/finalize'))).toEqual([]);
+  });
+
+  test('supplies what the next one calls, and the start finds', async () => {
+    const build = api.offer(
+      { 'mine.txt': '', 'package.json': '{"scripts":{"build":"mine > said","start":"mine"}}' },
+      withMine({ buildpacks: ['mine', 'nodejs_buildpack'] }),
+    );
+    const result = await staged(build);
+    expect(result.buildpacks).toMatchObject([
+      { name: 'mine', buildpackName: 'mine', version: '2.0' },
+      { name: 'nodejs_buildpack', buildpackName: 'nodejs' },
+    ]);
+    const files = await readTar(api.layers.get(result.layers.at(-1)?.digest ?? '') as Buffer);
+    expect(files.get('home/vcap/app/said')?.text).toBe('from mine\n');
+    expect(files.get('home/vcap/profile.d/000_multi-supply.sh')?.text).toContain('/home/vcap/deps/0/bin');
+  });
 });

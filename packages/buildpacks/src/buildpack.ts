@@ -5,18 +5,21 @@
  *
  * Only the toolchains that it asks for are made outside, by the stager, the same for every app (docs/decisions/0002).
  */
-import type { SystemBuildpack } from '@cupola/model/system-buildpacks';
-
 /** Of all of them; shown by `cf app` behind the buildpack's name. */
 export const BUILDPACK_VERSION = '0.1.0';
 
 export interface Buildpack {
-  readonly name: SystemBuildpack;
+  /** One of the platform's, or the name or address by which somebody's own was asked for. */
+  readonly name: string;
   /** As CF's buildpack calls itself: shown in the log and as `buildpack_name`. */
   readonly title: string;
+  /** Shown behind its name; null: it does not say. Absent: the platform's own. */
+  readonly version?: string | null;
   /** The words that `cf app` shows when this folder is one for it; null when it is not. Changes nothing. */
   detect(app: string): Promise<string | null>;
-  /** @throws StagingFailedError when the app is at fault: what happened, and how to mend it. */
+  /** What it does where another one comes after it. Absent: the same as `compile`. @throws StagingFailedError */
+  supply?(stage: Stage): Promise<void>;
+  /** As the last one, or the only one. @throws StagingFailedError when the app is at fault: what happened, and how to mend it. */
   compile(stage: Stage): Promise<void>;
   /** The command of each process type, as far as it knows any. Called after `compile`. */
   release(stage: Stage): Promise<Record<string, string>>;
@@ -49,8 +52,10 @@ export interface Stage {
   profileD: string;
   /** Kept from one build of the app to the next, never part of the droplet. It exists. */
   cache: string;
-  /** Of build commands: PATH, HOME, the app's own variables. `run` adds to it what it is given. */
+  /** Of build commands: PATH with the programs of the buildpacks before, HOME, the app's own variables. `run` adds to it what it is given. */
   environment: Readonly<Record<string, string>>;
+  /** Programs that the buildpacks after this one may call: a folder that PATH begins with then. */
+  offerPrograms(folder: string): void;
   /** One line of the staging log. */
   say(line: string): void;
   /** @throws StagingFailedError when there is none in that range. */

@@ -22,12 +22,23 @@ export interface Chosen {
   detectOutput: string;
 }
 
-async function buildpackNamed(asked: string): Promise<Buildpack> {
+/** Finds a buildpack that is not the platform's own, by what was asked for: one that an admin has added, or a git address. Null when there is none. */
+export type FindOther = (asked: string) => Promise<Buildpack | null>;
+
+export interface Asking {
+  /** In the order asked for; empty: detect. */
+  asked: readonly string[];
+  detectOrder: readonly string[];
+  findOther?: FindOther;
+}
+
+async function buildpackNamed(asked: string, findOther: FindOther): Promise<Buildpack> {
   const name = systemBuildpack(asked);
-  if (name !== null) return BUILDPACKS[name]();
+  const found = name === null ? await findOther(asked) : await BUILDPACKS[name]();
+  if (found !== null) return found;
   throw new StagingFailedError(
     'NoAppDetectedError',
-    `Buildpack "${asked}" is not installed here. There are: ${SYSTEM_BUILDPACKS.join(', ')}.`,
+    `Buildpack "${asked}" is not installed here. There are: ${SYSTEM_BUILDPACKS.join(', ')}; and those that cf buildpacks lists.`,
   );
 }
 
@@ -37,19 +48,22 @@ async function buildpackNamed(asked: string): Promise<Buildpack> {
  */
 export async function chooseBuildpacks(
   app: string,
-  { asked, detectOrder }: { asked: readonly string[]; detectOrder: readonly string[] },
+  { asked, detectOrder, findOther = async () => null }: Asking,
 ): Promise<Chosen[]> {
-  if (asked.length > 0)
-    return Promise.all(
-      asked.map(async askedAs => {
-        const buildpack = await buildpackNamed(askedAs);
-        return { buildpack, askedAs, detectOutput: (await buildpack.detect(app)) ?? '' };
-      }),
-    );
+  if (asked.length > 0) {
+    const chosen: Chosen[] = [];
+    // One after the other: one that is fetched may print why it cannot be.
+    for (const askedAs of asked) {
+      const buildpack = await buildpackNamed(askedAs, findOther);
+      const isOurs = systemBuildpack(askedAs) !== null;
+      chosen.push({ buildpack, askedAs, detectOutput: isOurs ? ((await buildpack.detect(app)) ?? '') : '' });
+    }
+    return chosen;
+  }
   for (const name of detectOrder) {
     const known = systemBuildpack(name);
-    if (known === null) continue;
-    const buildpack = await BUILDPACKS[known]();
+    const buildpack = known === null ? await findOther(name) : await BUILDPACKS[known]();
+    if (buildpack === null) continue;
     const detectOutput = await buildpack.detect(app);
     if (detectOutput !== null) return [{ buildpack, askedAs: buildpack.name, detectOutput }];
   }

@@ -24,6 +24,7 @@ export interface TestStage extends Stage, Disposable {
   said: string[];
   asked: ToolchainAsk[];
   ran: string[];
+  offered: string[];
 }
 
 /** An app's folder as a build finds it. Toolchains are this process' own Node.js and the machine's npm; commands really run. */
@@ -36,6 +37,7 @@ export function aStage(files: Readonly<Record<string, string>>, environment: Rec
   const said: string[] = [];
   const asked: ToolchainAsk[] = [];
   const ran: string[] = [];
+  const offered: string[] = [];
   const stage: TestStage = {
     app: at('home/app'),
     deps: at('home/deps/0'),
@@ -45,6 +47,8 @@ export function aStage(files: Readonly<Record<string, string>>, environment: Rec
     said,
     asked,
     ran,
+    offered,
+    offerPrograms: folder => void offered.push(folder),
     say: line => void said.push(line),
     toolchain: async ask => {
       asked.push(ask);

@@ -22,3 +22,25 @@ export function systemBuildpack(asked: string): SystemBuildpack | null {
   const wanted = inUrl === undefined ? asked : `${inUrl}_buildpack`;
   return SYSTEM_BUILDPACKS.find(name => name === wanted) ?? null;
 }
+
+export interface GitAddress {
+  url: string;
+  /** A branch or tag; null: the repository's default. */
+  ref: string | null;
+}
+
+/** Of a host, below it a path of plain names, without a login: what a build fetches is public. Longer ones are no address of a repository. */
+const GIT_URL = /^https:\/\/[a-z0-9][a-z0-9.-]*(?::\d{1,5})?(?:\/[\w.~+-]+)+\/?$/i;
+const URL_MAX = 1_024;
+/** As git names branches and tags; nothing that could be an option, or lead elsewhere. */
+const GIT_REF = /^(?!.*(?:\.\.|\/\/|@\{|\.lock$|\/$))[A-Za-z0-9_][\w./+-]{0,200}$/;
+
+/** The repository that `https://HOST/PATH#REF` means; null for what is no such address. Other protocols can run programs or read files (threats.md row 7). */
+export function gitBuildpack(asked: string): GitAddress | null {
+  if (asked.length > URL_MAX) return null;
+  const [url = '', ref, ...more] = asked.split('#');
+  if (!GIT_URL.test(url) || more.length > 0) return null;
+  if (url.split('/').some(part => part === '..' || part === '.' || part.startsWith('-'))) return null;
+  if (ref !== undefined && !GIT_REF.test(ref)) return null;
+  return { url, ref: ref ?? null };
+}

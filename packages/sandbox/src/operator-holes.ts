@@ -5,12 +5,15 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Hole } from './network-rules.ts';
 
-const PROXY = /^(?:https?_proxy|all_proxy|npm_config_(?:https?_)?proxy|npm_config_registry)$/i;
+const PROXY =
+  /^(?:https?_proxy|all_proxy|npm_config_(?:https?_)?proxy|npm_config_registry|pip_(?:extra_)?index_url|uv_(?:index_url|default_index)|goproxy)$/i;
 const DEFAULT_PORTS: Record<string, number> = { 'http:': 80, 'https:': 443, 'socks5:': 1080 };
 
 /** URLs in the environment and in npm's user and global settings; values that are no URLs are passed over. Pure. */
 export function operatorUrls(environment: NodeJS.ProcessEnv, npmrcs: string[]): URL[] {
-  const named = Object.entries(environment).flatMap(([name, value]) => (PROXY.test(name) && value ? [value] : []));
+  const named = Object.entries(environment).flatMap(([name, value]) =>
+    PROXY.test(name) && value ? value.split(/[\s,|]+/) : [],
+  );
   const inFiles = npmrcs
     .flatMap(text => text.split('\n'))
     .flatMap(line => /^\s*(?:(?:@[^:]+:)?registry|(?:https?-)?proxy)\s*=\s*"?([^"\s]+)"?/.exec(line)?.[1] ?? []);

@@ -1,7 +1,12 @@
 /** How an app is staged: which buildpacks and stacks there are, by the names that users write. */
 import type { LifecycleBody } from '@cupola/contract/v3/app';
 import { UnprocessableError } from '@cupola/model/errors';
-import { SYSTEM_BUILDPACKS as NAMES, type SystemBuildpack, systemBuildpack } from '@cupola/model/system-buildpacks';
+import {
+  gitBuildpack,
+  SYSTEM_BUILDPACKS as NAMES,
+  type SystemBuildpack,
+  systemBuildpack,
+} from '@cupola/model/system-buildpacks';
 import type { Database } from '@cupola/store/schema';
 import type { Kysely } from 'kysely';
 
@@ -62,9 +67,9 @@ export async function checkBuildpacks(db: Kysely<Database>, names: readonly stri
   if (names.length === 0) return;
   const rows = await db.selectFrom('buildpacks').select('name').orderBy('position').execute();
   const known = new Set(rows.map(({ name }) => name));
-  const unknown = names.find(name => !known.has(systemBuildpack(name) ?? name));
+  const unknown = names.find(name => !known.has(systemBuildpack(name) ?? name) && gitBuildpack(name) === null);
   if (unknown !== undefined)
     throw new UnprocessableError(
-      `Buildpack "${unknown}" must be an existing admin buildpack or a valid git URI of one that is known here: ${[...known].join(', ')}.`,
+      `Buildpack "${unknown}" must be an existing admin buildpack or a valid git URI: these are here: ${[...known].join(', ')}; an address is written https://HOST/PATH#BRANCH, without a login.`,
     );
 }

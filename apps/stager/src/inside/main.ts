@@ -9,10 +9,12 @@ import { join } from 'node:path';
 import { tarBytes } from '@cupola/archive/tar-bytes';
 import { unzip } from '@cupola/archive/unzip';
 import { BUILDPACK_VERSION, CommandFailedError, type Stage } from '@cupola/buildpacks/buildpack';
-import { type Chosen, chooseBuildpacks } from '@cupola/buildpacks/choose-buildpacks';
+import { type Chosen, chooseBuildpacks, type FindOther } from '@cupola/buildpacks/choose-buildpacks';
+import { type Launch, readLaunch } from '@cupola/buildpacks/classic/processes';
+import { suppliedVariables } from '@cupola/buildpacks/classic/supplied';
 import { isRange } from '@cupola/buildpacks/nodejs/is-range';
 import { ArchiveRefusedError, StagingFailedError } from '@cupola/model/errors';
-import { SYSTEM_BUILDPACKS } from '@cupola/model/system-buildpacks';
+import { SYSTEM_BUILDPACKS, systemBuildpack } from '@cupola/model/system-buildpacks';
 import type { Begin } from '../protocol.ts';
 import { type Connection, openConnection } from './connection.ts';
 
@@ -86,19 +88,28 @@ async function stage(connection: Connection, run: Run, settle: () => Promise<voi
     await mkdir(folder, { recursive: true });
   await unzip(begin.packageFile, app, { unpackedMaxBytes: begin.unpackedMaxBytes });
   await writeFile(join(begin.tools, '.npmrc'), begin.npmrc, { mode: 0o600 });
+  if (begin.mavenSettings !== null) {
+    await mkdir(join(begin.tools, '.m2'), { recursive: true });
+    await writeFile(join(begin.tools, '.m2/settings.xml'), begin.mavenSettings, { mode: 0o600 });
+  }
 
-  const chosen = await chooseBuildpacks(app, begin);
-  const stages = chosen.map(({ buildpack }, index) =>
-    makeStage(connection, run, { app, profileD, deps: String(index), cache: buildpack.name }),
-  );
+  const environment = buildEnvironment(begin, app);
+  const chosen = await chooseBuildpacks(app, { ...begin, findOther: await finder(begin, run, environment) });
+  const shared: SharedStage = { connection, run, app, profileD, environment, offered: [], before: [] };
+  const stages = chosen.map(({ buildpack }, index) => makeStage(shared, { index, cache: cacheName(buildpack.name) }));
   for (const [index, { buildpack }] of chosen.entries()) {
     const its = stages[index] as Stage;
     await mkdir(its.deps, { recursive: true });
     await mkdir(its.cache, { recursive: true });
-    its.say(`-----> ${buildpack.title} Buildpack version ${BUILDPACK_VERSION}`);
-    await buildpack.compile(its);
+    const version = buildpack.version === undefined ? BUILDPACK_VERSION : buildpack.version;
+    its.say(`-----> ${buildpack.title} Buildpack${version === null ? '' : ` version ${version}`}`);
+    const isLast = index === chosen.length - 1;
+    await (isLast || buildpack.supply === undefined ? buildpack.compile(its) : buildpack.supply(its));
+    shared.before.push(its.deps);
   }
-  const processTypes = await release(app, chosen, stages);
+  const { processTypes, sidecars } = await release(app, chosen, stages);
+  if (chosen.some(({ buildpack }) => isOther(buildpack)))
+    (await import('@cupola/buildpacks/classic/supplied')).writeSuppliedProfile(shared.before, profileD);
   await writeFile(join(begin.home, 'staging_info.yml'), stagingInfo(chosen, processTypes));
 
   await settle();
@@ -106,32 +117,69 @@ async function stage(connection: Connection, run: Run, settle: () => Promise<voi
   await connection.send({
     type: 'staged',
     processTypes,
+    sidecars,
     buildpacks: chosen.map(({ buildpack, askedAs, detectOutput }) => ({
       name: askedAs,
-      buildpackName: buildpack.title.toLowerCase(),
+      buildpackName: isOther(buildpack) ? buildpack.title : buildpack.title.toLowerCase(),
       detectOutput,
-      version: BUILDPACK_VERSION,
+      version: buildpack.version === undefined ? BUILDPACK_VERSION : buildpack.version,
     })),
   });
 }
 
-function makeStage(
-  connection: Connection,
+const isOther = ({ name }: { name: string }): boolean => systemBuildpack(name) === null;
+/** A folder's name: addresses are none. */
+const cacheName = (name: string): string => encodeURIComponent(name).slice(0, 200);
+
+/** Loaded only where it may be asked: most builds know all they need. */
+async function finder(
+  { asked, customBuildpacks, tools }: Begin,
   run: Run,
-  { app, profileD, deps, cache }: { app: string; profileD: string; deps: string; cache: string },
-): Stage {
-  const { begin } = connection;
-  const environment = buildEnvironment(begin, app);
+  environment: Record<string, string>,
+): Promise<FindOther> {
+  if (customBuildpacks.length === 0 && asked.every(name => systemBuildpack(name) !== null)) return async () => null;
+  const { openOthers } = await import('./other-buildpacks.ts');
+  return openOthers({
+    zips: customBuildpacks,
+    folder: join(tools, 'buildpacks'),
+    run: async (argv, more) => void (await run(argv, { ...environment, ...more }, false)),
+    read: argv => run(argv, environment, true),
+  });
+}
+
+interface SharedStage {
+  connection: Connection;
+  run: Run;
+  app: string;
+  profileD: string;
+  environment: Record<string, string>;
+  /** Folders of programs, of the buildpacks that have run. */
+  offered: string[];
+  /** Folders of dependencies of the buildpacks that have run. */
+  before: string[];
+}
+
+function makeStage(shared: SharedStage, { index, cache }: { index: number; cache: string }): Stage {
+  const { connection, run, app, profileD, offered, before } = shared;
+  const { home, cache: caches } = connection.begin;
+  /** With what the buildpacks before have left: looked at when it is used. */
+  const environment = (): Record<string, string> => {
+    const supplied = { ...shared.environment, ...suppliedVariables(before, shared.environment) };
+    return { ...supplied, PATH: [...offered, supplied.PATH].join(':') };
+  };
   return {
     app,
     profileD,
-    deps: join(begin.home, 'deps', deps),
-    cache: join(begin.cache, cache),
-    environment,
+    deps: join(home, 'deps', String(index)),
+    cache: join(caches, cache),
+    get environment() {
+      return environment();
+    },
     say: line => void process.stdout.write(`${line}\n`),
+    offerPrograms: folder => void offered.unshift(folder),
     toolchain: ask => connection.toolchain(ask),
-    run: async (argv, more) => void (await run(argv, { ...environment, ...more }, false)),
-    read: (argv, more) => run(argv, { ...environment, ...more }, true),
+    run: async (argv, more) => void (await run(argv, { ...environment(), ...more }, false)),
+    read: (argv, more) => run(argv, { ...environment(), ...more }, true),
   };
 }
 
@@ -139,18 +187,24 @@ function buildEnvironment({ defaults, environment, tools }: Begin, app: string):
   return { ...defaults, HOME: tools, TMPDIR: '/tmp', USER: 'vcap', LANG: 'C.UTF-8', BUILD_DIR: app, ...environment };
 }
 
-/** Commands of the last buildpack, those of the Procfile over them (CF: runner.go). */
-async function release(app: string, chosen: Chosen[], stages: Stage[]): Promise<Record<string, string>> {
+/** Commands of each buildpack's launch.yml, of the last one's release, and of the Procfile, each over those before (CF: runner.go). */
+async function release(app: string, chosen: Chosen[], stages: Stage[]): Promise<Launch> {
+  const launches = await Promise.all(stages.map(({ deps }) => readLaunch(deps)));
   const released = (await chosen.at(-1)?.buildpack.release(stages.at(-1) as Stage)) ?? {};
   const ofProcfile = existsSync(join(app, 'Procfile'))
     ? await (await import('@cupola/buildpacks/procfile')).readProcfile(app)
     : {};
-  const processTypes: Record<string, string> = { ...released, ...ofProcfile };
+  const processTypes: Record<string, string> = Object.assign(
+    {},
+    ...launches.map(launch => launch.processTypes),
+    released,
+    ofProcfile,
+  );
   if ((processTypes.web ?? '') === '') {
     process.stdout.write('No start command specified by buildpack or via Procfile.\n');
     process.stdout.write('App will not start unless a command is provided at runtime.\n');
   }
-  return processTypes;
+  return { processTypes, sidecars: launches.flatMap(({ sidecars }) => sidecars) };
 }
 
 /** As CF's droplets carry it. */

@@ -37,6 +37,7 @@ async function compile(stage: Stage): Promise<void> {
   const compiles = shape.kind === 'maven' || shape.kind === 'gradle';
   const java = pickJava(stage, shape, { compiles });
   const ready = shape.kind === 'maven' || shape.kind === 'gradle' ? await buildJava(stage, shape.kind, java) : shape;
+  stage.offerPrograms(join(java.home, 'bin'));
   const command = await commandOf(stage, ready);
   await writeFile(join(stage.deps, 'command'), command);
   const classes = countClasses(stage.app, ready);

@@ -30,6 +30,7 @@ async function compile(stage: Stage): Promise<void> {
   const npm = managers.find(({ name }) => name === 'npm');
   if (npm !== undefined) await writeNpmStart(stage, json, { npm, node });
   await writeNodeProfile(stage, node, managers);
+  for (const { path } of [...managers, node]) stage.offerPrograms(join(path, 'bin'));
 }
 
 async function chooseNode(stage: Stage, json: PackageJson): Promise<Toolchain> {

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -67,4 +68,6 @@ test.skipIf(noPhp)('php_buildpack serves files, gives other paths to index.php, 
     server.kill('SIGKILL');
   }
   expect(web).toContain(join(stage.deps, 'router.php'));
+  const heroku = readFileSync(join(stage.deps, 'bin/heroku-php-apache2'), 'utf8');
+  expect(heroku).toContain(`-t "$folder" ${stage.deps}/router.php`);
 });

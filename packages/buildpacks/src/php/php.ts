@@ -1,6 +1,6 @@
 /** php_buildpack: an app with a composer.json or an index.php, served by the PHP of the stack. */
 import { existsSync } from 'node:fs';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StagingFailedError } from '@cupola/model/errors';
 import { BUILDPACK_VERSION, type Buildpack, type Stage } from '../buildpack.ts';
@@ -24,6 +24,16 @@ $_SERVER['SCRIPT_FILENAME'] = $index;
 $_SERVER['PHP_SELF'] = '/index.php' . $path;
 chdir($_SERVER['DOCUMENT_ROOT']);
 require $index;
+`;
+
+/**
+ * The commands that Heroku's users have in their Procfiles, `heroku-php-apache2 web/` and its kin: the last word that is a folder holds the pages.
+ */
+const HEROKU_COMMANDS = ['heroku-php-apache2', 'heroku-php-nginx'];
+const herokuScript = (router: string): string => `#!/bin/sh
+folder=.
+for word in "$@"; do if [ -d "$word" ]; then folder=$word; fi; done
+exec php -S "0.0.0.0:$PORT" -t "$folder" ${router}
 `;
 
 export const phpBuildpack: Buildpack = {
@@ -53,11 +63,15 @@ async function compile(stage: Stage): Promise<void> {
   const version = await answerOf([php, '-r', 'echo PHP_VERSION;'], stage.environment);
   stage.say(`-----> PHP ${version ?? ''}`);
   await installPackages(stage);
-  await writeFile(join(stage.deps, 'router.php'), ROUTER);
+  const router = join(stage.deps, 'router.php');
+  await writeFile(router, ROUTER);
+  await mkdir(join(stage.deps, 'bin'), { recursive: true });
+  for (const name of HEROKU_COMMANDS)
+    await writeFile(join(stage.deps, 'bin', name), herokuScript(router), { mode: 0o755 });
   await writeFile(
     join(stage.profileD, 'php.sh'),
     // One request at a time is what PHP's own server does unless it is told to fork.
-    `export PHP_CLI_SERVER_WORKERS="\${PHP_CLI_SERVER_WORKERS:-4}"\nexport PATH="$PATH:${join(stage.app, 'vendor/bin')}"\n`,
+    `export PHP_CLI_SERVER_WORKERS="\${PHP_CLI_SERVER_WORKERS:-4}"\nexport PATH="${join(stage.deps, 'bin')}:$PATH:${join(stage.app, 'vendor/bin')}"\n`,
   );
 }
 

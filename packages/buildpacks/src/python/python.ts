@@ -43,6 +43,7 @@ async function compile(stage: Stage): Promise<void> {
   await collectStatic(stage, environment);
   await compileSources(stage, environment, '.');
   await writePythonProfile(stage);
+  stage.offerPrograms(join(environment.folder, 'bin'));
 }
 
 async function choosePython(stage: Stage): Promise<Interpreter & { version: string }> {
