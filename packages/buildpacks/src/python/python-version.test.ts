@@ -14,6 +14,7 @@ test('askedPython() reads runtime.txt, .python-version, the Pipfile and pyprojec
   expect(await asked({})).toEqual({ range: null, from: '' });
   expect(await asked(project)).toEqual({ range: '>=3.9', from: 'pyproject.toml' });
   expect(await asked(pipfile)).toEqual({ range: '3.10', from: 'Pipfile' });
+  expect(await asked({ ...pipfile, 'requirements.txt': '' })).toEqual({ range: '>=3.9', from: 'pyproject.toml' });
   expect(await asked(pinned)).toEqual({ range: '3.12.1', from: '.python-version' });
   expect(await asked({ ...pinned, 'runtime.txt': 'python-3.11.x\n' })).toEqual({
     range: '3.11.x',

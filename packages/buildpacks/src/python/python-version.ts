@@ -1,4 +1,5 @@
 /** Which Python an app asks for, and whether one of this machine will do. Only major and minor count: patches of a distribution are its own. */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StagingFailedError } from '@cupola/model/errors';
@@ -22,7 +23,9 @@ export async function askedPython(app: string): Promise<PythonRange> {
   if (runtime.startsWith('python-')) return checked(runtime.slice('python-'.length), 'runtime.txt');
   const pinned = await firstLine('.python-version');
   if (pinned !== '') return checked(pinned.replace(/^(cpython-|python-)/, ''), '.python-version');
-  const requires = tableIn(await readToml(app, 'Pipfile'), 'requires');
+  // Beside a requirements.txt it is not what is installed from, and often old.
+  const usesPipfile = !existsSync(join(app, 'requirements.txt'));
+  const requires = tableIn(usesPipfile ? await readToml(app, 'Pipfile') : {}, 'requires');
   const ofPipfile = textIn(requires, 'python_full_version') ?? textIn(requires, 'python_version');
   if (ofPipfile !== null) return checked(ofPipfile, 'Pipfile');
   const project = await readToml(app, 'pyproject.toml');

@@ -39,6 +39,12 @@ test.skipIf(noPip)(
   },
 );
 
+test.skipIf(noPip)('python_buildpack takes the Python of this machine where the app asks for one like it', async () => {
+  using stage = aStage({ 'requirements.txt': '', '.python-version': '>=3.5', 'app.py': '' });
+  await pythonBuildpack.compile(stage);
+  expect(stage.said[0]).toMatch(/^-----> Python 3\.\d+\.\d+\S* \(>=3\.5 by \.python-version\)$/);
+});
+
 test.skipIf(noPip)('python_buildpack says which line of the requirements is wrong', async () => {
   using stage = aStage({ 'requirements.txt': '=nonsense=' });
   await expect(pythonBuildpack.compile(stage)).rejects.toMatchObject({

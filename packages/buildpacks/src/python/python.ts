@@ -48,7 +48,10 @@ async function compile(stage: Stage): Promise<void> {
 
 async function choosePython(stage: Stage): Promise<Interpreter & { version: string }> {
   const asked = await askedPython(stage.app);
-  const all = [...programsLike(/^python3\.\d+$/)].map(([name, path]) => ({ path, minor: Number(name.slice(9)) }));
+  const all = [...programsLike(/^python3\.\d+$/)].map(([name, path]) => ({
+    path,
+    minor: Number(name.slice('python3.'.length)),
+  }));
   const environment = { PATH: stage.environment.PATH ?? '/usr/bin:/bin' };
   const own = /^Python 3\.(\d+)/.exec((await answerOf(['python3', '--version'], environment)) ?? '')?.[1];
   const preferredMinor = own === undefined ? null : Number(own);
