@@ -8,7 +8,9 @@ function row(name: string, cells: readonly string[], widths: readonly number[]):
 }
 const NAME_WIDTH = 82;
 
-test('who gets which status from which endpoint is as matrix.golden.txt says; a new endpoint needs a row there', async () => {
+test('who gets which status from which endpoint is as matrix.golden.txt says; a new endpoint needs a row there', {
+  timeout: 240_000,
+}, async () => {
   await using world = await matrixWorld();
   const askers = Object.entries(world.askers);
   const widths = askers.map(([name]) => name.length);

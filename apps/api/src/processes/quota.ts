@@ -58,6 +58,10 @@ export async function quotaUse(db: Kysely<Database>, organizationGuid: string): 
       },
     ]),
   );
+  for (const { space_guid, memory } of await taskMemory(db, organizationGuid)) {
+    const use = bySpace.get(space_guid) ?? NOTHING;
+    bySpace.set(space_guid, { ...use, memoryMb: use.memoryMb + memory });
+  }
   const total = [...bySpace.values()].reduce(
     (sum, use) => ({
       memoryMb: sum.memoryMb + use.memoryMb,
@@ -68,6 +72,22 @@ export async function quotaUse(db: Kysely<Database>, organizationGuid: string): 
     NOTHING,
   );
   return { ...total, bySpace };
+}
+
+/** Of tasks that have not ended; in CF they take memory of the quota as instances do. */
+function taskMemory(
+  db: Kysely<Database>,
+  organizationGuid: string,
+): Promise<Array<{ space_guid: string; memory: number }>> {
+  return db
+    .selectFrom('tasks')
+    .innerJoin('apps', 'apps.guid', 'tasks.app_guid')
+    .innerJoin('spaces', 'spaces.guid', 'apps.space_guid')
+    .where('spaces.organization_guid', '=', organizationGuid)
+    .where('tasks.ended_at', 'is', null)
+    .groupBy('apps.space_guid')
+    .select(({ fn }) => ['apps.space_guid', fn.sum<number>('tasks.memory_mb').as('memory')])
+    .execute();
 }
 
 /** A quota, and the words for whose it is. */

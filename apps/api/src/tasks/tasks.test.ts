@@ -25,7 +25,9 @@ async function specOf({ deps: { store } }: TestApi, taskGuid: string): Promise<R
 
 /** What the scheduler writes when it has ended. */
 const end = ({ deps: { store } }: TestApi, guid: string) =>
-  store.mutate(({ db }) => db.updateTable('tasks').set({ state: 'SUCCEEDED' }).where('guid', '=', guid).execute());
+  store.mutate(({ db }) =>
+    db.updateTable('tasks').set({ state: 'SUCCEEDED', ended_at: 1 }).where('guid', '=', guid).execute(),
+  );
 
 test('POST tasks answers 202 with a PENDING task, as cf run-task sends it', async () => {
   await using test = await startTestApi();
