@@ -190,7 +190,9 @@ const CHANGES: readonly Change[] = [
         'GET',
         `/v3/apps/${subject.app.appGuid}/revisions?order_by=-created_at`,
       );
-      const [, former] = resources as Array<{ guid: string }>;
+      const [, ...formers] = resources as Array<{ guid: string; processes: { web: { command: string | null } } }>;
+      // Not one that never got healthy.
+      const former = formers.find(({ processes }) => processes.web.command === null);
       const { guid } = await deploy(subject, { revision: { guid: former?.guid } });
       await finalized(subject, guid);
     },
