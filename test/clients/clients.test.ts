@@ -33,7 +33,8 @@ function facts(): string[] {
   return [platform.facts.api, 'admin', password, EXAMPLE];
 }
 
-describe('client libraries', () => {
+/** Each fetches its library first, on a machine that may be busy. */
+describe('client libraries', { timeout: 600_000 }, () => {
   test.skipIf(!hasTool('pip3'))('cloudfoundry-client (PyPI) pushes, binds, runs a task, lists, deletes', async () => {
     const target = join(folder, 'python');
     await run('pip3', ['install', '--quiet', '--disable-pip-version-check', '--target', target, PYTHON_CLIENT]);
@@ -51,6 +52,18 @@ describe('client libraries', () => {
     });
     expect(stdout.trim().split('\n').at(-1)).toBe('deleted');
   });
+
+  test.skipIf(!hasTool('mvn'))(
+    'cloudfoundry-client-reactor (Maven) pushes, binds, runs a task, lists, deletes',
+    async () => {
+      const java = join(import.meta.dirname, 'java');
+      const libraries = join(folder, 'java');
+      const pom = ['-f', join(java, 'pom.xml')];
+      await run('mvn', ['-q', '-B', ...pom, 'dependency:copy-dependencies', `-DoutputDirectory=${libraries}`]);
+      const { stdout } = await run('java', ['-cp', join(libraries, '*'), join(java, 'Judge.java'), ...facts()]);
+      expect(stdout.trim().split('\n').at(-1)).toBe('deleted');
+    },
+  );
 });
 
 function hasGo(): boolean {
