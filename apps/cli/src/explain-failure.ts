@@ -37,8 +37,18 @@ export function explainStaging(
 
 type Instances = ReadStats['resources'];
 
-/** The cause of an instance that does not run, from its state alone; null while it may still come up. */
-export function hopeless(instances: Instances): Cause | null {
+/** What waits for room may get it from what is just being stopped: not given up before (ours). */
+const ROOM_PATIENCE_MS = 5_000;
+
+/** Whether none of these instances will come up, by their state alone, after a wait of `waitedMs`. */
+export function areHopeless(instances: Instances, waitedMs: number): boolean {
+  if (instances.some(({ state }) => state === 'RUNNING')) return false;
+  const cause = hopeless(instances);
+  return cause !== null && (cause.code !== 'no-room' || waitedMs > ROOM_PATIENCE_MS);
+}
+
+/** The cause of an instance that does not run; null while it may still come up. */
+function hopeless(instances: Instances): Cause | null {
   for (const { state, details } of instances) {
     if (!details) continue;
     const { code, text } = readCode(details);

@@ -2,13 +2,10 @@
 import { type ReadApp, readProcess, readStats } from '@cupola/contract/v3/client-reads';
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
 import type { CliContext } from './context.ts';
-import { hopeless, startFailure, startTrouble } from './explain-failure.ts';
+import { areHopeless, startFailure, startTrouble } from './explain-failure.ts';
 
 /** cf's CF_STARTUP_TIMEOUT. */
 const START_LIMIT_MS = 5 * 60_000;
-/** What waits for room may get it from what is just being stopped: not given up before (ours). */
-const ROOM_PATIENCE_MS = 5_000;
-
 /**
  * Returns when every process with instances has one that runs (as cf does), or, with `all`, when all of them run. Throws with the cause and the last log
  * lines when no instance of a process will.
@@ -33,9 +30,7 @@ export async function waitUntilRunning(
         const running = stats.resources.filter(({ state }) => state === 'RUNNING').length;
         const crashed = stats.resources.filter(({ state }) => state === 'CRASHED').length;
         if (running >= (all ? process.instances : 1) || crashed === stats.resources.length) return true;
-        const cause = running > 0 ? null : hopeless(stats.resources);
-        if (cause === null) return false;
-        return cause.code !== 'no-room' || performance.now() - startedMs > ROOM_PATIENCE_MS;
+        return areHopeless(stats.resources, performance.now() - startedMs);
       },
     });
     if (resources.length > 0 && !resources.some(({ state }) => state === 'RUNNING'))

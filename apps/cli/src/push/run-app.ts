@@ -2,7 +2,7 @@
 import { type ReadApp, readDeployment, readProcess, readStats } from '@cupola/contract/v3/client-reads';
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
 import type { CliContext } from '../context.ts';
-import { hopeless, startFailure, startTrouble } from '../explain-failure.ts';
+import { areHopeless, startFailure, startTrouble } from '../explain-failure.ts';
 import { CliError } from '../failures.ts';
 import { waitUntilRunning } from '../start-wait.ts';
 
@@ -98,13 +98,16 @@ async function failureOf(
   const [first] = processes;
   const never = new Promise<never>(() => undefined);
   if (first === undefined) return never;
+  const startedMs = performance.now();
   try {
     const { resources } = await client.poll({
       path: `/v3/processes/${first.guid}/stats`,
       schema: readStats,
       what: `the new version of ${app.name}`,
       limitMs,
-      isDone: stats => stats.resources.some(({ state }) => state === 'CRASHED') || hopeless(stats.resources) !== null,
+      isDone: stats =>
+        stats.resources.some(({ state }) => state === 'CRASHED') ||
+        areHopeless(stats.resources, performance.now() - startedMs),
       signal,
     });
     const process = await client.read(readProcess, { path: `/v3/processes/${first.guid}` });
