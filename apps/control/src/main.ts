@@ -28,6 +28,11 @@ program
   .option('--https-port <n>', 'port of the apps and the API over HTTPS (8443, or a free one; 0: a free one)', port)
   .option('--tls-cert <file>', 'certificate chain for HTTPS, PEM (one of a CA of its own is made; none: back to that)')
   .option('--tls-key <file>', 'its private key, PEM')
+  .option(
+    '--acme-email <address>',
+    "order certificates from Let's Encrypt under this address (needs --port 80 --https-port 443; none: no more)",
+  )
+  .option('--acme-directory <url>', 'directory of another ACME authority')
   .option('--listen <address>', 'address to listen on (127.0.0.1)')
   .option('--domain <name>', 'domain of the apps (localhost)')
   .option('--admin-password <password>', 'password of the user admin (one is made at first start)')

@@ -66,11 +66,25 @@ export function startParts(options: Options): { control: Part; cell: Part; route
       programs: programs(),
       program: 'router',
       args: [],
-      environment: { ...common, CUPOLA_ROUTER_LISTEN_FD: '4', CUPOLA_ROUTER_TLS_LISTEN_FD: '5' },
+      environment: {
+        ...common,
+        ...acmeEnvironment(config),
+        CUPOLA_ROUTER_LISTEN_FD: '4',
+        CUPOLA_ROUTER_TLS_LISTEN_FD: '5',
+      },
       passFds: [options.appsFd, options.secureFd],
     }),
   );
   return { control, cell, router };
+}
+
+/** Empty where no certificates are ordered. */
+function acmeEnvironment({ acme }: PlatformConfig): Record<string, string> {
+  if (acme === null) return {};
+  return {
+    CUPOLA_ACME_EMAIL: acme.email,
+    ...(acme.directory === null ? {} : { CUPOLA_ACME_DIRECTORY: acme.directory }),
+  };
 }
 
 /** What every part reads of the platform. */

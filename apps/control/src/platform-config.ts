@@ -40,6 +40,8 @@ const schema = z.object({
   httpsPort: z.number().int().default(HTTPS_PORT),
   /** The operator's own certificate, PEM files; null: the platform's CA signs. */
   tls: z.object({ certFile: z.string(), keyFile: z.string() }).nullable().default(null),
+  /** By whom an ACME authority is asked for certificates, and which (null: Let's Encrypt); null: none is. */
+  acme: z.object({ email: z.string(), directory: z.string().nullable() }).nullable().default(null),
   domain: z.string(),
   /** Null when an ordinary user started it: then all parts are theirs. */
   platformUid: z.number().int().nullable(),
@@ -57,6 +59,9 @@ export interface UpFlags {
   /** Both or neither; `none` as file goes back to the own CA. */
   tlsCert?: string | undefined;
   tlsKey?: string | undefined;
+  /** Orders certificates from an ACME authority; `none` stops that. */
+  acmeEmail?: string | undefined;
+  acmeDirectory?: string | undefined;
   listen?: string | undefined;
   domain?: string | undefined;
   adminPassword?: string | undefined;
@@ -125,11 +130,22 @@ export function resolveConfig(data: string, flags: UpFlags): PlatformConfig {
     // Who lets the apps' port be chosen runs more than one platform: the fixed one would be another's.
     httpsPort: flags.httpsPort ?? known?.httpsPort ?? (flags.port === 0 ? 0 : HTTPS_PORT),
     tls: givenTls(flags) ?? (flags.tlsCert === undefined ? (known?.tls ?? null) : null),
+    acme: acmeOf(flags, known?.acme ?? null),
     domain: flags.domain ?? known?.domain ?? 'localhost',
     platformUid: uid === 0 ? PLATFORM_UID : null,
     ownerUid: uid,
     allowUnsandboxed: flags.allowUnsandboxed ?? known?.allowUnsandboxed ?? false,
   };
+}
+
+function acmeOf({ acmeEmail, acmeDirectory }: UpFlags, known: PlatformConfig['acme']): PlatformConfig['acme'] {
+  if (acmeEmail === 'none') return null;
+  const email = acmeEmail ?? known?.email;
+  if (email === undefined) {
+    if (acmeDirectory === undefined) return null;
+    throw new PlainError('Who orders certificates must say who they are: --acme-email YOU@EXAMPLE.COM.');
+  }
+  return { email, directory: acmeDirectory ?? known?.directory ?? null };
 }
 
 function givenTls({ tlsCert, tlsKey }: UpFlags): PlatformConfig['tls'] {

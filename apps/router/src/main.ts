@@ -2,8 +2,9 @@
  * `node apps/router/src/main.ts`: reads the environment once, serves until SIGTERM, SIGINT, or the end of the parent's pipe, then drains.
  * Under a supervisor (a listening socket was passed on) stdin is that pipe and fd 3 takes one line `{"ready":{...}}` once requests are served.
  */
-import { createReadStream, writeSync } from 'node:fs';
+import { createReadStream, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Acme, createAcme } from '@cupola/certificates/acme';
 import { type Certificates, firstOf } from '@cupola/certificates/certificates';
 import { createGivenCertificate } from '@cupola/certificates/given';
 import { createOwnCertificates } from '@cupola/certificates/own';
@@ -13,6 +14,7 @@ import { pino } from 'pino';
 import { z } from 'zod';
 import { type RouterDeps, start } from './start.ts';
 
+const LETS_ENCRYPT = 'https://acme-v02.api.letsencrypt.org/directory';
 const fd = z.coerce.number().int().nonnegative();
 const environment = z
   .object({
@@ -37,6 +39,11 @@ const environment = z
     CUPOLA_ROUTER_TLS_FOLDER: z.string().min(1).exactOptional(),
     /** Strict-Transport-Security for apps that set none, in seconds. */
     CUPOLA_ROUTER_HSTS_SECONDS: z.coerce.number().int().nonnegative().exactOptional(),
+    /** Where certificates are ordered, by whom; without an address none are. */
+    CUPOLA_ACME_EMAIL: z.string().default(''),
+    CUPOLA_ACME_DIRECTORY: z.url().default(LETS_ENCRYPT),
+    /** File of the CA behind the authority's own address, where that is a private one. */
+    CUPOLA_ACME_CA: z.string().default(''),
     /** The platform's own domain. */
     CUPOLA_DOMAIN: z.string().min(1).default('localhost'),
     /** Unix socket on which the API serves the platform's own hosts on that domain; without it and CUPOLA_STATE none are served. */
@@ -71,6 +78,7 @@ const supervised = env.CUPOLA_ROUTER_LISTEN_FD !== undefined;
 const log = pino({ name: 'router', level: env.CUPOLA_LOG_LEVEL });
 const internal = env.CUPOLA_ROUTER_INTERNAL ?? join(state, 'internal.sock');
 
+let acme: Acme | null = null;
 const apiSocket =
   env.CUPOLA_ROUTER_API_SOCKET ?? (env.CUPOLA_STATE === undefined ? null : join(env.CUPOLA_STATE, 'api.sock'));
 const tlsListen = whereTo(env.CUPOLA_ROUTER_TLS_LISTEN_FD, env.CUPOLA_ROUTER_TLS_LISTEN);
@@ -78,6 +86,7 @@ const router = await start({
   internal: /^https?:\/\//.test(internal) ? { origin: internal } : { socketPath: internal },
   listen: whereTo(env.CUPOLA_ROUTER_LISTEN_FD, env.CUPOLA_ROUTER_LISTEN) ?? splitAddress(''),
   tls: tlsListen === null ? null : { listen: tlsListen, certificates },
+  challenge: path => acme?.answer(path) ?? null,
   system: apiSocket === null ? null : { names: apiHostNames(env.CUPOLA_DOMAIN), socketPath: apiSocket },
   tableFile: env.CUPOLA_ROUTER_TABLE_FILE ?? join(state, 'router-table.json'),
   trustedHops: env.CUPOLA_ROUTER_TRUSTED_HOPS.split(',')
@@ -128,8 +137,22 @@ function certificates(isServed: (host: string) => boolean): Certificates {
     monotonic: () => performance.now(),
     complain: text => log.error(text),
   });
+  if (env.CUPOLA_ACME_EMAIL !== '')
+    acme = createAcme({
+      folder: join(folder, 'acme'),
+      directoryUrl: env.CUPOLA_ACME_DIRECTORY,
+      email: env.CUPOLA_ACME_EMAIL,
+      ...(env.CUPOLA_ACME_CA === '' ? {} : { ca: readFileSync(env.CUPOLA_ACME_CA, 'utf8') }),
+      isServed,
+      now: Date.now,
+      say: text => log.info(text),
+    });
   const ca = openOwnCa({ folder, now: Date.now });
-  return firstOf([given, createOwnCertificates({ ca, domain: env.CUPOLA_DOMAIN, isServed, now: Date.now })]);
+  return firstOf([
+    given,
+    ...(acme === null ? [] : [acme]),
+    createOwnCertificates({ ca, domain: env.CUPOLA_DOMAIN, isServed, now: Date.now }),
+  ]);
 }
 
 function whereTo(passed: number | undefined, address: string | undefined): RouterDeps['listen'] | null {

@@ -29,6 +29,8 @@ export interface RouterDeps {
   listen: { fd: number } | { host: string; port: number };
   /** Where HTTPS is spoken, and with which certificates; null: nowhere. */
   tls: { listen: RouterDeps['listen']; certificates(isServed: (host: string) => boolean): Certificates } | null;
+  /** Answers an ACME authority's question for a path; null: an ordinary request. Not given: no authority is asked. */
+  challenge?(path: string): string | null;
   /** The platform's own hosts; null: none are served. */
   system: SystemHosts | null;
   /** Where the table is kept. */
@@ -88,6 +90,7 @@ export async function start(deps: RouterDeps): Promise<Router> {
     log,
     trustedHops: blockList(deps.trustedHops),
     hasTable: () => known.has,
+    challenge: deps.challenge ?? (() => null),
     isDraining: () => drain.draining,
     now,
     monotonic,

@@ -185,3 +185,12 @@ test('disposing lets a request over HTTPS end, then closes', async () => {
   expect((await got).body).toBe('late');
   await ended;
 });
+
+test('an authority that asks for a proof gets it, whatever the routes say; other paths are the app’s', async () => {
+  await using backend = await echo();
+  const challenge = (path: string) => (path === '/.well-known/acme-challenge/t' ? 'proof' : null);
+  await using router = await aRouter([routeTo([backend.port])], { challenge });
+  expect((await ask(router.port, { path: '/.well-known/acme-challenge/t' })).body).toBe('proof');
+  expect((await ask(router.port, { host: 'unknown', path: '/.well-known/acme-challenge/t' })).body).toBe('proof');
+  expect((await ask(router.port, { path: '/.well-known/acme-challenge/other' })).body).toContain('"url"');
+});

@@ -5,10 +5,11 @@
  * The signing library is loaded only when something must be signed. Leaves are kept: a router that starts again shows the same ones.
  */
 import { randomBytes, type webcrypto, X509Certificate } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { Pair } from './certificates.ts';
+import { writeWhole } from './write-whole.ts';
 
 export interface OwnCa {
   /** PEM of the CA's certificate, made now if there is none yet. */
@@ -96,16 +97,6 @@ function readLeaf(file: string): Pair | null {
   const key = blocks.find(([, kind]) => kind === 'PRIVATE KEY')?.[0];
   const cert = blocks.filter(([, kind]) => kind === 'CERTIFICATE').map(([text]) => text.trimEnd());
   return key === undefined || cert.length === 0 ? null : { key, cert: `${cert.join('\n')}\n` };
-}
-
-/** Written whole and durable, never readable for others in between. */
-function writeWhole(file: string, text: string, mode: number): void {
-  const temporary = `${file}.new`;
-  const fd = openSync(temporary, 'w', mode);
-  writeSync(fd, text);
-  fsyncSync(fd);
-  closeSync(fd);
-  renameSync(temporary, file);
 }
 
 /** 127 random bits: positive, and never the same twice (CA/Browser Forum asks for 64). */

@@ -85,6 +85,8 @@ async function detach(options: UpOptions, data: string, password: string): Promi
     ...(options.httpsPort === undefined ? [] : ['--https-port', String(options.httpsPort)]),
     ...(options.tlsCert === undefined ? [] : ['--tls-cert', resolve(options.tlsCert)]),
     ...(options.tlsKey === undefined ? [] : ['--tls-key', resolve(options.tlsKey)]),
+    ...(options.acmeEmail === undefined ? [] : ['--acme-email', options.acmeEmail]),
+    ...(options.acmeDirectory === undefined ? [] : ['--acme-directory', options.acmeDirectory]),
     ...(options.listen === undefined ? [] : ['--listen', options.listen]),
     ...(options.domain === undefined ? [] : ['--domain', options.domain]),
     ...(options.allowUnsandboxed === true ? ['--allow-unsandboxed'] : []),

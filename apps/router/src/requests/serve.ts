@@ -16,6 +16,8 @@ export interface ServeDeps extends RoutingDeps {
   readonly backends: Backends;
   readonly accessLog: AccessLog;
   readonly log: Logger;
+  /** Answers an authority that asks whether a host is ours; null: an ordinary request. */
+  challenge(path: string): string | null;
   /** The router is ending: connections are not kept. */
   isDraining(): boolean;
 }
@@ -42,6 +44,11 @@ export function serve(
   response: ServerResponse,
   expectsContinue: boolean,
 ): void {
+  const proof = deps.challenge(message.url ?? '');
+  if (proof !== null) {
+    response.setHeader('Content-Type', 'application/octet-stream').end(proof);
+    return;
+  }
   const arrival = arrive(deps, message);
   const outcome: Outcome = { status: 0, bytesIn: 0, bytesOut: 0, backend: null, routerError: null, backendMs: 0 };
   const body = createRequestBody(message, deps.settings, {
