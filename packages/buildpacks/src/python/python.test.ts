@@ -6,6 +6,8 @@ import { findProgram } from '../found-programs.ts';
 import { environmentKey } from './kept.ts';
 import { pythonBuildpack } from './python.ts';
 
+/** An environment is some thousand files, on a machine that may be busy. */
+const SLOW = { timeout: 180_000 };
 const noPip = findProgram('pip3') === null || findProgram('python3') === null;
 
 test('python_buildpack is for folders with a file that names packages, and for Django', async () => {
@@ -18,6 +20,7 @@ test('python_buildpack is for folders with a file that names packages, and for D
 
 test.skipIf(noPip)(
   'python_buildpack makes an environment that runs, and uses it again for the same packages',
+  SLOW,
   async () => {
     // A package of the app's own: nothing is fetched.
     const files = {
@@ -39,13 +42,17 @@ test.skipIf(noPip)(
   },
 );
 
-test.skipIf(noPip)('python_buildpack takes the Python of this machine where the app asks for one like it', async () => {
-  using stage = aStage({ 'requirements.txt': '', '.python-version': '>=3.5', 'app.py': '' });
-  await pythonBuildpack.compile(stage);
-  expect(stage.said[0]).toMatch(/^-----> Python 3\.\d+\.\d+\S* \(>=3\.5 by \.python-version\)$/);
-});
+test.skipIf(noPip)(
+  'python_buildpack takes the Python of this machine where the app asks for one like it',
+  SLOW,
+  async () => {
+    using stage = aStage({ 'requirements.txt': '', '.python-version': '>=3.5', 'app.py': '' });
+    await pythonBuildpack.compile(stage);
+    expect(stage.said[0]).toMatch(/^-----> Python 3\.\d+\.\d+\S* \(>=3\.5 by \.python-version\)$/);
+  },
+);
 
-test.skipIf(noPip)('python_buildpack says which line of the requirements is wrong', async () => {
+test.skipIf(noPip)('python_buildpack says which line of the requirements is wrong', SLOW, async () => {
   using stage = aStage({ 'requirements.txt': '=nonsense=' });
   await expect(pythonBuildpack.compile(stage)).rejects.toMatchObject({
     title: 'BuildpackCompileFailed',
