@@ -19,6 +19,22 @@ sub publish {    # NAME TEXT: whole or not at all
   return rename "$name.new", $name;
 }
 
+# How it ended must be known on a full disk too: its place is taken at the start, and written over at the end.
+my $exit_max = 4096;
+sub reserve_exit {
+  open(my $f, '>', 'exit.new') or return;
+  print $f ' ' x $exit_max;
+  close $f;
+}
+sub publish_exit {    # TEXT
+  my ($text) = @_;
+  open(my $f, '+<', 'exit.new') or return publish('exit', $text);
+  print $f $text or return 0;
+  close $f or return 0;
+  truncate('exit.new', length $text) or return 0;
+  return rename 'exit.new', 'exit';
+}
+
 my ($outer_uid, $outer_gid) = ($<, $( + 0);
 my (%spec, @mounts, @argv, @links, @folders);
 sub read_spec {    # FILE: lines of KEY and fields, separated by tabs, percent-encoded
@@ -305,6 +321,7 @@ if ($kind eq 'detached') {    # The tool has ended, and its container has become
 my $pid_start = sub { open(my $f, '<', "/proc/$_[0]/stat") or return ''; my $l = <$f>; (split / /, $l =~ s/^.*\) //r)[19] };
 open(my $b, '<', '/proc/sys/kernel/random/boot_id');
 chomp(my $boot = <$b> // '');
+reserve_exit();
 if ($started && !publish('state', join("\n", 'version 1', "shim $$ " . $pid_start->($$), "child $child " . $pid_start->($child), "boot $boot", 'started ' . now_ms()) . "\n")) {
   ($started, $why) = (0, "state: $!");
   kill 9, $child;
@@ -414,7 +431,7 @@ sub finish {
   note_dropped($told + 1000) if $dropped;
   my $oom = 0;
   if (defined $spec{oom} && open(my $o, '<', $spec{oom})) { while (<$o>) { $oom = $1 if /^oom_kill (\d+)/ } }
-  my $exit = join("\n", "started $started", 'why ' . ($why =~ s/\n/ /gr), 'code ' . ($status >> 8), 'signal ' . ($status & 127), "oom $oom", 'at ' . now_ms(), "log $number $size") . "\n";
-  select undef, undef, undef, 1 until publish('exit', $exit);
+  my $exit = join("\n", "started $started", 'why ' . substr($why =~ s/\n/ /gr, 0, $exit_max / 2), 'code ' . ($status >> 8), 'signal ' . ($status & 127), "oom $oom", 'at ' . now_ms(), "log $number $size") . "\n";
+  select undef, undef, undef, 1 until publish_exit($exit);
   exit 0;
 }
