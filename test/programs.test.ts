@@ -91,7 +91,8 @@ test('./cupola does not take programs that were copied from another checkout', a
 async function makeAndKill(root: string): Promise<void> {
   const maker: ChildProcess = spawn(process.execPath, [join(root, 'scripts/programs.ts')], { stdio: 'ignore' });
   const ended = new Promise(done => maker.once('exit', done));
-  while (maker.exitCode === null && !existsSync(join(root, '.programs'))) await new Promise(done => setTimeout(done, 1));
+  while (maker.exitCode === null && !existsSync(join(root, '.programs')))
+    await new Promise(done => setTimeout(done, 1));
   maker.kill('SIGKILL');
   await ended;
 }
