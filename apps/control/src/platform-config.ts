@@ -83,6 +83,11 @@ export function dataFolder(flag: string | undefined): string {
   return folder;
 }
 
+/** `./cupola down`, with `--data` where that platform's folder is not the default one: as the user is to type it. */
+export function command(name: string, data: string): string {
+  return data === dataFolder(undefined) ? `./cupola ${name}` : `./cupola ${name} --data ${data}`;
+}
+
 /** Null when no platform was ever started there. */
 export function readConfig(data: string): PlatformConfig | null {
   const file = join(data, 'config.json');

@@ -1,7 +1,7 @@
 /** `down`, `restart` and `status`: they speak to a running supervisor by its socket. */
 import http from 'node:http';
 import { listInstances } from '../instances.ts';
-import { dataFolder, PlainError } from '../platform-config.ts';
+import { command, dataFolder, PlainError } from '../platform-config.ts';
 import { isAlive } from '../process-life.ts';
 import { ownPrograms } from '../programs.ts';
 import { type PlatformStatus, socketPath } from '../supervisor.ts';
@@ -39,9 +39,7 @@ export async function askSupervisor(
 }
 
 function notRunning(data: string): PlainError {
-  return new PlainError(
-    `No platform runs with the data folder ${data}. Start it: ./cupola up${data.endsWith('/.cupola') ? '' : ` --data ${data}`}`,
-  );
+  return new PlainError(`No platform runs with the data folder ${data}. Start it: ${command('up', data)}`);
 }
 
 /** A process that has nothing left to do ends within milliseconds. */
@@ -59,7 +57,7 @@ export async function down(flags: Flags): Promise<void> {
     console.log(
       status === null
         ? `No platform runs with the data folder ${data}.`
-        : 'Cupola is down. Apps and users are kept: ./cupola up brings everything back.',
+        : `Cupola is down. Apps and users are kept: ${command('up', data)} brings everything back.`,
     );
 }
 

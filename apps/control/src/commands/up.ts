@@ -4,6 +4,7 @@ import { basename, join, resolve } from 'node:path';
 import { installMissing } from '../install.ts';
 import {
   adminPassword,
+  command,
   dataFolder,
   HTTPS_PORT,
   makeFolders,
@@ -33,7 +34,7 @@ export async function up(options: UpOptions): Promise<void> {
   if (running !== null) {
     if (options.folder === undefined)
       throw new PlainError(
-        `Cupola runs already with the data folder ${data} (pid ${running.pid}): ${running.api}. Stop it with ./cupola down, or give this one a folder of its own with --data.`,
+        `Cupola runs already with the data folder ${data} (pid ${running.pid}): ${running.api}. Stop it with ${command('down', data)}, or give this one a folder of its own with --data.`,
       );
     say(`Cupola runs already (pid ${running.pid}); pushing ${options.folder} to it`);
     return finish(options, data, running, adminPassword(data, undefined));
@@ -166,8 +167,8 @@ async function finish(options: UpOptions, data: string, status: PlatformStatus, 
       ? `  Push an app: ./cupola push NAME -p FOLDER   (after the login line above)`
       : `  Change the app, then: ./cupola push   in ${basename(options.folder ?? '.')}/ (after the login line above)`,
     options.detach === true
-      ? '  Stop:    ./cupola down'
-      : '  Ctrl-C stops the platform and its apps; ./cupola up brings them back.',
+      ? `  Stop:    ${command('down', data)}`
+      : `  Ctrl-C stops the platform and its apps; ${command('up', data)} brings them back.`,
   ];
   console.log(lines.join('\n'));
 }
@@ -175,6 +176,6 @@ async function finish(options: UpOptions, data: string, status: PlatformStatus, 
 /** Which certificate is shown, and what to do about it. */
 function secureText(data: string): string {
   return readConfig(data)?.tls == null
-    ? 'own CA: ./cupola ca says how to trust it'
+    ? `own CA: ${command('ca', data)} says how to trust it`
     : 'with the certificate that you gave';
 }
