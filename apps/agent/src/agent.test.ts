@@ -118,7 +118,7 @@ test('the agent runs sidecars beside the command, in one sandbox, and tells thei
   expect(await ask(running, '/env')).toContain('MEMORY_LIMIT=48m');
   cell.api.withdraw(placement.guid);
   await until('it is gone', () => cell.api.copy(placement.guid)?.state === 'GONE');
-  expect(cell.api.lines('APP/PROC/WEB')).toContain('asked to end');
+  await until('SIGTERM was seen', () => cell.api.lines('APP/PROC/WEB').includes('asked to end'));
 });
 
 test('a sidecar that ends ends its instance, with its status', async () => {
@@ -137,9 +137,10 @@ test('the agent stops a copy whose health is its being alive', async () => {
   const none = healthCheck({ type: 'process' });
   const placement = aPlacement(aRunSpec([cell.add(await serverLayer())], { healthCheck: none }));
   await cell.run(placement);
+  await until('it listens', () => cell.api.lines('APP/PROC/WEB').some(line => line.startsWith('listening')));
   cell.api.withdraw(placement.guid);
   await until('it is gone', () => cell.api.copy(placement.guid)?.state === 'GONE');
-  expect(cell.api.lines('APP/PROC/WEB')).toContain('asked to end');
+  await until('SIGTERM was seen', () => cell.api.lines('APP/PROC/WEB').includes('asked to end'));
 });
 
 test.each([
