@@ -6,18 +6,21 @@ import { type CopyAddress, networkOf } from '../host/addresses.ts';
 import { SIDECAR_MARK } from '../logs/sidecar-lines.ts';
 import { copyEnvironment } from './environment.ts';
 
+/** Limits, folders and profile scripts: where every command begins. */
+const PREPARED = `ulimit -c 0
+ulimit -n ${INSTANCE_LIMITS.openFilesMax} 2>/dev/null
+[ -d "$TMPDIR" ] && [ -d /home/vcap/logs ] || mkdir -p "$TMPDIR" /home/vcap/logs 2>/dev/null
+for file in /home/vcap/profile.d/* .profile.d/* .profile; do
+  if [ -f "$file" ]; then . "$file"; fi
+done`;
+
 /**
  * CF's launcher in shell: the buildpacks' scripts, then the app's, then `.profile`, then the command, which takes the shell's place. Limits that are the
  * process's own are set first; where the machine allows less, that stays. No process but this shell where none is needed: each would cost a start some
  * milliseconds. So a command that is only words (`$2` and on), whose first is a program and nothing of the shell's, takes its place without a second shell.
  */
 const LAUNCHER = `
-ulimit -c 0
-ulimit -n ${INSTANCE_LIMITS.openFilesMax} 2>/dev/null
-[ -d "$TMPDIR" ] && [ -d /home/vcap/logs ] || mkdir -p "$TMPDIR" /home/vcap/logs 2>/dev/null
-for file in /home/vcap/profile.d/* .profile.d/* .profile; do
-  if [ -f "$file" ]; then . "$file"; fi
-done
+${PREPARED}
 if [ $# -gt 1 ] && ! declare -F "$2" >/dev/null && ! builtin help "$2" >/dev/null 2>&1 && type -P "$2" >/dev/null; then
   exec "\${@:2}"
 fi
@@ -29,12 +32,7 @@ exec /bin/bash -c "$1"
  * Arguments: the command, then of each sidecar its command and its MEMORY_LIMIT (empty: none of its own).
  */
 const LAUNCHER_WITH_SIDECARS = `
-ulimit -c 0
-ulimit -n ${INSTANCE_LIMITS.openFilesMax} 2>/dev/null
-[ -d "$TMPDIR" ] && [ -d /home/vcap/logs ] || mkdir -p "$TMPDIR" /home/vcap/logs 2>/dev/null
-for file in /home/vcap/profile.d/* .profile.d/* .profile; do
-  if [ -f "$file" ]; then . "$file"; fi
-done
+${PREPARED}
 trap : TERM INT
 mark() { trap '' TERM INT; exec sed -u "s/^/${SIDECAR_MARK}$1${SIDECAR_MARK}/"; }
 /bin/bash -c "$1" &

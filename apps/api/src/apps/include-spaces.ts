@@ -2,12 +2,10 @@
 import { maySeeSpace } from '../access/access.ts';
 import type { Actor } from '../access/actor.ts';
 import type { ApiDeps } from '../deps.ts';
-import { readMetadata } from '../metadata/metadata.ts';
+import { NO_METADATA, readMetadata } from '../metadata/metadata.ts';
 import { presentOrganization } from '../organizations/present-organization.ts';
 import { among } from '../pages/filters.ts';
 import { presentSpace } from '../spaces/present-space.ts';
-
-const NONE = { labels: {}, annotations: {} };
 
 /**
  * The parts of `included` that were asked for: `space.organization` brings both, as in CF, `org`, which older clients say, the organizations alone. Of what
@@ -36,7 +34,7 @@ export async function includedSpaces(
       maySeeSpace(actor, { spaceGuid: guid, organizationGuid: organization_guid }),
     );
     const metadata = await readMetadata(db, 'space', guids);
-    included.spaces = seen.map(space => presentSpace(space, metadata.get(space.guid) ?? NONE, config.publicUrl));
+    included.spaces = seen.map(space => presentSpace(space, metadata.get(space.guid) ?? NO_METADATA, config.publicUrl));
   }
   if (withOrganizations) {
     const organizationGuids = [...new Set(spaces.map(space => space.organization_guid))];
@@ -49,7 +47,7 @@ export async function includedSpaces(
       .execute();
     const metadata = await readMetadata(db, 'organization', organizationGuids);
     included.organizations = organizations.map(row =>
-      presentOrganization(row, metadata.get(row.guid) ?? NONE, config.publicUrl),
+      presentOrganization(row, metadata.get(row.guid) ?? NO_METADATA, config.publicUrl),
     );
   }
   return included;

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import type { ApiDeps } from '../deps.ts';
 import { endpoint } from '../http/endpoint.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
-import { readMetadata } from '../metadata/metadata.ts';
+import { NO_METADATA, readMetadata } from '../metadata/metadata.ts';
 import {
   among,
   type Condition,
@@ -24,8 +24,6 @@ import { commaList, pageBody } from '../pages/page.ts';
 import { includedSpaces } from './include-spaces.ts';
 import { presentApp } from './present-app.ts';
 
-const NONE = { labels: {}, annotations: {} };
-
 export const includeOfApps = includeList('space', 'org', 'space.organization').exactOptional();
 
 export async function presentApps({ store, config }: ApiDeps, apps: ReadonlyArray<Selectable<AppsTable>>) {
@@ -34,7 +32,7 @@ export async function presentApps({ store, config }: ApiDeps, apps: ReadonlyArra
     'app',
     apps.map(app => app.guid),
   );
-  return apps.map(app => presentApp(app, metadata.get(app.guid) ?? NONE, config.publicUrl));
+  return apps.map(app => presentApp(app, metadata.get(app.guid) ?? NO_METADATA, config.publicUrl));
 }
 
 const query = z.strictObject({

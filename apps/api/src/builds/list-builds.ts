@@ -6,7 +6,7 @@ import { seenApp } from '../apps/find-app.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type ApiRequest, endpoint, type Reply } from '../http/endpoint.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
-import { readMetadata } from '../metadata/metadata.ts';
+import { NO_METADATA, readMetadata } from '../metadata/metadata.ts';
 import { among, type Condition, commonConditions, inSeenSpace, listQuery, orderBy } from '../pages/filters.ts';
 import { listRows } from '../pages/list.ts';
 import { commaList, pageBody } from '../pages/page.ts';
@@ -22,15 +22,13 @@ const filters = {
 const query = z.strictObject({ ...filters, app_guids: commaList.exactOptional() });
 type ListQuery = z.output<typeof query>;
 
-const NONE = { labels: {}, annotations: {} };
-
 export async function presentBuilds({ store, config }: ApiDeps, rows: readonly BuildRow[]) {
   const metadata = await readMetadata(
     store.read,
     'build',
     rows.map(({ guid }) => guid),
   );
-  return rows.map(row => presentBuild(row, metadata.get(row.guid) ?? NONE, config.publicUrl));
+  return rows.map(row => presentBuild(row, metadata.get(row.guid) ?? NO_METADATA, config.publicUrl));
 }
 
 async function list(deps: ApiDeps, request: ApiRequest<ListQuery, undefined>, within: Condition[]): Promise<Reply> {

@@ -17,15 +17,13 @@ import { ofSeenApps } from '../builds/list-builds.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, type Reply } from '../http/endpoint.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
-import { readMetadata, writeMetadata } from '../metadata/metadata.ts';
+import { NO_METADATA, readMetadata, writeMetadata } from '../metadata/metadata.ts';
 import { among, commonConditions, listQuery, orderBy } from '../pages/filters.ts';
 import { listRows } from '../pages/list.ts';
 import { commaList, pageBody } from '../pages/page.ts';
 import { createDeployment } from './create-deployment.ts';
 import type { DeploymentRow } from './in-flight.ts';
 import { presentDeployment } from './present-deployment.ts';
-
-const NONE = { labels: {}, annotations: {} };
 
 interface Found {
   row: DeploymentRow;
@@ -52,7 +50,7 @@ async function managedDeployment(db: Kysely<Database>, actor: Actor, guid: strin
 async function presentDeployments({ store, config }: ApiDeps, rows: readonly DeploymentRow[]) {
   const guids = rows.map(({ guid }) => guid);
   const metadata = await readMetadata(store.read, 'deployment', guids);
-  return rows.map(row => presentDeployment(row, metadata.get(row.guid) ?? NONE, config.publicUrl));
+  return rows.map(row => presentDeployment(row, metadata.get(row.guid) ?? NO_METADATA, config.publicUrl));
 }
 
 async function show(deps: ApiDeps, status: number, row: DeploymentRow): Promise<Reply> {

@@ -18,7 +18,7 @@ import { type ApiRequest, type Endpoint, endpoint } from '../http/endpoint.ts';
 import { accepted, NO_CONTENT } from '../http/replies.ts';
 import { finishedJob } from '../jobs/jobs.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
-import { readMetadata, writeMetadata } from '../metadata/metadata.ts';
+import { NO_METADATA, readMetadata, writeMetadata } from '../metadata/metadata.ts';
 import { findOrganization, seenOrganization } from '../organizations/find-organization.ts';
 import { type Condition, commonConditions, listQuery, named } from '../pages/filters.ts';
 import { listRows } from '../pages/list.ts';
@@ -29,8 +29,6 @@ import { type DomainRow, domainsOfOrganization, seenDomain, seenDomains, sharesO
 import { presentDomain } from './present-domain.ts';
 
 const MANAGERS = ['organization_manager'] as const;
-const NONE = { labels: {}, annotations: {} };
-
 const listDomains = z.strictObject({
   ...listQuery,
   names: commaList.exactOptional(),
@@ -47,7 +45,7 @@ async function present({ store, config }: ApiDeps, actor: Actor, domains: readon
   const metadata = await readMetadata(store.read, 'domain', guids);
   const shares = await sharesOf(store.read, actor, guids);
   return domains.map(domain =>
-    presentDomain(domain, metadata.get(domain.guid) ?? NONE, {
+    presentDomain(domain, metadata.get(domain.guid) ?? NO_METADATA, {
       shares: shares.get(domain.guid) ?? [],
       baseUrl: config.publicUrl,
     }),

@@ -8,7 +8,7 @@ import { ofSeenApps } from '../builds/list-builds.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type ApiRequest, endpoint, type Reply } from '../http/endpoint.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
-import { readMetadata } from '../metadata/metadata.ts';
+import { NO_METADATA, readMetadata } from '../metadata/metadata.ts';
 import { seenPackage } from '../packages/find-package.ts';
 import { among, type Condition, commonConditions, inOrganizations, listQuery, orderBy } from '../pages/filters.ts';
 import { listRows } from '../pages/list.ts';
@@ -26,15 +26,13 @@ const query = z.strictObject({
 });
 type ListQuery = z.output<typeof query>;
 
-const NONE = { labels: {}, annotations: {} };
-
 export async function presentDroplets({ store, config }: ApiDeps, rows: readonly DropletRow[]) {
   const metadata = await readMetadata(
     store.read,
     'droplet',
     rows.map(({ guid }) => guid),
   );
-  return rows.map(row => presentDroplet(row, metadata.get(row.guid) ?? NONE, config.publicUrl));
+  return rows.map(row => presentDroplet(row, metadata.get(row.guid) ?? NO_METADATA, config.publicUrl));
 }
 
 /** Asked for, or not made by a build at all. */

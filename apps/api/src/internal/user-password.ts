@@ -2,7 +2,7 @@
 import { userPassword } from '@cupola/contract/internal';
 import { NotFoundError } from '@cupola/model/errors';
 import { hashPassword } from '../uaa/passwords.ts';
-import { revokeRefreshTokens } from '../uaa/refresh-tokens.ts';
+import { storePassword } from '../uaa/store-password.ts';
 import { accountsNamed } from '../users/change-user.ts';
 import { type InternalCall, type InternalReply, readJson } from './call.ts';
 
@@ -14,13 +14,7 @@ export async function resetPassword(call: InternalCall): Promise<InternalReply> 
   await call.deps.store.mutate(async mutation => {
     const user = (await accountsNamed(mutation.db, username)).find(({ origin }) => origin === LOCAL);
     if (user === undefined) throw new NotFoundError('User');
-    await mutation.db
-      .updateTable('users')
-      .set({ password_hash: hash, updated_at: mutation.now })
-      .where('guid', '=', user.guid)
-      .execute();
-    await revokeRefreshTokens(mutation, user.guid);
-    mutation.changed('user', user.guid);
+    await storePassword(mutation, user.guid, hash);
   });
   return { status: 204 };
 }

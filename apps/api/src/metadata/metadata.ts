@@ -11,7 +11,8 @@ export interface MetadataBody {
   labels?: unknown;
   annotations?: unknown;
 }
-const NONE: ShownMetadata = { labels: {}, annotations: {} };
+/** What nobody has labelled or annotated shows. */
+export const NO_METADATA: ShownMetadata = { labels: {}, annotations: {} };
 
 /** CF's `max_labels_per_resource`, `max_annotations_per_resource`. */
 const MAX = { labels: 50, annotations: 200 } as const;
@@ -111,7 +112,7 @@ export async function readMetadata(
 const GUIDS_PER_QUERY = 1_000;
 
 export async function metadataOf(db: Kysely<Database>, kind: string, guid: string): Promise<ShownMetadata> {
-  return (await readMetadata(db, kind, [guid])).get(guid) ?? NONE;
+  return (await readMetadata(db, kind, [guid])).get(guid) ?? NO_METADATA;
 }
 
 /** A resource that is made from another one of its kind begins with what was said of that. */

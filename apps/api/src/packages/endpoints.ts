@@ -14,7 +14,7 @@ import { type ApiRequest, type Endpoint, endpoint, type Reply } from '../http/en
 import { accepted } from '../http/replies.ts';
 import { finishedJob } from '../jobs/jobs.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
-import { deleteMetadata, readMetadata, writeMetadata } from '../metadata/metadata.ts';
+import { deleteMetadata, NO_METADATA, readMetadata, writeMetadata } from '../metadata/metadata.ts';
 import { among, type Condition, commonConditions, inOrganizations, listQuery, orderBy } from '../pages/filters.ts';
 import { listRows } from '../pages/list.ts';
 import { commaList, pageBody } from '../pages/page.ts';
@@ -35,15 +35,13 @@ const query = z.strictObject({
   organization_guids: commaList.exactOptional(),
 });
 type ListQuery = z.output<typeof query>;
-const NONE = { labels: {}, annotations: {} };
-
 async function presentPackages({ store, config }: ApiDeps, rows: readonly PackageRow[]) {
   const metadata = await readMetadata(
     store.read,
     'package',
     rows.map(({ guid }) => guid),
   );
-  return rows.map(row => presentPackage(row, metadata.get(row.guid) ?? NONE, config.publicUrl));
+  return rows.map(row => presentPackage(row, metadata.get(row.guid) ?? NO_METADATA, config.publicUrl));
 }
 
 const ofApps = (condition: Condition): Condition =>

@@ -9,7 +9,7 @@ import type { ApiDeps } from '../deps.ts';
 import { type ApiRequest, type Endpoint, endpoint, type Reply } from '../http/endpoint.ts';
 import { inChunks } from '../internal/views/in-chunks.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
-import { readMetadata } from '../metadata/metadata.ts';
+import { NO_METADATA, readMetadata } from '../metadata/metadata.ts';
 import {
   all,
   among,
@@ -26,8 +26,6 @@ import type { ProcessRow } from './find-process.ts';
 import { readInstances } from './instances.ts';
 import { presentProcess } from './present-process.ts';
 import { readSnapshot } from './read-snapshot.ts';
-
-const NONE = { labels: {}, annotations: {} };
 
 export const embedInstances = z
   .string()
@@ -77,7 +75,7 @@ export async function presentProcesses(
     const shown = {
       ...process,
       space_guid: home?.space_guid ?? '',
-      metadata: metadata.get(process.guid) ?? NONE,
+      metadata: metadata.get(process.guid) ?? NO_METADATA,
       secrets,
       ...(snapshot === null ? {} : { embedded: readInstances(facts, snapshot, now()) }),
     };

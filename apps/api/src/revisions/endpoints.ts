@@ -14,13 +14,11 @@ import type { ApiDeps } from '../deps.ts';
 import { type ApiRequest, type Endpoint, endpoint, type Reply } from '../http/endpoint.ts';
 import { isoTime } from '../http/iso-time.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
-import { readMetadata, writeMetadata } from '../metadata/metadata.ts';
+import { NO_METADATA, readMetadata, writeMetadata } from '../metadata/metadata.ts';
 import { among, type Condition, commonConditions, listQuery, orderBy } from '../pages/filters.ts';
 import { listRows } from '../pages/list.ts';
 import { commaList, pageBody } from '../pages/page.ts';
 import { contentOf, type RevisionRow } from './resolve-revision.ts';
-
-const NONE = { labels: {}, annotations: {} };
 
 async function presentRevisions(deps: ApiDeps, rows: readonly RevisionRow[]): Promise<RevisionAnswer[]> {
   const guids = rows.map(({ guid }) => guid);
@@ -35,7 +33,7 @@ async function presentRevisions(deps: ApiDeps, rows: readonly RevisionRow[]): Pr
   const deployable = new Set(staged.map(({ guid }) => guid));
   return rows.map(row =>
     presentRevision(deps, row, {
-      metadata: metadata.get(row.guid) ?? NONE,
+      metadata: metadata.get(row.guid) ?? NO_METADATA,
       isDeployable: deployable.has(row.droplet_guid),
     }),
   );

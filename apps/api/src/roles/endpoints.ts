@@ -9,7 +9,7 @@ import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { accepted } from '../http/replies.ts';
 import { finishedJob } from '../jobs/jobs.ts';
-import { readMetadata } from '../metadata/metadata.ts';
+import { NO_METADATA, readMetadata } from '../metadata/metadata.ts';
 import { findOrganization, requireInOrganization } from '../organizations/find-organization.ts';
 import { presentOrganization } from '../organizations/present-organization.ts';
 import { among, commonConditions, listQuery, orderBy } from '../pages/filters.ts';
@@ -24,7 +24,6 @@ import { addRole, type RolePlace, type RoleRow, removeRole } from './change-role
 import { presentRole } from './present-role.ts';
 import { userOfRole } from './role-user.ts';
 
-const NONE = { labels: {}, annotations: {} };
 const include = includeList('user', 'organization', 'space').exactOptional();
 const { label_selector: _labels, ...unlabelled } = listQuery;
 const listRoles = z.strictObject({
@@ -55,7 +54,9 @@ async function included(deps: ApiDeps, roles: readonly RoleRow[], asked: readonl
     const wanted = guids('organization_guid');
     const rows = await store.read.selectFrom('organizations').selectAll().where(among('guid', wanted)).execute();
     const metadata = await readMetadata(store.read, 'organization', wanted);
-    parts.organizations = rows.map(row => presentOrganization(row, metadata.get(row.guid) ?? NONE, config.publicUrl));
+    parts.organizations = rows.map(row =>
+      presentOrganization(row, metadata.get(row.guid) ?? NO_METADATA, config.publicUrl),
+    );
   }
   if (asked.includes('space')) {
     const spaces = store.read

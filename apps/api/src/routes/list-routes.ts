@@ -13,7 +13,7 @@ import { presentDomain } from '../domains/present-domain.ts';
 import { type ApiRequest, type Endpoint, endpoint, type Reply } from '../http/endpoint.ts';
 import { inChunks } from '../internal/views/in-chunks.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
-import { readMetadata } from '../metadata/metadata.ts';
+import { NO_METADATA, readMetadata } from '../metadata/metadata.ts';
 import {
   among,
   type Condition,
@@ -31,8 +31,6 @@ import { seenRoutes } from './find-route.ts';
 import { presentRoute } from './present-route.ts';
 
 type Route = Selectable<RoutesTable>;
-const NONE = { labels: {}, annotations: {} };
-
 export const includeOfRoutes = includeList('domain', 'space', 'space.organization').exactOptional();
 
 const query = z.strictObject({
@@ -80,7 +78,7 @@ export async function presentRoutes({ store, config }: ApiDeps, routes: readonly
         ...route,
         domain_name: domains.get(route.domain_guid)?.name ?? '',
         destinations: destinations.get(route.guid) ?? [],
-        metadata: metadata.get(route.guid) ?? NONE,
+        metadata: metadata.get(route.guid) ?? NO_METADATA,
       },
       config,
     ),
@@ -103,7 +101,7 @@ export async function includedOfRoutes(
   const metadata = await readMetadata(db, 'domain', guids);
   const shares = await sharesOf(db, actor, guids);
   const shown = [...domains.values()].map(domain =>
-    presentDomain(domain, metadata.get(domain.guid) ?? NONE, {
+    presentDomain(domain, metadata.get(domain.guid) ?? NO_METADATA, {
       shares: shares.get(domain.guid) ?? [],
       baseUrl: deps.config.publicUrl,
     }),

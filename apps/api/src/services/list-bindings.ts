@@ -9,7 +9,7 @@ import type { ApiDeps } from '../deps.ts';
 import { endpoint } from '../http/endpoint.ts';
 import { inChunks } from '../internal/views/in-chunks.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
-import { readMetadata } from '../metadata/metadata.ts';
+import { NO_METADATA, readMetadata } from '../metadata/metadata.ts';
 import { among, type Condition, commonConditions, inSeenSpace, listQuery, orderBy } from '../pages/filters.ts';
 import { includeList } from '../pages/include.ts';
 import { listRows } from '../pages/list.ts';
@@ -18,7 +18,6 @@ import type { BindingRow } from './change-binding.ts';
 import { presentInstances } from './list-instances.ts';
 import { presentBinding } from './present.ts';
 
-const NONE = { labels: {}, annotations: {} };
 export const includeOfBindings = includeList('app', 'service_instance').exactOptional();
 
 const query = z.strictObject({
@@ -70,7 +69,9 @@ function filters(asked: ListQuery): Condition[] {
 export async function presentBindings({ store, config }: ApiDeps, rows: readonly BindingRow[]) {
   const guids = rows.map(({ guid }) => guid);
   const metadata = await readMetadata(store.read, 'service_binding', guids);
-  return rows.map(row => presentBinding(row, { metadata: metadata.get(row.guid) ?? NONE, baseUrl: config.publicUrl }));
+  return rows.map(row =>
+    presentBinding(row, { metadata: metadata.get(row.guid) ?? NO_METADATA, baseUrl: config.publicUrl }),
+  );
 }
 
 /** `included` for these bindings, when something was asked for. */

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { ApiDeps } from '../deps.ts';
 import { endpoint } from '../http/endpoint.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
-import { readMetadata } from '../metadata/metadata.ts';
+import { NO_METADATA, readMetadata } from '../metadata/metadata.ts';
 import { fieldList, includedSpaceFields, spaceFields } from '../pages/fields.ts';
 import {
   among,
@@ -22,8 +22,6 @@ import { commaList, pageBody } from '../pages/page.ts';
 import type { InstanceRow } from './find-instance.ts';
 import { presentInstance } from './present.ts';
 import { openSecrets } from './secrets.ts';
-
-const NONE = { labels: {}, annotations: {} };
 
 /** What `cf services` asks for of plans and brokers, which nothing here has. */
 const planFields = {
@@ -76,7 +74,7 @@ export async function presentInstances({ store, sealer, config }: ApiDeps, rows:
   const metadata = await readMetadata(store.read, 'service_instance', guids);
   return rows.map(row =>
     presentInstance(row, openSecrets(sealer, row.secrets_sealed), {
-      metadata: metadata.get(row.guid) ?? NONE,
+      metadata: metadata.get(row.guid) ?? NO_METADATA,
       baseUrl: config.publicUrl,
     }),
   );

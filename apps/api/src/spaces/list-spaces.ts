@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { ApiDeps } from '../deps.ts';
 import { endpoint } from '../http/endpoint.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
-import { readMetadata } from '../metadata/metadata.ts';
+import { NO_METADATA, readMetadata } from '../metadata/metadata.ts';
 import { presentOrganization } from '../organizations/present-organization.ts';
 import { among, commonConditions, inSeenSpace, listQuery, named, orderBy } from '../pages/filters.ts';
 import { includeList } from '../pages/include.ts';
@@ -15,8 +15,6 @@ import { commaList, pageBody } from '../pages/page.ts';
 import { presentSpace } from './present-space.ts';
 
 type Space = Selectable<SpacesTable>;
-const NONE = { labels: {}, annotations: {} };
-
 /** `org` is what older clients say. */
 export const includeOrganization = includeList('organization', 'org').exactOptional();
 
@@ -26,7 +24,7 @@ export async function presentSpaces({ store, config }: ApiDeps, spaces: readonly
     'space',
     spaces.map(space => space.guid),
   );
-  return spaces.map(space => presentSpace(space, metadata.get(space.guid) ?? NONE, config.publicUrl));
+  return spaces.map(space => presentSpace(space, metadata.get(space.guid) ?? NO_METADATA, config.publicUrl));
 }
 
 /** `included` when it was asked for. */
@@ -39,7 +37,9 @@ export async function includedOrganizations(
   const guids = [...new Set(spaces.map(space => space.organization_guid))];
   const rows = await store.read.selectFrom('organizations').selectAll().where(among('guid', guids)).execute();
   const metadata = await readMetadata(store.read, 'organization', guids);
-  const organizations = rows.map(row => presentOrganization(row, metadata.get(row.guid) ?? NONE, config.publicUrl));
+  const organizations = rows.map(row =>
+    presentOrganization(row, metadata.get(row.guid) ?? NO_METADATA, config.publicUrl),
+  );
   return { included: { organizations } };
 }
 

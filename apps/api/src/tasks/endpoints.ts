@@ -18,13 +18,12 @@ import { requireFlag } from '../flags/flags.ts';
 import { type ApiRequest, type Endpoint, endpoint, type Reply } from '../http/endpoint.ts';
 import { isoTime } from '../http/iso-time.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
-import { readMetadata, writeMetadata } from '../metadata/metadata.ts';
+import { NO_METADATA, readMetadata, writeMetadata } from '../metadata/metadata.ts';
 import { among, type Condition, commonConditions, inOrganizations, listQuery, orderBy } from '../pages/filters.ts';
 import { listRows } from '../pages/list.ts';
 import { commaList, pageBody } from '../pages/page.ts';
 import { createTask, eventData, type TaskRow } from './create-task.ts';
 
-const NONE = { labels: {}, annotations: {} };
 const USER = 'vcap';
 
 interface Found {
@@ -81,7 +80,7 @@ function presentTask(
 async function presentTasks(deps: ApiDeps, rows: readonly TaskRow[], showsCommand: boolean): Promise<TaskAnswer[]> {
   const guids = rows.map(({ guid }) => guid);
   const metadata = await readMetadata(deps.store.read, 'task', guids);
-  return rows.map(row => presentTask(deps, row, { metadata: metadata.get(row.guid) ?? NONE, showsCommand }));
+  return rows.map(row => presentTask(deps, row, { metadata: metadata.get(row.guid) ?? NO_METADATA, showsCommand }));
 }
 
 async function show(deps: ApiDeps, status: number, { row, showsCommand }: { row: TaskRow; showsCommand: boolean }) {

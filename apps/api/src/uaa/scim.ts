@@ -8,7 +8,7 @@ import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { accountsNamed, deleteAccount, insertAccount } from '../users/change-user.ts';
 import type { UserRow } from '../users/find-user.ts';
 import { hashPassword, isPassword } from './passwords.ts';
-import { revokeRefreshTokens } from './refresh-tokens.ts';
+import { storePassword } from './store-password.ts';
 import { UaaError } from './uaa-error.ts';
 
 const SCHEMAS = ['urn:scim:schemas:core:1.0'];
@@ -175,15 +175,7 @@ export const scimEndpoints: Endpoint[] = [
       if (isOwn && body.oldPassword === body.password)
         throw new UaaError(422, 'invalid_password', 'Your new password cannot be the same as the old password.');
       const hash = await hashPassword(body.password);
-      await store.mutate(async mutation => {
-        await mutation.db
-          .updateTable('users')
-          .set({ password_hash: hash, updated_at: mutation.now })
-          .where('guid', '=', user.guid)
-          .execute();
-        await revokeRefreshTokens(mutation, user.guid);
-        mutation.changed('user', user.guid);
-      });
+      await store.mutate(mutation => storePassword(mutation, user.guid, hash));
       return { status: 200, body: { status: 'ok', message: 'password updated' } };
     },
   }),

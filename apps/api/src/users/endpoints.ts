@@ -9,7 +9,7 @@ import { type ApiRequest, type Endpoint, endpoint } from '../http/endpoint.ts';
 import { accepted } from '../http/replies.ts';
 import { finishedJob } from '../jobs/jobs.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
-import { readMetadata, writeMetadata } from '../metadata/metadata.ts';
+import { NO_METADATA, readMetadata, writeMetadata } from '../metadata/metadata.ts';
 import { seenOrganization } from '../organizations/find-organization.ts';
 import { all, among, type Condition, commonConditions, listQuery, named, orderBy } from '../pages/filters.ts';
 import { listRows } from '../pages/list.ts';
@@ -18,8 +18,6 @@ import { seenSpace } from '../spaces/find-space.ts';
 import { accountsNamed, insertAccount, listUser, unlistUser } from './change-user.ts';
 import { seenUser, seenUsers, type UserRow } from './find-user.ts';
 import { presentUser } from './present-user.ts';
-
-const NONE = { labels: {}, annotations: {} };
 
 const listUsers = z
   .strictObject({
@@ -44,7 +42,7 @@ export async function presentUsers({ store, config }: ApiDeps, users: readonly U
     'user',
     users.map(user => user.guid),
   );
-  return users.map(user => presentUser(user, metadata.get(user.guid) ?? NONE, config.publicUrl));
+  return users.map(user => presentUser(user, metadata.get(user.guid) ?? NO_METADATA, config.publicUrl));
 }
 
 async function show(deps: ApiDeps, user: UserRow) {
