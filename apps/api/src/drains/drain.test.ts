@@ -1,9 +1,11 @@
 /** Delivery to real syslog servers: TCP, TLS and UDP on this machine. */
 import { createSocket } from 'node:dgram';
 import { mkdtempSync, rmSync } from 'node:fs';
+import https from 'node:https';
 import net, { type AddressInfo, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import tls from 'node:tls';
 import { openOwnCa } from '@cupola/certificates/own-ca';
 import { expect, test } from 'vitest';
@@ -52,7 +54,7 @@ function received(server: Server, event: 'connection' | 'secureConnection', port
 function drainTo(target: Partial<Target> & { port: number }, ca?: string): Drain & { said: string[] } {
   const said: string[] = [];
   const drain = openDrain({
-    target: { kind: 'tcp', host: '127.0.0.1', ...target },
+    target: { kind: 'tcp', host: '127.0.0.1', ...target } as Target,
     allowed: networks(['127.0.0.1', '::1']),
     say: text => said.push(text),
     ...(ca === undefined ? {} : { ca }),
@@ -82,6 +84,83 @@ test('messages come over TLS to the server whose certificate names the host, and
   expect(server.text).toBe('4 one\n');
   expect(doubtful.said[0]).toMatch(/fails, unable to (?:verify the first|get local issuer) certificate/);
   rmSync(folder, { recursive: true });
+});
+
+/** An HTTPS server of `localhost` that answers as `answer` says, and keeps what it was asked. */
+async function httpsServer(answer: (body: string) => number) {
+  const folder = mkdtempSync(join(tmpdir(), 'cupola-drain-'));
+  const ca = openOwnCa({ folder, now: Date.now });
+  const asked: string[] = [];
+  const server = https.createServer(await ca.issue(['localhost']), (request, response) => {
+    text(request).then(body => {
+      const { 'content-type': type, authorization = '-', host = '-' } = request.headers;
+      asked.push(`${request.method} ${request.url} ${type} ${authorization} ${host.replace(/\d+$/, 'PORT')} ${body}`);
+      response.writeHead(answer(body)).end('thanks');
+    }, request.destroy);
+  });
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    asked,
+    port,
+    ca: await ca.certificate(),
+    target: { kind: 'https', host: 'localhost', port, path: '/in?token=x', authorization: 'Basic dTpw' } as const,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      await new Promise(resolve => server.close(resolve));
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+test('over HTTPS each message is a POST, with the user, path and query of the URL', async () => {
+  await using server = await httpsServer(() => 204);
+  await using drain = drainTo(server.target, server.ca);
+  drain.send('one\n');
+  drain.send('zwei ü\n');
+  await until(() => server.asked.length === 2);
+  const head = 'POST /in?token=x text/plain Basic dTpw localhost:PORT';
+  expect(server.asked).toEqual([`${head} one\n`, `${head} zwei ü\n`]);
+});
+
+test('over HTTPS in batches what waits is one POST, in order', async () => {
+  let isAway = true;
+  await using server = await httpsServer(() => (isAway ? 503 : 200));
+  await using drain = drainTo({ ...server.target, kind: 'https-batch' }, server.ca);
+  drain.send('one\n');
+  await until(() => drain.said.length === 1);
+  drain.send('two\n');
+  drain.send('three\n');
+  isAway = false;
+  await until(() => drain.said.length === 2);
+  expect(server.asked.at(-1)).toMatch(/ one\ntwo\nthree\n$/);
+  expect(drain.said).toEqual([
+    expect.stringMatching(/^log lines wait: .* \(https-batch\) fails, it answers 503$/),
+    expect.stringMatching(/ \(https-batch\) takes log lines again; none were lost$/),
+  ]);
+});
+
+test('what an HTTPS server refuses for good is dropped, said and counted, and what follows gets through', async () => {
+  await using server = await httpsServer(body => (body.startsWith('bad') ? 400 : 200));
+  await using drain = drainTo(server.target, server.ca);
+  drain.send('bad\n');
+  drain.send('good\n');
+  await until(() => drain.said.length === 2);
+  expect(server.asked.map(line => line.split(' ').at(-1))).toEqual(['bad\n', 'good\n']);
+  expect(drain.lost).toBe(1);
+  expect(drain.said).toEqual([
+    expect.stringMatching(/^log lines are lost: .* fails, it answers 400$/),
+    expect.stringMatching(/takes log lines again; 1 was lost$/),
+  ]);
+});
+
+test('over HTTPS too the certificate must name the host', async () => {
+  await using server = await httpsServer(() => 200);
+  await using drain = drainTo(server.target);
+  drain.send('stolen\n');
+  await until(() => drain.said.length > 0);
+  expect(drain.said[0]).toMatch(/unable to (?:verify the first|get local issuer) certificate/);
+  expect(server.asked).toEqual([]);
 });
 
 test('messages come over UDP, one each, cut to what every path carries', async () => {

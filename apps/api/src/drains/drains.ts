@@ -57,7 +57,7 @@ export function withDrains(deps: Deps): LogStore & AsyncDisposable {
     const target = parseTarget(url);
     if (target === null) {
       say(
-        'a syslog drain has a URL that leads nowhere: it begins with syslog://, syslog-tls:// or syslog-udp:// and names a host',
+        'a syslog drain has a URL that leads nowhere: it begins with syslog://, syslog-tls://, syslog-udp://, https:// or https-batch:// and names a host',
       );
       return null;
     }

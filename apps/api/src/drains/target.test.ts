@@ -6,13 +6,24 @@ test.each([
   ['syslog://logs.example', { kind: 'tcp', host: 'logs.example', port: 514 }],
   ['syslog-tls://user:geheim@logs.example/path?token=x', { kind: 'tls', host: 'logs.example', port: 6514 }],
   ['syslog-udp://[2001:4860::1]:5514', { kind: 'udp', host: '2001:4860::1', port: 5514 }],
+  [
+    'https://logs.example/v1/input?token=x',
+    { kind: 'https', host: 'logs.example', port: 443, path: '/v1/input?token=x', authorization: null },
+  ],
+  [
+    'https-batch://user:pass%3Aword@logs.example:8443',
+    { kind: 'https-batch', host: 'logs.example', port: 8443, path: '/', authorization: 'Basic dXNlcjpwYXNzOndvcmQ=' },
+  ],
 ])('parseTarget(%s)', (url, target) => {
   expect(parseTarget(url)).toEqual(target);
 });
 
-test.each(['http://logs.example', 'file:///etc/passwd', 'syslog://', 'nonsense'])('parseTarget(%s) is none', url => {
-  expect(parseTarget(url)).toBeNull();
-});
+test.each(['http://logs.example', 'https://', 'file:///etc/passwd', 'syslog://', 'nonsense'])(
+  'parseTarget(%s) is none',
+  url => {
+    expect(parseTarget(url)).toBeNull();
+  },
+);
 
 test.each([
   '127.0.0.1',
@@ -47,11 +58,11 @@ test('mayReach() lets the operator allow a network', () => {
 });
 
 test.each(['127.0.0.1', '2130706433', '0x7f.1', 'localhost'])('resolveTarget(%s) leads nowhere', async host => {
-  const asked = resolveTarget({ kind: 'tcp', host, port: 514 }, networks([]));
+  const asked = resolveTarget({ host }, networks([]));
   await expect(asked).rejects.toThrow(/has no public address/);
 });
 
 test('resolveTarget() of a name that is none says so', async () => {
-  const asked = resolveTarget({ kind: 'tcp', host: 'no-such-host.invalid', port: 514 }, networks([]));
+  const asked = resolveTarget({ host: 'no-such-host.invalid' }, networks([]));
   await expect(asked).rejects.toThrow('its host no-such-host.invalid cannot be resolved');
 });

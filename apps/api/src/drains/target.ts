@@ -5,27 +5,57 @@
 import { lookup } from 'node:dns/promises';
 import { BlockList, isIPv6 } from 'node:net';
 
-export interface Target {
-  kind: 'tcp' | 'tls' | 'udp';
+interface Place {
   /** Name or address as the URL has it: for the certificate, and for people. */
   host: string;
   port: number;
 }
+interface SyslogTarget extends Place {
+  kind: 'tcp' | 'tls' | 'udp';
+}
+export interface HttpTarget extends Place {
+  /** A request for each message, or for many. */
+  kind: 'https' | 'https-batch';
+  /** With the query: receivers have their tokens there. */
+  path: string;
+  /** Of the header; null where the URL names no user. */
+  authorization: string | null;
+}
+export type Target = SyslogTarget | HttpTarget;
 
 /** As CF: `syslog://` is TCP. UDP, which CF has not, has a name of its own. */
-const KINDS: Record<string, { kind: Target['kind']; port: number }> = {
+const KINDS: Record<string, { kind: SyslogTarget['kind']; port: number }> = {
   'syslog:': { kind: 'tcp', port: 514 },
   'syslog-tls:': { kind: 'tls', port: 6514 },
   'syslog-udp:': { kind: 'udp', port: 514 },
 };
+const HTTP_KINDS: Record<string, HttpTarget['kind']> = { 'https:': 'https', 'https-batch:': 'https-batch' };
 
 /** Null for what cannot be a drain: another scheme, no host. */
 export function parseTarget(url: string): Target | null {
   const parsed = URL.parse(url);
-  const known = KINDS[parsed?.protocol ?? ''];
   const host = (parsed?.hostname ?? '').replaceAll(/^\[|\]$/g, '');
-  if (known === undefined || host === '') return null;
-  return { kind: known.kind, host, port: Number(parsed?.port) || known.port };
+  if (parsed === null || host === '') return null;
+  const http = HTTP_KINDS[parsed.protocol];
+  if (http !== undefined) return { kind: http, host, port: Number(parsed.port) || 443, ...httpParts(parsed) };
+  const known = KINDS[parsed.protocol];
+  return known === undefined ? null : { kind: known.kind, host, port: Number(parsed.port) || known.port };
+}
+
+function httpParts({ pathname, search, username, password }: URL): Pick<HttpTarget, 'path' | 'authorization'> {
+  const user = `${decoded(username)}:${decoded(password)}`;
+  return {
+    path: `${pathname || '/'}${search}`,
+    authorization: user === ':' ? null : `Basic ${Buffer.from(user, 'utf8').toString('base64')}`,
+  };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // A percent sign that stands for itself.
+  }
 }
 
 /** Networks that are not the public internet (IANA special-purpose registries), the cloud's metadata addresses among them. */
@@ -77,7 +107,7 @@ export function mayReach(address: string, allowed: BlockList): boolean {
 }
 
 /** The address to dial. Throws with words for the app's log when the name leads nowhere, or nowhere that is allowed. */
-export async function resolveTarget({ host }: Target, allowed: BlockList): Promise<string> {
+export async function resolveTarget({ host }: Pick<Target, 'host'>, allowed: BlockList): Promise<string> {
   const found = await lookup(host, { all: true }).catch(() => {
     throw new Error(`its host ${host} cannot be resolved`);
   });
