@@ -84,6 +84,7 @@ function acmeEnvironment({ acme }: PlatformConfig): Record<string, string> {
   return {
     CUPOLA_ACME_EMAIL: acme.email,
     ...(acme.directory === null ? {} : { CUPOLA_ACME_DIRECTORY: acme.directory }),
+    CUPOLA_ACME_CA: process.env.CUPOLA_ACME_CA ?? '',
   };
 }
 

@@ -87,6 +87,7 @@ const router = await start({
   listen: whereTo(env.CUPOLA_ROUTER_LISTEN_FD, env.CUPOLA_ROUTER_LISTEN) ?? splitAddress(''),
   tls: tlsListen === null ? null : { listen: tlsListen, certificates },
   challenge: path => acme?.answer(path) ?? null,
+  proofFor: host => acme?.proofFor(host) ?? null,
   system: apiSocket === null ? null : { names: apiHostNames(env.CUPOLA_DOMAIN), socketPath: apiSocket },
   tableFile: env.CUPOLA_ROUTER_TABLE_FILE ?? join(state, 'router-table.json'),
   trustedHops: env.CUPOLA_ROUTER_TRUSTED_HOPS.split(',')

@@ -5,7 +5,7 @@
  * Leaves out, for now by design: HTTP/2, TCP routes, weights, route services.
  */
 import { type AddressInfo, BlockList, isIPv6 } from 'node:net';
-import type { Certificates } from '@cupola/certificates/certificates';
+import type { Certificates, Pair } from '@cupola/certificates/certificates';
 import type { RouteItem } from '@cupola/contract/internal';
 import type { Logger } from 'pino';
 import { Client } from 'undici';
@@ -31,6 +31,8 @@ export interface RouterDeps {
   tls: { listen: RouterDeps['listen']; certificates(isServed: (host: string) => boolean): Certificates } | null;
   /** Answers an ACME authority's question for a path; null: an ordinary request. Not given: no authority is asked. */
   challenge?(path: string): string | null;
+  /** What the authority is shown instead of a host's certificate while it proves that host by a handshake. Not given: no authority is asked. */
+  proofFor?(host: string): Pair | null;
   /** The platform's own hosts; null: none are served. */
   system: SystemHosts | null;
   /** Where the table is kept. */
@@ -96,7 +98,7 @@ export async function start(deps: RouterDeps): Promise<Router> {
     monotonic,
   };
   const server = createServer(serveDeps, drain);
-  const secure = await openSecure(deps.tls, { serve: serveDeps, drain, table });
+  const secure = await openSecure(deps, { serve: serveDeps, drain, table });
   const address = await listen(server.http, deps.listen);
   const tlsAddress = secure === null ? null : await listen(secure.server.http, secure.listen);
   const watching = followRoutes(
@@ -169,12 +171,12 @@ interface Secure {
 
 /** The HTTPS side, ready to listen; the certificate for clients that name no host is there. */
 async function openSecure(
-  tls: RouterDeps['tls'],
+  { tls, proofFor = () => null }: RouterDeps,
   { serve, drain, table }: { serve: ServeDeps; drain: Drain; table: RouteTable },
 ): Promise<Secure | null> {
   if (tls === null) return null;
   const certificates = tls.certificates(host => table.hasHost(host));
-  const door = await openTls({ certificates, log: serve.log });
+  const door = await openTls({ certificates, proofFor, log: serve.log });
   const server = createServer(serve, drain, door.options);
   door.follow(server.http);
   return { server, door, listen: tls.listen };

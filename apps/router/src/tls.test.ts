@@ -194,3 +194,30 @@ test('an authority that asks for a proof gets it, whatever the routes say; other
   expect((await ask(router.port, { host: 'unknown', path: '/.well-known/acme-challenge/t' })).body).toBe('proof');
   expect((await ask(router.port, { path: '/.well-known/acme-challenge/other' })).body).toContain('"url"');
 });
+
+test('an authority that proves a host by a handshake is shown the proof, and everyone else the host’s certificate', async () => {
+  using folder = tempFolder();
+  const { ca, deps } = ownTls(folder.path);
+  await using backend = await echo();
+  const proof = await ca.issue(['proof.example']);
+  await using router = await aRouter([routeTo([backend.port])], {
+    ...deps,
+    proofFor: host => (host === 'app.localhost' ? proof : null),
+  });
+  const port = router.router.tlsAddress?.port ?? 0;
+  const shake = (servername: string, protocol: string, maxVersion: tls.SecureVersion = 'TLSv1.3') =>
+    new Promise<string>(resolve => {
+      const socket = tls.connect(
+        { host: '127.0.0.1', port, servername, ALPNProtocols: [protocol], rejectUnauthorized: false, maxVersion },
+        () => {
+          resolve(`${String(socket.alpnProtocol)} ${socket.getPeerCertificate().subjectaltname}`);
+          socket.destroy();
+        },
+      );
+      socket.on('error', error => resolve((error as NodeJS.ErrnoException).code ?? error.message));
+    });
+  expect(await shake('app.localhost', 'acme-tls/1')).toBe('acme-tls/1 DNS:proof.example');
+  expect(await shake('app.localhost', 'acme-tls/1', 'TLSv1.2')).toBe('acme-tls/1 DNS:proof.example');
+  expect(await shake('app.localhost', 'http/1.1')).toMatch(/^http\/1\.1 DNS:(?!proof)/);
+  expect(await shake('other.localhost', 'acme-tls/1')).toBe('ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL');
+});

@@ -1,19 +1,19 @@
 /**
- * Orders, also against a real ACME server: Pebble, Let's Encrypt's own for tests. That part runs by hand, since Pebble is in no Debian package:
- * `go install github.com/letsencrypt/pebble/v2/cmd/pebble@latest && PEBBLE=~/go/bin/pebble npm test -- packages/certificates`.
+ * Orders, also against a real ACME server: Pebble, Let's Encrypt's own for tests, built from its Go module since it is in no Debian package.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import tls from 'node:tls';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Acme, createAcme } from './acme.ts';
 import { openOwnCa } from './own-ca.ts';
 
-const PEBBLE = process.env.PEBBLE ?? '';
+const PEBBLE = 'github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.3';
 const HOUR_MS = 3_600_000;
 let folder: string;
 let said: string[];
@@ -79,7 +79,7 @@ describe('with an authority that is away', () => {
   test('orders no more than 40 in a week', async () => {
     mkdirSync(join(folder, 'acme'));
     const orders = Array.from({ length: 40 }, () => nowMs);
-    writeFileSync(join(folder, 'acme', 'ledger.json'), JSON.stringify({ orders, failures: {} }));
+    writeFileSync(join(folder, 'acme', 'ledger.json'), JSON.stringify({ orders, failures: {}, kinds: {} }));
     const acme = acmeAt(`https://127.0.0.1:${await freePort()}/dir`);
     await acme.pairFor('app.cupola.dev');
     await acme.idle();
@@ -96,8 +96,8 @@ interface Authority extends AsyncDisposable {
   readonly ca: string;
 }
 
-/** Pebble, which asks every name at this port; it resolves names by a server that answers 127.0.0.1 to all. */
-async function pebble(httpPort: number): Promise<Authority> {
+/** Pebble, which asks every name at these ports; it resolves names by a server that answers 127.0.0.1 to all. */
+async function pebble({ httpPort, tlsPort }: { httpPort?: number; tlsPort?: number }): Promise<Authority> {
   const ca = openOwnCa({ folder: join(folder, 'pebble-ca'), now: Date.now });
   const { cert, key } = await ca.issue(['127.0.0.1', 'localhost']);
   const [port, managementPort] = [await freePort(), await freePort()];
@@ -111,8 +111,8 @@ async function pebble(httpPort: number): Promise<Authority> {
         managementListenAddress: `127.0.0.1:${managementPort}`,
         certificate: join(folder, 'pebble.pem'),
         privateKey: join(folder, 'pebble.key'),
-        httpPort,
-        tlsPort: await freePort(),
+        httpPort: httpPort ?? (await freePort()),
+        tlsPort: tlsPort ?? (await freePort()),
         ocspResponderURL: '',
         externalAccountBindingRequired: false,
       },
@@ -120,7 +120,7 @@ async function pebble(httpPort: number): Promise<Authority> {
   );
   const dns = await dnsOf('127.0.0.1');
   const child: ChildProcess = spawn(
-    PEBBLE,
+    join(programs, 'pebble'),
     ['-config', join(folder, 'pebble.json'), '-dnsserver', `127.0.0.1:${dns.port}`],
     { env: { PEBBLE_VA_NOSLEEP: '1', PEBBLE_WFE_NONCEREJECT: '0' }, stdio: ['ignore', 'pipe', 'inherit'] },
   );
@@ -183,14 +183,67 @@ async function door(answer: (path: string) => string | null): Promise<{ port: nu
   return { port: (server.address() as AddressInfo).port, server };
 }
 
-/** Not there at all without Pebble: a skip would be a failure where everything must run. */
-const withPebble = PEBBLE === '' ? () => undefined : describe;
+/** A door that proves by TLS-ALPN-01, as the router's does. */
+async function tlsDoor(proofFor: Acme['proofFor']): Promise<{ port: number; server: tls.Server }> {
+  const server = tls.createServer({
+    ALPNCallback: function (this: tls.TLSSocket, { servername, protocols }) {
+      const proof = protocols.includes('acme-tls/1') ? proofFor(servername) : null;
+      if (proof === null) return undefined;
+      this.setKeyCert({ ...proof });
+      return 'acme-tls/1';
+    } as NonNullable<tls.TlsOptions['ALPNCallback']>,
+  });
+  server.on('tlsClientError', () => undefined);
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  return { port: (server.address() as AddressInfo).port, server };
+}
 
-withPebble('with Pebble', () => {
+/** Pebble's source asks for a Go that fetches its own newer self. */
+function hasGo(): boolean {
+  const said = /go1\.(\d+)/.exec(spawnSync('go', ['version'], { encoding: 'utf8' }).stdout ?? '');
+  return Number(said?.[1] ?? 0) >= 21;
+}
+let programs: string;
+
+describe.skipIf(!hasGo())('with Pebble', () => {
+  beforeAll(() => {
+    programs = mkdtempSync(join(tmpdir(), 'cupola-pebble-'));
+    const env = { ...process.env, GOBIN: programs, GOPATH: join(programs, 'go'), GOFLAGS: '-modcacherw' };
+    execFileSync('go', ['install', PEBBLE], { env, stdio: 'pipe' });
+  }, 600_000);
+  afterAll(() => rmSync(programs, { recursive: true, force: true }));
+
+  test('where port 80 is not ours the host is proven at port 443, and there at once the next time', async () => {
+    let acme: Acme | null = null;
+    let asked = 0;
+    const { port, server } = await tlsDoor(host => acme?.proofFor(host) ?? null);
+    const closed = await door(() => {
+      asked++;
+      return null;
+    });
+    await using authority = await pebble({ httpPort: closed.port, tlsPort: port });
+    acme = acmeAt(authority.directoryUrl, authority.ca);
+    await acme.pairFor('app.cupola.dev');
+    await acme.idle();
+    expect(said).toEqual(['a certificate for app.cupola.dev has come from the ACME authority']);
+    const first = await acme.pairFor('app.cupola.dev');
+    expect(new X509Certificate(first?.cert ?? '').issuer).toContain('Pebble');
+    expect([asked > 0, acme.proofFor('app.cupola.dev')]).toEqual([true, null]);
+    asked = 0;
+    const { validToDate } = new X509Certificate(first?.cert ?? '');
+    nowMs = validToDate.getTime() - HOUR_MS;
+    await acme.pairFor('app.cupola.dev');
+    await acme.idle();
+    expect((await acme.pairFor('app.cupola.dev'))?.cert).not.toBe(first?.cert);
+    expect(asked).toBe(0);
+    server.close();
+    closed.server.close();
+  });
+
   test('pairFor() has an authority’s certificate once its order is through, and after a restart', async () => {
     let acme: Acme | null = null;
     const { port, server } = await door(path => acme?.answer(path) ?? null);
-    await using authority = await pebble(port);
+    await using authority = await pebble({ httpPort: port });
     acme = acmeAt(authority.directoryUrl, authority.ca);
     expect(await acme.pairFor('app.cupola.dev')).toBeNull();
     await acme.idle();
@@ -209,7 +262,7 @@ withPebble('with Pebble', () => {
   test('pairFor() orders anew in the last third of a life, and shows the former one meanwhile', async () => {
     let acme: Acme | null = null;
     const { port, server } = await door(path => acme?.answer(path) ?? null);
-    await using authority = await pebble(port);
+    await using authority = await pebble({ httpPort: port });
     acme = acmeAt(authority.directoryUrl, authority.ca);
     await acme.pairFor('app.cupola.dev');
     await acme.idle();
@@ -225,11 +278,11 @@ withPebble('with Pebble', () => {
 
   test('a host that cannot be proven gets none, and the words say what to check', async () => {
     const { port, server } = await door(() => null);
-    await using authority = await pebble(port);
+    await using authority = await pebble({ httpPort: port });
     const acme = acmeAt(authority.directoryUrl, authority.ca);
     await acme.pairFor('app.cupola.dev');
     await acme.idle();
-    expect(said[0]).toMatch(/no certificate for app\.cupola\.dev .*port 80 is the router's/);
+    expect(said[0]).toMatch(/no certificate for app\.cupola\.dev .*port 80 or 443 is the router's/);
     expect(await acme.pairFor('app.cupola.dev')).toBeNull();
     server.close();
   });

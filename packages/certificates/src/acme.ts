@@ -1,11 +1,12 @@
 /**
- * Certificates of an ACME authority (Let's Encrypt and others), one for each served host, proven by HTTP-01: the authority asks the host's port 80 for a
- * token, so the router answers those paths. Nothing waits for an order: until its certificate is there, and while an order fails, the next source serves.
+ * Certificates of an ACME authority (Let's Encrypt and others), one for each served host. Proven by HTTP-01: the authority asks the host's port 80 for a
+ * token, so the router answers those paths; where that fails by TLS-ALPN-01 (RFC 8737): it shakes hands at port 443 and wants to be shown a certificate made
+ * for this one proof, so a machine needs only one of the two ports. What has worked for a host is tried first the next time. Nothing waits for an order: until its certificate is there, and while an order fails, the next source serves.
  *
- * Never asks for more than the authority allows: one order at a time, at most 40 in a week, and after a failure of a host at first an hour's pause, then
+ * Never asks for more than the authority allows: one order at a time, at most 40 in a week (a second try of the same is one), and after a failure of a host at first an hour's pause, then
  * two, four ... a day (Let's Encrypt: 50 certificates for a registered domain in a week, 5 failures of a name in an hour). What was asked is kept on disk.
  *
- * Leaves out: wildcards (they need DNS-01) and TLS-ALPN-01. The ACME library is loaded at the first order.
+ * Leaves out: wildcards (they need DNS-01). The ACME library is loaded at the first order.
  */
 import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
@@ -17,6 +18,8 @@ import { writeWhole } from './write-whole.ts';
 export interface Acme extends Certificates {
   /** The answer for a path below `/.well-known/acme-challenge/`, while an order is under way; null: none of ours. */
   answer(path: string): string | null;
+  /** What a handshake for `acme-tls/1` with that host is shown, while an order is under way; null: none of ours. */
+  proofFor(host: string): Pair | null;
   /** Resolves when no order is under way. */
   idle(): Promise<void>;
 }
@@ -55,18 +58,32 @@ const SETTINGS = {
 const POLLS = { backoffAttempts: 14, backoffMin: 250, backoffMax: 15_000 };
 const PREFIX = '/.well-known/acme-challenge/';
 
+/** In the order in which they are tried. */
+const KINDS = ['http-01', 'tls-alpn-01'] as const;
+type Kind = (typeof KINDS)[number];
+
+/** What is shown to an authority while it looks. */
+interface Proofs {
+  /** Token to the answer that belongs to it. */
+  answers: Map<string, string>;
+  /** By host. */
+  pairs: Map<string, Pair>;
+}
+
 /** What was asked of the authority. */
 interface Ledger {
   /** Epoch ms of each order in the last week. */
   orders: number[];
   failures: Record<string, { atMs: number; count: number }>;
+  /** How each host was proven the last time, where that was not the first way. */
+  kinds: Record<string, Kind>;
 }
 
 export function createAcme(options: Options): Acme {
   const { folder, isServed, now, say } = options;
   const kept = new Map<string, Pair | null>();
   const waiting = new Set<string>();
-  const answers = new Map<string, string>();
+  const proofs: Proofs = { answers: new Map(), pairs: new Map() };
   let working: Promise<void> | null = null;
 
   const pairOf = (host: string): Pair | null => {
@@ -79,7 +96,7 @@ export function createAcme(options: Options): Acme {
       if (mayOrder(ledger, host, now())) {
         ledger.orders.push(now());
         writeLedger(folder, ledger);
-        await order(options, host, answers).then(
+        await orderEitherWay(options, host, ledger, proofs).then(
           pair => {
             kept.set(host, pair);
             delete ledger.failures[host];
@@ -109,7 +126,8 @@ export function createAcme(options: Options): Acme {
       }
       return life !== null && life.shareLeft > 0 ? pair : null;
     },
-    answer: path => (path.startsWith(PREFIX) ? (answers.get(path.slice(PREFIX.length)) ?? null) : null),
+    answer: path => (path.startsWith(PREFIX) ? (proofs.answers.get(path.slice(PREFIX.length)) ?? null) : null),
+    proofFor: host => proofs.pairs.get(host) ?? null,
     idle: async () => {
       while (working !== null) await working;
     },
@@ -133,10 +151,31 @@ function lifeOf({ cert }: Pair, nowMs: number): { shareLeft: number } {
   return { shareLeft: (validToDate.getTime() - nowMs) / (validToDate.getTime() - validFromDate.getTime()) };
 }
 
+/** By the way that has worked before, then by the other; what both say is told. Only a proof that fails is tried in another way. */
+async function orderEitherWay(options: Options, host: string, ledger: Ledger, proofs: Proofs): Promise<Pair> {
+  const first = ledger.kinds[host] ?? KINDS[0];
+  const second = first === KINDS[0] ? KINDS[1] : KINDS[0];
+  const failures: string[] = [];
+  for (const kind of [first, second]) {
+    try {
+      const pair = await order(options, host, kind, proofs);
+      if (kind === KINDS[0]) delete ledger.kinds[host];
+      else ledger.kinds[host] = kind;
+      return pair;
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      if (!isAboutProof(text)) throw error;
+      failures.push(`${kind}: ${text}`);
+    }
+  }
+  throw new Error(failures.join('; '));
+}
+
 async function order(
   { folder, directoryUrl, email, ca }: Options,
   host: string,
-  answers: Map<string, string>,
+  kind: Kind,
+  { answers, pairs }: Proofs,
 ): Promise<Pair> {
   const acme = await import('acme-client');
   if (ca !== undefined) acme.axios.defaults.httpsAgent = new Agent({ ca });
@@ -151,14 +190,17 @@ async function order(
     csr,
     email,
     termsOfServiceAgreed: true,
-    challengePriority: ['http-01'],
+    challengePriority: [kind],
     // The authority is the judge: our own look at ourselves proves nothing from inside.
     skipChallengeVerification: true,
-    challengeCreateFn: async (_authorization, challenge, keyAuthorization) => {
-      answers.set(challenge.token, keyAuthorization);
+    challengeCreateFn: async (authorization, challenge, keyAuthorization) => {
+      if (challenge.type === 'http-01') return void answers.set(challenge.token, keyAuthorization);
+      const [proofKey, proof] = await acme.crypto.createAlpnCertificate(authorization, keyAuthorization);
+      pairs.set(host, { cert: String(proof), key: String(proofKey) });
     },
     challengeRemoveFn: async (_authorization, challenge) => {
       answers.delete(challenge.token);
+      pairs.delete(host);
     },
   });
   const pair = { cert, key: String(key) };
@@ -180,8 +222,8 @@ function readPairOf(folder: string, host: string): Pair | null {
 
 function readLedger(folder: string, nowMs: number): Ledger {
   const file = join(folder, 'ledger.json');
-  if (!existsSync(file)) return { orders: [], failures: {} };
-  const ledger = JSON.parse(readFileSync(file, 'utf8')) as Ledger;
+  if (!existsSync(file)) return { orders: [], failures: {}, kinds: {} };
+  const ledger = { kinds: {}, ...(JSON.parse(readFileSync(file, 'utf8')) as Omit<Ledger, 'kinds'>) };
   return { ...ledger, orders: ledger.orders.filter(atMs => nowMs - atMs < WEEK_MS) };
 }
 
@@ -198,7 +240,15 @@ function explain(error: unknown, host: string): string {
   if (text.includes("reading 'config'")) return "the authority cannot be reached. Check this machine's network.";
   if (/ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|certificate/i.test(text))
     return `the authority cannot be reached (${text}). Check this machine's network.`;
-  if (/unauthorized|acme-challenge|connection|timeout|dns|invalid/i.test(text))
-    return `it could not see this machine at http://${host}/ (${text}). Check that the name leads here and that port 80 is the router's.`;
+  if (isAboutProof(text))
+    return `it could not see this machine at http://${host}/ nor at https://${host}/ (${text}). Check that the name leads here and that port 80 or 443 is the router's.`;
   return text;
+}
+
+/** The authority was there, and could not be shown what it asked for. */
+function isAboutProof(text: string): boolean {
+  return (
+    !/rateLimited|too many|reading 'config'|ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT/i.test(text) &&
+    /unauthorized|acme-challenge|connection|timeout|dns|invalid|tls/i.test(text)
+  );
 }

@@ -3,7 +3,7 @@
  * a certificate is kept as long as the certificate itself.
  */
 import type { Server } from 'node:https';
-import { createSecureContext, type SecureContext, type TlsOptions } from 'node:tls';
+import { createSecureContext, type SecureContext, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { Certificates, Pair } from '@cupola/certificates/certificates';
 import type { Logger } from 'pino';
 import { readHost } from '../table/route-key.ts';
@@ -17,6 +17,8 @@ export interface TlsDoor {
 
 interface Deps {
   certificates: Certificates;
+  /** What an ACME authority is shown that proves a host by TLS-ALPN-01; null: nothing is being proven for it. */
+  proofFor(host: string): Pair | null;
   log: Logger;
 }
 
@@ -24,15 +26,20 @@ interface Deps {
 const HANDSHAKE_MS = 10_000;
 /** How often the certificate for clients without a name is looked at: renewals have days. */
 const LOOK_MS = 60_000;
+const HTTP = 'http/1.1';
+/** What only an ACME authority speaks (RFC 8737 section 4). */
+const ACME_TLS = 'acme-tls/1';
 
 /** Resolves once there is a certificate for clients that name no host. */
-export async function openTls({ certificates, log }: Deps): Promise<TlsDoor> {
+export async function openTls({ certificates, proofFor, log }: Deps): Promise<TlsDoor> {
   const contexts = new WeakMap<Pair, SecureContext>();
   const contextOf = (pair: Pair): SecureContext => {
     const known = contexts.get(pair) ?? createSecureContext({ ...pair, minVersion: 'TLSv1.2' });
     contexts.set(pair, known);
     return known;
   };
+  /** Handshakes of authorities. */
+  const proven = new WeakMap<TLSSocket, SecureContext>();
   let shown = await certificates.pairFor(null);
   let timer: NodeJS.Timeout | null = null;
 
@@ -40,9 +47,19 @@ export async function openTls({ certificates, log }: Deps): Promise<TlsDoor> {
     options: {
       ...(shown ?? {}),
       minVersion: 'TLSv1.2',
-      ALPNProtocols: ['http/1.1'],
+      ALPNCallback: function (this: TLSSocket, { servername, protocols }) {
+        const proof = protocols.includes(ACME_TLS) ? proofFor(servername) : null;
+        if (proof === null) return protocols.includes(HTTP) ? HTTP : undefined;
+        // In TLS 1.2 this comes after the choice by the name, in 1.3 before it: either must show the proof.
+        const context = createSecureContext({ ...proof });
+        this.setKeyCert(context);
+        proven.set(this, context);
+        return ACME_TLS;
+      } as NonNullable<TlsOptions['ALPNCallback']>,
       handshakeTimeout: HANDSHAKE_MS,
-      SNICallback: (name, done) => {
+      SNICallback: function (this: TLSSocket, name, done) {
+        const proof = proven.get(this);
+        if (proof !== undefined) return done(null, proof);
         const reading = readHost(name);
         certificates.pairFor('host' in reading ? reading.host : null).then(
           pair => (pair === null ? done(null) : done(null, contextOf(pair))),
@@ -51,7 +68,7 @@ export async function openTls({ certificates, log }: Deps): Promise<TlsDoor> {
             done(error as Error);
           },
         );
-      },
+      } as NonNullable<TlsOptions['SNICallback']>,
     },
     follow: server => {
       const renew = async (): Promise<void> => {
