@@ -20,18 +20,23 @@ export interface TestRegistry extends AsyncDisposable {
 interface Package {
   name: string;
   version: string;
-  files: Record<string, string>;
+  files: Record<string, string | Buffer>;
 }
 
 /** What npm fetches of a package. */
 export function packageArchive({ name, version, files }: Package): Buffer {
+  return archiveOf('package', { 'package.json': JSON.stringify({ name, version }), ...files });
+}
+
+/** A tar.gz with one folder in it. */
+export function archiveOf(root: string, files: Record<string, string | Buffer>): Buffer {
   const folder = mkdtempSync(join(tmpdir(), 'cupola-package-'));
   try {
-    for (const [path, text] of Object.entries({ 'package.json': JSON.stringify({ name, version }), ...files })) {
+    for (const [path, text] of Object.entries(files)) {
       mkdirSync(dirname(join(folder, path)), { recursive: true });
       writeFileSync(join(folder, path), text);
     }
-    return gzipSync(Buffer.concat([...tarBytes(folder, 'package')]));
+    return gzipSync(Buffer.concat([...tarBytes(folder, root)]));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -124,7 +124,7 @@ const TABLE: Readonly<Record<CauseCode, Entry>> = {
   },
   'command-not-found': {
     says: 'its start command cannot be run',
-    mend: 'Check the program: that it is among the files, may be executed, and is spelled as it is.',
+    mend: 'Check the program: that it is among the files, may be executed, and is spelled as it is. What only development dependencies bring is not there.',
     next: ({ app }) => `cupola push ${app} -c "COMMAND"`,
   },
   'exits-at-once': {

@@ -25,6 +25,11 @@ test.each([
   ['lockfile-disagrees', 'verifying module: missing go.sum entry for go.mod file'],
   ['registry-login', 'npm error code E401\nnpm error Incorrect or missing password.'],
   ['registry-unreachable', 'npm error code ENOTFOUND\nnpm error network request to https://x failed'],
+  [
+    'registry-unreachable',
+    'file could not be downloaded: php_network_getaddresses: getaddrinfo for x failed: Name\n or',
+  ],
+  ['registry-unreachable', 'Exception in thread "main" java.net.UnknownHostException: x'],
   ['native-module', 'npm error gyp ERR! build error'],
   ['native-module', 'ERROR: Failed building wheel for lxml'],
   ['build-out-of-memory', 'FATAL ERROR: JavaScript heap out of memory'],

@@ -53,7 +53,7 @@ const PATTERNS: ReadonlyArray<readonly [CauseCode, RegExp]> = [
   ],
   [
     'registry-unreachable',
-    /\bENOTFOUND\b|\bEAI_AGAIN\b|\bECONNREFUSED\b|\bETIMEDOUT\b|\bECONNRESET\b|\bENETUNREACH\b|UNABLE_TO_GET_ISSUER|SELF_SIGNED|registry could not be (?:asked|reached)|Temporary failure in name resolution|Network is unreachable|Could not resolve host|dial tcp|Could not fetch specs|SSLError/i,
+    /\bENOTFOUND\b|\bEAI_AGAIN\b|\bECONNREFUSED\b|\bETIMEDOUT\b|\bECONNRESET\b|\bENETUNREACH\b|UNABLE_TO_GET_ISSUER|SELF_SIGNED|registry could not be (?:asked|reached)|Temporary failure in name resolution|Name or service not known|php_network_getaddresses|Unknown ?Host|could not be fetched from the build|Network is unreachable|Could not resolve host|dial tcp|Could not fetch specs|SSLError/i,
   ],
 ];
 

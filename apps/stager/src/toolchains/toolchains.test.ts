@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type FakeApi, readTar, startFakeApi } from '../fixtures.ts';
 import { type InternalClient, openInternal } from '../internal-client.ts';
 import type { NpmClient } from '../npm-client.ts';
-import { packageArchive } from '../registry.fixture.ts';
+import { archiveOf, packageArchive } from '../registry.fixture.ts';
 import { openToolchains } from './toolchains.ts';
 
 let folder: string;
@@ -122,4 +122,20 @@ test('ensure() that failed leaves nothing, and works the next time', async () =>
   await expect(open(broken).ensure(ask('9.x'))).rejects.toThrow('cut off');
   expect([api.toolchains.size, api.layers.size]).toEqual([0, 0]);
   expect((await open(registry).ensure(ask('9.x'))).version).toBe('9.1.0');
+});
+
+test('ensure() finds the program of an old Node.js, whose package holds an archive', async () => {
+  const inner = archiveOf('node-v4.0.0-linux-x64', { 'bin/node': 'a program', 'README.md': 'read me' });
+  const registry: NpmClient = {
+    ...aRegistry(),
+    versions: async () => ['4.0.0'],
+    fetch: async (name, version, into) => {
+      const files = { 'node-v4.0.0-linux-x64.tar.gz': inner };
+      writeFileSync(join(into, 'p.tgz'), packageArchive({ name, version, files }));
+      return join(into, 'p.tgz');
+    },
+  };
+  const toolchains = open(registry);
+  await toolchains.ensure({ name: 'node', range: '4.0.0', nodeVersion: null });
+  expect(readFileSync(join(toolchains.folder, 'node-4.0.0/bin/node'), 'utf8')).toBe('a program');
 });

@@ -33,12 +33,14 @@ export function fromOwnNode(): Make {
   };
 }
 
-/** Only the program: headers and pages are as large again. */
+/** Only the program: headers and pages are as large again. Packages of Node.js 4 and before hold its archive as it was published. */
 export function fromNodePackage(npm: NpmClient, wanted: { name: string; version: string }): Make {
   return async (tree, work) => {
     const unpacked = await fetchPackage(npm, wanted, work);
+    const archive = (await readdir(unpacked)).find(name => /^node-v[\d.]+-.*\.tar\.gz$/.test(name));
+    const home = archive === undefined ? unpacked : await unpackArchive(join(unpacked, archive), work);
     await mkdir(join(tree, 'bin'), { recursive: true });
-    await rename(join(unpacked, 'bin/node'), join(tree, 'bin/node'));
+    await rename(join(home, 'bin/node'), join(tree, 'bin/node'));
     await chmod(join(tree, 'bin/node'), 0o755);
   };
 }
@@ -68,14 +70,18 @@ async function fetchPackage(
   { name, version }: { name: string; version: string },
   work: string,
 ): Promise<string> {
-  const archive = await npm.fetch(name, version, await mkdtemp(join(work, 'fetched-')));
+  return unpackArchive(await npm.fetch(name, version, await mkdtemp(join(work, 'fetched-'))), work);
+}
+
+/** @returns its one folder. */
+async function unpackArchive(archive: string, work: string): Promise<string> {
   const unpacked = await mkdtemp(join(work, 'unpacked-'));
   const source = createReadStream(archive);
   const plain = source.pipe(createGunzip());
   source.once('error', error => plain.destroy(error));
   await untar(plain, unpacked);
   const [root, ...others] = await readdir(unpacked);
-  if (root === undefined || others.length > 0) throw new Error(`${name}@${version} is no package of npm`);
+  if (root === undefined || others.length > 0) throw new Error(`${archive} is no package of npm`);
   return join(unpacked, root);
 }
 

@@ -20,6 +20,10 @@ export const NODE_HINTS: readonly Hint[] = [
   ],
   [/E404|ERR_PNPM_FETCH_404|No matching version|ETARGET/, 'a package, or that version of it, is not in the registry'],
   [
+    /gyp (?:ERR!|error)[\s\S]*(?:ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH)/i,
+    'the headers of Node.js could not be fetched for a native module: let the build reach nodejs.org, or take a version of the module that brings itself compiled',
+  ],
+  [
     /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ECONNRESET|ENETUNREACH|UNABLE_TO_GET_ISSUER|SELF_SIGNED/,
     "the registry could not be reached from the build: check this machine's network and npm's registry and proxy settings, or push with node_modules",
   ],

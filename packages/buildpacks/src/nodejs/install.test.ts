@@ -1,6 +1,8 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { CommandFailedError } from '../buildpack.ts';
 import { aFolder, aStage } from '../fixtures.ts';
 import { planInstall } from './install.ts';
 import { nodejsBuildpack } from './nodejs.ts';
@@ -113,4 +115,37 @@ test('nodejs_buildpack sees what pushed node_modules lack', async () => {
   stage.run = async argv => void stage.ran.push(argv.join(' '));
   await nodejsBuildpack.compile(stage);
   expect(stage.ran).toEqual(['npm rebuild']);
+});
+
+/** As a native module installs: it wants headers, and has no network to fetch them. */
+const NATIVE = JSON.stringify({
+  scripts: {
+    install:
+      'test -d "$npm_config_nodedir/include/node" || { echo "gyp ERR! getaddrinfo ENOTFOUND nodejs.org"; exit 1; }',
+  },
+});
+
+test("nodejs_buildpack fetches headers from the registry's package of Node.js for a native module that found none", async () => {
+  using stage = aStage({ 'package.json': NATIVE });
+  const packed: string[] = [];
+  const read = async (argv: readonly string[]): Promise<string> => {
+    packed.push(argv[2] ?? '');
+    using tree = aFolder({ 'package/include/node/node.h': '', 'package/bin/node': '' });
+    spawnSync('tar', ['-czf', join(argv.at(-1) ?? '', 'n.tgz'), '-C', tree.path, 'package']);
+    return 'n.tgz\n';
+  };
+  const twice = { ...stage, read };
+  await nodejsBuildpack.compile(twice);
+  await nodejsBuildpack.compile(twice);
+  expect(packed).toEqual([`node-${process.platform}-${process.arch}@${process.versions.node}`]);
+});
+
+test('nodejs_buildpack says what a native module said, where the headers are not to be had', async () => {
+  using stage = aStage({ 'package.json': NATIVE });
+  const read = async (argv: readonly string[]): Promise<string> => {
+    throw new CommandFailedError(argv, { code: 1, signal: null, output: 'npm error E404' });
+  };
+  await expect(nodejsBuildpack.compile({ ...stage, read })).rejects.toThrow(
+    /failed \(exit status 1\): the headers of Node\.js could not be fetched/,
+  );
 });

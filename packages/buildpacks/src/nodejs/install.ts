@@ -4,6 +4,7 @@ import { cp, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Stage } from '../buildpack.ts';
 import { explaining } from '../explain.ts';
+import { headersFor, wantsHeaders } from './headers.ts';
 import { NODE_HINTS } from './hints.ts';
 import type { PackageJson } from './package-json.ts';
 import type { PackageManager } from './package-manager.ts';
@@ -21,6 +22,7 @@ const TIMED_FILES = [
 export interface Project {
   json: PackageJson;
   manager: PackageManager;
+  nodeVersion: string;
   /** PATH with the toolchains, and the settings of the package manager. */
   environment: Record<string, string>;
 }
@@ -96,7 +98,7 @@ export async function installAndBuild(stage: Stage, project: Project): Promise<v
     stage.say(
       `       Installing node modules (package.json${manager.lockfile === null ? '' : ` + ${manager.lockfile}`})`,
     );
-    await run(manager.install({ dev: plan.install === 'with-dev' }));
+    await explaining(stage.app, NODE_HINTS, () => install(stage, project, { dev: plan.install === 'with-dev' }));
   }
   if (plan.rebuild) {
     stage.say('       Rebuilding any native modules');
@@ -110,6 +112,21 @@ export async function installAndBuild(stage: Stage, project: Project): Promise<v
   }
   await keepCaches(stage, plan);
   for (const file of TIMED_FILES) await rm(join(stage.app, file), { force: true });
+}
+
+/** Once more, with headers, where a native module found none. */
+async function install(stage: Stage, project: Project, what: { dev: boolean }): Promise<void> {
+  const { manager, nodeVersion, environment } = project;
+  const argv = [...manager.program, ...manager.install(what)];
+  try {
+    await stage.run(argv, environment);
+  } catch (error) {
+    if (!wantsHeaders(error) || environment.npm_config_nodedir !== undefined) throw error;
+    const headers = await headersFor(stage, { version: nodeVersion, environment });
+    if (headers === null) throw error;
+    Object.assign(environment, headers);
+    await stage.run(argv, environment);
+  }
 }
 
 async function restoreCaches(stage: Stage, { build }: InstallPlan): Promise<void> {

@@ -7,7 +7,7 @@ import { askedNode } from './node-range.ts';
 import { type PackageJson, readPackageJson } from './package-json.ts';
 import { choosePackageManager, type PackageManager } from './package-manager.ts';
 import { writeNodeProfile } from './profile.ts';
-import { startCommand, writeNpmStart } from './start-command.ts';
+import { missingStartProgram, startCommand, writeNpmStart } from './start-command.ts';
 
 export const nodejsBuildpack: Buildpack = {
   name: 'nodejs_buildpack',
@@ -26,7 +26,13 @@ async function compile(stage: Stage): Promise<void> {
   const manager = await choosePackageManager(stage.app, json);
   const node = await chooseNode(stage, json);
   const managers = await chooseManagers(stage, json, manager, node);
-  await installAndBuild(stage, { json, manager, environment: buildEnvironment(stage, manager, [...managers, node]) });
+  const environment = buildEnvironment(stage, manager, [...managers, node]);
+  await installAndBuild(stage, { json, manager, nodeVersion: node.version, environment });
+  const missing = missingStartProgram(stage.app, json, environment.PATH ?? '');
+  if (missing !== null)
+    stage.say(
+      `       **WARNING** "npm start" runs ${missing}, which is not there: what only development dependencies bring goes after the build. Name in a Procfile what the build makes (web: node dist/main.js), or put the package of ${missing} into "dependencies".`,
+    );
   const npm = managers.find(({ name }) => name === 'npm');
   if (npm !== undefined) await writeNpmStart(stage, json, { npm, node });
   await writeNodeProfile(stage, node, managers);

@@ -80,3 +80,13 @@ test("the profile puts Node.js before the machine's own, and the programs of the
   await nodejsBuildpack.compile(stage);
   expect(launch(stage, 'node -p process.version').stdout.trim()).toBe(process.version);
 });
+
+test('compile() warns of a start script that runs what a development dependency brought', async () => {
+  const of = (start: string): string => JSON.stringify({ scripts: { start }, devDependencies: { '@nestjs/cli': '1' } });
+  using nest = aStage({ 'package.json': of('nest start') });
+  using shell = aStage({ 'package.json': of('cd lib && node x.js') });
+  await nodejsBuildpack.compile(nest);
+  await nodejsBuildpack.compile(shell);
+  expect(nest.said.join('\n')).toContain('"npm start" runs nest, which is not there');
+  expect(shell.said.join('\n')).not.toContain('which is not there');
+});

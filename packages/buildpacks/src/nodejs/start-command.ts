@@ -1,7 +1,7 @@
 /** How a Node.js app is started when neither the manifest nor a Procfile says so. */
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import type { Stage, Toolchain } from '../buildpack.ts';
 import type { PackageJson } from './package-json.ts';
 
@@ -19,6 +19,38 @@ function isPlain(app: string, script: string): boolean {
   const isProgram =
     program === 'node' || (/^[\w.-]+$/.test(program) && existsSync(join(app, 'node_modules/.bin', program)));
   return isProgram && words.every(word => /^[\w./@%+=:,-]+$/.test(word));
+}
+
+/** Words that the shell itself knows. */
+const SHELL_WORDS = new Set([
+  'cd',
+  'exec',
+  'export',
+  'eval',
+  'set',
+  'if',
+  'for',
+  'while',
+  'case',
+  'trap',
+  'umask',
+  'ulimit',
+]);
+
+/**
+ * The program of the start script, where it is not to be found and development dependencies may have brought it: those are gone after the build. People find
+ * that out when the start ends with 127, so it is told before.
+ */
+export function missingStartProgram(
+  app: string,
+  { scripts, devDependencies }: PackageJson,
+  path: string,
+): string | null {
+  const [program = ''] = (scripts.start ?? '').trim().split(/\s+/);
+  if (devDependencies.length === 0 || !/^[\w-][\w.-]*$/.test(program) || SHELL_WORDS.has(program)) return null;
+  return [join(app, 'node_modules/.bin'), ...path.split(delimiter)].some(folder => existsSync(join(folder, program)))
+    ? null
+    : program;
 }
 
 /** As one word of a POSIX shell. */
