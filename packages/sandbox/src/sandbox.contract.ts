@@ -458,6 +458,23 @@ function limits(open: Open, enforced: Enforced): void {
     expect(ran.exit.code).toBe(0);
   });
 
+  test('of output beyond the rate whole lines are kept, as many as fit: one of just the limit does', async () => {
+    await using opened = await open();
+    const line = '1'.repeat(1_024);
+    const twice = await runToEnd(
+      opened.sandboxes,
+      script(`printf '${line}\\n${line}\\n'`, { logRateBytesPerSecond: 1_024 }),
+    );
+    expect(twice.out).toEqual([line]);
+    expect(twice.droppedBytes).toBe(1_025);
+    const many = await runToEnd(
+      opened.sandboxes,
+      script("yes 'a whole line' | head -n 20000 | dd bs=1000 2>/dev/null", { logRateBytesPerSecond: 10_001 }),
+    );
+    expect(many.out.length).toBeGreaterThan(500);
+    expect(new Set(many.out)).toEqual(new Set(['a whole line']));
+  });
+
   test('a line of more than 64 KiB comes in pieces, and not a byte is lost of much output', async () => {
     await using opened = await open();
     const ran = await runToEnd(

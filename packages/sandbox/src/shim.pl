@@ -327,10 +327,11 @@ if ($started && !publish('state', join("\n", 'version 1', "shim $$ " . $pid_star
   kill 9, $child;
 }
 
-# One loop over output, orders and the end. Reads everything, drops the surplus: an app is never slowed by its log.
+# One loop over output, orders and the end. Reads everything, drops the surplus, whole lines of it: an app is never slowed by its log.
 my $max = 1 << 20;
 my ($rate, $tokens, $filled, $dropped, $told) = ($spec{rate}, $spec{rate}, now_ms(), 0, 0);
 my ($log, $number, $size) = (undef, 0, 0);
+my (%torn, %skip);    # Of each stream: what was kept last ended within a line; what was dropped last did
 open_log();
 
 sub open_log {
@@ -354,15 +355,23 @@ sub take {    # what a pipe holds; 0 at its end
   return 1 if !defined $got && $! == 4;    # EINTR
   return 0 unless $got;
   my $now = now_ms();
-  my $fits = 1;
+  my $from = $skip{$stream} ? 1 + index $bytes, "\n" : 0;
+  $from = $got if $skip{$stream} && !$from;
+  my $keep = $got - $from;
   if ($rate >= 0) {
     $tokens += ($now - $filled) * $rate / 1000;
     $tokens = $rate if $tokens > $rate;
     $filled = $now;
-    $fits = $got <= $tokens;
-    $tokens -= $got if $fits;
+    # The newline at the end of a line is free, as in Diego: a line of just the limit is one that may pass
+    $keep = 1 + ($tokens < 1 ? -1 : rindex substr($bytes, $from), "\n", $tokens) if $keep > $tokens;
+    $tokens -= $keep;
   }
-  $dropped += $got unless $fits && record($stream, $bytes);
+  $keep = 0 unless $keep && record($stream, substr $bytes, $from, $keep);
+  my $end = $from + $keep;
+  $torn{$stream} = substr($bytes, $end - 1, 1) ne "\n" if $keep;
+  $torn{$stream} = !record($stream, "\n") if $torn{$stream} && $end < $got;
+  $skip{$stream} = ($end < $got || !$keep) && substr($bytes, -1) ne "\n";
+  $dropped += $got - $keep;
   note_dropped($now);
   return 1;
 }
