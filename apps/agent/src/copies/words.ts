@@ -49,8 +49,7 @@ export function createWords({ cellId, sender, now }: { cellId: string; sender: L
           : 'Container became unhealthy';
       cellError(copy, text);
     },
-    ready: (copy, isReady) =>
-      cell(copy, isReady ? 'Container passed its readiness check' : 'Container failed its readiness check'),
+    ready: (copy, isReady) => cell(copy, `Container ${isReady ? 'passed' : 'failed'} the readiness health check`),
     filesNotKept: (copy, files) =>
       cellError(
         copy,

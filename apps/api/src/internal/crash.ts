@@ -5,6 +5,7 @@ import type { CopyReport } from '@cupola/contract/internal';
 import type { Mutation } from '@cupola/store/store';
 import { logApi, rubyText } from '../apps/log-line.ts';
 import type { ApiDeps } from '../deps.ts';
+import { processOf } from './process-of.ts';
 
 export interface Crash {
   copy: CopyReport;
@@ -17,30 +18,19 @@ export async function recordCrash(
   { db, now }: Mutation,
   { copy, cellId }: { copy: CopyReport; cellId: string },
 ): Promise<Crash | null> {
-  const found = await db
-    .selectFrom('processes')
-    .innerJoin('apps', 'apps.guid', 'processes.app_guid')
-    .innerJoin('spaces', 'spaces.guid', 'apps.space_guid')
-    .select(['processes.type', 'apps.name', 'apps.space_guid', 'spaces.organization_guid'])
-    .where('processes.guid', '=', copy.processGuid)
-    .executeTakeFirst();
-  if (found === undefined) return null;
+  const found = await processOf(db, copy);
+  if (found === null) return null;
   const crash: Crash = { copy, cellId, processType: found.type };
   const about = {
+    ...found.about,
     created_at: now,
-    target_guid: copy.appGuid,
-    target_type: 'app',
-    target_name: found.name,
-    space_guid: found.space_guid,
-    organization_guid: found.organization_guid,
     data_json: JSON.stringify({ ...payloadOf(crash), ...detailsOf(crash) }),
   };
-  const app = { actor_guid: copy.appGuid, actor_type: 'app', actor_name: found.name };
-  const process = { actor_guid: copy.processGuid, actor_type: 'process', actor_name: found.type };
+  const app = { actor_guid: copy.appGuid, actor_type: 'app', actor_name: found.about.target_name };
   await db
     .insertInto('audit_events')
     .values([
-      { ...about, ...process, guid: randomUUID(), type: 'audit.app.process.crash' },
+      { ...about, ...found.actor, guid: randomUUID(), type: 'audit.app.process.crash' },
       { ...about, ...app, guid: randomUUID(), type: 'app.crash' },
     ])
     .execute();

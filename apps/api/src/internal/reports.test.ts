@@ -1,17 +1,19 @@
 import type { CopyReport } from '@cupola/contract/internal';
 import { anApp, aPlacement, aProcess } from '@cupola/store/fixtures';
+import type { ProcessesTable } from '@cupola/store/schema';
 import { expect, test } from 'vitest';
+import { apiLines } from '../apps/fixtures.ts';
 import { startTestApi, type TestApi } from '../fixtures.ts';
 import { aCopyReport, aRegistration, callInternal } from './fixtures.ts';
 
 const EXIT = { code: 1, signal: null, outOfMemory: false, reason: 'exited with status 1', lastLines: ['boom'] };
 
 /** A registered cell, with one placement, and how to report from it. */
-async function aCell(test: TestApi) {
+async function aCell(test: TestApi, given: Partial<ProcessesTable> = {}) {
   const { store } = test.deps;
   await callInternal(test.socketPath, 'POST', '/internal/cells', aRegistration());
   const app = await anApp(store, { name: 'shop', state: 'STARTED' });
-  const process = await aProcess(store, { app_guid: app.guid });
+  const process = await aProcess(store, { app_guid: app.guid, ...given });
   const { guid, run_spec_guid: runSpecGuid } = await aPlacement(store, {
     cell_id: 'cell-1',
     app_guid: app.guid,
@@ -33,6 +35,14 @@ async function aCell(test: TestApi) {
     copy,
     send,
     rows: () => store.read.selectFrom('copies').selectAll().execute(),
+    readiness: () =>
+      store.read
+        .selectFrom('audit_events')
+        .selectAll()
+        .where('type', 'like', '%ready')
+        .orderBy('created_at')
+        .orderBy('type', 'desc')
+        .execute(),
     crashes: () =>
       store.read.selectFrom('audit_events').selectAll().where('type', 'like', '%crash').orderBy('type').execute(),
   };
@@ -172,6 +182,40 @@ test('a report that tells of a crash and of the start after it tells of one cras
   await cell.send([crash, start]);
   expect(await cell.crashes()).toHaveLength(2);
   expect(await cell.rows()).toMatchObject([{ state: 'STARTING', attempt: 2 }]);
+});
+
+test('what a readiness check says anew is told, as CF tells it; a crash tells for itself', async () => {
+  await using test = await startTestApi();
+  const cell = await aCell(test, { readiness_type: 'http' });
+  await cell.send([cell.copy({ state: 'STARTING', address: null, routable: false })]);
+  await cell.send([cell.copy({ routable: false })]);
+  expect(await cell.readiness()).toEqual([]);
+  await cell.send([cell.copy()]);
+  await cell.send([cell.copy({ sinceMs: 5 })]);
+  await cell.send([cell.copy({ routable: false })]);
+  await cell.send([cell.copy({ state: 'CRASHED', crashCount: 1, exit: EXIT, address: null, routable: false })]);
+  const events = await cell.readiness();
+  expect(events).toMatchObject([
+    { type: 'audit.app.process.ready', actor_type: 'process', actor_name: 'web', target_guid: cell.app.guid },
+    { type: 'audit.app.process.not-ready' },
+  ]);
+  expect(JSON.parse(events[1]?.data_json ?? '')).toEqual({
+    instance: cell.copy().guid,
+    index: 0,
+    cell_id: 'cell-1',
+    ready: false,
+    version: cell.copy().runSpecGuid,
+  });
+  expect(await apiLines(test, cell.app.guid)).toContainEqual(
+    expect.stringContaining(`Process became not ready with guid ${cell.process.guid} payload: {"instance"=>`),
+  );
+});
+
+test('of a process without a readiness check nothing is told', async () => {
+  await using test = await startTestApi();
+  const cell = await aCell(test);
+  await cell.send([cell.copy()]);
+  expect(await cell.readiness()).toEqual([]);
 });
 
 test('a start that never ran the app is no crash', async () => {

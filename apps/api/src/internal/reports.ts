@@ -7,9 +7,11 @@ import { type CopyReport, cellReport } from '@cupola/contract/internal';
 import type { CopiesTable } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
 import type { Selectable } from 'kysely';
+import type { ApiDeps } from '../deps.ts';
 import { type InternalCall, type InternalReply, readJson } from './call.ts';
 import { requireSession } from './cells.ts';
-import { type Crash, logCrash, recordCrash } from './crash.ts';
+import { logCrash, recordCrash } from './crash.ts';
+import { logReadiness, recordReadiness } from './readiness.ts';
 
 type CopyRow = Selectable<CopiesTable>;
 type Home = Pick<CopyRow, 'space_guid' | 'organization_guid'>;
@@ -18,7 +20,7 @@ export async function takeReport(call: InternalCall): Promise<InternalReply> {
   const { store, log } = call.deps;
   const cellId = call.params.cellId ?? '';
   const report = await readJson(call, cellReport);
-  const crashes = await store.mutate(async mutation => {
+  const news = await store.mutate(async mutation => {
     const applied = await requireSession(mutation.db, cellId, report.session);
     // Heard before; its answer was lost.
     if (report.sequence <= applied) return [];
@@ -29,32 +31,38 @@ export async function takeReport(call: InternalCall): Promise<InternalReply> {
       .execute();
     return applyCopies(mutation, report.copies, cellId);
   });
-  for (const crash of crashes)
-    await logCrash(call.deps, crash).catch((error: unknown) =>
-      log.warn({ err: error }, 'a crash is not in the app log'),
+  for (const tell of news)
+    await tell(call.deps).catch((error: unknown) =>
+      log.warn({ err: error }, 'a crash or a change of readiness is not in the app log'),
     );
   return { status: 204 };
 }
 
+/** Tells in its app's log what has been recorded. */
+type Tell = (deps: Pick<ApiDeps, 'logs' | 'now'>) => Promise<void>;
+
 /**
- * Answers the crashes that are told of for the first time. One report may name a copy twice: its crash, and what it has become by now.
+ * Answers what is told of for the first time. One report may name a copy twice: its crash, and what it has become by now.
  */
-async function applyCopies(mutation: Mutation, copies: readonly CopyReport[], cellId: string): Promise<Crash[]> {
+async function applyCopies(mutation: Mutation, copies: readonly CopyReport[], cellId: string): Promise<Tell[]> {
   if (copies.length === 0) return [];
   const guids = copies.map(({ guid }) => guid);
   const rows = await mutation.db.selectFrom('copies').selectAll().where('guid', 'in', guids).execute();
   const before = new Map<string, CopyRow>(rows.map(row => [row.guid, row]));
   const homes = await readHomes(mutation, copies);
-  const crashes: Crash[] = [];
+  const news: Tell[] = [];
   for (const copy of copies) {
     const known = before.get(copy.guid);
     const row = await applyCopy(mutation, { copy, before: known, home: homes.get(copy.guid) ?? known, cellId });
     if (row === null) before.delete(copy.guid);
     else before.set(copy.guid, row);
-    const crash = row !== null && isNewCrash(row, known) ? await recordCrash(mutation, { copy, cellId }) : null;
-    if (crash !== null) crashes.push(crash);
+    if (row === null) continue;
+    const crash = isNewCrash(row, known) ? await recordCrash(mutation, { copy, cellId }) : null;
+    if (crash !== null) news.push(deps => logCrash(deps, crash));
+    const change = isNewReadiness(row, known) ? await recordReadiness(mutation, { copy, cellId }) : null;
+    if (change !== null) news.push(deps => logReadiness(deps, change));
   }
-  return crashes;
+  return news;
 }
 
 /** Of each copy, by its placement, or by its app when it has none any more. */
@@ -123,6 +131,11 @@ function isNewCrash(told: CopyRow, before: CopyRow | undefined): boolean {
   const known = before?.generation === told.generation ? before : undefined;
   if (endedAttempt(told) <= (known === undefined ? 0 : endedAttempt(known))) return false;
   return told.state === 'CRASHED' || told.crash_count !== known?.crash_count || told.exit_json !== known.exit_json;
+}
+
+/** Only while it runs: one that stops or has crashed leaves the routes anyway. */
+function isNewReadiness(told: CopyRow, before: CopyRow | undefined): boolean {
+  return told.state === 'RUNNING' && told.routable !== (before?.state === 'RUNNING' ? before.routable : 0);
 }
 
 function endedAttempt({ state, attempt }: CopyRow): number {
