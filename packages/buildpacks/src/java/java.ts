@@ -14,7 +14,7 @@ import { memoryScript, metaspaceMb } from './memory.ts';
 import { type Shape, shapeOf } from './shape.ts';
 
 /** Runs a war by an embedded Tomcat: for `javax.servlet`, and for `jakarta.servlet`. */
-const RUNNERS = { javax: 'com.heroku:webapp-runner:9.0.105.0', jakarta: 'com.heroku:webapp-runner:10.1.42.0' } as const;
+const RUNNERS = { javax: 'com.heroku:webapp-runner:9.0.89.0', jakarta: 'com.heroku:webapp-runner:10.1.42.0' } as const;
 /** Of a class file, after its magic number: Java 17 writes 61. */
 const CLASS_MAJOR_OFFSET = 6;
 const CLASS_MAJOR_OF_JAVA_1 = 44;
