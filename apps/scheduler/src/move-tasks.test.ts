@@ -48,6 +48,10 @@ test('a task is placed once, is RUNNING when its cell says so, and ends with its
   });
   expect(await became(store, task, 'SUCCEEDED')).toMatchObject({ failure_reason: null, ended_at: expect.any(Number) });
   await withdrawn(store, task);
+  const billed = await store.read.selectFrom('usage_events').select('data_json').execute();
+  expect(billed.map(({ data_json }) => JSON.parse(data_json))).toMatchObject([
+    { state: { current: 'TASK_STOPPED', previous: 'RUNNING' }, task: { guid: task.guid, name: 'task' } },
+  ]);
 });
 
 test('a task that exits with another code than 0 has FAILED, though nobody saw it run', async () => {

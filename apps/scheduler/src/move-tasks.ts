@@ -7,6 +7,7 @@ import { errorsKey, type Observations } from '@cupola/model/observe';
 import { type ActiveTaskState, decideTask, type TaskChange, type TaskFacts, taskDueInMs } from '@cupola/model/tasks';
 import type { CopiesTable, Database, TasksTable } from '@cupola/store/schema';
 import type { Mutation, Store } from '@cupola/store/store';
+import { recordTaskUsage } from '@cupola/store/usage-events';
 import type { Kysely } from 'kysely';
 import type { Leadership } from './leadership.ts';
 import { readState } from './read-state.ts';
@@ -76,7 +77,10 @@ async function move(mutation: Mutation, { leadership, seen, view, guid }: Moving
     })
     .where('guid', '=', guid)
     .execute();
-  if (hasEnded) await db.deleteFrom('placement_errors').where('process_guid', '=', guid).execute();
+  if (hasEnded) {
+    await db.deleteFrom('placement_errors').where('process_guid', '=', guid).execute();
+    await recordTaskUsage(mutation, task, 'TASK_STOPPED');
+  }
   const home = await db
     .selectFrom('apps')
     .innerJoin('spaces', 'spaces.guid', 'apps.space_guid')
@@ -87,12 +91,14 @@ async function move(mutation: Mutation, { leadership, seen, view, guid }: Moving
   return change;
 }
 
-type ActiveTask = Pick<TasksTable, 'guid' | 'app_guid' | 'created_at' | 'run_spec_guid'> & { state: ActiveTaskState };
+type ActiveTask = Pick<TasksTable, 'guid' | 'app_guid' | 'created_at' | 'run_spec_guid' | 'name' | 'memory_mb'> & {
+  state: ActiveTaskState;
+};
 
 async function activeTasks(db: Kysely<Database>): Promise<ActiveTask[]> {
   const rows = await db
     .selectFrom('tasks')
-    .select(['guid', 'app_guid', 'created_at', 'run_spec_guid', 'state'])
+    .select(['guid', 'app_guid', 'created_at', 'run_spec_guid', 'name', 'memory_mb', 'state'])
     .where('state', 'in', ['PENDING', 'RUNNING', 'CANCELING'])
     .orderBy('created_at')
     .execute();

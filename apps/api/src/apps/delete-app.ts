@@ -4,7 +4,7 @@
  */
 import type { Mutation } from '@cupola/store/store';
 import { sql } from 'kysely';
-import { recordAppState } from '../usage-events/record-usage.ts';
+import { recordAppState, recordTasksGone } from '../usage-events/record-usage.ts';
 import type { ScopedApp } from './find-app.ts';
 
 /** Tables whose rows are an app's, with the kind their labels are kept under. Children before parents. */
@@ -22,6 +22,7 @@ const OWNED = [
 export async function deleteApp(mutation: Mutation, app: ScopedApp): Promise<void> {
   const { db, changed } = mutation;
   await recordAppState(mutation, app, 'STOPPED');
+  await recordTasksGone(mutation, app);
   const scope = { organizationGuid: app.organization_guid, spaceGuid: app.space_guid };
   const routes = await db
     .selectFrom('route_destinations')

@@ -1,11 +1,13 @@
-/** The end of a build as an audit event, in CF's types and keys (CF: build_event_repository.rb). Its actor is who asked for the build. */
+/** The end of a build as an audit event, in CF's types and keys (CF: build_event_repository.rb), and for who bills. Its actor is who asked for the build. */
 import { randomUUID } from 'node:crypto';
 import type { BuildsTable } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
 import type { Selectable } from 'kysely';
+import { recordBuildUsage } from '../usage-events/record-usage.ts';
 
 /** Nothing for an app that is gone. In the transaction that ends the build. */
-export async function recordBuildEnd({ db, now }: Mutation, build: Selectable<BuildsTable>): Promise<void> {
+export async function recordBuildEnd(mutation: Mutation, build: Selectable<BuildsTable>): Promise<void> {
+  const { db, now } = mutation;
   const app = await db
     .selectFrom('apps')
     .innerJoin('spaces', 'spaces.guid', 'apps.space_guid')
@@ -35,4 +37,6 @@ export async function recordBuildEnd({ db, now }: Mutation, build: Selectable<Bu
       data_json: JSON.stringify(data),
     })
     .execute();
+  await recordBuildUsage(mutation, build, 'STAGING_STOPPED');
+  if (isStaged) await recordBuildUsage(mutation, build, 'BUILDPACK_SET');
 }

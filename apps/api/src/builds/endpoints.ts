@@ -15,6 +15,7 @@ import { isCliAgent } from '../http/cli-agent.ts';
 import { type ApiRequest, type Endpoint, endpoint } from '../http/endpoint.ts';
 import { writeMetadata } from '../metadata/metadata.ts';
 import { seenPackage } from '../packages/find-package.ts';
+import { recordBuildUsage } from '../usage-events/record-usage.ts';
 import { recordBuildEnd } from './build-events.ts';
 import { type BuildRow, createBuild } from './create-build.ts';
 import { listBuilds, listBuildsOfApp, presentBuilds } from './list-builds.ts';
@@ -105,6 +106,7 @@ export const buildEndpoints: Endpoint[] = [
         await writeMetadata(mutation, 'build', build.guid, body.metadata);
         const data = { build_guid: build.guid, package_guid: row.guid };
         await recordAppEvent(mutation, { actor, app, type: 'build.create', data });
+        await recordBuildUsage(mutation, build, 'STAGING_STARTED');
         // Staged ahead, and ended before anybody asked.
         if (build.state !== 'STAGING') await recordBuildEnd(mutation, build);
         return { build, app, warnings: lifecycle?.warnings ?? [] };

@@ -5,6 +5,7 @@
 import { type BuildFacts, type BuildFate, decideBuild } from '@cupola/model/build-lease';
 import { STAGING_LIMITS } from '@cupola/model/limits';
 import type { ApiDeps } from '../deps.ts';
+import { recordBuildEnd } from './build-events.ts';
 import { forgetBuild } from './forget-build.ts';
 
 type Deps = Pick<ApiDeps, 'store' | 'queue' | 'leases' | 'log' | 'now'>;
@@ -127,6 +128,7 @@ async function apply({ store, leases }: Deps, build: OpenBuild, fate: Ending): P
       .where('guid', '=', build.guid)
       .execute();
     changed('build', build.guid, { organizationGuid: build.organizationGuid });
+    if (fate.do === 'fail' && row.adopted === 1) await recordBuildEnd(mutation, { ...row, ...ended });
     return fate.do === 'fail';
   });
   if (done) leases.end(build.guid);

@@ -4,15 +4,15 @@ import { SYSTEM_BUILDPACKS } from '@cupola/model/system-buildpacks';
 import { aBuild, anApp, aPackage, testSealer } from '@cupola/store/fixtures';
 import type { BuildsTable } from '@cupola/store/schema';
 import { expect, test, vi } from 'vitest';
-import { startTestApi, type TestApi } from '../fixtures.ts';
+import { type Json, startTestApi, type TestApi } from '../fixtures.ts';
 import { aResult, callInternal, openWatch } from './fixtures.ts';
 
 const DIGEST = 'a'.repeat(64);
 
 /** A build of a READY package, and what a stager does with it. */
-async function aStager(test: TestApi, given: Partial<BuildsTable> = {}) {
+async function aStager(test: TestApi, given: Partial<BuildsTable> = {}, name = 'shop') {
   const { store } = test.deps;
-  const app = await anApp(store, { name: 'shop', space_guid: test.home.spaceGuid });
+  const app = await anApp(store, { name, space_guid: test.home.spaceGuid });
   const pack = await aPackage(store, { app_guid: app.guid, state: 'READY', digest: DIGEST, size_bytes: 7 });
   const build = await aBuild(store, {
     app_guid: app.guid,
@@ -281,3 +281,21 @@ test('a cancelled build: its stager is told by the watch and by heartbeats, and 
 async function stored(test: TestApi, text: string): Promise<string> {
   return (await test.deps.blobs.put(Readable.from([text]))).digest;
 }
+
+test('a build that was asked for is billed, and its buildpack with it; one that nobody asked for is not', async () => {
+  await using test = await startTestApi();
+  const end = async (adopted: 0 | 1) => {
+    const stager = await aStager(test, { adopted }, `app-${adopted}`);
+    const { body } = await stager.claim();
+    await stager.finish({ outcome: 'staged', fence: body.fence, result: aResult() });
+    return stager;
+  };
+  await end(0);
+  const { app } = await end(1);
+  const { body } = await test.api('GET', '/v3/app_usage_events', { token: test.admin });
+  expect(body.resources.map((event: Json) => [event.state.current, event.app.guid])).toEqual([
+    ['STAGING_STOPPED', app.guid],
+    ['BUILDPACK_SET', app.guid],
+  ]);
+  expect(body.resources[1].buildpack).toEqual({ guid: expect.any(String), name: 'nodejs_buildpack' });
+});

@@ -8,6 +8,7 @@ import { NotFoundError, UnprocessableError } from '@cupola/model/errors';
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
 import type { TasksTable } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
+import { recordTaskUsage } from '@cupola/store/usage-events';
 import type { Selectable } from 'kysely';
 import type { Actor } from '../access/actor.ts';
 import { recordAppEvent } from '../apps/app-events.ts';
@@ -60,6 +61,7 @@ export async function createTask(
   };
   await checkTaskQuota(db, app, row);
   await db.insertInto('tasks').values(row).execute();
+  await recordTaskUsage(mutation, row, 'TASK_STARTED');
   await writeMetadata(mutation, 'task', guid, body.metadata);
   changed('task', guid, { organizationGuid: app.organization_guid, spaceGuid: app.space_guid });
   await recordAppEvent(mutation, { actor, app, type: 'task.create', data: eventData(row) });

@@ -51,6 +51,20 @@ test('POST tasks answers 202 with a PENDING task, as cf run-task sends it', asyn
   expect(await eventTypes(test, app.guid)).toContain('app.task.create');
 });
 
+test('a task is billed from its creation on, and no longer than there is its app', async () => {
+  await using test = await startTestApi();
+  const app = await makeStagedApp(test, { app: { name: 'shop' } });
+  const task = (await run(test, app, { command: 'x', name: 'm', memory_in_mb: 64 })).body;
+  await test.api('DELETE', `/v3/apps/${app.guid}`, { token: test.admin });
+  const events = await test.api('GET', '/v3/app_usage_events', { token: test.admin });
+  expect(events.body.resources.map(({ state }: Json) => state.current)).toEqual(['TASK_STARTED', 'TASK_STOPPED']);
+  expect(events.body.resources[1]).toMatchObject({
+    app: { guid: app.guid, name: 'shop' },
+    task: { guid: task.guid, name: 'm' },
+    memory_in_mb_per_instance: { current: 64, previous: 64 },
+  });
+});
+
 test('a task gets the environment of its app and facts of its own, and nobody asks for its health', async () => {
   await using test = await startTestApi();
   const app = await makeStagedApp(test);

@@ -1,10 +1,8 @@
-/**
- * Usage events, for who bills: what began or ceased to use how much, in the transaction that made it so (CF: app_usage_event_repository.rb). Their guids
- * rise, so that `after_guid` skips none of those of one moment.
- */
-import { randomUUID } from 'node:crypto';
-import type { ProcessesTable } from '@cupola/store/schema';
+/** Usage events, for who bills: what began or ceased to use how much, in the transaction that made it so (CF: app_usage_event_repository.rb). */
+import { STAGING_LIMITS } from '@cupola/model/limits';
+import type { BuildsTable, ProcessesTable } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
+import { insertUsageEvent, recordTaskUsage } from '@cupola/store/usage-events';
 import type { Selectable } from 'kysely';
 import type { ScopedApp } from '../apps/find-app.ts';
 
@@ -12,32 +10,13 @@ type Process = Selectable<ProcessesTable>;
 type Size = Pick<Process, 'memory_mb' | 'instances'>;
 type State = 'STARTED' | 'STOPPED';
 
-const SEQUENCE_DIGITS = 12;
-
-/** Twelve hex digits of a number that rises, in the form of a guid. */
-async function nextGuid({ db }: Mutation): Promise<string> {
-  const last = await db.selectFrom('usage_events').select('guid').orderBy('guid', 'desc').limit(1).executeTakeFirst();
-  const before = last === undefined ? 0 : Number.parseInt(last.guid.replace('-', '').slice(0, SEQUENCE_DIGITS), 16);
-  const digits = (before + 1).toString(16).padStart(SEQUENCE_DIGITS, '0');
-  return `${digits.slice(0, 8)}-${digits.slice(8)}${randomUUID().slice(13)}`;
-}
-
-async function insert(mutation: Mutation, kind: 'app' | 'service', data: Record<string, unknown>): Promise<void> {
-  const { db, now } = mutation;
-  const guid = await nextGuid(mutation);
-  await db
-    .insertInto('usage_events')
-    .values({ guid, created_at: now, updated_at: now, kind, data_json: JSON.stringify(data) })
-    .execute();
-}
-
 async function recordProcess(
   mutation: Mutation,
   app: ScopedApp,
   process: Process,
   { state, previous }: { state: [current: State, previous: State]; previous: Size },
 ): Promise<void> {
-  await insert(mutation, 'app', {
+  await insertUsageEvent(mutation, 'app', {
     state: { current: state[0], previous: state[1] },
     app: { guid: app.guid, name: app.name },
     process: { guid: process.guid, type: process.type },
@@ -69,6 +48,57 @@ export async function recordScale(
   await recordProcess(mutation, app, process, { state: ['STARTED', 'STARTED'], previous });
 }
 
+type Build = Selectable<BuildsTable>;
+type BuildUsage = 'STAGING_STARTED' | 'STAGING_STOPPED' | 'BUILDPACK_SET';
+
+/** A build of a user, who is told of no other: the platform's own, ahead of one, is its own affair. Nothing for an app that is gone. */
+export async function recordBuildUsage(mutation: Mutation, build: Build, state: BuildUsage): Promise<void> {
+  const { db } = mutation;
+  const app = await db
+    .selectFrom('apps')
+    .innerJoin('spaces', 'spaces.guid', 'apps.space_guid')
+    .select(['apps.name', 'apps.space_guid', 'spaces.name as space_name', 'spaces.organization_guid'])
+    .where('apps.guid', '=', build.app_guid)
+    .executeTakeFirst();
+  if (app === undefined) return;
+  await insertUsageEvent(mutation, 'app', {
+    state: { current: state, previous: 'STAGING' },
+    app: { guid: build.app_guid, name: app.name },
+    process: { guid: null, type: null },
+    space: { guid: app.space_guid, name: app.space_name },
+    organization: { guid: app.organization_guid },
+    buildpack: await buildpackOf(mutation, build),
+    task: { guid: null, name: null },
+    memory_in_mb_per_instance: { current: STAGING_LIMITS.memoryMb, previous: STAGING_LIMITS.memoryMb },
+    instance_count: { current: 1, previous: 1 },
+  });
+}
+
+/** What made the droplet, or what was asked for while there is none: the last of several, which says how the app starts. */
+async function buildpackOf({ db }: Mutation, build: Build): Promise<{ guid: string | null; name: string | null }> {
+  const droplet = await db
+    .selectFrom('droplets')
+    .select('buildpacks_json')
+    .where('guid', '=', build.droplet_guid ?? '')
+    .executeTakeFirst();
+  const used = droplet === undefined ? [] : (JSON.parse(droplet.buildpacks_json) as Array<{ name: string }>);
+  const name = used.at(-1)?.name ?? (JSON.parse(build.buildpacks_json) as string[]).at(-1) ?? null;
+  const row = await db.selectFrom('buildpacks').select('guid').where('name', '=', name).executeTakeFirst();
+  return { guid: row?.guid ?? null, name };
+}
+
+/** Tasks of an app that is deleted: what has not ended ends with it. Call while their rows are there. */
+export async function recordTasksGone(mutation: Mutation, app: ScopedApp): Promise<void> {
+  const tasks = await mutation.db
+    .selectFrom('tasks')
+    .selectAll()
+    .where('app_guid', '=', app.guid)
+    .where('state', 'in', ['PENDING', 'RUNNING', 'CANCELING'])
+    .orderBy('created_at')
+    .execute();
+  for (const task of tasks) await recordTaskUsage(mutation, task, 'TASK_STOPPED');
+}
+
 export async function recordServiceUsage(
   mutation: Mutation,
   instance: { guid: string; name: string; space_guid: string; organization_guid: string },
@@ -80,7 +110,7 @@ export async function recordServiceUsage(
     .where('guid', '=', instance.space_guid)
     .executeTakeFirst();
   const nobody = { guid: null, name: null };
-  await insert(mutation, 'service', {
+  await insertUsageEvent(mutation, 'service', {
     state,
     space: { guid: instance.space_guid, name: space?.name ?? '' },
     organization: { guid: instance.organization_guid },
