@@ -83,6 +83,9 @@ export async function until<T>(
   }
 }
 
+/** Longer than any request is held; a test that waits for more says what it waits for, instead of hanging. */
+const SILENCE_MS = 60_000;
+
 function request(options: {
   port: number;
   host: string;
@@ -108,6 +111,7 @@ function request(options: {
         response.on('error', reject);
       },
     );
+    sent.setTimeout(SILENCE_MS, () => sent.destroy(new Error(`nothing was heard for ${SILENCE_MS} ms`)));
     sent.on('error', reject);
     sent.end(body);
   });

@@ -3,6 +3,7 @@
  * with it. Nothing here imports Cupola's code.
  */
 import { crc32 } from 'node:zlib';
+import { account } from './account.ts';
 import { type Platform, until } from './platform.ts';
 
 export interface Ledger {
@@ -164,11 +165,14 @@ export function stepsOfPush(platform: Platform, version: string, program = answe
         await until(
           'the app answers',
           async () => {
-            const answer = await platform.ask(ledger.host).catch(() => null);
-            return answer?.status === 200 && answer.body === version;
+            const answer = await platform.ask(ledger.host);
+            if (answer.status === 200 && answer.body === version) return true;
+            throw new Error(`${answer.status} ${answer.body.slice(0, 200)}`);
           },
           240_000,
-        );
+        ).catch(async (error: unknown) => {
+          throw new Error(`${String(error)}\n${await account(platform, ledger.appGuid)}`);
+        });
       },
     ],
   ];

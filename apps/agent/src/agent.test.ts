@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { CELL_LIMITS } from '@cupola/model/limits';
 import type { Sandboxes } from '@cupola/sandbox/sandbox';
 import { expect, test } from 'vitest';
 import { aPlacement, aRunSpec, ask, healthCheck, isRoot, makeLayer, serverLayer, testCell, until } from './fixtures.ts';
@@ -329,6 +330,24 @@ test('the agent reports what could not be started, and tries it again', async ()
   await until('RUNNING', () => cell.api.copy(placement.guid)?.state === 'RUNNING');
   expect(cell.api.copy(placement.guid)).toMatchObject({ attempt: 2, placementError: null });
 });
+
+test.each(['cut', 'draining'] as const)(
+  'a start waits while the API is away (%s): no error is counted, and it goes on as soon as the layer can be had',
+  async layersAre => {
+    await using cell = await testCell();
+    await cell.startAgent();
+    const layer = cell.add(await serverLayer());
+    const placement = aPlacement(aRunSpec([layer]));
+    cell.api.layersAre = layersAre;
+    cell.api.place(placement);
+    // More than the errors after which a cell is given nothing of an app for five minutes.
+    await until('it asks again and again', () => cell.api.fetched.length > CELL_LIMITS.sandboxErrorsMax);
+    cell.api.layersAre = 'sent';
+    await until('RUNNING', () => cell.api.copy(placement.guid)?.state === 'RUNNING');
+    expect(cell.api.reports.filter(({ placementError }) => placementError !== null)).toEqual([]);
+    expect(cell.api.copy(placement.guid)).toMatchObject({ attempt: 1, crashCount: 0 });
+  },
+);
 
 test('the agent gives up a sandbox that does not start in its time, and removes it when it comes up after all', async () => {
   await using cell = await testCell();

@@ -25,6 +25,8 @@ export interface FakeApi extends AsyncDisposable {
   readonly fetched: string[];
   /** Layers that can be fetched, by digest. */
   readonly layers: Map<string, Buffer>;
+  /** What a request for a layer meets: the layer, a cut connection, or a 503. */
+  layersAre: 'sent' | 'cut' | 'draining';
   /** Connections that watch placements. */
   readonly watchers: number;
   /** Cursors that watchers came with; null asked for a snapshot. */
@@ -139,8 +141,9 @@ export async function fakeApi(folder: string): Promise<FakeApi> {
     if (pathname === `/internal/cells/${CELL}/watch`) feed.watch(searchParams, response);
     else if (digest !== undefined) {
       fetched.push(digest);
+      if (api.layersAre === 'cut') return void response.destroy();
       const tar = layers.get(digest);
-      response.writeHead(tar === undefined ? 404 : 200).end(tar);
+      response.writeHead(api.layersAre === 'draining' ? 503 : tar === undefined ? 404 : 200).end(tar);
     } else {
       const text = Buffer.concat(await Array.fromAsync(request as AsyncIterable<Buffer>)).toString();
       const { status, said } = answer(pathname, JSON.parse(text) as { session?: string });
@@ -157,6 +160,7 @@ export async function fakeApi(folder: string): Promise<FakeApi> {
     reports: books.reports,
     fetched,
     layers,
+    layersAre: 'sent',
     asked: feed.asked,
     get watchers() {
       return feed.watchers.size;

@@ -6,6 +6,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 import type { CellRegistration } from '@cupola/contract/internal';
 import { FencedError } from '@cupola/model/errors';
 import { CELL_LIMITS } from '@cupola/model/limits';
@@ -22,8 +23,9 @@ import { openLayers } from './host/layers.ts';
 import { openPorts } from './host/ports.ts';
 import { openUids } from './host/uids.ts';
 import { createLogSender } from './logs/log-sender.ts';
+import { backoff, pause } from './pause.ts';
 import { type Cell, keepSession } from './session/cell-session.ts';
-import { createInternalApi, type InternalApi } from './session/internal-api.ts';
+import { createInternalApi, type InternalApi, isAway } from './session/internal-api.ts';
 import { createPlacementView } from './session/placement-view.ts';
 import { createReporter } from './session/reporter.ts';
 import { followPlacements } from './session/watch.ts';
@@ -89,7 +91,7 @@ export async function start(deps: AgentDeps): Promise<Agent> {
   });
   const copies: Copies = createCopies({
     sandboxes,
-    layers: openLayers({ folder, fetch: digest => fetchLayer(api, digest, ended.signal), log, now }),
+    layers: openLayers({ folder, fetch: digest => fetchLayer(digest, { api, signal: ended.signal, log }), log, now }),
     addresses,
     uids: openUids({ folder, range: deps.uids, now }),
     records,
@@ -184,6 +186,20 @@ async function lastWords(
   await Promise.all([reporter.settled(LAST_WORDS_MS), sender.settled(LAST_WORDS_MS)]);
 }
 
-function fetchLayer(api: InternalApi, digest: string, signal: AbortSignal): ReturnType<InternalApi['stream']> {
-  return api.stream(`/internal/layers/${digest}`, { over: 'layers', silenceMs: LAYER_SILENCE_MS, signal });
+/**
+ * Waits while the API is away: that is a fault neither of the app nor of this cell, which would be given no more of the app for five minutes if it counted
+ * as starts that failed here. What the API refuses, or breaks off, is one.
+ */
+async function fetchLayer(
+  digest: string,
+  { api, signal, log }: { api: InternalApi; signal: AbortSignal; log: Logger },
+): Promise<Readable> {
+  for (let failures = 0; ; failures++)
+    try {
+      return await api.stream(`/internal/layers/${digest}`, { over: 'layers', silenceMs: LAYER_SILENCE_MS, signal });
+    } catch (error) {
+      if (signal.aborted || !isAway(error)) throw error;
+      if (failures === 0) log.warn({ err: error, digest }, 'a start waits for its layer: the API is away');
+      await pause(backoff(failures), signal);
+    }
 }

@@ -13,6 +13,12 @@ export class RefusedByApiError extends Error {
   }
 }
 
+/** Nobody answered, or whoever did is about to leave: the same question may be answered in a moment, and nothing is wrong with it. */
+export function isAway(error: unknown): boolean {
+  if (error instanceof RefusedByApiError) return error.status === 503;
+  return !(error instanceof FencedError);
+}
+
 export interface InternalApi {
   /** POST of JSON. The answer's JSON, not parsed by any schema yet; null for an empty one. */
   post(path: string, body: unknown): Promise<unknown>;
