@@ -25,8 +25,12 @@ function handMadeNetworks(): Networks & { leased: string[]; released: string[] }
   return {
     leased,
     released,
-    lease: async known => {
-      leased.push(known ?? 'any');
+    lease: async ({ label }) => {
+      leased.push(label);
+      return network;
+    },
+    take: async known => {
+      leased.push(known);
       return network;
     },
     leaseForBuild: async () => network,
@@ -55,7 +59,7 @@ test.runIf(hasTools)(
     await first[Symbol.asyncDispose]();
     await cell.startAgent({ networks });
     await until('taken over', () => cell.api.registrations.length === 2);
-    expect(networks.leased).toEqual(['any', name]);
+    expect(networks.leased).toEqual([placement.runSpec.appGuid, name]);
     expect(await ask(running)).toBe('hello');
     cell.api.withdraw(placement.guid);
     await until('released', () => networks.released.includes(name ?? ''));

@@ -13,6 +13,7 @@ async function everything({ read }: Store): Promise<Record<string, unknown[]>> {
     spaces: await read.selectFrom('spaces').select('name').execute(),
     domains: await read.selectFrom('domains').select('name').orderBy('created_at').orderBy('name').execute(),
     quotas: await read.selectFrom('organization_quotas').select('name').execute(),
+    groups: await read.selectFrom('security_groups').select('name').orderBy('name').execute(),
     clients: await read.selectFrom('oauth_clients').select('client_id').execute(),
     roles: await read.selectFrom('roles').select('type').orderBy('type').execute(),
   };
@@ -23,6 +24,7 @@ const HOME = {
   spaces: [{ name: 'dev' }],
   domains: [{ name: 'localhost' }],
   quotas: [{ name: 'default' }],
+  groups: [{ name: 'dns' }, { name: 'public_networks' }],
   clients: [{ client_id: 'cf' }],
   roles: ['organization_manager', 'organization_user', 'space_developer', 'space_manager'].map(type => ({ type })),
 };
@@ -87,8 +89,30 @@ describe('bootstrap()', () => {
     const { store } = opened;
     await bootstrap(store, first);
     await store.mutate(({ db }) => db.deleteFrom('spaces').execute());
+    await store.mutate(({ db }) => db.deleteFrom('security_groups').execute());
     await bootstrap(store, { ...first, appsDomain: 'apps.example' });
-    const now = await everything(store);
-    expect([now.domains, now.spaces]).toEqual([[{ name: 'localhost' }, { name: 'apps.example' }], []]);
+    const { domains, spaces, groups } = await everything(store);
+    expect([domains, spaces, groups]).toEqual([[{ name: 'localhost' }, { name: 'apps.example' }], [], []]);
+  });
+
+  test('a store of before there were security groups gets them, but for names that are taken', async () => {
+    await using opened = await openTestStore();
+    const { store } = opened;
+    await bootstrap(store, first);
+    await store.mutate(async ({ db }) => {
+      await db.deleteFrom('settings').where('key', '=', 'security_groups_made').execute();
+      await db.deleteFrom('security_groups').where('name', '=', 'dns').execute();
+      await db.updateTable('security_groups').set({ rules_json: '[]', running_default: 0 }).execute();
+    });
+    await bootstrap(store, first);
+    const groups = await store.read
+      .selectFrom('security_groups')
+      .select(['name', 'running_default', 'staging_default'])
+      .orderBy('name')
+      .execute();
+    expect(groups).toEqual([
+      { name: 'dns', running_default: 1, staging_default: 1 },
+      { name: 'public_networks', running_default: 0, staging_default: 1 },
+    ]);
   });
 });

@@ -1,5 +1,5 @@
 /**
- * First start: user `admin`, organization `cupola`, space `dev`, the shared domain, all in one transaction, so that a start killed at any moment can begin
+ * First start: user `admin`, organization `cupola`, space `dev`, the shared domain, the usual security groups, all in one transaction, so that a start killed at any moment can begin
  * again. Later starts add only what settings ask for: another domain, a new password.
  */
 import { randomUUID } from 'node:crypto';
@@ -8,6 +8,7 @@ import type { Mutation, Store } from '@cupola/store/store';
 import type { Kysely } from 'kysely';
 import { seedBuildpacks } from './buildpacks/ordered.ts';
 import { SHARED_SEGMENT } from './isolation-segments/find-segment.ts';
+import { seedSecurityGroups } from './security-groups/seed-groups.ts';
 import { type HashCost, hashPassword } from './uaa/passwords.ts';
 import { revokeRefreshTokens } from './uaa/refresh-tokens.ts';
 
@@ -30,6 +31,7 @@ export async function bootstrap(store: Store, { appsDomain, admin, hashCost }: B
     await addClient(mutation);
     await addSharedSegment(mutation);
     await seedBuildpacks(mutation);
+    await seedSecurityGroups(mutation);
     // Asked again: another process may have been faster.
     const isFirst = await isFirstStart(mutation.db);
     if (hash === null || !(isFirst || admin.reset)) return;

@@ -93,8 +93,8 @@ async function startCell(env: z.infer<typeof environment>, log: Logger): Promise
     ...(networks === null
       ? {}
       : {
-          network: async () => {
-            const { name, address, resolver } = await networks.leaseForBuild();
+          network: async egress => {
+            const { name, address, resolver } = await networks.leaseForBuild(egress);
             return {
               network: { kind: 'namespace' as const, name, address },
               resolver,

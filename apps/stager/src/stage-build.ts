@@ -11,9 +11,11 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { BuildFinish, BuildOrder, StagedResult } from '@cupola/contract/internal';
 import { withCode } from '@cupola/model/causes';
+import { DEFAULT_EGRESS } from '@cupola/model/egress';
 import { FencedError } from '@cupola/model/errors';
 import { PUSH_LIMITS } from '@cupola/model/limits';
 import { stagingCause } from '@cupola/model/staging-cause';
+import type { Egress } from '@cupola/sandbox/egress-chains';
 import type { Sandboxes } from '@cupola/sandbox/sandbox';
 import type { Logger } from 'pino';
 import type { AppCaches } from './app-caches.ts';
@@ -31,7 +33,7 @@ export interface StagingDeps {
   toolchains: Toolchains;
   caches: AppCaches;
   npmSettings(): Promise<{ npmrc: string; cafile: string | null }>;
-  network(): Promise<BuildNetwork>;
+  network(egress: Egress): Promise<BuildNetwork>;
   /** Of the sandboxes; null: started as an ordinary user, whose own it is. */
   uid: number | null;
   folder: string;
@@ -255,7 +257,10 @@ async function compile(
 ): Promise<InsideEnd> {
   const operator = readOperatorSettings(process.env, homedir());
   const buildpacks = await fetchZips(deps.client, order, join(deps.folder, 'buildpacks'));
-  const [settings, network] = await Promise.all([deps.npmSettings(), deps.network()]);
+  const [settings, network] = await Promise.all([
+    deps.npmSettings(),
+    deps.network({ rules: order.egress ?? DEFAULT_EGRESS, label: order.appGuid }),
+  ]);
   try {
     return await runInside(
       deps.sandboxes,

@@ -5,6 +5,7 @@
 import { chownSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { FencedError } from '@cupola/model/errors';
+import type { Egress } from '@cupola/sandbox/egress-chains';
 import type { Sandboxes } from '@cupola/sandbox/sandbox';
 import type { Logger } from 'pino';
 import { openAppCaches } from './app-caches.ts';
@@ -23,8 +24,8 @@ export interface Deps {
   stagerId: string;
   /** That builds run as; null: started as an ordinary user. */
   uid: number | null;
-  /** A network for one build. Absent: this machine's. */
-  network?(): Promise<BuildNetwork>;
+  /** A network for one build, from where `egress` is reached. Absent: this machine's. */
+  network?(egress: Egress): Promise<BuildNetwork>;
   /** What droplets are built for. */
   stack: { name: string; digest: string; abiKey: string };
   log: Logger;

@@ -50,6 +50,16 @@ const healthCheck = z.object({
   intervalMs: ms.nullable(),
 });
 
+const span = z.tuple([z.number().int().nonnegative(), z.number().int().nonnegative()]);
+/** See `EgressRule` in `@cupola/model/egress`. */
+const egressRule = z.object({
+  protocol: z.enum(['tcp', 'udp', 'icmp', 'all']),
+  destinations: z.array(span),
+  ports: z.array(span).exactOptional(),
+  icmp: z.object({ type: z.number().int(), code: z.number().int() }).exactOptional(),
+  log: z.literal(true).exactOptional(),
+});
+
 /** See `RunSpec` in `@cupola/model/run-spec`; this is its form on the wire, field for field. */
 const runSpec = z.object({
   guid,
@@ -77,6 +87,7 @@ const runSpec = z.object({
     .exactOptional(),
   taskName: z.string().exactOptional(),
   syslogDrains: z.array(z.string()).exactOptional(),
+  egress: z.array(egressRule).exactOptional(),
 });
 
 /** A copy that this cell is to run. It is there until it is removed from the view; removal means: stop it, gracefully. */
@@ -278,6 +289,8 @@ export const buildOrder = z.object({
   timeoutMs: ms,
   /** The app's cache of another generation is thrown away first. Absent from an older api: 0. */
   cacheGeneration: z.number().int().nonnegative().exactOptional(),
+  /** What the build may reach. Absent from an older api: the default. */
+  egress: z.array(egressRule).exactOptional(),
 });
 export type BuildOrder = z.infer<typeof buildOrder>;
 export const buildHeartbeat = z.object({ fence: z.number().int() });

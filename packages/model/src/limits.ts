@@ -59,6 +59,15 @@ export const CELL_LIMITS = {
   massLossMinCells: 3,
 } as const;
 
+export const EGRESS_LIMITS = {
+  /** Spans of addresses and ports that what runs in a space may have opened, merged: 3,000 are loaded in 30 ms, 12,000 in 200 ms, beside each start (ours). */
+  sizeMax: 3_000,
+  /** Of one group (ours). */
+  rulesMax: 1_000,
+  /** Of one rule (CF). */
+  destinationsMax: 6_000,
+} as const;
+
 /** `actions/stop` answers at once, but routes and copies stay this long: the cf CLI's restart, restage and scale send stop and then start (ours). */
 export const STOP_LINGER_MS = 2_000;
 

@@ -1,3 +1,4 @@
+import type { EgressRule } from './egress.ts';
 import type { HealthCheckType } from './states.ts';
 
 /** One layer of a droplet, a plain tar with root-relative paths, shared by every instance that needs it. */
@@ -63,4 +64,6 @@ export interface RunSpec {
   taskName?: string;
   /** Where its log lines are to go besides (`syslog://host:port`, `syslog-tls://`, `https://`), by the services bound at its start. Absent in old specs: none. */
   syslogDrains?: string[];
+  /** What it may reach, by the security groups of its space at its start. Absent in old specs: `DEFAULT_EGRESS`. */
+  egress?: EgressRule[];
 }

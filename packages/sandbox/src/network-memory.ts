@@ -1,12 +1,22 @@
 /** What a platform remembers of its networks over restarts: its block, and who has which address. */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Egress } from './egress-chains.ts';
+
+export interface Lease {
+  slot: number;
+  isBuild: boolean;
+  /** Name of the chain of what it may reach. */
+  chain: string;
+}
 
 /** What is kept on disk. Worth nothing after a reboot: the namespaces are gone then. */
 export interface Remembered {
   boot: string;
   block: string;
-  leases: Array<{ slot: number; isBuild: boolean }>;
+  leases: Lease[];
+  /** What leases may reach, by the names of their chains. */
+  egress: Record<string, Egress>;
   /** Slot and time of those that rest. */
   released: Array<[slot: number, atMs: number]>;
 }
@@ -21,10 +31,10 @@ export function openMemory(folder: string): Memory {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const file = join(folder, 'networks.json');
   const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  let known: Remembered = { boot, block: '', leases: [], released: [] };
+  let known: Remembered = { boot, block: '', leases: [], egress: {}, released: [] };
   if (existsSync(file)) {
     const kept = JSON.parse(readFileSync(file, 'utf8')) as Remembered;
-    if (kept.boot === boot) known = kept;
+    if (kept.boot === boot) known = { ...known, ...kept };
   }
   return {
     read: () => known,

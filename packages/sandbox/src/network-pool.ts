@@ -1,7 +1,9 @@
 /** Namespaces made ahead, given out, taken back: what is done to the host goes one after the other, and what is given out is remembered before. */
 import { readdirSync } from 'node:fs';
 import { CELL_LIMITS } from '@cupola/model/limits';
-import type { Memory } from './network-memory.ts';
+import { type Egress, type EgressChain, egressChain } from './egress-chains.ts';
+import { type Leads, openLeads } from './network-leads.ts';
+import type { Lease, Memory } from './network-memory.ts';
 import { type Names, type Place, SLOT_BITS } from './network-place.ts';
 import { ipBatch, namespacesNamed, nft } from './network-tools.ts';
 import type { LeasedNetwork, Networks } from './networks.ts';
@@ -83,11 +85,18 @@ export interface PoolFacts {
   removeRest(): Promise<void>;
 }
 
+interface ReadyParts {
+  slots: Slots;
+  leads: Leads;
+  /** What the next one will be asked to reach, most likely: most starts of a machine ask for the same. */
+  guess(): EgressChain | undefined;
+  inTurn<T>(work: () => Promise<T>): Promise<T>;
+}
+
 /** Networks ready to be taken, made again in the background as they are. */
 function openReady(
   { names, place, ahead, refillAfterMs, log }: PoolFacts,
-  slots: Slots,
-  inTurn: <T>(work: () => Promise<T>) => Promise<T>,
+  { slots, leads, guess, inTurn }: ReadyParts,
 ): { take(): Promise<Place>; refill(when: { soon: boolean }): void; stop(): Promise<void> } {
   const ready: Place[] = [];
   let isStopped = false;
@@ -98,6 +107,8 @@ function openReady(
       const made = place(slots.take());
       try {
         await makeNamespace(made);
+        const guessed = guess();
+        if (guessed !== undefined) await leads.lead(made.address, guessed);
         return made;
       } catch (error) {
         await removeNamespaces([made.name], names);
@@ -137,53 +148,76 @@ function openReady(
 export function networkPool(facts: PoolFacts): Networks {
   const { names, memory, place, resolver, now, log, removeRest } = facts;
   const slots = openSlots(facts);
+  const { leases } = memory.read();
+  const leads = openLeads(names.table, new Map(leases.map(({ slot, chain }) => [place(slot).address, chain])));
+  let newest: EgressChain | undefined;
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     const result = last.then(work);
     last = result.catch(() => undefined); // Told to who waits for the result.
     return result;
   };
-  const ready = openReady(facts, slots, inTurn);
+  const ready = openReady(facts, { slots, leads, guess: () => newest, inTurn });
   const shown = ({ name, address, gateway }: Place): LeasedNetwork => ({
     name,
     address,
     resolver: resolver ?? gateway,
   });
-  const take = async (isBuild: boolean): Promise<Place> => {
+  const take = async (egress: Egress, isBuild: boolean): Promise<LeasedNetwork> => {
     const taken = await ready.take();
-    memory.update({ leases: [...memory.read().leases, { slot: taken.slot, isBuild }] });
+    const chain = egressChain(egress);
+    const before = memory.read();
+    memory.update({
+      leases: [...before.leases, { slot: taken.slot, isBuild, chain: chain.name }],
+      egress: { ...before.egress, [chain.name]: egress },
+    });
+    if (!isBuild) newest = chain;
     ready.refill({ soon: false });
-    return taken;
+    try {
+      if (isBuild || !leads.isLed(taken.address, chain))
+        await inTurn(async () => {
+          await leads.lead(taken.address, chain);
+          if (isBuild) await builders('add', taken.address);
+        });
+    } catch (error) {
+      giveBack({ slot: taken.slot, isBuild: false, chain: chain.name });
+      throw new SandboxError(`the rules of a network could not be set: ${(error as Error).message}`, { cause: error });
+    }
+    return shown(taken);
   };
   const lease = (name: string) => memory.read().leases.find(({ slot }) => place(slot).name === name);
   const builders = (does: 'add' | 'delete', address: string): Promise<string> =>
     nft(does, 'element', 'inet', names.table, 'builders', `{ ${address} }`);
+  const giveBack = ({ slot, isBuild }: Lease): void => {
+    const { leases, released, egress } = memory.read();
+    const kept = leases.filter(other => other.slot !== slot);
+    memory.update({
+      leases: kept,
+      egress: Object.fromEntries(Object.entries(egress).filter(([name]) => kept.some(({ chain }) => chain === name))),
+      released: [...released, [slot, now()]],
+    });
+    const { name, address } = place(slot);
+    // Not waited for: nobody uses it any more, and what is left by our death the next process takes away.
+    void inTurn(async () => {
+      await removeNamespaces([name], names);
+      slots.giveBack(slot);
+      await leads.forget(address);
+      if (isBuild) await builders('delete', address);
+    }).catch((error: unknown) => log.warn({ err: error }, `the network ${name} could not be taken away`));
+  };
   ready.refill({ soon: true });
 
   return {
-    lease: async name => {
-      if (name === undefined) return shown(await take(false));
+    lease: egress => take(egress, false),
+    leaseForBuild: egress => take(egress, true),
+    take: async name => {
       const known = lease(name);
       if (known === undefined) throw new SandboxError(`the network ${name} is gone`);
       return shown(place(known.slot));
     },
-    leaseForBuild: async () => {
-      const taken = await take(true);
-      await inTurn(() => builders('add', taken.address));
-      return shown(taken);
-    },
     release: async name => {
       const known = lease(name);
-      if (known === undefined) return;
-      const { slot, isBuild } = known;
-      const { leases, released } = memory.read();
-      memory.update({ leases: leases.filter(other => other.slot !== slot), released: [...released, [slot, now()]] });
-      // Not waited for: nobody uses it any more, and what is left by our death the next process takes away.
-      void inTurn(async () => {
-        await removeNamespaces([name], names);
-        slots.giveBack(slot);
-        if (isBuild) await builders('delete', place(slot).address);
-      }).catch((error: unknown) => log.warn({ err: error }, `the network ${name} could not be taken away`));
+      if (known !== undefined) giveBack(known);
     },
     known: () => memory.read().leases.map(({ slot }) => shown(place(slot))),
     close: async ({ remove }) => {

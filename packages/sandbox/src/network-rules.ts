@@ -1,8 +1,11 @@
 /**
- * What sandboxes may reach, as one nftables file: loaded whole or not at all. Denied are private, link-local (with it every cloud's metadata service) and
- * special networks, and every address of the host itself; allowed are the public internet, the name servers, and the holes that the operator asked for.
+ * What sandboxes may reach, as one nftables file: loaded whole or not at all. Refused whatever else is said are the host itself, other sandboxes of this
+ * machine, and link-local and other special addresses (with them every cloud's metadata service), but for the holes that the operator asked for. Past that
+ * each sandbox's own chain lets through what its security groups name, and what none names is refused.
  */
+import { NEVER_OPENED } from '@cupola/model/egress';
 import { type Cidr, formatCidr } from './cidr.ts';
+import { addresses, type EgressChain } from './egress-chains.ts';
 
 /** An address or network that may be reached though it is private: a registry, a proxy, a database of the operator's. */
 export interface Hole {
@@ -11,36 +14,38 @@ export interface Hole {
   port?: number;
 }
 
-/** Not the public internet (RFC 6890 and the multicast and reserved space above). Networks for documentation are left out: some places use them as public ones. */
-const DENIED = [
-  '0.0.0.0/8',
-  '10.0.0.0/8',
-  '100.64.0.0/10',
-  '127.0.0.0/8',
-  '169.254.0.0/16',
-  '172.16.0.0/12',
-  '192.0.0.0/24',
-  '192.168.0.0/16',
-  '198.18.0.0/15',
-  '224.0.0.0/3',
-];
-
 export interface RuleFacts {
   table: string;
   /** What the host's ends of the pairs are called: this and a number. */
   linkPrefix: string;
   block: Cidr;
+  /** Where all platforms of this machine have their blocks. */
+  whole: Cidr;
   nameServers: string[];
   holes: Hole[];
   /** For builds only: the operator's registries and proxies. */
   buildHoles: Hole[];
   /** Addresses that builds have now. */
   builders: string[];
+  /** Of the sandboxes that are there, each once. */
+  chains: EgressChain[];
+  /** Which of them counts for an address. */
+  egress: Array<{ address: string; chain: string }>;
 }
+
+/** What is done for one address while the table stands. Names of chains are ours, addresses have been made by us. */
+export const chainText = (table: string, chain: EgressChain): string => `table inet ${table} {\n${chainBody(chain)}}\n`;
+const chainBody = ({ name, lines }: EgressChain): string =>
+  `  chain ${name} {\n${lines.map(line => `    ${line}\n`).join('')}  }\n`;
+export const dropChainText = (table: string, name: string): string => `delete chain inet ${table} ${name}\n`;
+export const leadText = (table: string, address: string, chain: string): string =>
+  `add element inet ${table} egress { ${address} : jump ${chain} }\n`;
+export const forgetText = (table: string, address: string): string =>
+  `delete element inet ${table} egress { ${address} }\n`;
 
 /** Pure. Addresses in it must have been parsed: it becomes text for nft. */
 export function networkRules(facts: RuleFacts): string {
-  const { table, linkPrefix, block, nameServers, holes, buildHoles, builders } = facts;
+  const { table, linkPrefix, block, whole, nameServers, holes, buildHoles, builders, chains, egress } = facts;
   const link = `"${linkPrefix}*"`;
   const hole = ({ cidr, port }: Hole): string =>
     `ip daddr ${cidr} ${port === undefined ? '' : `tcp dport ${port} `}accept`;
@@ -48,15 +53,19 @@ export function networkRules(facts: RuleFacts): string {
   return `table inet ${table}
 delete table inet ${table}
 table inet ${table} {
-  set denied {
+  set refused {
     type ipv4_addr
     flags interval
     auto-merge
-    ${elements([...DENIED, formatCidr(block)])}
+    ${elements([...NEVER_OPENED.map(addresses), formatCidr(whole)])}
   }
   set builders {
     type ipv4_addr
     ${elements(builders)}
+  }
+${chains.map(chainBody).join('')}  map egress {
+    type ipv4_addr : verdict
+    ${elements(egress.map(({ address, chain }) => `${address} : jump ${chain}`))}
   }
   chain holes {
     ${nameServers.map(address => `ip daddr ${address} meta l4proto { tcp, udp } th dport 53 accept`).join('\n    ')}
@@ -68,8 +77,8 @@ table inet ${table} {
     ip saddr != ${formatCidr(block)} drop
     tcp flags syn tcp option maxseg size set rt mtu
     jump holes
-    ip daddr @denied reject with icmpx admin-prohibited
-    meta nfproto ipv4 accept
+    ip daddr @refused reject with icmpx admin-prohibited
+    ip saddr vmap @egress
     reject with icmpx admin-prohibited
   }
   chain to_host {

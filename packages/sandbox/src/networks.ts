@@ -11,9 +11,10 @@ import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { CELL_LIMITS } from '@cupola/model/limits';
 import { blocksOf, type Cidr, formatCidr, overlap, parseCidr, sizeOf } from './cidr.ts';
+import { defaultEgress, type Egress, egressChain } from './egress-chains.ts';
 import { readNameServers } from './name-servers.ts';
-import { type Memory, openMemory } from './network-memory.ts';
-import { type Names, namesOf, placeIn, SLOT_BITS } from './network-place.ts';
+import { type Lease, type Memory, openMemory } from './network-memory.ts';
+import { type Names, namesOf, type Place, placeIn, SLOT_BITS } from './network-place.ts';
 import { networkPool, removeNamespaces } from './network-pool.ts';
 import { type Hole, networkRules } from './network-rules.ts';
 import {
@@ -38,12 +39,12 @@ export interface LeasedNetwork {
 }
 
 export interface Networks {
-  /**
-   * A network for one sandbox, at once where one was made ahead. `name`: that one, which a sandbox already runs in. Throws SandboxError when there is none.
-   */
-  lease(name?: string): Promise<LeasedNetwork>;
+  /** A network for one sandbox, at once where one was made ahead: from in there `egress` is reached, and nothing else. Throws SandboxError when there is none. */
+  lease(egress: Egress): Promise<LeasedNetwork>;
   /** The same for a build, which also reaches the operator's registries and proxies. */
-  leaseForBuild(): Promise<LeasedNetwork>;
+  leaseForBuild(egress: Egress): Promise<LeasedNetwork>;
+  /** The one that a sandbox already runs in: it reaches what it did. Throws SandboxError when it is gone. */
+  take(name: string): Promise<LeasedNetwork>;
   /** The sandbox has ended. Its address is given out again after 60 s. Idempotent. */
   release(name: string): Promise<void>;
   /** Those leased, also by a former process on the same folder. */
@@ -86,14 +87,10 @@ export async function openNetworks(options: NetworkOptions): Promise<Networks | 
   }
   const names = namesOf(options.installation);
   const memory = openMemory(options.folder);
-  const block = await ownBlock(options.cidr ?? CIDR, memory);
+  const whole = wholeOf(options.cidr ?? CIDR);
+  const block = await ownBlock(whole, memory);
   const place = placeIn(block, names);
-  const alive = new Set(namespacesNamed(names.namespace));
-  memory.update({ leases: memory.read().leases.filter(({ slot }) => alive.has(place(slot).name)) });
-  await removeNamespaces(
-    [...alive].filter(name => !memory.read().leases.some(({ slot }) => place(slot).name === name)),
-    names,
-  );
+  const leases = await keepLeases(memory, place, names);
   switchForwardingOn(options.log);
   const nameServers = readNameServers();
   if (nameServers.length === 0)
@@ -103,10 +100,13 @@ export async function openNetworks(options: NetworkOptions): Promise<Networks | 
       table: names.table,
       linkPrefix: names.link,
       block,
+      whole,
       nameServers,
       holes: checked(options.holes ?? []),
       buildHoles: checked(options.buildHoles ?? (await operatorHoles(process.env))),
-      builders: memory.read().leases.flatMap(({ slot, isBuild }) => (isBuild ? [place(slot).address] : [])),
+      builders: leases.flatMap(({ slot, isBuild }) => (isBuild ? [place(slot).address] : [])),
+      chains: Object.values(memory.read().egress).map(egressChain),
+      egress: leases.map(({ slot, chain }) => ({ address: place(slot).address, chain })),
     }),
   );
   options.log.info({ block: formatCidr(block), nameServers }, 'each sandbox gets a network of its own');
@@ -124,6 +124,27 @@ export async function openNetworks(options: NetworkOptions): Promise<Networks | 
   });
 }
 
+/** Of a former process those whose namespaces are there still; other namespaces go. What their sandboxes reach stays as it was. */
+async function keepLeases(memory: Memory, place: (slot: number) => Place, names: Names): Promise<Lease[]> {
+  const alive = namespacesNamed(names.namespace);
+  const { leases, egress } = memory.read();
+  const kept = leases
+    .filter(({ slot }) => alive.includes(place(slot).name))
+    .map(lease => ({ lease, egress: egress[lease.chain] ?? defaultEgress }))
+    // The name says what the chain holds: another version may write it otherwise.
+    .map(known => ({ ...known, lease: { ...known.lease, chain: egressChain(known.egress).name } }));
+  memory.update({
+    leases: kept.map(({ lease }) => lease),
+    egress: Object.fromEntries(kept.map(({ lease, egress: known }) => [lease.chain, known])),
+  });
+  const held = kept.map(({ lease }) => place(lease.slot).name);
+  await removeNamespaces(
+    alive.filter(name => !held.includes(name)),
+    names,
+  );
+  return memory.read().leases;
+}
+
 function checked(holes: Hole[]): Hole[] {
   return holes.map(({ cidr, port }) => {
     const parsed = parseCidr(cidr);
@@ -132,20 +153,26 @@ function checked(holes: Hole[]): Hole[] {
   });
 }
 
-/** The block of before if it is still ours, else the first that nothing on this machine overlaps. */
-async function ownBlock(cidr: string, memory: Memory): Promise<Cidr> {
+function wholeOf(cidr: string): Cidr {
   const whole = parseCidr(cidr);
   if (whole === null || whole.bits > SLOT_BITS) throw new SandboxError(`"${cidr}" is no network for sandboxes`);
+  return whole;
+}
+
+/** The block of before if it is still ours, else the first that nothing on this machine overlaps. */
+async function ownBlock(whole: Cidr, memory: Memory): Promise<Cidr> {
   const routes = await hostRoutes();
   const before = parseCidr(memory.read().block);
   if (before !== null && routes.some(route => formatCidr(route) === formatCidr(before))) return before;
-  memory.update({ leases: [], released: [] });
+  memory.update({ leases: [], egress: {}, released: [] });
   for (const block of blocksOf(whole, BLOCK_BITS)) {
     if (routes.some(route => overlap(route, block)) || !(await claimBlock(block))) continue;
     memory.update({ block: formatCidr(block) });
     return block;
   }
-  throw new SandboxError(`every part of ${cidr} is in use on this machine: choose another network for sandboxes`);
+  throw new SandboxError(
+    `every part of ${formatCidr(whole)} is in use on this machine: choose another network for sandboxes`,
+  );
 }
 
 const FORWARDING = '/proc/sys/net/ipv4/ip_forward';

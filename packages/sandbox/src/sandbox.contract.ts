@@ -15,6 +15,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
+import { defaultEgress } from './egress-chains.ts';
 import { aSpec, finish, layer, readUntil, runToEnd, script, tempFolder, until } from './fixtures.ts';
 import { networksMissing } from './network-tools.ts';
 import { type LeasedNetwork, openNetworks } from './networks.ts';
@@ -592,7 +593,7 @@ async function aNetwork(): Promise<AsyncDisposable & { leased: LeasedNetwork }> 
   const pool = await openNetworks({ folder: folder.path, installation: `test-${randomUUID()}`, ahead: 0, log });
   if (pool === null) throw new Error('no networks here');
   return {
-    leased: await pool.lease(),
+    leased: await pool.lease(defaultEgress),
     [Symbol.asyncDispose]: async () => {
       await pool.close({ remove: true });
       folder[Symbol.dispose]();

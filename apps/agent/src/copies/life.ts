@@ -2,6 +2,7 @@
  * One start of one copy, from its layers to its end: launched, probed until healthy, watched, stopped when asked to. Says how it ended; what follows from
  * that (the crash table) is decided elsewhere. When the agent leaves, it lets go of everything and touches nothing: the next agent goes on.
  */
+import { DEFAULT_EGRESS } from '@cupola/model/egress';
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
 import {
   type RunningSandbox,
@@ -93,7 +94,10 @@ async function launch(deps: LifeDeps, copy: Copy, { left, over }: Signals): Prom
     laidOut.catch(() => undefined); // Nobody waits for them any more.
     return null;
   }
-  const { address, resolvConf } = await addresses.lease(runSpec.ports[0] ?? 8080);
+  const { address, resolvConf } = await addresses.lease(runSpec.ports[0] ?? 8080, {
+    rules: runSpec.egress ?? DEFAULT_EGRESS,
+    label: runSpec.appGuid,
+  });
   const sandboxGuid = `${guid}-${generation}-${attempt}`;
   const started = { sandboxGuid, address, startedMs: now() };
   change(copy, { launch: { ...started, isStarted: false } });

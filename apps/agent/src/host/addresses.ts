@@ -1,5 +1,6 @@
 /** Where a copy answers: in a network namespace of its own on the port it asks for, or, sharing the host's network, on a port of its own on loopback. */
 import { readFileSync } from 'node:fs';
+import type { Egress } from '@cupola/sandbox/egress-chains';
 import type { Networks } from '@cupola/sandbox/networks';
 import type { Network } from '@cupola/sandbox/sandbox';
 import { z } from 'zod';
@@ -14,8 +15,11 @@ export const copyAddress = z.object({
 export type CopyAddress = z.infer<typeof copyAddress>;
 
 export interface Addresses {
-  /** @param wantedPort what the app listens on where it may choose. Throws SandboxError when there is no address left. */
-  lease(wantedPort: number): Promise<{ address: CopyAddress; resolvConf: string }>;
+  /**
+   * @param wantedPort what the app listens on where it may choose.
+   * @param egress what it may reach; on the host's network it reaches what the host does. Throws SandboxError when there is no address left.
+   */
+  lease(wantedPort: number, egress: Egress): Promise<{ address: CopyAddress; resolvConf: string }>;
   /** A copy that was adopted goes on using it. */
   take(address: CopyAddress): Promise<void>;
   release(address: CopyAddress): Promise<void>;
@@ -23,12 +27,12 @@ export interface Addresses {
 
 export function createAddresses({ networks, ports }: { networks: Networks | null; ports: Ports }): Addresses {
   return {
-    lease: async wantedPort => {
+    lease: async (wantedPort, egress) => {
       if (networks === null) {
         const port = await ports.lease();
         return { address: { host: '127.0.0.1', port, network: null }, resolvConf: hostResolvers() };
       }
-      const { name, address, resolver } = await networks.lease();
+      const { name, address, resolver } = await networks.lease(egress);
       return {
         address: { host: address, port: wantedPort, network: name },
         resolvConf: `nameserver ${resolver}\noptions timeout:2 attempts:2\n`,
@@ -36,7 +40,7 @@ export function createAddresses({ networks, ports }: { networks: Networks | null
     },
     take: async ({ port, network }) => {
       if (network === null) ports.take(port);
-      else await networks?.lease(network);
+      else await networks?.take(network);
     },
     release: async ({ port, network }) => {
       if (network === null) ports.release(port);

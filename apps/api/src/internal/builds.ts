@@ -12,6 +12,7 @@ import type { Kysely, Selectable } from 'kysely';
 import { buildpacksForBuild } from '../buildpacks/ordered.ts';
 import { cacheGeneration } from '../builds/cache-clearings.ts';
 import type { ApiDeps } from '../deps.ts';
+import { groupEgress } from '../security-groups/group-egress.ts';
 import { type InternalCall, type InternalReply, needed, neededNumber, readJson } from './call.ts';
 import { sendBlob } from './send-blob.ts';
 
@@ -100,9 +101,11 @@ async function claim(
     .execute();
   const packs = await buildpacksForBuild(db, build.stack);
   const generation = await cacheGeneration(db, build.app_guid);
+  const egress = await groupEgress(db, place.space_guid, 'staging');
   return {
     ...makeOrder(deps, { ...build, ...claimed }, { place: { ...place, digest: place.digest }, packs }),
     cacheGeneration: generation,
+    egress,
   };
 }
 

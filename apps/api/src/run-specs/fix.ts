@@ -11,6 +11,7 @@ import type { Database, ProcessesTable } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
 import type { Kysely, Selectable } from 'kysely';
 import type { ApiDeps } from '../deps.ts';
+import { groupEgress } from '../security-groups/group-egress.ts';
 import { boundServices } from '../services/vcap-services.ts';
 import { type SidecarRow, sidecarsOf, typesOf } from '../sidecars/change-sidecar.ts';
 import { type AppPlace, processFacts, taskFacts } from './vcap-application.ts';
@@ -93,6 +94,8 @@ export async function openSpecs(
   const { vcapServices, syslogDrains } = await boundServices(db, deps.sealer, appGuid);
   const { publicUrl: apiUrl } = deps.config;
   const sidecars = await sidecarsOf(db, appGuid);
+  // Tasks have those of running apps, as in CF (task_recipe_builder.rb).
+  const egress = await groupEgress(db, app.space_guid, 'running');
   const write = async (spec: RunSpec): Promise<string> => {
     await db
       .insertInto('run_specs')
@@ -118,7 +121,7 @@ export async function openSpecs(
       const environment = environmentOf(given, { facts, vcapServices }, process);
       const own = sidecars.filter(sidecar => typesOf(sidecar).includes(process.type));
       const spec = makeSpec({ guid, app, process, droplet }, environment);
-      return write({ ...spec, syslogDrains, ...(own.length === 0 ? {} : withSidecars(spec, own)) });
+      return write({ ...spec, syslogDrains, egress, ...(own.length === 0 ? {} : withSidecars(spec, own)) });
     },
     task: async task => {
       const guid = randomUUID();
@@ -127,6 +130,7 @@ export async function openSpecs(
       return write({
         ...makeSpec({ guid, app, process: { ...TASK, ...task }, droplet }, environment),
         syslogDrains,
+        egress,
         taskName: task.name,
       });
     },

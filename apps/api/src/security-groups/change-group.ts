@@ -9,6 +9,7 @@ import { maySeeSpace } from '../access/access.ts';
 import type { Actor } from '../access/actor.ts';
 import { among, type Condition, inSeenSpace } from '../pages/filters.ts';
 import { findSpace, requireInSpace } from '../spaces/find-space.ts';
+import { requireWithinLimits } from './group-egress.ts';
 
 export type GroupRow = Selectable<SecurityGroupsTable>;
 export type Phase = SecurityGroupSpacesTable['phase'];
@@ -54,6 +55,7 @@ export async function createGroup(mutation: Mutation, asked: CreateSecurityGroup
     if (missing.length > 0) throw new UnprocessableError(`Spaces with guids ${listOf(missing)} do not exist.`);
     await bind(mutation, group, { phase, spaceGuids: guids });
   }
+  await requireWithinLimits(db);
   return group;
 }
 
@@ -81,6 +83,7 @@ export async function updateGroup(
   } as const;
   await db.updateTable('security_groups').set(row).where('guid', '=', group.guid).execute();
   changed('security_group', group.guid);
+  await requireWithinLimits(db);
   return { ...group, ...row };
 }
 
@@ -117,6 +120,7 @@ export async function bindGroup(
       `Spaces with guids ${listOf(missing)} do not exist, or you do not have access to them.`,
     );
   await bind(mutation, group, asked);
+  await requireWithinLimits(mutation.db);
 }
 
 /** @throws UnprocessableError when the space is not bound to it, ForbiddenError */

@@ -1,4 +1,4 @@
-/** Security groups (CF: security_groups_controller.rb): kept, bound and listed; what apps reach is still the same for all of them, and each write says so. */
+/** Security groups (CF: security_groups_controller.rb). What is written here counts for an app from its next start on, for builds from the next one on. */
 import {
   bindSecurityGroup as bindBody,
   createSecurityGroup as createBody,
@@ -22,9 +22,7 @@ import {
   updateGroup,
 } from './change-group.ts';
 import { boundSpaces, listGroupEndpoints, presentGroups } from './list-groups.ts';
-
-const NOT_ENFORCED =
-  'Security groups are kept but not enforced yet: apps reach public addresses and, where the sandbox has a network of its own, no private ones.';
+import { groupWarnings } from './warnings.ts';
 
 async function show(deps: ApiDeps, actor: Actor, group: GroupRow) {
   return (await presentGroups(deps, actor, [group]))[0];
@@ -48,7 +46,7 @@ function ofPhase(phase: Phase): Endpoint[] {
         const bound = await boundSpaces(deps, actor, [group.guid]);
         const data = bound.flatMap(row => (row.phase === phase ? [{ guid: row.space_guid }] : []));
         const self = `${deps.config.publicUrl}/v3/security_groups/${group.guid}/relationships/${phase}_spaces`;
-        return { status: 200, body: { data, links: { self: { href: self } } }, warnings: [NOT_ENFORCED] };
+        return { status: 200, body: { data, links: { self: { href: self } } }, warnings: await groupWarnings(deps) };
       },
     }),
     endpoint({
@@ -77,7 +75,7 @@ export const securityGroupEndpoints: Endpoint[] = [
     handle: async (deps, { actor, body }) => {
       requireAdmin(actor);
       const made = await deps.store.mutate(mutation => createGroup(mutation, body));
-      return { status: 201, body: await show(deps, actor, made), warnings: [NOT_ENFORCED] };
+      return { status: 201, body: await show(deps, actor, made), warnings: await groupWarnings(deps, body.rules) };
     },
   }),
   endpoint({
@@ -102,7 +100,7 @@ export const securityGroupEndpoints: Endpoint[] = [
         requireAdmin(actor);
         return updateGroup(mutation, group, body);
       });
-      return { status: 200, body: await show(deps, actor, updated), warnings: [NOT_ENFORCED] };
+      return { status: 200, body: await show(deps, actor, updated), warnings: await groupWarnings(deps, body.rules) };
     },
   }),
   endpoint({

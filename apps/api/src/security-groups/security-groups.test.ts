@@ -14,7 +14,7 @@ const make = (test: TestApi, body: Record<string, unknown> = {}): Promise<TestAn
 const names = ({ body }: TestAnswer): string[] => body.resources.map((one: Json) => one.name);
 
 describe('security groups', () => {
-  test('are made with rules and the spaces that they are bound to, and say that they are not enforced', async () => {
+  test('are made with rules and the spaces that they are bound to', async () => {
     await using test = await startTestApi();
     const spaces = { data: [{ guid: test.home.spaceGuid }] };
     const made = await make(test, { rules: RULES, relationships: { running_spaces: spaces } });
@@ -27,7 +27,7 @@ describe('security groups', () => {
         relationships: { running_spaces: spaces, staging_spaces: { data: [] } },
       },
     ]);
-    expect(made.headers.get('x-cf-warnings')).toContain('not+enforced+yet');
+    expect(made.headers.get('x-cf-warnings')).toBeNull();
     expect(details(await make(test))).toEqual(["Security group with name 'db' already exists."]);
   });
 
@@ -41,9 +41,15 @@ describe('security groups', () => {
     [{ protocol: 'all', destination: '1.1.1.1', ports: '1' }, 'ports are not allowed for protocols of type all'],
     [
       { protocol: 'all', destination: '1.1.1.1/33' },
-      'destination must be a valid CIDR, IP address, or IP address range',
+      'destination must contain valid CIDR(s), IP address(es), or IP address range(s)',
     ],
-    [{ protocol: 'all', destination: '01.1.1.1' }, 'destination must be a valid CIDR, IP address, or IP address range'],
+    [{ protocol: 'all', destination: '01.1.1.1' }, 'destination octets cannot contain leading zeros'],
+    [{ protocol: 'all', destination: '1.1.1.1,,2.2.2.2' }, 'empty destination specified in comma-delimited list'],
+    [{ protocol: 'all', destination: '1.1.1.1, 2.2.2.2' }, 'destination must not contain whitespace'],
+    [
+      { protocol: 'all', destination: Array.from({ length: 6_001 }, () => '1.1.1.1').join(',') },
+      'maximum destinations per rule exceeded - must be under 6000',
+    ],
     [
       { protocol: 'all', destination: '1.1.1.9-1.1.1.1' },
       'beginning of IP address range is numerically greater than the end of its range (range endpoints are inverted)',
@@ -97,12 +103,21 @@ describe('security groups', () => {
     await make(test, { name: 'other', ...to(elsewhere.guid) });
     const { token } = await test.userWith({ space_developer: spaceGuid });
     const list = (path: string, by = token) => test.api('GET', `${path}order_by=name`, { token: by });
-    expect(names(await list(`/v3/spaces/${spaceGuid}/running_security_groups?`))).toEqual(['all', 'own']);
-    expect(names(await list(`/v3/spaces/${spaceGuid}/staging_security_groups?`))).toEqual([]);
+    expect(names(await list(`/v3/spaces/${spaceGuid}/running_security_groups?`))).toEqual([
+      'all',
+      'dns',
+      'own',
+      'public_networks',
+    ]);
+    expect(names(await list(`/v3/spaces/${spaceGuid}/staging_security_groups?`))).toEqual(['dns', 'public_networks']);
     expect((await list(`/v3/spaces/${elsewhere.guid}/running_security_groups?`)).status).toBe(404);
-    expect(names(await list(`${PATH}?`))).toEqual(['all', 'own']);
-    expect(names(await list(`${PATH}?`, test.admin))).toEqual(['all', 'other', 'own']);
-    expect(names(await list(`${PATH}?globally_enabled_running=true&`, test.admin))).toEqual(['all']);
+    expect(names(await list(`${PATH}?`))).toEqual(['all', 'dns', 'own', 'public_networks']);
+    expect(names(await list(`${PATH}?`, test.admin))).toEqual(['all', 'dns', 'other', 'own', 'public_networks']);
+    expect(names(await list(`${PATH}?globally_enabled_running=true&`, test.admin))).toEqual([
+      'all',
+      'dns',
+      'public_networks',
+    ]);
     expect(names(await list(`${PATH}?running_space_guids=${spaceGuid}&`, test.admin))).toEqual(['own']);
     expect(names(await list(`${PATH}?names=own,all&`, test.admin))).toEqual(['all', 'own']);
   });

@@ -10,7 +10,6 @@ describe('what is not built yet', () => {
     '/v3/service_route_bindings?include=service_instance&route_guids=r',
     '/v3/service_brokers',
     '/v3/isolation_segments?organization_guids=o',
-    '/v3/security_groups?globally_enabled_running=true',
     '/v3/space_quotas?organization_guids=o',
   ])('GET %s, as the cf CLI sends it, is an empty page', async path => {
     await using test = await startTestApi();

@@ -1,37 +1,38 @@
 /** Security groups: bodies and answers (CF: security_group_create_message.rb, security_group_rule_validator.rb, security_group_presenter.rb). */
+import { addressOf, networkSpan, type SecurityRule } from '@cupola/model/egress';
+import { EGRESS_LIMITS } from '@cupola/model/limits';
 import { z } from 'zod';
 import { body, links, stamps, toMany } from './parts.ts';
 
-const PROTOCOLS = ['tcp', 'udp', 'icmp', 'all'] as const;
 const KEYS = ['code', 'description', 'destination', 'log', 'ports', 'protocol', 'type'];
 const PORT_MAX = 65_535;
-const RULES_MAX = 1_000;
 
-/** An IPv4 address as a number; null for what is none. Octets have no leading zeros: what they mean is not sure. */
-function addressOf(text: string): number | null {
-  const octets = text.split('.');
-  if (octets.length !== 4 || !octets.every(octet => /^(0|[1-9]\d{0,2})$/.test(octet) && Number(octet) <= 255))
-    return null;
-  return octets.reduce((sum, octet) => sum * 256 + Number(octet), 0);
+function destinationErrors(destination: unknown): string[] {
+  if (destination === undefined || destination === null)
+    return [
+      'nil destination; destination must be a comma-delimited list of valid CIDRs, IP addresses, or IP address ranges',
+    ];
+  if (typeof destination !== 'string') return ['destination must be a string'];
+  if (/\s/.test(destination)) return ['destination must not contain whitespace'];
+  const parts = destination.split(',');
+  if (parts.length > EGRESS_LIMITS.destinationsMax)
+    return [`maximum destinations per rule exceeded - must be under ${EGRESS_LIMITS.destinationsMax}`];
+  return [...new Set(parts.flatMap(part => partError(part) ?? []))];
 }
 
-function destinationError(destination: unknown): string | null {
-  const wrong = 'destination must be a valid CIDR, IP address, or IP address range';
-  if (destination === undefined || destination === null) return wrong;
-  if (typeof destination !== 'string') return 'destination must be a string';
-  if (/\s/.test(destination)) return 'destination must not contain whitespace';
-  const [first = '', last, ...more] = destination.split('-');
+/** Of one CIDR, address or range. */
+function partError(part: string): string | null {
+  const wrong = 'destination must contain valid CIDR(s), IP address(es), or IP address range(s)';
+  if (part === '') return 'empty destination specified in comma-delimited list';
+  if (/(^|[-.])0\d/.test(part)) return 'destination octets cannot contain leading zeros';
+  const [first = '', last, ...more] = part.split('-');
   if (more.length > 0) return wrong;
-  if (last !== undefined) {
-    const [from, to] = [addressOf(first), addressOf(last)];
-    if (from === null || to === null) return 'destination IP address range is invalid';
-    if (from > to)
-      return 'beginning of IP address range is numerically greater than the end of its range (range endpoints are inverted)';
-    return null;
-  }
-  const [address = '', bits] = first.split('/');
-  const isNetwork = bits === undefined || (/^\d{1,2}$/.test(bits) && Number(bits) <= 32);
-  return addressOf(address) !== null && isNetwork && first.split('/').length <= 2 ? null : wrong;
+  if (last === undefined) return networkSpan(first) === null ? wrong : null;
+  const [from, to] = [addressOf(first), addressOf(last)];
+  if (from === null || to === null) return 'destination IP address range is invalid';
+  return from > to
+    ? 'beginning of IP address range is numerically greater than the end of its range (range endpoints are inverted)'
+    : null;
 }
 
 function portsError(ports: unknown): string | null {
@@ -69,32 +70,18 @@ function ruleErrors(rule: unknown): string[] {
   if (typeof rule !== 'object' || rule === null || Array.isArray(rule)) return ['must be an object'];
   const given = rule as Record<string, unknown>;
   const unknown = Object.keys(given).filter(key => !KEYS.includes(key));
-  const destination = destinationError(given.destination);
   return [
     ...(unknown.length === 0 ? [] : [`unknown field(s): [${unknown.map(key => `"${key}"`).join(', ')}]`]),
-    ...(destination === null ? [] : [destination]),
+    ...destinationErrors(given.destination),
     ...(given.description && typeof given.description !== 'string' ? ['description must be a string'] : []),
     ...(given.log && typeof given.log !== 'boolean' ? ['log must be a boolean'] : []),
     ...protocolErrors(given),
   ];
 }
 
-/** What one rule lets through. */
-export interface SecurityRule {
-  protocol: (typeof PROTOCOLS)[number];
-  /** `10.0.0.0/8`, `10.1.2.3` or `10.0.0.1-10.0.0.9`. */
-  destination: string;
-  /** `443`, `80,443` or `1-1024`; for TCP and UDP alone. */
-  ports?: string;
-  type?: number;
-  code?: number;
-  description?: string;
-  log?: boolean;
-}
-
 const rules = z
   .array(z.unknown(), { error: 'Rules must be an array' })
-  .max(RULES_MAX, { error: `Rules must be at most ${RULES_MAX}` })
+  .max(EGRESS_LIMITS.rulesMax, { error: `Rules must be at most ${EGRESS_LIMITS.rulesMax}` })
   .superRefine((list, context) => {
     for (const [index, rule] of list.entries())
       for (const text of ruleErrors(rule)) context.addIssue({ code: 'custom', message: `Rules[${index}]: ${text}` });
