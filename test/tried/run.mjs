@@ -32,6 +32,13 @@ await using platform = await startPlatform();
 await platform.login();
 const tools = { platform, cf: values.cf ?? null, work, mirror: values.sources ?? null };
 const failed = [];
+// Asked to stop, it leaves no platform behind.
+for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM']))
+  process.once(signal, async () => {
+    await platform[Symbol.asyncDispose]();
+    rmSync(work, { recursive: true, force: true });
+    process.exit(1);
+  });
 
 /** @param {string} name @param {import('./results.ts').Push | null} push */
 function tell(name, push) {

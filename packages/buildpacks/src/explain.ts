@@ -6,7 +6,7 @@ import { CommandFailedError } from './buildpack.ts';
 /** Of a word taken from a program's output into our sentence. */
 const WORD_MAX = 200;
 
-/** What stands in the output -> what to do. The first that fits is said; `$1` is what the pattern's first group matched. */
+/** What stands in the output -> what to do. The first that fits is said; `$1` is what the first group that took part matched. */
 export type Hint = readonly [pattern: RegExp, advice: string];
 
 /** Of every language. */
@@ -40,7 +40,10 @@ async function hint(app: string, hints: readonly Hint[], { output, wasKilled }: 
   if (wasKilled) return 'it was killed, most likely since the build ran out of memory';
   for (const [pattern, advice] of [...hints, ...COMMON_HINTS]) {
     const found = pattern.exec(output);
-    if (found !== null) return advice.replaceAll('$1', (found[1] ?? '').slice(0, WORD_MAX));
+    if (found !== null) {
+      const [word = ''] = found.slice(1).filter(group => group !== undefined);
+      return advice.replaceAll('$1', word.slice(0, WORD_MAX));
+    }
   }
   return 'its own words are in the log above';
 }

@@ -74,7 +74,7 @@ const TABLE: Readonly<Record<CauseCode, Entry>> = {
   },
   'engine-version': {
     says: 'the version of the language that it asks for is not to be had',
-    mend: 'Ask for a version that there is, or for a range.',
+    mend: 'Ask for a version that there is, or for a range; or install it, as the message says.',
     next: push,
   },
   'native-module': {

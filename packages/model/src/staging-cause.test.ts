@@ -30,6 +30,8 @@ test.each([
     'file could not be downloaded: php_network_getaddresses: getaddrinfo for x failed: Name\n or',
   ],
   ['registry-unreachable', 'Exception in thread "main" java.net.UnknownHostException: x'],
+  ['engine-version', 'Python 3.14 (by .python-version) is not on this machine, which has 3.11.'],
+  ['engine-version', 'Go is not on this machine. As root: apt-get install golang-go; then push again.'],
   ['native-module', 'npm error gyp ERR! build error'],
   ['native-module', 'ERROR: Failed building wheel for lxml'],
   ['build-out-of-memory', 'FATAL ERROR: JavaScript heap out of memory'],

@@ -37,7 +37,7 @@ const PATTERNS: ReadonlyArray<readonly [CauseCode, RegExp]> = [
   ],
   [
     'engine-version',
-    /which is no version or range|^There is no (?:node|npm|pnpm|yarn|python|ruby|go|java|php)\b.* in the registry|EBADENGINE|Unsupported engine|Requires-Python|Your Ruby version is|requires go >= |go\.mod requires go|requires php .* your php version|release version \d+ not supported|Python .* is not (?:there|available|installed)/i,
+    /which is no version or range|^There is no (?:node|npm|pnpm|yarn|python|ruby|go|java|php)\b.* in the registry|EBADENGINE|Unsupported engine|Requires-Python|Your Ruby version is|requires go >= |go\.mod requires go|requires php .* your php version|release version \d+ not supported|(?:Python|Java|Ruby|PHP|Go)\b.* is not (?:there|available|installed|on this machine)/i,
   ],
   [
     'registry-login',

@@ -9,7 +9,8 @@ const NPM_FOR_NODE: ReadonlyArray<readonly [node: string, npm: string]> = [
   ['^20.17.0 || >=22.9.0', '11.x'],
   ['^18.17.0 || >=20.5.0', '10.x'],
   ['^14.17.0 || ^16.13.0 || >=18.0.0', '9.x'],
-  ['*', '6.x'],
+  ['>=6.2.0', '6.x'],
+  ['*', '3.x'],
 ];
 
 export interface Known {

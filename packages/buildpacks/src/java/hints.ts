@@ -15,8 +15,8 @@ export const JAVA_HINTS: readonly Hint[] = [
     'Gradle or a plugin does not run on this JDK: ask for another one in system.properties (java.runtime.version=17)',
   ],
   [
-    /Could not (?:transfer|find) artifact ([^\s]+)|Could not resolve ([\w.:-]+)/,
-    '$1 is not to be had from the repository',
+    /Could not (?:transfer|find) artifact ([^\s]+)|The following artifacts could not be resolved: ([^\s,]+)|Could not (?:resolve|find) ([\w.-]+:[\w.:-]+)/,
+    '$1 is not to be had from the repository: mend its version, or add the repository that has it',
   ],
   [
     /Could not install Gradle distribution|services\.gradle|UnknownHostException|Connection timed out/,

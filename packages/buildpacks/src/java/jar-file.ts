@@ -31,12 +31,42 @@ export function readJar(path: string): JarFacts | null {
   }
 }
 
-function factsOf(fd: number): JarFacts {
-  const read = (position: number, length: number): Buffer => {
+/** Names of all that it holds; none of what is no zip. */
+export function namesInJar(path: string): string[] {
+  const fd = openSync(path, 'r');
+  try {
+    return [...entriesOf(readerOf(fd), fd)].map(({ name }) => name);
+  } catch {
+    return []; // As above.
+  } finally {
+    closeSync(fd);
+  }
+}
+
+type Read = (position: number, length: number) => Buffer;
+
+const readerOf =
+  (fd: number): Read =>
+  (position, length) => {
     const bytes = Buffer.alloc(length);
     if (readSync(fd, bytes, 0, length, position) !== length) throw new Error('it ends too early');
     return bytes;
   };
+
+function factsOf(fd: number): JarFacts {
+  const read = readerOf(fd);
+  let classes = 0;
+  let manifest: ReadonlyMap<string, string> = new Map();
+  for (const { name, directory, entry } of entriesOf(read, fd)) {
+    if (name.endsWith('.class')) classes++;
+    if (name.endsWith('.jar')) classes += CLASSES_OF_NESTED;
+    if (name.toUpperCase() === 'META-INF/MANIFEST.MF') manifest = parseManifest(content(read, directory, entry));
+  }
+  return { manifest, classes };
+}
+
+/** What the directory at a zip's end tells. */
+function* entriesOf(read: Read, fd: number): Generator<{ name: string; directory: Buffer; entry: number }> {
   const { size } = fstatSync(fd);
   const tailBytes = Math.min(size, END_BYTES + COMMENT_MAX_BYTES);
   const tail = read(size - tailBytes, tailBytes);
@@ -45,20 +75,15 @@ function factsOf(fd: number): JarFacts {
   const bytes = tail.readUInt32LE(at + 12);
   if (bytes > DIRECTORY_MAX_BYTES) throw new Error('its directory is too large');
   const directory = read(tail.readUInt32LE(at + 16), bytes);
-  let classes = 0;
-  let manifest: ReadonlyMap<string, string> = new Map();
   for (let entry = 0; entry + 46 <= directory.length && directory.readUInt32LE(entry) === ENTRY; ) {
     const nameBytes = directory.readUInt16LE(entry + 28);
     const name = directory.toString('utf8', entry + 46, entry + 46 + nameBytes);
-    if (name.endsWith('.class')) classes++;
-    if (name.endsWith('.jar')) classes += CLASSES_OF_NESTED;
-    if (name.toUpperCase() === 'META-INF/MANIFEST.MF') manifest = parseManifest(content(read, directory, entry));
+    yield { name, directory, entry };
     entry += 46 + nameBytes + directory.readUInt16LE(entry + 30) + directory.readUInt16LE(entry + 32);
   }
-  return { manifest, classes };
 }
 
-function content(read: (position: number, length: number) => Buffer, directory: Buffer, entry: number): string {
+function content(read: Read, directory: Buffer, entry: number): string {
   const method = directory.readUInt16LE(entry + 10);
   const bytes = directory.readUInt32LE(entry + 20);
   const local = directory.readUInt32LE(entry + 42);

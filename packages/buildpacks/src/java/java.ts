@@ -1,20 +1,16 @@
 /** java_buildpack: a jar or war as `cf push -p` sends it, a distribution of Gradle, or sources that Maven or Gradle build. Java is the stack's. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StagingFailedError } from '@cupola/model/errors';
 import { BUILDPACK_VERSION, type Buildpack, type Stage } from '../buildpack.ts';
-import { explaining } from '../explain.ts';
-import { findProgram } from '../found-programs.ts';
 import { buildJava } from './build.ts';
-import { JAVA_HINTS } from './hints.ts';
 import { readJar } from './jar-file.ts';
 import { askedJava, chooseJava, installedJavas, type Java, missingJava } from './java-version.ts';
 import { memoryScript, metaspaceMb } from './memory.ts';
 import { type Shape, shapeOf } from './shape.ts';
+import { serveWar } from './tomcat.ts';
 
-/** Runs a war by an embedded Tomcat: for `javax.servlet`, and for `jakarta.servlet`. */
-const RUNNERS = { javax: 'com.heroku:webapp-runner:9.0.89.0', jakarta: 'com.heroku:webapp-runner:10.1.42.0' } as const;
 /** Of a class file, after its magic number: Java 17 writes 61. */
 const CLASS_MAJOR_OFFSET = 6;
 const CLASS_MAJOR_OF_JAVA_1 = 44;
@@ -38,7 +34,7 @@ async function compile(stage: Stage): Promise<void> {
   const java = pickJava(stage, shape, { compiles });
   const ready = shape.kind === 'maven' || shape.kind === 'gradle' ? await buildJava(stage, shape.kind, java) : shape;
   stage.offerPrograms(join(java.home, 'bin'));
-  const command = await commandOf(stage, ready);
+  const command = await commandOf(stage, ready, java);
   await writeFile(join(stage.deps, 'command'), command);
   const classes = countClasses(stage.app, ready);
   await writeFile(join(stage.profileD, 'java.sh'), profile(java, metaspaceMb(classes)));
@@ -75,46 +71,21 @@ function firstClass(folder: string, depth: number): string | null {
 }
 
 /** As one command line of a shell. PORT is told to Spring by its own name too. */
-async function commandOf(stage: Stage, shape: Exclude<Shape, { kind: 'maven' | 'gradle' }>): Promise<string> {
+async function commandOf(
+  stage: Stage,
+  shape: Exclude<Shape, { kind: 'maven' | 'gradle' }>,
+  java: Java,
+): Promise<string> {
   if (shape.kind === 'jar-file') return `SERVER_PORT=$PORT java $JAVA_OPTS -jar ${shellWord(shape.file)}`;
   if (shape.kind === 'jar-folder') {
     const classPath = ['$HOME', ...shape.classPath.map(path => `$HOME/${path}`)].join(':');
     return `SERVER_PORT=$PORT java $JAVA_OPTS -cp ${classPath} '${shape.mainClass}'`;
   }
   if (shape.kind === 'distribution') return `SERVER_PORT=$PORT ${shape.script}`;
-  const runner = await fetchRunner(stage, shape);
-  const target = shape.kind === 'war-folder' ? '.' : shellWord(shape.file);
-  return `java $JAVA_OPTS -jar ${runner} --port $PORT ${target}`;
+  return serveWar(stage, { java, file: shape.kind === 'war-folder' ? null : shape.file });
 }
 
 const shellWord = (text: string): string => (/^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
-
-/** The embedded Tomcat comes from the repository of this machine's Maven. */
-async function fetchRunner(stage: Stage, shape: Shape): Promise<string> {
-  const mvn = findProgram('mvn');
-  if (mvn === null)
-    throw new StagingFailedError(
-      'BuildpackCompileFailed',
-      'A war needs a server, which Maven fetches, and Maven is not on this machine. As root: apt-get install maven; or push a jar with a server in it.',
-    );
-  const artifact = RUNNERS[needsJakarta(stage.app, shape) ? 'jakarta' : 'javax'];
-  stage.say(`-----> Fetching ${artifact}`);
-  const folder = join(stage.deps, 'runner');
-  await mkdir(folder, { recursive: true });
-  const copy = ['-B', '-ntp', '-q', `-Dmaven.repo.local=${join(stage.cache, 'repository')}`, 'dependency:copy'];
-  const what = [`-Dartifact=${artifact}`, `-DoutputDirectory=${folder}`, '-Dmdep.stripVersion=true'];
-  await explaining(stage.app, JAVA_HINTS, () =>
-    stage.run([mvn, ...copy, ...what], { JAVA_TOOL_OPTIONS: `-Duser.home=${stage.environment.HOME ?? stage.cache}` }),
-  );
-  return join(folder, 'webapp-runner.jar');
-}
-
-function needsJakarta(app: string, shape: Shape): boolean {
-  const file = join(app, 'WEB-INF/web.xml');
-  if (shape.kind === 'war-folder' && existsSync(file)) return readFileSync(file, 'utf8').includes('jakarta.ee');
-  const libraries = join(app, 'WEB-INF/lib');
-  return existsSync(libraries) && readdirSync(libraries).some(name => /jakarta|spring-web-6|spring-web-7/.test(name));
-}
 
 function countClasses(app: string, shape: Shape): number {
   if ('file' in shape) return readJar(join(app, shape.file))?.classes ?? 0;

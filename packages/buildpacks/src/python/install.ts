@@ -1,6 +1,6 @@
 /** A virtual environment inside the droplet, at the path where it will run, and what the app depends on in it. */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StagingFailedError } from '@cupola/model/errors';
 import type { Stage } from '../buildpack.ts';
@@ -71,6 +71,15 @@ async function pipFor(
 export async function installDependencies(stage: Stage, environment: Environment, wanted: Dependencies): Promise<void> {
   if (wanted.by === 'nothing') return void stage.say('       No dependencies to install');
   stage.say(`-----> Installing dependencies (${wanted.from})`);
+  await installBy(stage, environment, wanted);
+  if (!hasVendoredPackages(stage.app)) await addSetuptools(stage, environment);
+}
+
+async function installBy(
+  stage: Stage,
+  environment: Environment,
+  wanted: Exclude<Dependencies, { by: 'nothing' }>,
+): Promise<void> {
   if (wanted.by === 'uv') return installByUv(stage, environment);
   if (wanted.by === 'poetry') return installByPoetry(stage, environment);
   if (wanted.by === 'pip-lines') {
@@ -90,7 +99,12 @@ async function pipInstall(stage: Stage, { pip, variables }: Environment, what: r
 }
 
 /** A tool that only the build needs lies in the app's cache, in an environment of its own. */
-async function toolFromRegistry(stage: Stage, { python, pip, variables }: Environment, name: string): Promise<string> {
+async function toolFromRegistry(
+  stage: Stage,
+  { python, pip, variables }: Environment,
+  name: string,
+  more: readonly string[] = [],
+): Promise<string> {
   const folder = join(stage.cache, 'tools', name);
   const program = join(folder, 'bin', name);
   if (existsSync(program)) return program;
@@ -100,7 +114,7 @@ async function toolFromRegistry(stage: Stage, { python, pip, variables }: Enviro
   await explaining(stage.app, PYTHON_HINTS, async () => {
     await stage.run([python, '-m', 'venv', '--without-pip', folder], variables);
     const other = pip.map(word => (word === python ? join(folder, 'bin/python') : word));
-    await stage.run([...other, 'install', '--no-compile', '--quiet', name], variables);
+    await stage.run([...other, 'install', '--no-compile', '--quiet', name, ...more], variables);
   });
   return program;
 }
@@ -121,12 +135,39 @@ async function installByUv(stage: Stage, environment: Environment): Promise<void
   );
 }
 
+/**
+ * Poetry says what its lock asks for, and pip installs it: so the registry is the one that this machine's pip knows, where Poetry itself knows only the
+ * public one and what the app names.
+ */
 async function installByPoetry(stage: Stage, environment: Environment): Promise<void> {
-  const poetry = await toolFromRegistry(stage, environment, 'poetry');
+  const poetry = await toolFromRegistry(stage, environment, 'poetry', ['poetry-plugin-export']);
   const variables = { ...environment.variables, POETRY_CACHE_DIR: join(stage.cache, 'poetry') };
-  await explaining(stage.app, PYTHON_HINTS, () =>
-    stage.run([poetry, 'install', '--only', 'main', '--no-root', '--no-interaction', '--no-ansi'], variables),
-  );
+  const file = join(stage.cache, 'requirements.txt');
+  // Packages from git or a folder have no hash, and with one hash pip wants all of them.
+  const lock = await readFile(join(stage.app, 'poetry.lock'), 'utf8');
+  const hashes = /^type = "(?:git|directory|url|file)"/m.test(lock) ? ['--without-hashes'] : [];
+  const argv = [poetry, 'export', '--only', 'main', '--no-interaction', '--no-ansi', ...hashes, '--output', file];
+  await explaining(stage.app, PYTHON_HINTS, () => stage.run(argv, variables));
+  await pipInstall(stage, environment, ['--no-deps', '-r', file]);
+}
+
+/** The first Python whose environments come without setuptools (its release notes). */
+const WITHOUT_SETUPTOOLS_MINOR = 12;
+
+/**
+ * What `python -m venv` puts into an environment before Python 3.12, and what packages of that time import without asking for it: pkg_resources, which
+ * setuptools 81 is the last to say that it has. Heroku and CF give it too.
+ */
+async function addSetuptools(stage: Stage, environment: Environment): Promise<void> {
+  const [packages] = (await readdir(join(environment.folder, 'lib'))).filter(name => name.startsWith('python3.'));
+  const minor = Number(packages?.slice('python3.'.length));
+  if (packages === undefined || !(minor < WITHOUT_SETUPTOOLS_MINOR)) return;
+  const folder = join(environment.folder, 'lib', packages, 'site-packages');
+  const names = existsSync(folder) ? await readdir(folder) : [];
+  if (names.includes('setuptools') || names.every(name => !name.endsWith('.dist-info'))) return;
+  const argv = [...environment.pip, 'install', '--no-compile', '--quiet', 'setuptools<81'];
+  // Most packages do without: one that does not says so when it is started.
+  await stage.run(argv, environment.variables).catch(() => stage.say('       setuptools is not to be had'));
 }
 
 /**

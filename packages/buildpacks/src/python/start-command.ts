@@ -9,33 +9,67 @@ export interface Facts {
   django: string | null;
   /** The module with wsgi.py, `mysite.wsgi`; null where there is none. */
   wsgi: string | null;
-  /** A file at the root whose module holds an application object, and the object's name. */
+  /** A module that holds an application object, and the object's name; `create_app()` for a function that makes one. */
   object: { module: string; name: string; kind: 'wsgi' | 'asgi' } | null;
   /** A file at the root that is run as it is. */
   script: string | null;
 }
 
-/** Files that people name their app, in the order in which they are taken. */
+/** Files that people name their app, in the order in which they are taken: at the root, then in packages. */
 const MODULES = ['app', 'main', 'wsgi', 'asgi', 'application', 'server', 'run', 'hello'];
+const MODULES_OF_PACKAGE = ['__init__', 'main', 'app', 'wsgi', 'asgi', 'server'];
 const OBJECT = /^(app|application|server|api)\s*(?::\s*[\w.]+\s*)?=\s*([\w.]+)\(/m;
+/** Flask's own name for it: `flask run` looks for it too. */
+const FACTORY = /^def (create_app|make_app)\(/m;
+const ASGI = /^\s*(?:from|import) (?:fastapi|starlette|quart|litestar|sanic|channels)\b|get_asgi_application/m;
+/** Packages that hold no app. */
+const NOT_APPS = new Set(['tests', 'test', 'docs', 'migrations', 'scripts', 'examples', 'node_modules', 'venv', 'env']);
 
 /** What the app's folder shows. Reads files, runs nothing. */
 export function readFacts(app: string, programs: ReadonlySet<string>): Facts {
   const django = existsSync(join(app, 'manage.py')) ? '.' : (childWith(app, 'manage.py') ?? null);
   const files = MODULES.filter(module => existsSync(join(app, `${module}.py`)));
-  const objects = files.flatMap(module => {
-    const [, name, maker = ''] = OBJECT.exec(readFileSync(join(app, `${module}.py`), 'utf8')) ?? [];
-    if (name === undefined) return [];
-    const kind = /FastAPI|Starlette|Quart|Litestar|get_asgi_application|Sanic/.test(maker) ? 'asgi' : 'wsgi';
-    return [{ module, name, kind } as const];
-  });
+  const atRoot = files.flatMap(module => objectIn(join(app, `${module}.py`), module) ?? []);
   return {
     programs,
     django,
     wsgi: django === null ? null : wsgiModule(join(app, django)),
-    object: objects[0] ?? null,
+    object: atRoot[0] ?? (files.length === 0 ? objectInPackage(app) : null),
     script: files[0] === undefined ? null : `${files[0]}.py`,
   };
+}
+
+function objectIn(file: string, module: string): Facts['object'] {
+  const text = readFileSync(file, 'utf8');
+  const [, name] = OBJECT.exec(text) ?? [];
+  const kind = ASGI.test(text) ? 'asgi' : 'wsgi';
+  if (name !== undefined) return { module, name, kind };
+  const [, factory] = FACTORY.exec(text) ?? [];
+  return factory === undefined ? null : { module, name: `${factory}()`, kind };
+}
+
+/** In a package at the root, or in `src`, from where it is installed. */
+function objectInPackage(app: string): Facts['object'] {
+  const found = ['.', 'src'].flatMap(place =>
+    foldersIn(join(app, place))
+      .filter(name => /^[a-z_]\w*$/i.test(name) && !NOT_APPS.has(name))
+      .flatMap(name =>
+        MODULES_OF_PACKAGE.flatMap(file => {
+          const path = join(app, place, name, `${file}.py`);
+          const module = file === '__init__' ? name : `${name}.${file}`;
+          return existsSync(path) ? (objectIn(path, module) ?? []) : [];
+        }),
+      ),
+  );
+  return found[0] ?? null;
+}
+
+function foldersIn(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { withFileTypes: true })
+    .filter(entry => entry.isDirectory())
+    .map(({ name }) => name)
+    .toSorted();
 }
 
 function childWith(folder: string, file: string): string | undefined {
@@ -60,10 +94,14 @@ export function startCommand({ programs, django, wsgi, object, script }: Facts):
     return `python ${quoted(folder === '' ? 'manage.py' : `${folder}/manage.py`)} runserver --noreload ${bind}`;
   }
   if (object !== null) {
-    const target = `${object.module}:${object.name}`;
-    if (object.kind === 'asgi' && programs.has('uvicorn')) return `uvicorn --host 0.0.0.0 --port $PORT ${target}`;
+    const isFactory = object.name.endsWith('()');
+    const plain = `${object.module}:${object.name.replace('()', '')}`;
+    const target = isFactory ? `'${plain}()'` : plain;
+    if (object.kind === 'asgi' && programs.has('uvicorn'))
+      return `uvicorn --host 0.0.0.0 --port $PORT ${isFactory ? '--factory ' : ''}${plain}`;
     if (object.kind === 'wsgi' && programs.has('gunicorn')) return `gunicorn --bind ${bind} ${target}`;
-    if (object.kind === 'wsgi' && programs.has('waitress-serve')) return `waitress-serve --listen=${bind} ${target}`;
+    if (object.kind === 'wsgi' && programs.has('waitress-serve'))
+      return `waitress-serve --listen=${bind} ${isFactory ? '--call ' : ''}${plain}`;
     if (object.kind === 'wsgi' && programs.has('flask')) return `flask --app ${target} run --host 0.0.0.0 --port $PORT`;
   }
   return script === null ? null : `python ${script}`;
