@@ -98,7 +98,9 @@ function countClasses(app: string, shape: Shape): number {
 }
 
 function profile({ home }: Java, metaspace: number): string {
-  return `export JAVA_HOME="\${JAVA_HOME:-${home}}"
+  // Java reads names of files by the locale: without one, those that are not ASCII are none of its files.
+  return `export LANG="\${LANG:-C.UTF-8}"
+export JAVA_HOME="\${JAVA_HOME:-${home}}"
 export PATH="$JAVA_HOME/bin:$PATH"
 ${memoryScript(metaspace)}export JAVA_TOOL_OPTIONS="\${JAVA_TOOL_OPTIONS:+$JAVA_TOOL_OPTIONS }-Djava.io.tmpdir=$TMPDIR"
 `;
