@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { CELL_LIMITS } from '@cupola/model/limits';
+import { localeOf } from '@cupola/sandbox/locale';
 import type { Sandboxes } from '@cupola/sandbox/sandbox';
 import { expect, test } from 'vitest';
 import { aPlacement, aRunSpec, ask, healthCheck, isRoot, makeLayer, serverLayer, testCell, until } from './fixtures.ts';
@@ -39,6 +40,9 @@ test('the agent gives a copy the environment of Cloud Foundry, and what its prof
     INSTANCE_INDEX: '7',
     CF_INSTANCE_ADDR: `127.0.0.1:${running.address?.port}`,
     PORT: String(running.address?.port),
+    VCAP_APP_HOST: '0.0.0.0',
+    VCAP_APP_PORT: String(running.address?.port),
+    LANG: localeOf('/'),
     FROM_APP: 'profile.d',
     FROM_BUILDPACK: '/home/vcap/app',
     LAST: 'profile.d',
@@ -153,7 +157,7 @@ test.each([
   const none = healthCheck({ type: 'process' });
   const runSpec = aRunSpec([cell.add(await serverLayer())], {
     taskName: 'migrate',
-    command: `echo "for $VCAP_APPLICATION"; ${command}`,
+    command: `echo "for $VCAP_APPLICATION"; env | grep ^CF_INSTANCE_[AP] | sort; ${command}`,
     healthCheck: none,
   });
   const placement = aPlacement(runSpec);
@@ -165,7 +169,9 @@ test.each([
   const reason = `APP/TASK/migrate: Exited with status ${code}`;
   expect(end).toMatchObject({ attempt: 1, crashCount: 0, restartAtMs: null, exit: { code, reason } });
   await until('its last line', () => cell.api.lines('APP/TASK/migrate').includes(`Exit status ${code}`));
-  expect(cell.api.lines('APP/TASK/migrate')[0]).toMatch(/^for .*"application_name":"hello"/);
+  const [first, ...ports] = cell.api.lines('APP/TASK/migrate');
+  expect(first).toMatch(/^for .*"application_name":"hello"/);
+  expect(ports.slice(0, 3)).toEqual(['CF_INSTANCE_ADDR=', 'CF_INSTANCE_PORT=', 'CF_INSTANCE_PORTS=[]']);
   expect(cell.api.lines('CELL')).not.toContain('Container became healthy');
 });
 

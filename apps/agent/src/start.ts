@@ -10,6 +10,7 @@ import type { Readable } from 'node:stream';
 import type { CellRegistration } from '@cupola/contract/internal';
 import { FencedError } from '@cupola/model/errors';
 import { CELL_LIMITS } from '@cupola/model/limits';
+import { localeOf } from '@cupola/sandbox/locale';
 import type { Networks } from '@cupola/sandbox/networks';
 import type { Sandboxes } from '@cupola/sandbox/sandbox';
 import type { Logger } from 'pino';
@@ -105,6 +106,7 @@ export async function start(deps: AgentDeps): Promise<Agent> {
     now,
     monotonic,
     sandboxStartMs: deps.sandboxStartMs ?? CELL_LIMITS.sandboxStartMs,
+    lang: localeOf('/'),
   });
   const usage = createUsage({ copies: copies.all, monotonic });
 

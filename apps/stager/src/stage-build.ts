@@ -16,6 +16,7 @@ import { FencedError } from '@cupola/model/errors';
 import { PUSH_LIMITS } from '@cupola/model/limits';
 import { stagingCause } from '@cupola/model/staging-cause';
 import type { Egress } from '@cupola/sandbox/egress-chains';
+import { localeOf } from '@cupola/sandbox/locale';
 import type { Sandboxes } from '@cupola/sandbox/sandbox';
 import type { Logger } from 'pino';
 import type { AppCaches } from './app-caches.ts';
@@ -286,6 +287,7 @@ async function compile(
           defaults: buildDefaults(order, {
             variables: operator.variables,
             certificates: existsSync(SYSTEM_CERTIFICATES) ? SYSTEM_CERTIFICATES : null,
+            host: network.network.kind === 'namespace' ? network.network.address : '127.0.0.1',
           }),
           mavenSettings: operator.mavenSettings,
           environment: order.environment,
@@ -308,10 +310,20 @@ async function compile(
   }
 }
 
-/** What a build finds unless the app says otherwise. The proxy is the operator's: without it nothing is reached. */
+interface Surroundings {
+  variables: Record<string, string>;
+  certificates: string | null;
+  /** Its own address. */
+  host: string;
+}
+
+/**
+ * What a build finds unless the app says otherwise. The proxy is the operator's: without it nothing is reached. Nobody asks a build for anything: it has no
+ * ports, which CF says in these words.
+ */
 function buildDefaults(
   { memoryMb, stack }: BuildOrder,
-  { variables, certificates }: { variables: Record<string, string>; certificates: string | null },
+  { variables, certificates, host }: Surroundings,
 ): Record<string, string> {
   const proxies = ['http_proxy', 'https_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'].flatMap(name => {
     const value = process.env[name];
@@ -324,6 +336,12 @@ function buildDefaults(
       : Object.fromEntries(CERTIFICATE_VARIABLES.map(name => [name, certificates] as const))),
     ...variables,
     PATH: DEFAULT_PATH,
+    LANG: localeOf('/'),
+    CF_INSTANCE_IP: host,
+    CF_INSTANCE_INTERNAL_IP: host,
+    CF_INSTANCE_ADDR: '',
+    CF_INSTANCE_PORT: '',
+    CF_INSTANCE_PORTS: '[]',
     CF_STACK: stack,
     MEMORY_LIMIT: `${memoryMb}m`,
     NODE_OPTIONS: `--max-old-space-size=${Math.floor(memoryMb * HEAP_SHARE)}`,

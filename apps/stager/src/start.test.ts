@@ -185,12 +185,12 @@ describe('what a build results in', () => {
   });
 
   test("a build command sees the app's variables, and a user and a home of its own", async () => {
-    const script = 'echo "$GREETING $(id -u) $HOME $CF_STACK" > seen';
+    const script = 'echo "$GREETING $(id -u) $HOME $CF_STACK $CF_INSTANCE_PORTS$CF_INSTANCE_PORT" > seen';
     const build = api.offer(
       { 'package.json': JSON.stringify({ scripts: { build: script } }) },
       { environment: { GREETING: "it's" } },
     );
-    expect((await appLayer(build)).get('home/vcap/app/seen')?.text).toBe("it's 2000 /tmp/home host\n");
+    expect((await appLayer(build)).get('home/vcap/app/seen')?.text).toBe("it's 2000 /tmp/home host []\n");
   });
 
   test("what a build keeps is there for the app's next one, and for no other app", async () => {

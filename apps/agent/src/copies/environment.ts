@@ -6,16 +6,21 @@ const HOME = '/home/vcap/app';
 const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
- * The whole environment of one start. The cell's own names win over the user's; PATH and LANG are the user's if set.
+ * The whole environment of one start. The cell's own names win over the user's; PATH and LANG are the user's if set. A task has no port of the machine: CF
+ * names it, and leaves it empty.
  */
-export function copyEnvironment(placement: PlacementItem, address: CopyAddress): Record<string, string> {
+export function copyEnvironment(
+  placement: PlacementItem,
+  { address, lang }: { address: CopyAddress; lang: string },
+): Record<string, string> {
   const { guid, index, runSpec } = placement;
   const { host, port } = address;
   const internalPort = address.network === null ? port : (runSpec.ports[0] ?? port);
+  const isTask = runSpec.taskName !== undefined;
   const toolchains = runSpec.layers.filter(layer => layer.kind === 'toolchain').map(layer => `${layer.mountPath}/bin`);
   return {
     PATH: [...toolchains, SYSTEM_PATH].join(':'),
-    LANG: 'C.UTF-8',
+    LANG: lang,
     DEPS_DIR: '/home/vcap/deps',
     ...runSpec.environment,
     HOME,
@@ -23,15 +28,17 @@ export function copyEnvironment(placement: PlacementItem, address: CopyAddress):
     USER: 'vcap',
     TMPDIR: '/home/vcap/tmp',
     PORT: String(internalPort),
+    VCAP_APP_HOST: '0.0.0.0',
+    VCAP_APP_PORT: String(internalPort),
     INSTANCE_GUID: guid,
     INSTANCE_INDEX: String(index),
     CF_INSTANCE_GUID: guid,
     CF_INSTANCE_INDEX: String(index),
     CF_INSTANCE_IP: host,
     CF_INSTANCE_INTERNAL_IP: host,
-    CF_INSTANCE_PORT: String(port),
-    CF_INSTANCE_ADDR: `${host}:${port}`,
-    CF_INSTANCE_PORTS: JSON.stringify([{ external: port, internal: internalPort }]),
+    CF_INSTANCE_PORT: isTask ? '' : String(port),
+    CF_INSTANCE_ADDR: isTask ? '' : `${host}:${port}`,
+    CF_INSTANCE_PORTS: JSON.stringify(isTask ? [] : [{ external: port, internal: internalPort }]),
     VCAP_APPLICATION: JSON.stringify({
       ...vcapApplication(runSpec.environment.VCAP_APPLICATION),
       instance_id: guid,

@@ -41,6 +41,8 @@ export interface LifeDeps {
   monotonic(): number;
   /** How long a sandbox may take to start. */
   sandboxStartMs: number;
+  /** Locale of the one stack there is: this machine's own. */
+  lang: string;
 }
 
 export type End =
@@ -102,7 +104,7 @@ async function launch(deps: LifeDeps, copy: Copy, { left, over }: Signals): Prom
   const started = { sandboxGuid, address, startedMs: now() };
   change(copy, { launch: { ...started, isStarted: false } });
   try {
-    const spec = sandboxSpec({ sandboxGuid, placement, address, resolvConf, uid, layerSources });
+    const spec = sandboxSpec({ sandboxGuid, placement, address, resolvConf, uid, layerSources, lang: deps.lang });
     const sandbox = await startInTime(deps, spec);
     change(copy, { launch: { ...started, isStarted: true } });
     words.created(copy);

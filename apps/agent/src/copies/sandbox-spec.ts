@@ -70,10 +70,12 @@ export interface StartFacts {
   uid: number;
   /** Where each layer of the run spec lies, in its order. */
   layerSources: string[];
+  /** Of the stack. */
+  lang: string;
 }
 
 export function sandboxSpec(facts: StartFacts): SandboxSpec {
-  const { sandboxGuid, placement, address, resolvConf, uid, layerSources } = facts;
+  const { sandboxGuid, placement, address, resolvConf, uid, layerSources, lang } = facts;
   const { runSpec } = placement;
   return {
     guid: sandboxGuid,
@@ -88,7 +90,7 @@ export function sandboxSpec(facts: StartFacts): SandboxSpec {
     files: { '/etc/resolv.conf': resolvConf },
     argv: argvOf(runSpec),
     cwd: '/home/vcap/app',
-    environment: copyEnvironment(placement, address),
+    environment: copyEnvironment(placement, { address, lang }),
     limits: {
       memoryMb: runSpec.memoryMb,
       cpuShare: runSpec.memoryMb / 1024,

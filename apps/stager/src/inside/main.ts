@@ -184,7 +184,7 @@ function makeStage(shared: SharedStage, { index, cache }: { index: number; cache
 }
 
 function buildEnvironment({ defaults, environment, tools }: Begin, app: string): Record<string, string> {
-  return { ...defaults, HOME: tools, TMPDIR: '/tmp', USER: 'vcap', LANG: 'C.UTF-8', BUILD_DIR: app, ...environment };
+  return { ...defaults, HOME: tools, TMPDIR: '/tmp', USER: 'vcap', BUILD_DIR: app, ...environment };
 }
 
 /** Commands of each buildpack's launch.yml, of the last one's release, and of the Procfile, each over those before (CF: runner.go). */
