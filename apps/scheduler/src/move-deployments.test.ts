@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { aCell, aCopy, aDeployment, aProcess } from '@cupola/store/fixtures';
-import type { PlacementsTable, ProcessesTable } from '@cupola/store/schema';
+import type { DeploymentsTable, PlacementsTable, ProcessesTable } from '@cupola/store/schema';
 import type { SqliteStore } from '@cupola/store/sqlite';
 import { expect, test } from 'vitest';
 import { aStartedProcess, found, startAnew, startTestScheduler } from './fixtures.ts';
@@ -84,6 +84,33 @@ test('a version that is not ready leaves all of the old one placed, and a cancel
   await found(async () => ((await stateOf(store, deployment.guid)) === 'CANCELED' ? true : null));
   await found(async () => ((await placementsOf(store, deploying)).length === 0 ? true : null));
   expect(await placementsOf(store, old)).toHaveLength(2);
+});
+
+test('a canary deployment waits at each of its steps until somebody lets it go on', async () => {
+  await using scheduler = await startTestScheduler();
+  const { store } = scheduler;
+  const cell = await aCell(store);
+  await scheduler.beat(cell.cell_id);
+  const { old, deploying, deployment } = await aRollingApp(store);
+  const write = (values: Partial<DeploymentsTable>) =>
+    store.mutate(async ({ db, changed }) => {
+      await db.updateTable('deployments').set(values).where('guid', '=', deployment.guid).execute();
+      changed('deployment', deployment.guid);
+    });
+  await write({ state: 'PREPAUSED', strategy: 'canary', canary_step: 1, canary_weights_json: '[50,100]' });
+  await serve(store, old, 2);
+  await serve(store, deploying, 1);
+  await found(async () => ((await stateOf(store, deployment.guid)) === 'PAUSED' ? true : null));
+  expect([await instancesOf(store, old), await instancesOf(store, deploying)]).toEqual([2, 1]);
+  const row = await store.read.selectFrom('deployments').select('status_reason').executeTakeFirstOrThrow();
+  expect(row.status_reason).toBe('PAUSED');
+  await write({ state: 'PREPAUSED', canary_step: 2 });
+  await serve(store, deploying, 2);
+  await found(async () => ((await stateOf(store, deployment.guid)) === 'PAUSED' ? true : null));
+  expect([await instancesOf(store, old), await instancesOf(store, deploying)]).toEqual([0, 2]);
+  await write({ state: 'DEPLOYING' });
+  await found(async () => ((await stateOf(store, deployment.guid)) === 'DEPLOYED' ? true : null));
+  expect(await instancesOf(store, old)).toBeUndefined();
 });
 
 test('a deployment of a stopped app waits', async () => {

@@ -4,6 +4,8 @@
  */
 import type { ClusterState, DesiredProcess } from '@cupola/model/cluster-state';
 import {
+  type CanaryPlan,
+  canaryStep,
   countProcess,
   type DeploymentFacts,
   type DeploymentStep,
@@ -12,6 +14,7 @@ import {
   type ProcessCount,
 } from '@cupola/model/deployments';
 import { unreachable } from '@cupola/model/errors';
+import type { DeploymentState } from '@cupola/model/states';
 import type { Database, DeploymentsTable } from '@cupola/store/schema';
 import type { ChangeScope, Mutation, Store } from '@cupola/store/store';
 import type { Kysely } from 'kysely';
@@ -66,12 +69,16 @@ async function readFacts(db: Kysely<Database>, row: DeploymentsTable, state: Clu
     .orderBy('created_at')
     .orderBy('guid')
     .execute();
-  const superseded = await db
+  const former = await db
     .selectFrom('deployments')
-    .select('process_guid')
+    .select(['process_guid', 'state'])
     .where('app_guid', '=', row.app_guid)
     .where('status_reason', '=', 'SUPERSEDED')
     .execute();
+  const endedAs = (end: DeploymentState): Set<string> =>
+    new Set(
+      former.flatMap(({ process_guid, state }) => (state === end && process_guid !== null ? [process_guid] : [])),
+    );
   const desired = new Map(state.processes.map(process => [process.guid, process]));
   const counts = processes.map(process => count(process, desired.get(process.guid), state));
   return {
@@ -79,10 +86,17 @@ async function readFacts(db: Kysely<Database>, row: DeploymentsTable, state: Clu
     wanted: row.web_instances ?? row.original_instances,
     original: row.original_instances,
     maxInFlight: row.max_in_flight,
+    canary: row.canary_step === null ? null : canaryStep(canariesOf(row), row.canary_step),
     deploying: counts.find(({ guid }) => guid === row.process_guid) ?? null,
     others: counts.filter(({ guid }) => guid !== row.process_guid),
-    superseded: new Set(superseded.flatMap(({ process_guid }) => process_guid ?? [])),
+    superseded: endedAs('DEPLOYED'),
+    abandoned: endedAs('CANCELED'),
   };
+}
+
+function canariesOf(row: DeploymentsTable): CanaryPlan {
+  const weights = row.canary_weights_json === null ? null : (JSON.parse(row.canary_weights_json) as number[]);
+  return { weights, original: row.original_instances, webInstances: row.web_instances };
 }
 
 /** One that was never started has nothing that could serve. */
@@ -129,6 +143,8 @@ async function take(mutation: Mutation, { row, step, scope }: Taken): Promise<vo
     case 'note-health':
       await db.updateTable('deployments').set({ last_healthy_at: now }).where('guid', '=', row.guid).execute();
       return;
+    case 'pause':
+      return pause(mutation, row, scope);
     case 'finish':
       return finish(mutation, { row, state: step.state, scope });
     default:
@@ -142,6 +158,16 @@ async function removeProcess({ db }: Mutation, guid: string): Promise<void> {
   await db.deleteFrom('placement_errors').where('process_guid', '=', guid).execute();
   for (const table of ['labels', 'annotations'] as const)
     await db.deleteFrom(table).where('kind', '=', 'process').where('resource_guid', '=', guid).execute();
+}
+
+async function pause({ db, now, changed }: Mutation, row: DeploymentsTable, scope: ChangeScope): Promise<void> {
+  const { value, reason } = deploymentStatus('PAUSED');
+  await db
+    .updateTable('deployments')
+    .set({ state: 'PAUSED', status_value: value, status_reason: reason, status_changed_at: now, updated_at: now })
+    .where('guid', '=', row.guid)
+    .execute();
+  changed('deployment', row.guid, scope);
 }
 
 async function finish(
@@ -178,7 +204,7 @@ async function finish(
   }
 }
 
-function say({ guid }: DeploymentsTable, step: DeploymentStep): string {
+function say({ guid, canary_step }: DeploymentsTable, step: DeploymentStep): string {
   switch (step.do) {
     case 'scale':
       return `deployment ${guid}: ${step.processGuid} has ${step.instances} instances from now on`;
@@ -186,6 +212,8 @@ function say({ guid }: DeploymentsTable, step: DeploymentStep): string {
       return `deployment ${guid}: ${step.processGuid} is not needed any more`;
     case 'note-health':
       return `deployment ${guid}: more of it is ready`;
+    case 'pause':
+      return `deployment ${guid} waits at its step ${canary_step}`;
     case 'finish':
       return `deployment ${guid} is ${step.state}`;
   }

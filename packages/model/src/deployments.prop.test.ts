@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type DeploymentFacts, type DeploymentStep, decideDeployment, type ProcessCount } from './deployments.ts';
+import {
+  canaryStep,
+  type DeploymentFacts,
+  type DeploymentStep,
+  decideDeployment,
+  type ProcessCount,
+} from './deployments.ts';
 
 /** Of each index whether it serves, crashes or starts. */
 const anyCount = (guid: string): fc.Arbitrary<ProcessCount> =>
@@ -28,14 +34,30 @@ const serving = (guid: string, instances: number): ProcessCount => ({
 });
 
 const anyDeployment: fc.Arbitrary<DeploymentFacts> = fc.record({
-  state: fc.constantFrom('DEPLOYING', 'CANCELING'),
+  state: fc.constantFrom('DEPLOYING', 'PREPAUSED', 'CANCELING'),
   wanted: fc.nat(6),
   original: fc.nat(6),
   maxInFlight: fc.integer({ min: 1, max: 4 }),
   deploying: fc.option(anyCount('new'), { freq: 9 }),
   others: fc.tuple(anyCount('old'), anyCount('between'), anyCount('later')).chain(all => fc.subarray(all)),
-  superseded: fc.subarray(['between', 'later']).map(guids => new Set(guids)),
+  superseded: fc.constantFrom(new Set(['between']), new Set<string>()),
+  abandoned: fc.constantFrom(new Set(['later']), new Set<string>()),
+  canary: fc.constant(null),
 });
+
+/** At any step of any plan. */
+const anyProgress: fc.Arbitrary<DeploymentFacts> = fc
+  .record({
+    facts: anyDeployment,
+    weights: fc.option(
+      fc.array(fc.integer({ min: 1, max: 100 }), { minLength: 1, maxLength: 3 }).map(all => all.sort((a, b) => a - b)),
+    ),
+    step: fc.integer({ min: 1, max: 3 }),
+  })
+  .map(({ facts, weights, step }) => ({
+    ...facts,
+    canary: canaryStep({ weights, original: facts.original, webInstances: facts.wanted }, step),
+  }));
 
 /** What is wanted of every process after those steps; those that are gone are not there. */
 function after({ deploying, others }: DeploymentFacts, steps: readonly DeploymentStep[]): Map<string, number> {
@@ -51,8 +73,8 @@ function after({ deploying, others }: DeploymentFacts, steps: readonly Deploymen
 
 test('decideDeployment() never leaves fewer serving than are wanted while it deploys, unless fewer served before', () => {
   fc.assert(
-    fc.property(anyDeployment, facts => {
-      fc.pre(facts.state === 'DEPLOYING' && facts.deploying !== null);
+    fc.property(anyProgress, facts => {
+      fc.pre(facts.state !== 'CANCELING' && facts.deploying !== null);
       const { deploying, others, wanted } = facts;
       const left = after(facts, decideDeployment(facts));
       const all = [...others, ...(deploying === null ? [] : [deploying])];
@@ -65,8 +87,8 @@ test('decideDeployment() never leaves fewer serving than are wanted while it dep
 
 test('decideDeployment() never has more of the new version starting than may be in flight', () => {
   fc.assert(
-    fc.property(anyDeployment, facts => {
-      fc.pre(facts.state === 'DEPLOYING' && facts.deploying !== null);
+    fc.property(anyProgress, facts => {
+      fc.pre(facts.state !== 'CANCELING' && facts.deploying !== null);
       const { deploying, maxInFlight } = facts;
       const instances = after(facts, decideDeployment(facts)).get('new') ?? 0;
       const before = deploying?.instances ?? 0;
@@ -83,6 +105,21 @@ test('decideDeployment() ends with exactly one process, whatever is so, once all
       const { wanted } = facts;
       const all = { ...facts, state: 'DEPLOYING' as const, deploying: serving('new', wanted) };
       expect([...after(all, decideDeployment(all))]).toEqual([['new', wanted]]);
+    }),
+  );
+});
+
+test('decideDeployment() of a canary never brings up more than its step says, never ends, and pauses once they serve', () => {
+  fc.assert(
+    fc.property(anyProgress, facts => {
+      fc.pre(facts.state === 'PREPAUSED' && facts.deploying !== null && facts.canary !== null);
+      const { deploying, canary } = facts;
+      const steps = decideDeployment(facts);
+      const canaries = canary?.canaries ?? 0;
+      const isReached = (deploying?.serving ?? 0) >= canaries;
+      expect(after(facts, steps).get('new')).toBeLessThanOrEqual(Math.max(canaries, deploying?.instances ?? 0));
+      expect(steps.some(step => step.do === 'finish')).toBe(false);
+      expect(steps.some(step => step.do === 'pause')).toBe(isReached);
     }),
   );
 });

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 import {
+  canaryStep,
+  continued,
   countProcess,
   type DeploymentFacts,
   decideDeployment,
@@ -26,7 +28,9 @@ function aDeployment(given: Partial<DeploymentFacts> = {}): DeploymentFacts {
     maxInFlight: 1,
     deploying: aCount('new', 1, { serving: 0 }),
     others: [aCount('old', 3)],
+    canary: null,
     superseded: new Set(),
+    abandoned: new Set(),
     ...given,
   };
 }
@@ -87,6 +91,63 @@ test('decideDeployment() keeps a high instance that serves while a lower one has
     processGuid: 'old',
     instances: 2,
   });
+});
+
+const aCanary = (given: Partial<DeploymentFacts> = {}): DeploymentFacts =>
+  aDeployment({ state: 'PREPAUSED', canary: { canaries: 1, total: 4 }, ...given });
+
+test('decideDeployment() pauses when the canaries serve, beside all that was there', () => {
+  expect(decideDeployment(aCanary())).toEqual([]);
+  expect(decideDeployment(aCanary({ deploying: aCount('new', 1) }))).toEqual([{ do: 'note-health' }, { do: 'pause' }]);
+});
+
+test('decideDeployment() takes old instances away on the way to a later step, and pauses there', () => {
+  const step = { canary: { canaries: 2, total: 4 }, maxInFlight: 2 };
+  expect(decideDeployment(aCanary({ ...step, deploying: aCount('new', 1) }))).toEqual([
+    { do: 'scale', processGuid: 'new', instances: 2 },
+    { do: 'note-health' },
+  ]);
+  expect(decideDeployment(aCanary({ ...step, deploying: aCount('new', 2) }))).toEqual([
+    { do: 'scale', processGuid: 'old', instances: 2 },
+    { do: 'note-health' },
+    { do: 'pause' },
+  ]);
+});
+
+test('decideDeployment() leaves one that is paused as it is, and ends it when its process was deleted', () => {
+  expect(decideDeployment(aCanary({ state: 'PAUSED', deploying: aCount('new', 1) }))).toEqual([]);
+  expect(decideDeployment(aCanary({ state: 'PAUSED', deploying: null }))).toEqual([
+    { do: 'finish', state: 'CANCELED' },
+  ]);
+});
+
+test('decideDeployment() takes a canary away that another deployment has superseded, and never goes back to it', () => {
+  const facts = aDeployment({ others: [aCount('old', 3), aCount('canary', 1)], abandoned: new Set(['canary']) });
+  expect(decideDeployment(facts)).toEqual([{ do: 'remove', processGuid: 'canary' }]);
+  expect(decideDeployment({ ...facts, state: 'CANCELING' })).toEqual([
+    { do: 'remove', processGuid: 'canary' },
+    { do: 'remove', processGuid: 'new' },
+    { do: 'finish', state: 'CANCELED' },
+  ]);
+});
+
+test.each([
+  [{ weights: null, original: 3, webInstances: null }, 1, { canaries: 1, total: 4 }],
+  [{ weights: null, original: 0, webInstances: null }, 1, { canaries: 0, total: 1 }],
+  [{ weights: [25, 50, 75], original: 4, webInstances: null }, 1, { canaries: 1, total: 5 }],
+  [{ weights: [25, 50, 75], original: 4, webInstances: null }, 3, { canaries: 3, total: 5 }],
+  [{ weights: [1, 100], original: 10, webInstances: null }, 1, { canaries: 1, total: 11 }],
+  [{ weights: [1, 100], original: 10, webInstances: null }, 2, { canaries: 10, total: 10 }],
+  [{ weights: [50], original: 10, webInstances: 4 }, 1, { canaries: 2, total: 5 }],
+  [{ weights: [50], original: 2, webInstances: 20 }, 1, { canaries: 1, total: 3 }],
+])('canaryStep() of %j at step %i', (plan, step, wanted) => {
+  expect(canaryStep(plan, step)).toEqual(wanted);
+});
+
+test('continued() goes from step to step, and after the last one to the end', () => {
+  expect(continued('PAUSED', { step: 1, steps: 2 })).toEqual({ state: 'PREPAUSED', step: 2 });
+  expect(continued('PAUSED', { step: 2, steps: 2 })).toEqual({ state: 'DEPLOYING', step: 2 });
+  expect(continued('PREPAUSED', { step: 1, steps: 2 })).toBeNull();
 });
 
 test('decideDeployment() cancels back to the old process with all its instances', () => {
@@ -159,7 +220,10 @@ test('countProcess() counts an index as serving only by a ready copy of the curr
 
 test('deploymentStatus(), isCancelable(), supersededState(): what users read and may do', () => {
   expect(deploymentStatus('DEPLOYING')).toEqual({ value: 'ACTIVE', reason: 'DEPLOYING' });
+  expect(deploymentStatus('PREPAUSED')).toEqual({ value: 'ACTIVE', reason: 'DEPLOYING' });
+  expect(deploymentStatus('PAUSED')).toEqual({ value: 'ACTIVE', reason: 'PAUSED' });
   expect(deploymentStatus('CANCELED')).toEqual({ value: 'FINALIZED', reason: 'CANCELED' });
-  expect([isCancelable('CANCELING'), isCancelable('DEPLOYED')]).toEqual([true, false]);
-  expect([supersededState('DEPLOYING'), supersededState('CANCELING')]).toEqual(['DEPLOYED', 'CANCELED']);
+  expect([isCancelable('CANCELING'), isCancelable('PAUSED'), isCancelable('DEPLOYED')]).toEqual([true, true, false]);
+  expect(supersededState('DEPLOYING')).toBe('DEPLOYED');
+  expect([supersededState('PAUSED'), supersededState('CANCELING')]).toEqual(['CANCELED', 'CANCELED']);
 });

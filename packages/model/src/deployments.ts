@@ -1,10 +1,13 @@
 /**
- * How a rolling deployment moves an app from its old `web` processes to a new one (CF: deployment_updater). Pure: what is so in, the next steps out. The
- * scheduler takes them, each pass anew, so a killed scheduler costs a pass; the API asks here what may be cancelled.
+ * How a deployment moves an app from its old `web` processes to a new one (CF: deployment_updater). Pure: what is so in, the next steps out. The scheduler
+ * takes them, each pass anew, so a killed scheduler costs a pass; the API asks here what may be cancelled, and what may go on.
+ *
+ * A canary deployment moves like a rolling one, as far as its step says, and then waits for somebody to let it go on: from step to step, and after the last
+ * one to the end.
  *
  * Keeps true: no step leaves fewer instances serving than are wanted, or than served before it where those were fewer; the new process gets `maxInFlight`
- * more only when none of it is starting or crashed; it ends only when all of it is ready. A version that never gets healthy therefore stays DEPLOYING while the old
- * one serves, until somebody cancels.
+ * more only when none of it is starting or crashed; it ends, or pauses, only when all of it is ready. A version that never gets healthy therefore stays
+ * DEPLOYING while the old one serves, until somebody cancels.
  */
 import { type ClusterState, type DesiredProcess, isCurrent } from './cluster-state.ts';
 import type { DeploymentState, DeploymentStatusReason, DeploymentStatusValue } from './states.ts';
@@ -29,12 +32,24 @@ export interface DeploymentFacts {
   /** Before; what a cancellation brings back. */
   original: number;
   maxInFlight: number;
+  /** How far it goes before its next pause; counts while it is PREPAUSED. Null: of a rolling one. */
+  canary: CanaryStep | null;
   /** Null when it has been deleted: nothing can be brought up any more. */
   deploying: ProcessCount | null;
   /** The other processes of its type, oldest first. */
   others: readonly ProcessCount[];
-  /** Of `others`, those that a deployment brought up which this one has superseded. */
+  /** Of `others`, those that a deployment brought up which a later one has superseded while it moved to them wholly. */
   superseded: ReadonlySet<string>;
+  /** The same of deployments that were paused, on their way to a pause or cancelled: nobody goes back to those. */
+  abandoned: ReadonlySet<string>;
+}
+
+/** Where a canary deployment pauses. */
+export interface CanaryStep {
+  /** Instances of the new version. */
+  canaries: number;
+  /** With those of the versions before. */
+  total: number;
 }
 
 export type DeploymentStep =
@@ -42,41 +57,54 @@ export type DeploymentStep =
   | { do: 'remove'; processGuid: string }
   /** More of the new process is ready than before. */
   | { do: 'note-health' }
+  /** All canaries of the step serve. */
+  | { do: 'pause' }
   | { do: 'finish'; state: 'DEPLOYED' | 'CANCELED' };
 
 /** In the order to take them; empty: nothing to do until something changes. */
 export function decideDeployment(facts: DeploymentFacts): DeploymentStep[] {
-  if (facts.state === 'CANCELING') return cancel(facts);
-  if (facts.state !== 'DEPLOYING') return [];
-  const { deploying, wanted, maxInFlight, others } = facts;
+  const { state, deploying, canary, wanted, others } = facts;
+  if (state === 'CANCELING') return cancel(facts);
+  if (!isProgressing(state)) return [];
   if (deploying === null) return [{ do: 'finish', state: 'CANCELED' }];
-  if (deploying.instances >= wanted && deploying.serving >= wanted)
+  if (state === 'PAUSED') return [];
+  const { canaries, total } = (state === 'PREPAUSED' ? canary : null) ?? { canaries: wanted, total: wanted };
+  const isReached = deploying.instances >= canaries && deploying.serving >= canaries;
+  if (isReached && state === 'DEPLOYING')
     return [...removeAll(others), { do: 'note-health' }, { do: 'finish', state: 'DEPLOYED' }];
-  const steps = scaleDown(facts, Math.max(0, wanted - deploying.serving));
+  const steps = scaleDown(facts, Math.max(0, total - deploying.serving));
+  if (isReached) return [...steps, { do: 'note-health' }, { do: 'pause' }];
+  return [...steps, ...grow(facts, deploying, canaries)];
+}
+
+function grow({ maxInFlight }: DeploymentFacts, deploying: ProcessCount, upTo: number): DeploymentStep[] {
   const mayGrow =
     deploying.starting < maxInFlight &&
     deploying.crashed === 0 &&
     // Otherwise what was asked for last has not been placed yet.
     deploying.serving >= deploying.instances - maxInFlight;
-  const instances = Math.min(deploying.serving + maxInFlight, wanted);
-  if (mayGrow && instances > deploying.instances)
-    steps.push({ do: 'scale', processGuid: deploying.guid, instances }, { do: 'note-health' });
-  return steps;
+  const instances = Math.min(deploying.serving + maxInFlight, upTo);
+  if (!mayGrow || instances <= deploying.instances) return [];
+  return [{ do: 'scale', processGuid: deploying.guid, instances }, { do: 'note-health' }];
 }
 
 /**
- * Takes instances away until `keep` are wanted. First of processes that serve nothing, those of superseded deployments before the others, since a version that
- * never got healthy must not cost one that serves; then from the oldest on. The first of all stays with none, for a cancellation to bring back; others go.
+ * Takes instances away until `keep` are wanted. First of those that nobody goes back to, then of processes that serve nothing, those of superseded deployments
+ * before the others, since a version that never got healthy must not cost one that serves; then from the oldest on. The first of all stays with none, for a cancellation to bring back; others go.
  *
  * CF counts what is wanted alone. Here an instance that serves stays, too, while it is needed: with a crashed one below it, it is the one that a lower count
  * would take.
  */
-function scaleDown({ others, superseded, deploying, wanted }: DeploymentFacts, keep: number): DeploymentStep[] {
+function scaleDown(facts: DeploymentFacts, keep: number): DeploymentStep[] {
+  const { others, superseded, abandoned, deploying, wanted } = facts;
   const steps: DeploymentStep[] = [];
   let surplus = others.reduce((sum, { instances }) => sum + instances, 0) - keep;
   let serving = others.reduce((sum, other) => sum + other.serving, deploying?.serving ?? 0);
   const needed = Math.min(wanted, serving);
-  const rank = (one: ProcessCount): number => (one.serving > 0 ? 2 : superseded.has(one.guid) ? 0 : 1);
+  const rank = ({ guid, serving }: ProcessCount): number => {
+    if (abandoned.has(guid)) return 0;
+    return serving > 0 ? 3 : superseded.has(guid) ? 1 : 2;
+  };
   for (const process of others.toSorted((a, b) => rank(a) - rank(b))) {
     const fewest = Math.max(0, process.instances - Math.max(0, surplus));
     const elsewhere = serving - process.serving;
@@ -143,13 +171,45 @@ interface Status {
 
 /** What users read of a state. One that gave way to a newer deployment has the reason SUPERSEDED instead. */
 export function deploymentStatus(state: DeploymentState): Status {
-  const isActive = state === 'DEPLOYING' || state === 'CANCELING';
-  return { value: isActive ? 'ACTIVE' : 'FINALIZED', reason: state };
+  const value = isCancelable(state) ? 'ACTIVE' : 'FINALIZED';
+  return { value, reason: state === 'PREPAUSED' ? 'DEPLOYING' : state };
+}
+
+/** On its way to the new version, or waiting there. */
+export function isProgressing(state: DeploymentState): boolean {
+  return state === 'DEPLOYING' || state === 'PREPAUSED' || state === 'PAUSED';
 }
 
 /** While it is active; asking twice does no harm. */
 export function isCancelable(state: DeploymentState): boolean {
-  return state === 'DEPLOYING' || state === 'CANCELING';
+  return isProgressing(state) || state === 'CANCELING';
+}
+
+export interface CanaryPlan {
+  /** Percent of the instances in each step, rising; null: one canary beside all that was there. */
+  weights: readonly number[] | null;
+  original: number;
+  /** As asked for; null: as many as there were. */
+  webInstances: number | null;
+}
+
+/** Of steps that count from 1 (CF: canary_step_plan). Never more canaries than the new version shall have in the end. */
+export function canaryStep({ weights, original, webInstances }: CanaryPlan, step: number): CanaryStep {
+  const most = webInstances ?? original;
+  const instances = Math.min(most, original);
+  if (weights === null) return { canaries: Math.min(1, most), total: original + 1 };
+  const weight = weights[step - 1] ?? 100;
+  const canaries = Math.min(most, Math.max(1, Math.round((instances * weight) / 100)));
+  return { canaries, total: weight === 100 ? canaries : instances + 1 };
+}
+
+/** What one that is PAUSED becomes when somebody lets it go on; null: it is not paused. */
+export function continued(
+  state: DeploymentState,
+  { step, steps }: { step: number; steps: number },
+): { state: 'PREPAUSED' | 'DEPLOYING'; step: number } | null {
+  if (state !== 'PAUSED') return null;
+  return step < steps ? { state: 'PREPAUSED', step: step + 1 } : { state: 'DEPLOYING', step };
 }
 
 /** What a deployment becomes that gives way to a newer one. */

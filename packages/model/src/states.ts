@@ -26,12 +26,21 @@ export const DROPLET_STATES = [
 ] as const;
 export type DropletState = (typeof DROPLET_STATES)[number];
 
-/** Of a deployment's work. What users read of it are its status value and reason. */
-export const DEPLOYMENT_STATES = ['DEPLOYING', 'DEPLOYED', 'CANCELING', 'CANCELED'] as const;
+/** Of a deployment's work. What users read of it are its status value and reason. PREPAUSED: a canary one on its way to its next pause. */
+export const DEPLOYMENT_STATES = ['DEPLOYING', 'PREPAUSED', 'PAUSED', 'DEPLOYED', 'CANCELING', 'CANCELED'] as const;
 export type DeploymentState = (typeof DEPLOYMENT_STATES)[number];
 export const DEPLOYMENT_STATUS_VALUES = ['ACTIVE', 'FINALIZED'] as const;
 export type DeploymentStatusValue = (typeof DEPLOYMENT_STATUS_VALUES)[number];
-export const DEPLOYMENT_STATUS_REASONS = ['DEPLOYING', 'DEPLOYED', 'CANCELING', 'CANCELED', 'SUPERSEDED'] as const;
+export const DEPLOYMENT_STATUS_REASONS = [
+  'DEPLOYING',
+  'PAUSED',
+  'DEPLOYED',
+  'CANCELING',
+  'CANCELED',
+  'SUPERSEDED',
+] as const;
+export const DEPLOYMENT_STRATEGIES = ['rolling', 'canary'] as const;
+export type DeploymentStrategy = (typeof DEPLOYMENT_STRATEGIES)[number];
 export type DeploymentStatusReason = (typeof DEPLOYMENT_STATUS_REASONS)[number];
 
 export const TASK_STATES = ['PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELING'] as const;

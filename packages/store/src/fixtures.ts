@@ -525,6 +525,8 @@ export async function aDeployment(store: Writable, given: Partial<DeploymentsTab
     process_type: 'web',
     original_instances: 1,
     max_in_flight: 1,
+    canary_weights_json: null,
+    canary_step: null,
     web_instances: null,
     memory_mb: null,
     disk_mb: null,

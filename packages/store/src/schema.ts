@@ -15,6 +15,7 @@ import type {
   DeploymentState,
   DeploymentStatusReason,
   DeploymentStatusValue,
+  DeploymentStrategy,
   DropletState,
   HealthCheckType,
   JobState,
@@ -344,7 +345,7 @@ export interface DeploymentsTable extends Stamped {
   status_value: DeploymentStatusValue;
   status_reason: DeploymentStatusReason;
   status_changed_at: number;
-  strategy: 'rolling';
+  strategy: DeploymentStrategy;
   droplet_guid: string | null;
   previous_droplet_guid: string | null;
   revision_guid: string | null;
@@ -355,6 +356,10 @@ export interface DeploymentsTable extends Stamped {
   /** How many instances there were before, which a cancellation brings back. */
   original_instances: number;
   max_in_flight: number;
+  /** Of a canary one, JSON list of the percentages as they were asked for; null: one step with one canary. */
+  canary_weights_json: string | null;
+  /** From 1; null: it is no canary one. */
+  canary_step: number | null;
   /** These four as they were asked for. */
   web_instances: number | null;
   memory_mb: number | null;

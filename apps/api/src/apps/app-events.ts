@@ -28,6 +28,7 @@ export type AppEventType =
   | 'revision.environment_variables.show'
   | 'deployment.create'
   | 'deployment.cancel'
+  | 'deployment.continue'
   | 'task.create'
   | 'task.cancel'
   | 'process.create'

@@ -5,7 +5,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { CreateDeployment } from '@cupola/contract/v3/deployment';
-import { deploymentStatus, supersededState } from '@cupola/model/deployments';
+import { canaryStep, deploymentStatus, supersededState } from '@cupola/model/deployments';
 import { InvalidRequestError, UnprocessableError } from '@cupola/model/errors';
 import type { DeploymentState } from '@cupola/model/states';
 import type { DropletsTable } from '@cupola/store/schema';
@@ -45,7 +45,7 @@ export async function createDeployment(
   { actor, body }: Asked,
 ): Promise<MadeDeployment> {
   const { db } = mutation;
-  refuseUnbuilt(body);
+  refuseMixed(body);
   const before = await usableApp(mutation, actor, body.relationships.app.data.guid);
   if (body.revision != null && before.revisions_enabled === 0)
     throw new UnprocessableError('Cannot create deployment from a revision for an app without revisions enabled');
@@ -76,12 +76,9 @@ export async function createDeployment(
   return { row, app };
 }
 
-function refuseUnbuilt({ strategy, options, droplet, revision }: CreateDeployment): void {
-  if (strategy === 'canary')
-    throw new UnprocessableError(
-      'Canary deployments are not supported yet. Use the strategy "rolling": it moves a few instances at a time, and a version that does not get healthy is never given all of them.',
-    );
-  if (options?.canary != null) throw new UnprocessableError('Options.canary are only valid for Canary deployments');
+function refuseMixed({ strategy, options, droplet, revision }: CreateDeployment): void {
+  if (options?.canary != null && strategy !== 'canary')
+    throw new UnprocessableError('Options.canary are only valid for Canary deployments');
   if (droplet != null && revision != null)
     throw new UnprocessableError("Droplet Cannot set both fields 'droplet' and 'revision'");
 }
@@ -218,7 +215,10 @@ async function roll(mutation: Mutation, deps: Deps, plan: Plan): Promise<Deploym
   const original = previous?.original_instances ?? web.instances;
   const wanted = body.options?.web_instances ?? original;
   const commands = revision === null ? null : contentOf(revision, deps.sealer).commands;
-  const starting = Math.min(body.options?.max_in_flight ?? 1, wanted);
+  const isCanary = body.strategy === 'canary';
+  const canaries = { weights: askedWeights(body), original, webInstances: body.options?.web_instances ?? null };
+  const upTo = isCanary ? canaryStep(canaries, 1).canaries : wanted;
+  const starting = Math.min(body.options?.max_in_flight ?? 1, upTo);
   const deploying = await makeProcess(mutation, app, {
     web,
     sizes: sizesOf(body, web),
@@ -242,7 +242,17 @@ async function roll(mutation: Mutation, deps: Deps, plan: Plan): Promise<Deploym
     others.push({ processGuid: process.guid, runSpecGuid, command });
   }
   if (previous !== undefined) await supersede(mutation, previous);
-  return insertDeployment(mutation, plan, { state: 'DEPLOYING', processGuid: deploying.guid, original, others });
+  return insertDeployment(mutation, plan, {
+    state: isCanary ? 'PREPAUSED' : 'DEPLOYING',
+    processGuid: deploying.guid,
+    original,
+    others,
+  });
+}
+
+/** Null: one canary, and then all. */
+function askedWeights({ options }: CreateDeployment): number[] | null {
+  return options?.canary?.steps?.map(({ instance_weight }) => instance_weight) ?? null;
 }
 
 interface NewProcess {
@@ -322,6 +332,7 @@ async function insertDeployment(
 ): Promise<DeploymentRow> {
   const { value, reason } = deploymentStatus(state);
   const { options } = body;
+  const weights = askedWeights(body);
   const row: DeploymentRow = {
     guid: randomUUID(),
     created_at: now,
@@ -331,7 +342,7 @@ async function insertDeployment(
     status_value: value,
     status_reason: reason,
     status_changed_at: now,
-    strategy: 'rolling',
+    strategy: body.strategy ?? 'rolling',
     droplet_guid: target.droplet.guid,
     previous_droplet_guid: previousDropletGuid,
     revision_guid: revision?.guid ?? null,
@@ -340,6 +351,8 @@ async function insertDeployment(
     process_type: 'web',
     original_instances: original,
     max_in_flight: options?.max_in_flight ?? 1,
+    canary_weights_json: weights === null ? null : JSON.stringify(weights),
+    canary_step: body.strategy === 'canary' ? 1 : null,
     web_instances: options?.web_instances ?? null,
     memory_mb: options?.memory_in_mb ?? null,
     disk_mb: options?.disk_in_mb ?? null,

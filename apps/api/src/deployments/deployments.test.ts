@@ -8,6 +8,21 @@ const to = (guid: string) => ({ app: { data: { guid } } });
 const deploy = (test: TestApi, app: Json, body: Record<string, unknown> = {}, token = test.admin) =>
   test.api('POST', '/v3/deployments', { token, body: { relationships: to(app.guid), ...body } });
 
+const step = (weight: number) => ({ instance_weight: weight });
+const canary = (steps: unknown) => ({ strategy: 'canary', options: { canary: { steps } } });
+
+const go = (test: TestApi, guid: string, token = test.admin, headers = {}) =>
+  test.api('POST', `/v3/deployments/${guid}/actions/continue`, { token, headers });
+
+/** What the scheduler writes when the canaries of a step serve. */
+async function pause({ deps: { store } }: TestApi, guid: string): Promise<void> {
+  await store.mutate(async ({ db, changed }) => {
+    const paused = { state: 'PAUSED', status_value: 'ACTIVE', status_reason: 'PAUSED' } as const;
+    await db.updateTable('deployments').set(paused).where('guid', '=', guid).execute();
+    changed('deployment', guid);
+  });
+}
+
 const cancel = (test: TestApi, guid: string, token = test.admin) =>
   test.api('POST', `/v3/deployments/${guid}/actions/cancel`, { token });
 
@@ -68,9 +83,14 @@ test('POST /v3/deployments of a stopped app starts it, and is done', async () =>
 });
 
 test.each([
-  [{ strategy: 'canary' }, /^Canary deployments are not supported yet\./],
   [{ strategy: 'blue' }, /^Strategy 'blue' is not a supported deployment strategy$/],
   [{ options: { canary: { steps: [] } } }, /^Options\.canary are only valid for Canary deployments$/],
+  [{ strategy: 'canary', options: { canary: 1 } }, /^Options\.canary must be an object$/],
+  [canary([{}]), /^Options\.canary\.steps missing key: "instance_weight"$/],
+  [canary([{ instance_weight: 1, speed: 1 }]), /^Options\.canary\.steps has unsupported key\(s\): speed$/],
+  [canary([101].map(step)), /^Options\.canary\.steps\.instance weight must be an Integer between 1-100 \(inclusive\)$/],
+  [canary([50, 20].map(step)), /^Options\.canary\.steps\.instance weight must be sorted in ascending order$/],
+  [canary('all'), /^Options\.canary\.steps must be an array of objects$/],
   [{ options: { max_in_flight: 0 } }, /^Max in flight must be an integer greater than 0$/],
   [{ options: { speed: 1 } }, /^Options has unsupported key\(s\): speed$/],
   [{ droplet: { guid: 'd' }, revision: { guid: 'r' } }, /^Droplet Cannot set both fields 'droplet' and 'revision'$/],
@@ -149,6 +169,78 @@ test('actions/cancel of one that has ended, and actions/continue of any, are 422
   const late = await cancel(test, guid);
   expect(late.status).toBe(422);
   expect(details(late)).toEqual(['Cannot cancel a deployment with status: FINALIZED and reason: DEPLOYED']);
+});
+
+test('a canary deployment begins with the instances of its first step, and goes on from pause to pause to the end', async () => {
+  await using test = await startTestApi();
+  const app = await makeStartedApp(test);
+  await test.api('POST', `/v3/processes/${app.guid}/actions/scale`, { token: test.admin, body: { instances: 4 } });
+  const options = { max_in_flight: 3, canary: { steps: [50, 75].map(step) } };
+  const { guid, ...made } = (await deploy(test, app, { strategy: 'canary', options })).body;
+  expect(made).toMatchObject({
+    strategy: 'canary',
+    status: { value: 'ACTIVE', reason: 'DEPLOYING', canary: { steps: { current: 1, total: 2 } } },
+    options,
+  });
+  expect(made.links).not.toHaveProperty('continue');
+  expect((await processes(test, app.guid))[1]).toMatchObject({ instances: 2 });
+  const shown = async () => (await test.api('GET', `/v3/deployments/${guid}`, { token: test.admin })).body;
+  await pause(test, guid);
+  expect(await shown()).toMatchObject({
+    status: { value: 'ACTIVE', reason: 'PAUSED' },
+    links: { continue: { href: expect.stringContaining('/actions/continue'), method: 'POST' }, cancel: {} },
+  });
+  expect((await go(test, guid)).status).toBe(200);
+  expect((await shown()).status).toMatchObject({ reason: 'DEPLOYING', canary: { steps: { current: 2, total: 2 } } });
+  await pause(test, guid);
+  await go(test, guid);
+  const row = await test.deps.store.read.selectFrom('deployments').select('state').executeTakeFirst();
+  expect(row).toEqual({ state: 'DEPLOYING' });
+  const types = await eventTypes(test, app.guid);
+  expect(types.filter(type => type === 'app.deployment.continue')).toHaveLength(2);
+  expect(await apiLines(test, app.guid)).toContain(`Continuing deployment for app with guid ${app.guid}`);
+});
+
+test('a canary deployment without steps is one canary, which may be cancelled or superseded while it is paused', async () => {
+  await using test = await startTestApi();
+  const app = await makeStartedApp(test);
+  const first = (await deploy(test, app, { strategy: 'canary' })).body;
+  expect(first.status.canary).toEqual({ steps: { current: 1, total: 1 } });
+  expect(first.options).toEqual({ max_in_flight: 1 });
+  await pause(test, first.guid);
+  const scale = await test.api('POST', `/v3/processes/${app.guid}/actions/scale`, {
+    token: test.admin,
+    body: { instances: 5 },
+  });
+  expect(details(scale)).toEqual(['Cannot scale this process while a deployment is in flight.']);
+  const second = (await deploy(test, app, { strategy: 'canary' })).body;
+  const rows = await test.deps.store.read
+    .selectFrom('deployments')
+    .select(['guid', 'state', 'status_reason'])
+    .execute();
+  expect(rows.find(({ guid }) => guid === first.guid)).toMatchObject({
+    state: 'CANCELED',
+    status_reason: 'SUPERSEDED',
+  });
+  await pause(test, second.guid);
+  expect((await cancel(test, second.guid)).status).toBe(200);
+});
+
+test('GET of a canary deployment is held until it pauses, for who made it and for who lets it go on', async () => {
+  await using test = await startTestApi();
+  const app = await makeStartedApp(test);
+  const poll = async (asked: { token: string; headers: Record<string, string> }) => {
+    const held = test.api('GET', `/v3/deployments/${guid}`, asked);
+    await pause(test, guid);
+    return (await held).body.status.reason;
+  };
+  const maker = { token: test.admin, headers: cliHeaders() };
+  const body = { relationships: to(app.guid), ...canary([20, 40].map(step)) };
+  const { guid } = (await test.api('POST', '/v3/deployments', { ...maker, body })).body;
+  expect(await poll(maker)).toBe('PAUSED');
+  const other = { token: test.admin, headers: cliHeaders() };
+  await go(test, guid, test.admin, other.headers);
+  expect(await poll(other)).toBe('PAUSED');
 });
 
 test('while a deployment is in flight its web process is neither scaled nor set, and the droplet stays', async () => {

@@ -21,6 +21,7 @@ import { NO_METADATA, readMetadata, writeMetadata } from '../metadata/metadata.t
 import { among, commonConditions, listQuery, orderBy } from '../pages/filters.ts';
 import { listRows } from '../pages/list.ts';
 import { commaList, pageBody } from '../pages/page.ts';
+import { continueDeployment } from './canary.ts';
 import { createDeployment } from './create-deployment.ts';
 import type { DeploymentRow } from './in-flight.ts';
 import { presentDeployment } from './present-deployment.ts';
@@ -150,7 +151,8 @@ export const deploymentEndpoints: Endpoint[] = [
         guid,
         concerns: (kind, changed) => kind === 'deployment' && changed === guid,
         read: () => seenDeployment(deps.store.read, request.actor, guid),
-        isFinal: found => found.row.status_value === 'FINALIZED',
+        isFinal: ({ row: { status_value, status_reason } }) =>
+          status_value === 'FINALIZED' || status_reason === 'PAUSED',
       });
       return show(deps, 200, row);
     },
@@ -184,12 +186,21 @@ export const deploymentEndpoints: Endpoint[] = [
   endpoint({
     method: 'POST',
     path: '/v3/deployments/:guid/actions/continue',
-    summary: 'Go on after a pause: only canary deployments pause, and those are not built yet',
-    handle: async (deps, { actor, params }) => {
-      const { row } = await managedDeployment(deps.store.read, actor, params.guid ?? '');
-      throw new UnprocessableError(
-        `Cannot continue a deployment with status: ${row.status_value} and reason: ${row.status_reason}`,
-      );
+    summary: 'Let a canary deployment that has paused go on, to its next step or to the end',
+    handle: async (deps, request) => {
+      const { actor, params } = request;
+      const { row, app } = await deps.store.mutate(async mutation => {
+        const found = await managedDeployment(mutation.db, actor, params.guid ?? '');
+        await continueDeployment(mutation, found.row);
+        const { space_guid: spaceGuid, organization_guid: organizationGuid } = found.app;
+        mutation.changed('deployment', found.row.guid, { organizationGuid, spaceGuid });
+        const data = { deployment_guid: found.row.guid, droplet_guid: found.row.droplet_guid };
+        await recordAppEvent(mutation, { actor, app: found.app, type: 'deployment.continue', data });
+        return found;
+      });
+      deps.holds.own(request, 'deployment', row.guid);
+      await logApi(deps, app.guid, `Continuing deployment for app with guid ${app.guid}`);
+      return { status: 200 };
     },
   }),
 ];

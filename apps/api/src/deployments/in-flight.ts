@@ -1,4 +1,5 @@
 /** What may not change under a deployment that is on its way (CF: process_scale.rb, process_update.rb, apps_controller.rb). */
+import { isProgressing } from '@cupola/model/deployments';
 import { UnprocessableError } from '@cupola/model/errors';
 import type { Database, DeploymentsTable } from '@cupola/store/schema';
 import type { Kysely, Selectable } from 'kysely';
@@ -17,7 +18,8 @@ export async function activeDeployment(db: Kysely<Database>, appGuid: string): P
 }
 
 export async function isDeploying(db: Kysely<Database>, appGuid: string): Promise<boolean> {
-  return (await activeDeployment(db, appGuid))?.state === 'DEPLOYING';
+  const active = await activeDeployment(db, appGuid);
+  return active !== undefined && isProgressing(active.state);
 }
 
 /** @throws UnprocessableError for a `web` process whose app is being deployed. */

@@ -2,9 +2,11 @@ import type { DeploymentAnswer } from '@cupola/contract/v3/deployment';
 import { isCancelable } from '@cupola/model/deployments';
 import type { ShownMetadata } from '../apps/present-app.ts';
 import { isoTime } from '../http/iso-time.ts';
+import { stepsOf, weightsOf } from './canary.ts';
 import type { DeploymentRow } from './in-flight.ts';
 
 export function presentDeployment(row: DeploymentRow, metadata: ShownMetadata, baseUrl: string): DeploymentAnswer {
+  const weights = weightsOf(row);
   const self = `${baseUrl}/v3/deployments/${row.guid}`;
   return {
     guid: row.guid,
@@ -18,6 +20,7 @@ export function presentDeployment(row: DeploymentRow, metadata: ShownMetadata, b
         last_status_change: isoTime(row.status_changed_at),
         ...(row.error === null ? {} : { error: row.error }),
       },
+      ...(row.canary_step === null ? {} : { canary: { steps: { current: row.canary_step, total: stepsOf(row) } } }),
     },
     strategy: row.strategy,
     options: {
@@ -26,6 +29,7 @@ export function presentDeployment(row: DeploymentRow, metadata: ShownMetadata, b
       ...(row.memory_mb === null ? {} : { memory_in_mb: row.memory_mb }),
       ...(row.disk_mb === null ? {} : { disk_in_mb: row.disk_mb }),
       ...(row.log_rate_limit_bytes === null ? {} : { log_rate_limit_in_bytes_per_second: row.log_rate_limit_bytes }),
+      ...(weights === null ? {} : { canary: { steps: weights.map(weight => ({ instance_weight: weight })) } }),
     },
     droplet: { guid: row.droplet_guid },
     previous_droplet: { guid: row.previous_droplet_guid },
@@ -40,6 +44,7 @@ export function presentDeployment(row: DeploymentRow, metadata: ShownMetadata, b
       self: { href: self },
       app: { href: `${baseUrl}/v3/apps/${row.app_guid}` },
       ...(isCancelable(row.state) ? { cancel: { href: `${self}/actions/cancel`, method: 'POST' } } : {}),
+      ...(row.state === 'PAUSED' ? { continue: { href: `${self}/actions/continue`, method: 'POST' } } : {}),
     },
   };
 }

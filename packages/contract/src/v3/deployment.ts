@@ -1,10 +1,43 @@
 /** Deployments: bodies and answers (CF: deployment_create_message.rb, deployment_presenter.rb). The cf CLI sends options with nulls. */
-import { DEPLOYMENT_STATUS_REASONS, DEPLOYMENT_STATUS_VALUES } from '@cupola/model/states';
+import { DEPLOYMENT_STATUS_REASONS, DEPLOYMENT_STATUS_VALUES, DEPLOYMENT_STRATEGIES } from '@cupola/model/states';
 import { z } from 'zod';
 import { body, INT_MAX, links, metadata, metadataBody, stamps, toOne, wholeNumber } from './parts.ts';
 
 const MAX_IN_FLIGHT = 'Max in flight must be an integer greater than 0';
 const named = (label: string) => z.object({ guid: z.string({ error: `${label} guid must be a string` }) });
+
+const STEPS = 'Options.canary.steps';
+const WEIGHT = `${STEPS}.instance weight must be an Integer between 1-100 (inclusive)`;
+const canaryStep = z.strictObject(
+  {
+    instance_weight: z
+      .number({ error: issue => (issue.input === undefined ? `${STEPS} missing key: "instance_weight"` : WEIGHT) })
+      .int({ error: WEIGHT })
+      .min(1, { error: WEIGHT })
+      .max(100, { error: WEIGHT }),
+  },
+  {
+    error: issue =>
+      issue.code === 'unrecognized_keys'
+        ? `${STEPS} has unsupported key(s): ${issue.keys.join(', ')}`
+        : `${STEPS} must be an array of objects`,
+  },
+);
+const canary = z.object(
+  {
+    steps: z
+      .array(canaryStep, { error: `${STEPS} must be an array of objects` })
+      .refine(
+        steps => steps.every(({ instance_weight }, at) => instance_weight >= (steps[at - 1]?.instance_weight ?? 0)),
+        {
+          error: `${STEPS}.instance weight must be sorted in ascending order`,
+        },
+      )
+      .nullable()
+      .exactOptional(),
+  },
+  { error: 'Options.canary must be an object' },
+);
 
 const options = z.strictObject(
   {
@@ -20,7 +53,7 @@ const options = z.strictObject(
     log_rate_limit_in_bytes_per_second: wholeNumber('Log rate limit in bytes per second', { from: -1 })
       .nullable()
       .exactOptional(),
-    canary: z.unknown().exactOptional(),
+    canary: canary.nullable().exactOptional(),
   },
   {
     error: issue =>
@@ -36,9 +69,11 @@ export const createDeployment = body({
   revision: named('Revision').nullable().exactOptional(),
   strategy: z
     .string({ error: 'Strategy must be a string' })
-    .refine(text => ['rolling', 'canary'].includes(text), {
-      error: issue => `Strategy '${String(issue.input)}' is not a supported deployment strategy`,
-    })
+    .pipe(
+      z.enum(DEPLOYMENT_STRATEGIES, {
+        error: issue => `Strategy '${String(issue.input)}' is not a supported deployment strategy`,
+      }),
+    )
     .nullable()
     .exactOptional(),
   options: options.nullable().exactOptional(),
@@ -57,14 +92,16 @@ export const deploymentAnswer = z.object({
       last_status_change: z.iso.datetime(),
       error: z.string().exactOptional(),
     }),
+    canary: z.object({ steps: z.object({ current: z.number().int(), total: z.number().int() }) }).exactOptional(),
   }),
-  strategy: z.string(),
+  strategy: z.enum(DEPLOYMENT_STRATEGIES),
   options: z.object({
     max_in_flight: z.number().int(),
     web_instances: z.number().int().exactOptional(),
     memory_in_mb: z.number().int().exactOptional(),
     disk_in_mb: z.number().int().exactOptional(),
     log_rate_limit_in_bytes_per_second: z.number().int().exactOptional(),
+    canary: z.object({ steps: z.array(z.object({ instance_weight: z.number().int() })) }).exactOptional(),
   }),
   droplet: guid,
   previous_droplet: guid,

@@ -74,8 +74,8 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
   {
     name: 'a deployment ends when all new instances are wanted, before they serve',
     file: 'deployments.ts',
-    was: 'deploying.instances >= wanted && deploying.serving >= wanted',
-    is: 'deploying.instances >= wanted',
+    was: 'deploying.instances >= canaries && deploying.serving >= canaries',
+    is: 'deploying.instances >= canaries',
   },
   {
     name: 'a superseded version that never got healthy costs one that serves',

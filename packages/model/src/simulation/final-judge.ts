@@ -1,5 +1,6 @@
 /** When the faults have ended and time has passed: what users were told is what runs, nothing else does, and nobody moves any more. */
 import { type DesiredProcess, instanceKey, isCurrent } from '../cluster-state.ts';
+import { isProgressing } from '../deployments.ts';
 import { holdersOn } from './judge.ts';
 import type { Cluster } from './run.ts';
 import { ROLLING_APP } from './users.ts';
@@ -27,20 +28,24 @@ export function judgeTheEnd(cluster: Cluster): void {
         world.fail(`${guid} runs on ${agent.id} in the end, unplaced`);
 }
 
-/** It has ended, or its version is a bad one, or has no room: then the former one serves. */
+/** It has ended, or waits for its user with its canaries, or its version is a bad one, or has no room: then the former one serves. */
 function judgeDeployment({ world }: Cluster) {
   const { store, badSpecs } = world;
   const deployment = store.deployments.get(ROLLING_APP);
   if (deployment === undefined) return;
   const processes = [...store.processes.values()].filter(({ appGuid }) => appGuid === ROLLING_APP);
   if (deployment.state === 'CANCELING') return world.fail('a cancelled deployment is not over in the end');
-  if (deployment.state !== 'DEPLOYING') {
+  const deploying = processes.find(({ guid }) => guid === deployment.deployingGuid);
+  if (deployment.state === 'PAUSED') {
+    if ((deploying?.instances ?? 0) < (deployment.canary?.canaries ?? 0)) world.fail('a deployment pauses too early');
+    return;
+  }
+  if (!isProgressing(deployment.state)) {
     const [only] = processes;
     if (processes.length !== 1 || only?.instances !== deployment.wanted)
       world.fail(`after a deployment ${processes.length} processes are left`);
     return;
   }
-  const deploying = processes.find(({ guid }) => guid === deployment.deployingGuid);
   const isStuck = [...store.errors.values()].some(({ processGuid }) => processGuid === deployment.deployingGuid);
   if (!isStuck && !badSpecs.has(deploying?.spec?.guid ?? ''))
     world.fail('a good version is still being deployed in the end');

@@ -23,6 +23,8 @@ export const HAPPENINGS = [
   'resize',
   'deploy',
   'deploy-bad',
+  'deploy-canary',
+  'continue-deployment',
   'cancel-deployment',
   'run-task',
   'cancel-task',
@@ -61,6 +63,9 @@ const DRAWN: readonly HappeningKind[] = [
   'deploy',
   'deploy',
   'deploy-bad',
+  'deploy-canary',
+  'continue-deployment',
+  'continue-deployment',
   'run-task',
   'run-task',
 ];

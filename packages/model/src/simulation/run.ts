@@ -171,6 +171,8 @@ const BLOWS: Record<HappeningKind, (cluster: Cluster, blow: Blow) => void> = {
   },
   deploy: ({ users }, { much }) => users.deploy(much, { isBad: false }),
   'deploy-bad': ({ users }, { much }) => users.deploy(much, { isBad: true }),
+  'deploy-canary': ({ users }, { much }) => users.deployCanary(much),
+  'continue-deployment': ({ users }) => users.continueDeployment(),
   'cancel-deployment': ({ users }) => users.cancelDeployment(),
   'run-task': ({ users }, { much }) => users.runTask(much),
   'cancel-task': ({ users }, { which }) => users.cancelTask(which),

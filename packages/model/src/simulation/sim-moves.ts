@@ -40,6 +40,7 @@ function moveDeployment(
   for (const step of steps) {
     world.note(() => `${deployment.appGuid} ${JSON.stringify(step)}`);
     if (step.do === 'remove') store.deleteProcess(step.processGuid);
+    if (step.do === 'pause') store.writeDeployment({ ...deployment, state: 'PAUSED' });
     if (step.do === 'finish') store.writeDeployment({ ...deployment, state: step.state });
     if (step.do !== 'scale') continue;
     const process = store.processes.get(step.processGuid);

@@ -27,6 +27,8 @@ export interface SimCopy extends CopyFacts {
 export interface SimDeployment extends Omit<DeploymentFacts, 'deploying' | 'others'> {
   appGuid: string;
   deployingGuid: string;
+  /** Of a canary one, from 1. */
+  step: number;
 }
 
 export interface SimTask {

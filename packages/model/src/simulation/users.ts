@@ -1,5 +1,13 @@
 /** Users of the simulated cluster. What was answered is in their ledger, and must be what the store says in the end. */
 import type { DesiredProcess } from '../cluster-state.ts';
+import {
+  type CanaryStep,
+  canaryStep,
+  continued,
+  isCancelable,
+  isProgressing,
+  supersededState,
+} from '../deployments.ts';
 import type { World } from './world.ts';
 
 export interface Users {
@@ -13,6 +21,9 @@ export interface Users {
   restartIndex(which: number, index: number): void;
   /** Moves the rolling app to a new version; the first one makes it. */
   deploy(much: number, options: { isBad: boolean }): void;
+  /** The same by two canary steps, which `continueDeployment` lets go on. */
+  deployCanary(much: number): void;
+  continueDeployment(): void;
   cancelDeployment(): void;
   runTask(much: number): void;
   cancelTask(which: number): void;
@@ -84,38 +95,56 @@ export function makeUsers(world: World): Users {
   };
 }
 
-function rollingUser({ store, badSpecs, note }: World): Pick<Users, 'deploy' | 'cancelDeployment'> {
+/** Percent of the instances at each pause. */
+const CANARY_WEIGHTS = [30, 60];
+
+const atStep = (original: number, step: number): CanaryStep =>
+  canaryStep({ weights: CANARY_WEIGHTS, original, webInstances: null }, step);
+
+type RollingUser = Pick<Users, 'deploy' | 'deployCanary' | 'continueDeployment' | 'cancelDeployment'>;
+
+function rollingUser({ store, badSpecs, note }: World): RollingUser {
   let versions = 0;
+  const deploy = (much: number, { isBad, isCanary }: { isBad: boolean; isCanary: boolean }): void => {
+    const present = store.deployments.get(ROLLING_APP);
+    const [oldest] = [...store.processes.values()].filter(({ appGuid }) => appGuid === ROLLING_APP);
+    const moving = present !== undefined && isCancelable(present.state) ? present : undefined;
+    const original = moving?.original ?? oldest?.instances ?? 1 + (much % 3);
+    const maxInFlight = 1 + (much % 2);
+    const guid = `rolling-${String(++versions).padStart(3, '0')}`;
+    // The first version is a good one, and started as any other app.
+    const isFirst = oldest === undefined;
+    const spec = { guid: `${guid}-spec`, memoryMb: 100, diskMb: 100, stack: 'host', abiKey: null };
+    if (isBad && !isFirst) badSpecs.add(spec.guid);
+    const canary = isCanary ? atStep(original, 1) : null;
+    const instances = isFirst ? original : Math.min(maxInFlight, canary?.canaries ?? original);
+    const none = { stoppedAt: null, indexStarts: {}, startSequence: 1 };
+    note(
+      () => `user: deploys ${isBad ? 'a bad ' : ''}${guid}, ${original} instances${isCanary ? ', by canaries' : ''}`,
+    );
+    store.writeProcess({ guid, appGuid: ROLLING_APP, isStarted: true, instances, spec, ...none });
+    if (isFirst) return;
+    const superseded = new Set(present?.superseded);
+    const abandoned = new Set(present?.abandoned);
+    if (moving !== undefined)
+      (supersededState(moving.state) === 'DEPLOYED' ? superseded : abandoned).add(moving.deployingGuid);
+    const state = isCanary ? 'PREPAUSED' : 'DEPLOYING';
+    const facts = { wanted: original, original, maxInFlight, canary, step: 1, superseded, abandoned };
+    store.writeDeployment({ appGuid: ROLLING_APP, state, deployingGuid: guid, ...facts });
+  };
   return {
-    deploy: (much, { isBad }) => {
+    deploy: (much, { isBad }) => deploy(much, { isBad, isCanary: false }),
+    deployCanary: much => deploy(much, { isBad: false, isCanary: true }),
+    continueDeployment: () => {
       const present = store.deployments.get(ROLLING_APP);
-      const [oldest] = [...store.processes.values()].filter(({ appGuid }) => appGuid === ROLLING_APP);
-      const isMoving = present?.state === 'DEPLOYING' || present?.state === 'CANCELING';
-      const original = isMoving ? present.original : (oldest?.instances ?? 1 + (much % 3));
-      const maxInFlight = 1 + (much % 2);
-      const guid = `rolling-${String(++versions).padStart(3, '0')}`;
-      // The first version is a good one, and started as any other app.
-      const isFirst = oldest === undefined;
-      const spec = { guid: `${guid}-spec`, memoryMb: 100, diskMb: 100, stack: 'host', abiKey: null };
-      if (isBad && !isFirst) badSpecs.add(spec.guid);
-      const instances = isFirst ? original : Math.min(maxInFlight, original);
-      const none = { stoppedAt: null, indexStarts: {}, startSequence: 1 };
-      note(() => `user: deploys ${isBad ? 'a bad ' : ''}${guid}, ${original} instances`);
-      store.writeProcess({ guid, appGuid: ROLLING_APP, isStarted: true, instances, spec, ...none });
-      if (isFirst) return;
-      store.writeDeployment({
-        appGuid: ROLLING_APP,
-        state: 'DEPLOYING',
-        wanted: original,
-        original,
-        maxInFlight,
-        deployingGuid: guid,
-        superseded: new Set([...(present?.superseded ?? []), ...(isMoving ? [present.deployingGuid] : [])]),
-      });
+      if (present === undefined) return;
+      const next = continued(present.state, { step: present.step, steps: CANARY_WEIGHTS.length });
+      if (next !== null) store.writeDeployment({ ...present, ...next, canary: atStep(present.original, next.step) });
     },
     cancelDeployment: () => {
       const present = store.deployments.get(ROLLING_APP);
-      if (present?.state === 'DEPLOYING') store.writeDeployment({ ...present, state: 'CANCELING' });
+      if (present !== undefined && isProgressing(present.state))
+        store.writeDeployment({ ...present, state: 'CANCELING' });
     },
   };
 }

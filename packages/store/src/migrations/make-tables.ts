@@ -26,6 +26,16 @@ export async function makeTables(db: Kysely<unknown>, tables: Tables): Promise<v
   }
 }
 
+/** To a table that may have rows already: of kinds that may be null. */
+export async function addColumns(
+  db: Kysely<unknown>,
+  table: string,
+  columns: Record<string, 'text?' | 'int?'>,
+): Promise<void> {
+  for (const [name, column] of Object.entries(columns))
+    await db.schema.alterTable(table).addColumn(name, typeOf(db, column)).execute();
+}
+
 /** `table`, `columns`; named for both, since SQLite names the index of an expression in its unique violations. */
 export async function makeIndexes(
   db: Kysely<unknown>,
