@@ -7,6 +7,7 @@ import * as deploymentsAndTasks from './migrations/0002-deployments-tasks.ts';
 import * as userProvidedServices from './migrations/0003-user-provided-services.ts';
 import * as breadth from './migrations/0004-breadth.ts';
 import * as cacheClearings from './migrations/0005-cache-clearings.ts';
+import * as lists from './migrations/0006-b-lists.ts';
 import * as canary from './migrations/0006-canary.ts';
 import type { Database } from './schema.ts';
 
@@ -17,6 +18,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0003-user-provided-services': inNewEpoch(userProvidedServices),
   '0004-breadth': inNewEpoch(breadth),
   '0005-cache-clearings': inNewEpoch(cacheClearings),
+  '0006-b-lists': inNewEpoch(lists),
   '0006-canary': inNewEpoch(canary),
 };
 

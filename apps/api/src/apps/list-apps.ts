@@ -17,6 +17,7 @@ import {
   listQuery,
   named,
   orderBy,
+  type Way,
 } from '../pages/filters.ts';
 import { includeList } from '../pages/include.ts';
 import { listRows } from '../pages/list.ts';
@@ -68,7 +69,8 @@ export const listApps = endpoint({
   query,
   responseSchema: pageOf(appAnswer),
   handle: async (deps, request) => {
-    const conditions = [inSeenSpace(request.actor, 'apps.space_guid'), ...filters(request.query)];
+    const given = filters(request.query);
+    const conditions = (way: Way) => [inSeenSpace(request.actor, 'apps.space_guid', way), ...given];
     const { ask, total, rows, after } = await listRows(deps.store.read, 'apps', request.query, { conditions });
     const resources = await presentApps(deps, rows);
     const { include } = request.query;

@@ -7,7 +7,7 @@ import type { ApiDeps } from '../deps.ts';
 import { type ApiRequest, endpoint, type Reply } from '../http/endpoint.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
 import { NO_METADATA, readMetadata } from '../metadata/metadata.ts';
-import { among, type Condition, commonConditions, inSeenSpace, listQuery, orderBy } from '../pages/filters.ts';
+import { among, type Condition, commonConditions, inSeenSpace, listQuery, ofApps, orderBy } from '../pages/filters.ts';
 import { listRows } from '../pages/list.ts';
 import { commaList, pageBody } from '../pages/page.ts';
 import type { BuildRow } from './create-build.ts';
@@ -71,5 +71,5 @@ export const listBuildsOfApp = endpoint({
 
 /** `column` is the guid of an app that the actor may see. */
 export function ofSeenApps(actor: ApiRequest['actor'], column: string): Condition {
-  return sql`${sql.ref(column)} in (select guid from apps where ${inSeenSpace(actor, 'apps.space_guid')})`;
+  return ofApps(column, [inSeenSpace(actor, 'apps.space_guid')]);
 }

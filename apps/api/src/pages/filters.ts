@@ -44,24 +44,35 @@ export function orderBy(...fields: string[]) {
 
 export type Condition = RawBuilder<SqlBool>;
 
+/** Holds for every row. Told from the others, so that a list of all there is has no condition, and is counted without looking at rows. */
+export const EVERY_ROW: Condition = sql<SqlBool>`1 = 1`;
+
 /** `column in (...)`; an empty list matches nothing. */
 export function among(column: string, values: readonly string[]): Condition {
   return values.length === 0 ? sql<SqlBool>`1 = 0` : sql<SqlBool>`${sql.ref(column)} in (${sql.join([...values])})`;
 }
 
+/**
+ * How rows are found that fulfil a condition: `sought` by an index on what it is about, then put in order, or `walked`: in order by an index on that, and
+ * those that do not fulfil it are left out. Walking ends with the page, so it is the better one where much is seen.
+ */
+export type Way = 'sought' | 'walked';
+
 /** `column` is the guid of a space that the actor may see. */
-export function inSeenSpace(actor: Actor, column: string): Condition {
+export function inSeenSpace(actor: Actor, column: string, way: Way = 'sought'): Condition {
   const seen = visible(actor);
-  if (seen.all) return sql<SqlBool>`1 = 1`;
+  if (seen.all) return EVERY_ROW;
   const own = among('guid', seen.spaceGuids);
   const managed = among('organization_guid', seen.wholeOrganizationGuids);
-  return sql<SqlBool>`${sql.ref(column)} in (select guid from spaces where ${own} or ${managed})`;
+  // An expression, no column: no index will do.
+  const asked = way === 'sought' ? sql.ref(column) : sql`(${sql.ref(column)} || '')`;
+  return sql<SqlBool>`${asked} in (select guid from spaces where ${own} or ${managed})`;
 }
 
 /** `column` is the guid of an organization that the actor may see. */
 export function inSeenOrganization(actor: Actor, column: string): Condition {
   const seen = visible(actor);
-  return seen.all ? sql<SqlBool>`1 = 1` : among(column, seen.organizationGuids);
+  return seen.all ? EVERY_ROW : among(column, seen.organizationGuids);
 }
 
 /** `column` is one of these names, whatever their case, as unique names are. */
@@ -117,5 +128,14 @@ export function orderOf(
 
 /** All of them. */
 export function all(conditions: readonly Condition[]): Condition {
-  return conditions.length === 0 ? sql<SqlBool>`1 = 1` : sql<SqlBool>`${sql.join([...conditions], sql` and `)}`;
+  const some = conditions.filter(condition => condition !== EVERY_ROW);
+  return some.length === 0 ? EVERY_ROW : sql<SqlBool>`${sql.join(some, sql` and `)}`;
+}
+
+/** `column` is the guid of an app that fulfils all of them. */
+export function ofApps(column: string, conditions: readonly Condition[]): Condition {
+  const where = all(conditions);
+  return where === EVERY_ROW
+    ? EVERY_ROW
+    : sql<SqlBool>`${sql.ref(column)} in (select apps.guid from apps where ${where})`;
 }

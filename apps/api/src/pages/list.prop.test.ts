@@ -53,6 +53,29 @@ describe('listRows()', () => {
     );
   });
 
+  test('page by number gives each row once, in the order of the whole list, from the end as from the beginning', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 12 }),
+        fc.constantFrom('created_at', '-created_at', '+name', '-updated_at'),
+        fc.integer({ min: 1, max: 5 }),
+        async (times, orderBy, perPage) => {
+          await using opened = await openTestStore();
+          await fill(opened.store, times);
+          const page = async (number: number, size: number): Promise<string[]> => {
+            const query = { order_by: orderBy, per_page: size, page: number };
+            const { rows } = await listRows(opened.store.read, 'organizations', query, { conditions: [] });
+            return rows.map(({ guid }) => guid);
+          };
+          const numbers = Array.from({ length: Math.ceil(times.length / perPage) + 2 }, (_, index) => index + 1);
+          const pages = await Promise.all(numbers.map(number => page(number, perPage)));
+          expect(pages.flat()).toEqual(await page(1, 5_000));
+        },
+      ),
+      { numRuns: 20 },
+    );
+  });
+
   test('a row that comes while somebody walks hides and doubles no other', async () => {
     await using opened = await openTestStore();
     await fill(opened.store, [1, 2, 3, 4]);

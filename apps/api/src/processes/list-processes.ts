@@ -2,7 +2,7 @@
 import { pageOf } from '@cupola/contract/v3/parts';
 import { process as processAnswer } from '@cupola/contract/v3/process';
 import type { Database } from '@cupola/store/schema';
-import { type Kysely, type SqlBool, sql } from 'kysely';
+import type { Kysely } from 'kysely';
 import { z } from 'zod';
 import { seenApp } from '../apps/find-app.ts';
 import type { ApiDeps } from '../deps.ts';
@@ -11,13 +11,13 @@ import { inChunks } from '../internal/views/in-chunks.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
 import { NO_METADATA, readMetadata } from '../metadata/metadata.ts';
 import {
-  all,
   among,
   type Condition,
   commonConditions,
   inOrganizations,
   inSeenSpace,
   listQuery,
+  ofApps,
   orderBy,
 } from '../pages/filters.ts';
 import { listRows } from '../pages/list.ts';
@@ -85,7 +85,7 @@ export async function presentProcesses(
 
 /** Processes whose app fulfils the conditions. */
 function whereApp(conditions: readonly Condition[]): Condition {
-  return sql<SqlBool>`processes.app_guid in (select apps.guid from apps where ${all(conditions)})`;
+  return ofApps('processes.app_guid', conditions);
 }
 
 function filters(asked: ListQuery): Condition[] {

@@ -22,6 +22,7 @@ import {
   listQuery,
   named,
   orderBy,
+  type Way,
 } from '../pages/filters.ts';
 import { includeList } from '../pages/include.ts';
 import { listRows } from '../pages/list.ts';
@@ -136,8 +137,9 @@ function leadsTo(appGuids: readonly string[]): Condition {
 async function reply(
   deps: ApiDeps,
   request: ApiRequest<ListQuery, unknown>,
-  conditions: readonly Condition[],
+  given: readonly Condition[],
 ): Promise<Reply> {
+  const conditions = (way: Way) => [seenRoutes(request.actor, way), ...given];
   const { ask, total, rows, after } = await listRows(deps.store.read, 'routes', request.query, { conditions });
   const resources = await presentRoutes(deps, rows);
   const included = await includedOfRoutes(deps, request.actor, rows, request.query.include);
@@ -151,8 +153,7 @@ export const routeLists: Endpoint[] = [
     summary: 'Routes that the asker may see',
     query,
     responseSchema: pageOf(routeAnswer),
-    handle: (deps, request) =>
-      reply(deps, request, [seenRoutes(request.actor), ...filters(request.query, deps.config.appsPort)]),
+    handle: (deps, request) => reply(deps, request, filters(request.query, deps.config.appsPort)),
   }),
   endpoint({
     method: 'GET',
@@ -163,7 +164,7 @@ export const routeLists: Endpoint[] = [
     handle: async (deps, request) => {
       const app = await seenApp(deps.store.read, request.actor, request.params.guid ?? '');
       const given = filters({ ...request.query, app_guids: [app.guid] }, deps.config.appsPort);
-      return reply(deps, request, [seenRoutes(request.actor), ...given]);
+      return reply(deps, request, given);
     },
   }),
 ];

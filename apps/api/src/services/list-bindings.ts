@@ -1,7 +1,7 @@
 /** Service credential bindings as lists and answers show them, and the list (CF: service_credential_binding_list_message.rb). */
 import { pageOf } from '@cupola/contract/v3/parts';
 import { serviceBindingAnswer } from '@cupola/contract/v3/service';
-import { type SqlBool, sql } from 'kysely';
+import { sql } from 'kysely';
 import { z } from 'zod';
 import type { Actor } from '../access/actor.ts';
 import { presentApps } from '../apps/list-apps.ts';
@@ -10,7 +10,7 @@ import { endpoint } from '../http/endpoint.ts';
 import { inChunks } from '../internal/views/in-chunks.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
 import { NO_METADATA, readMetadata } from '../metadata/metadata.ts';
-import { among, type Condition, commonConditions, inSeenSpace, listQuery, orderBy } from '../pages/filters.ts';
+import { among, type Condition, commonConditions, inSeenSpace, listQuery, ofApps, orderBy } from '../pages/filters.ts';
 import { includeList } from '../pages/include.ts';
 import { listRows } from '../pages/list.ts';
 import { commaList, pageBody } from '../pages/page.ts';
@@ -39,7 +39,7 @@ type ListQuery = z.infer<typeof query>;
 
 /** Of an app in a space that the actor may see: both ends are in one space. */
 function seenBindings(actor: Actor): Condition {
-  return sql<SqlBool>`service_bindings.app_guid in (select guid from apps where ${inSeenSpace(actor, 'apps.space_guid')})`;
+  return ofApps('service_bindings.app_guid', [inSeenSpace(actor, 'apps.space_guid')]);
 }
 
 function filters(asked: ListQuery): Condition[] {

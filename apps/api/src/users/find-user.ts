@@ -3,13 +3,13 @@ import { NotFoundError } from '@cupola/model/errors';
 import type { Database, UsersTable } from '@cupola/store/schema';
 import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely';
 import type { Actor } from '../access/actor.ts';
-import { type Condition, inSeenOrganization, inSeenSpace } from '../pages/filters.ts';
+import { type Condition, EVERY_ROW, inSeenOrganization, inSeenSpace } from '../pages/filters.ts';
 
 export type UserRow = Selectable<UsersTable>;
 
 /** Roles in what the actor may see. `roles` is the table's name in the query. */
 export function seenRoles(actor: Actor): Condition {
-  if (actor.isAdmin) return sql<SqlBool>`1 = 1`;
+  if (actor.isAdmin) return EVERY_ROW;
   return sql<SqlBool>`(${inSeenOrganization(actor, 'roles.organization_guid')} or ${inSeenSpace(actor, 'roles.space_guid')})`;
 }
 
