@@ -2,18 +2,10 @@
 import { spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import http from 'node:http';
-import net, { type AddressInfo } from 'node:net';
 import { appPids, type Platform, until } from '../test/platform.ts';
 import { type Answer, APP, HOST, makeBenchApp } from './bench-app.ts';
+import { freePort } from './proxies.ts';
 import { median, ms, type Row, timed } from './table.ts';
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await new Promise(resolve => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise(resolve => server.close(resolve));
-  return port;
-}
 
 function answers(port: number): Promise<boolean> {
   return new Promise(resolve => {

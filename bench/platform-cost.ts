@@ -3,24 +3,8 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Platform, startPlatform, until } from '../test/platform.ts';
 import { makeBenchApp } from './bench-app.ts';
+import { commandLine, pssKib } from './processes.ts';
 import { median, megabytes, type Row, seconds } from './table.ts';
-
-/** Memory of a process, shared pages divided among those that share them, KiB. */
-function pssKib(pid: number): number {
-  try {
-    return Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0);
-  } catch {
-    return 0; // It has just ended.
-  }
-}
-
-function commandLine(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-  } catch {
-    return '';
-  }
-}
 
 const pids = (): number[] =>
   readdirSync('/proc')
@@ -87,26 +71,28 @@ export async function benchMemory(platform: Platform): Promise<Row[]> {
   ];
 }
 
-/** From the command to the first answer of the API, on a data folder that has been started before. */
+/** From the command to the first answer of the API, of a platform that has been started before. */
+export async function firstAnswerMs(platform: Platform): Promise<number> {
+  await platform.down();
+  const start = performance.now();
+  let answeredMs = Number.NaN;
+  const up = platform.up();
+  const asked = (async () => {
+    for (;;) {
+      const answer = await platform.api('GET', '/', undefined).catch(() => null);
+      if (answer?.status === 200) break;
+      await new Promise(resolve => setTimeout(resolve, 5));
+    }
+    answeredMs = performance.now() - start;
+  })();
+  await Promise.all([up, asked]);
+  return answeredMs;
+}
+
 export async function benchColdStart(rounds: number): Promise<Row[]> {
   await using platform = await startPlatform();
   const times: number[] = [];
-  for (let round = 0; round < Math.min(rounds, 5); round++) {
-    await platform.down();
-    const start = performance.now();
-    let answeredMs = Number.NaN;
-    const up = platform.up();
-    const asked = (async () => {
-      for (;;) {
-        const answer = await platform.api('GET', '/', undefined).catch(() => null);
-        if (answer?.status === 200) break;
-        await new Promise(resolve => setTimeout(resolve, 5));
-      }
-      answeredMs = performance.now() - start;
-    })();
-    await Promise.all([up, asked]);
-    times.push(answeredMs);
-  }
+  for (let round = 0; round < Math.min(rounds, 5); round++) times.push(await firstAnswerMs(platform));
   return [
     {
       row: '26',

@@ -1,241 +1,189 @@
-/**
- * What the router costs: CPU time a request and requests a second, beside the plainest Node proxy and what is installed of nginx and caddy, in interleaved
- * rounds, against the same backend. Read the ratios and the CPU time; wall-clock figures move with the machine (performance.md 2.1).
- *
- * `node bench/router.ts [seconds] [rounds] [connections]` prints one JSON object.
- */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import http from 'node:http';
-import net, { type AddressInfo } from 'node:net';
-import { availableParallelism, tmpdir } from 'node:os';
+/** Rows 1 to 4: CPU time of a request, requests a second and latency beside nginx and Caddy by turns, and what more routes cost. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { get, pace, percentile, right, saturate, type Target } from './load.ts';
+import { pssKib } from './processes.ts';
+import {
+  BODY,
+  cpuMs,
+  hostOf,
+  isInstalled,
+  type Running,
+  startBackend,
+  startCaddy,
+  startNginx,
+  startRouter,
+  takeLogs,
+} from './proxies.ts';
+import { median, megabytes, micros, ms, notInstalled, type Row } from './table.ts';
 
-const [secondsText = '3', roundsText = '3', connectionsText = '64'] = process.argv.slice(2);
-const CLOCK_TICKS = 100;
+const CONNECTIONS = 64;
+/** The same rate for all where CPU time and latency are compared: a rate that each of them carries on one core. */
+const PER_SECOND = 3_000;
+const ROUND_MS = 2_500;
+const WARM_MS = 1_500;
+const PEERS = { nginx: { start: startNginx, apt: 'nginx-light' }, caddy: { start: startCaddy, apt: 'caddy' } };
+const ROUTES = [10, 1_000, 10_000, 100_000];
 
-interface Candidate {
-  name: string;
-  port: number;
-  child: ChildProcess | null;
+interface Measured {
+  cpuMicros: number[];
+  perSecond: number[];
+  p50Ms: number[];
+  p99Ms: number[];
 }
-interface Round {
-  requestsPerSecond: number;
-  cpuMicros: number | null;
-  failures: number;
+
+const target = ({ port }: Running, hosts: readonly string[]): Target => ({
+  port,
+  requests: hosts.map(host => get(host)),
+  bodyBytes: BODY.length,
+  connections: CONNECTIONS,
+});
+
+async function measureRound(proxy: Running, into: Measured): Promise<void> {
+  const full = right(proxy.name, await saturate(target(proxy, [hostOf(0)]), ROUND_MS));
+  into.perSecond.push((full.requests / full.ms) * 1_000);
+  const before = cpuMs(proxy.pid);
+  const paced = right(proxy.name, await pace(target(proxy, [hostOf(0)]), PER_SECOND, ROUND_MS));
+  into.cpuMicros.push(((cpuMs(proxy.pid) - before) / paced.requests) * 1_000);
+  into.p50Ms.push(percentile(paced.latenciesMs, 0.5));
+  into.p99Ms.push(percentile(paced.latenciesMs, 0.99));
 }
 
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await new Promise(resolve => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise(resolve => server.close(resolve));
-  return port;
-}
-
-async function listening(port: number): Promise<void> {
-  for (;;) {
-    const open = await new Promise<boolean>(resolve => {
-      const socket = net.connect(port, '127.0.0.1', () => resolve(true));
-      socket.once('connect', () => socket.destroy()).once('error', () => resolve(false));
-    });
-    if (open) return;
-    await new Promise(resolve => setTimeout(resolve, 20));
+export async function benchRouter(rounds: number): Promise<Row[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'cupola-bench-router-'));
+  const logs = takeLogs(folder);
+  const proxies: Running[] = [];
+  try {
+    const backend = await startBackend();
+    proxies.push(backend, await startRouter(folder, backend.port, 1));
+    for (const [name, { start }] of Object.entries(PEERS))
+      if (isInstalled(name)) proxies.push(await start(folder, backend.port));
+    const results = new Map<string, Measured>();
+    for (const proxy of proxies) {
+      results.set(proxy.name, { cpuMicros: [], perSecond: [], p50Ms: [], p99Ms: [] });
+      right(proxy.name, await saturate(target(proxy, [hostOf(0)]), WARM_MS));
+    }
+    for (let round = 0; round < Math.max(rounds, 3); round++)
+      for (const proxy of proxies) await measureRound(proxy, results.get(proxy.name) as Measured);
+    for (const proxy of proxies.splice(1)) await proxy.end();
+    return [...compare(results), ...(await moreRoutes(folder, backend))];
+  } finally {
+    for (const proxy of proxies) await proxy.end();
+    logs.closeAllConnections();
+    logs.close();
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 
-/** CPU time of a process and its children, ms. */
-function cpuMs(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const own = ((Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS) * 1000;
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
-  return own + children.reduce((sum, child) => sum + cpuMs(Number(child)), 0);
-}
-
-/** Keeps `connections` busy, one request at a time on each, for a while. */
-async function load(
-  port: number,
-  connections: number,
-  ms: number,
-): Promise<{ requests: number; failures: number; ms: number }> {
-  const request = Buffer.from('GET / HTTP/1.1\r\nHost: app.localhost\r\nUser-Agent: bench\r\n\r\n');
-  let requests = 0;
-  let failures = 0;
-  const started = performance.now();
-  const end = started + ms;
-  await Promise.all(
-    Array.from(
-      { length: connections },
-      () =>
-        new Promise<void>(resolve => {
-          const socket = net.connect(port, '127.0.0.1', () => socket.write(request));
-          let got = 0;
-          let wanted = 0;
-          socket.on('data', chunk => {
-            if (wanted === 0) {
-              const text = chunk.toString('latin1');
-              if (!text.startsWith('HTTP/1.1 200')) failures++;
-              wanted = text.indexOf('\r\n\r\n') + 4 + Number(/content-length: (\d+)/i.exec(text)?.[1] ?? 0);
-            }
-            got += chunk.length;
-            if (got < wanted) return;
-            got = 0;
-            wanted = 0;
-            requests++;
-            if (performance.now() < end) socket.write(request);
-            else socket.end();
-          });
-          socket.on('error', () => failures++);
-          socket.on('close', () => resolve());
-        }),
-    ),
-  );
-  return { requests, failures, ms: performance.now() - started };
-}
-
-function installed(program: string): boolean {
-  return spawnSync(program, ['-v'], { stdio: 'ignore' }).error === undefined;
-}
-
-async function peers(folder: string, backendPort: number): Promise<Candidate[]> {
-  const found: Candidate[] = [];
-  const run = async (name: string, argv: (port: number) => string[]): Promise<void> => {
-    if (!installed(name)) return;
-    const port = await freePort();
-    const [file = '', ...args] = argv(port);
-    found.push({ name, port, child: spawn(file, args, { stdio: 'ignore', env: { ...process.env, GOMAXPROCS: '1' } }) });
-    await listening(port);
-  };
-  await run('nginx', port => {
-    const file = join(folder, 'nginx.conf');
-    writeFileSync(
-      file,
-      `daemon off; worker_processes 1; pid ${folder}/nginx.pid; error_log /dev/null; events { worker_connections 1024; }
-http { access_log off; keepalive_requests 100000000; upstream b { server 127.0.0.1:${backendPort}; keepalive 128; }
-server { listen 127.0.0.1:${port}; location / { proxy_pass http://b; proxy_http_version 1.1; proxy_set_header Connection ""; } } }`,
-    );
-    return ['nginx', '-c', file];
-  });
-  await run('caddy', port => [
-    'caddy',
-    'reverse-proxy',
-    '--from',
-    `http://127.0.0.1:${port}`,
-    '--to',
-    `127.0.0.1:${backendPort}`,
-  ]);
-  return found;
-}
-
-/** The plainest proxy that Node can be: no route, no header, no log. There on every machine, so the ratio always has a base. */
-async function plainNode(backendPort: number): Promise<Candidate> {
-  const port = await freePort();
-  const code = `const http = require('node:http'); const agent = new http.Agent({ keepAlive: true });
-http.createServer((q, r) => { const p = http.request({ port: ${backendPort}, host: '127.0.0.1', agent, method: q.method, path: q.url, headers: q.headers },
-  a => { r.writeHead(a.statusCode, a.rawHeaders); a.pipe(r); }); q.pipe(p); }).listen(${port}, '127.0.0.1')`;
-  const child = spawn(process.execPath, ['-e', code], { stdio: 'ignore' });
-  await listening(port);
-  return { name: 'node:http + Agent', port, child };
-}
-
-/** Our router as a process, with one route, from a table on disk: no API is needed. */
-async function ours(folder: string, backendPort: number): Promise<Candidate> {
-  const endpoints = [{ instanceGuid: 'copy', index: 0, host: '127.0.0.1', port: backendPort }];
-  const destination = {
-    appGuid: 'app',
-    appName: 'app',
-    spaceName: 's',
-    organizationName: 'o',
-    processGuid: 'p',
-    processType: 'web',
-    endpoints,
-    holdMs: 0,
-  };
-  const items = [{ guid: 'r', host: 'app', domain: 'localhost', path: '', destinations: [destination], options: {} }];
-  writeFileSync(join(folder, 'router-table.json'), JSON.stringify({ version: 1, cursor: null, items }));
-  const port = await freePort();
-  const child = spawn(process.execPath, [join(import.meta.dirname, '../apps/router/src/main.ts')], {
-    env: {
-      PATH: process.env.PATH ?? '',
-      CUPOLA_STATE: folder,
-      CUPOLA_ROUTER_LISTEN: `127.0.0.1:${port}`,
-      CUPOLA_LOG_LEVEL: 'error',
-      NODE_ENV: 'production',
-    },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  await listening(port);
-  return { name: 'cupola', port, child };
-}
-
-/** The access log is taken, as it is in a platform. */
-function takeLogs(folder: string): http.Server {
-  return http
-    .createServer((request, response) => {
-      if (request.method === 'GET') return void response.writeHead(200).flushHeaders();
-      request.resume().on('end', () => response.writeHead(204).end());
-    })
-    .listen(join(folder, 'internal.sock'));
-}
-
-const median = (values: number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-
-const folder = mkdtempSync(join(tmpdir(), 'cupola-bench-router-'));
-const program = `const body = Buffer.alloc(1024, 'x'); require('node:http').createServer((_, r) => r.end(body)).listen(+process.argv[1], '127.0.0.1')`;
-const backendPort = await freePort();
-const backend = spawn(process.execPath, ['-e', program, String(backendPort)], { stdio: 'ignore' });
-await listening(backendPort);
-const logs = takeLogs(folder);
-const candidates: Candidate[] = [
-  { name: 'direct', port: backendPort, child: null },
-  await ours(folder, backendPort),
-  await plainNode(backendPort),
-  ...(await peers(folder, backendPort)),
-];
-const results = new Map<string, Round[]>(candidates.map(({ name }) => [name, []]));
-for (let round = 0; round < Number(roundsText); round++)
-  for (const { name, port, child } of candidates) {
-    await load(port, Number(connectionsText), 300);
-    const before = child?.pid === undefined ? 0 : cpuMs(child.pid);
-    const { requests, failures, ms } = await load(port, Number(connectionsText), Number(secondsText) * 1000);
-    const used = child?.pid === undefined ? null : cpuMs(child.pid) - before;
-    results.get(name)?.push({
-      requestsPerSecond: (requests / ms) * 1000,
-      cpuMicros: used === null ? null : (used / requests) * 1000,
-      failures,
-    });
-  }
-for (const { child } of candidates) child?.kill('SIGTERM');
-backend.kill('SIGTERM');
-logs.closeAllConnections();
-logs.close();
-rmSync(folder, { recursive: true, force: true });
-
-const table = [...results].map(([name, rounds]) => ({
-  name,
-  requestsPerSecond: Math.round(Math.max(...rounds.map(round => round.requestsPerSecond))),
-  cpuMicrosPerRequest:
-    rounds[0]?.cpuMicros === null ? null : Math.round(median(rounds.map(round => round.cpuMicros ?? 0)) * 10) / 10,
-  failures: rounds.reduce((sum, round) => sum + round.failures, 0),
-}));
-const own = table.find(({ name }) => name === 'cupola');
-console.log(
-  JSON.stringify(
+function compare(results: ReadonlyMap<string, Measured>): Row[] {
+  const of = (name: string, pick: keyof Measured): number => median(results.get(name)?.[pick] ?? []);
+  const direct = `direct ${Math.round(of('direct', 'perSecond'))}/s`;
+  const row = (
+    number: string,
+    what: string,
+    peer: keyof typeof PEERS,
     {
-      bench: 'router',
-      cores: availableParallelism(),
-      connections: Number(connectionsText),
-      table: table.map(row => ({
-        ...row,
-        cpuRatio:
-          row.cpuMicrosPerRequest === null || !own?.cpuMicrosPerRequest
-            ? null
-            : Math.round((own.cpuMicrosPerRequest / row.cpuMicrosPerRequest) * 100) / 100,
-      })),
+      pick,
+      aim,
+      show,
+      isMet,
+    }: { pick: keyof Measured; aim: string; show(value: number): string; isMet(ratio: number): boolean },
+  ): Row => {
+    const ours = of('cupola', pick);
+    if (!results.has(peer)) return notInstalled({ row: number, what, ours: show(ours), aim }, peer, PEERS[peer].apt);
+    const ratio = ours / of(peer, pick);
+    return {
+      row: number,
+      what,
+      ours: show(ours),
+      beside: `${show(of(peer, pick))} ${peer}`,
+      ratio,
+      aim,
+      met: isMet(ratio),
+    };
+  };
+  const rate = (value: number): string => `${Math.round(value)}/s`;
+  return [
+    row('1', `router: CPU of a request at ${PER_SECOND}/s, 1 KB, all duties, access log written by all`, 'nginx', {
+      pick: 'cpuMicros',
+      aim: '<= 4x nginx',
+      show: micros,
+      isMet: ratio => ratio <= 4,
+    }),
+    row('2', `router: requests a second, ${CONNECTIONS} connections (${direct})`, 'caddy', {
+      pick: 'perSecond',
+      aim: '>= 1.5x Caddy',
+      show: rate,
+      isMet: ratio => ratio >= 1.5,
+    }),
+    row('3', `router: p50 at ${PER_SECOND}/s`, 'nginx', {
+      pick: 'p50Ms',
+      aim: '<= 2x nginx',
+      show: ms,
+      isMet: ratio => ratio <= 2,
+    }),
+    row('3', `router: p99 at ${PER_SECOND}/s`, 'nginx', {
+      pick: 'p99Ms',
+      aim: '<= 3x nginx',
+      show: ms,
+      isMet: ratio => ratio <= 3,
+    }),
+  ];
+}
+
+/** Row 4: the same load, spread over as many hosts as there are routes (at most 5,000). */
+async function moreRoutes(folder: string, backend: Running): Promise<Row[]> {
+  const seen: Array<{ routes: number; cpuMicros: number; kib: number; startMs: number }> = [];
+  for (const routes of ROUTES) {
+    const router = await startRouter(folder, backend.port, routes);
+    const step = Math.ceil(routes / 5_000);
+    const hosts = Array.from({ length: Math.ceil(routes / step) }, (_, index) => hostOf(index * step));
+    try {
+      right('cupola', await saturate(target(router, hosts), WARM_MS));
+      const cpu: number[] = [];
+      for (let round = 0; round < 3; round++) {
+        const before = cpuMs(router.pid);
+        const { requests } = right('cupola', await pace(target(router, hosts), PER_SECOND, ROUND_MS));
+        cpu.push(((cpuMs(router.pid) - before) / requests) * 1_000);
+      }
+      seen.push({ routes, cpuMicros: median(cpu), kib: pssKib(router.pid), startMs: router.startMs });
+    } finally {
+      await router.end();
+    }
+  }
+  const [few, many] = [seen[0], seen.at(-1)];
+  if (few === undefined || many === undefined) return [];
+  const curve = (show: (one: (typeof seen)[number]) => string): string => seen.map(show).join(' / ');
+  const what = ROUTES.join(' / ');
+  const ratio = many.cpuMicros / few.cpuMicros;
+  return [
+    {
+      row: '4',
+      what: `router: CPU of a request with ${what} routes`,
+      ours: curve(({ cpuMicros }) => micros(cpuMicros)),
+      beside: 'the first of them',
+      ratio,
+      aim: '<= 1.3x',
+      met: ratio <= 1.3,
     },
-    null,
-    2,
-  ),
-);
+    {
+      row: '4',
+      what: `router: memory with ${what} routes (PSS, after the load)`,
+      ours: curve(({ kib }) => megabytes(kib)),
+      beside: '',
+      ratio: null,
+      aim: '<= 150 MB at 100,000',
+      met: many.kib <= 150 * 1_024,
+    },
+    {
+      row: '4',
+      what: `router: start to listening with ${what} routes on disk`,
+      ours: curve(({ startMs }) => ms(startMs)),
+      beside: '',
+      ratio: null,
+      aim: '<= 1 s at 10,000 (ours)',
+      met: (seen[2]?.startMs ?? 0) <= 1_000,
+    },
+  ];
+}

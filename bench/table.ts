@@ -7,7 +7,7 @@ export interface Row {
   beside: string;
   /** Ours over what it is measured beside, in the same run; null where there is nothing to compare with. */
   ratio: number | null;
-  /** The aim in words, and whether it is met. */
+  /** The aim in words, and whether it is met; true too where there was nothing to compare with. */
   aim: string;
   met: boolean;
 }
@@ -21,6 +21,7 @@ export function median(values: readonly number[]): number {
 }
 
 export const ms = (value: number): string => `${value.toFixed(value < 10 ? 1 : 0)} ms`;
+export const micros = (value: number): string => `${value.toFixed(1)} us`;
 export const seconds = (value: number): string => `${(value / 1_000).toFixed(2)} s`;
 export const megabytes = (kib: number): string => `${(kib / 1_024).toFixed(1)} MB`;
 
@@ -29,6 +30,11 @@ export async function timed<T>(work: () => Promise<T>): Promise<{ tookMs: number
   const start = performance.now();
   const value = await work();
   return { tookMs: performance.now() - start, value };
+}
+
+/** Ours without its peer. */
+export function notInstalled(row: Pick<Row, 'row' | 'what' | 'ours' | 'aim'>, peer: string, apt: string): Row {
+  return { ...row, beside: `${peer}: not installed: apt-get install ${apt}`, ratio: null, met: true };
 }
 
 export function print(rows: readonly Row[]): void {

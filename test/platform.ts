@@ -55,6 +55,8 @@ export interface Platform extends AsyncDisposable {
     path: string,
     body?: unknown,
   ): Promise<{ status: number; body: unknown; headers: http.IncomingHttpHeaders }>;
+  /** A token of admin, as a client sends it. */
+  token(): Promise<string>;
   /** A zip as the `bits` of a multipart upload, as admin. */
   upload(path: string, zip: Buffer): Promise<Answer>;
   /** Starts it again, with the ports that it had. */
@@ -252,6 +254,7 @@ export async function startPlatform(
         body: answer.body === '' ? null : (JSON.parse(answer.body) as unknown),
       };
     },
+    token: newToken,
     upload: async (path, zip) => {
       token ??= await newToken();
       const form = new FormData();
