@@ -6,8 +6,8 @@ import { promisify } from 'node:util';
 
 /** Where a machine's own programs lie that every build and instance can run; the first wins. */
 const PROGRAM_FOLDERS = ['/usr/local/bin', '/usr/bin', '/bin'];
-/** A program that only says its version says it sooner. */
-const ANSWER_MS = 20_000;
+/** A program that only says its version says it sooner, but for a machine with ten times its work: there pip took longer than 20 s, and was told as missing. */
+const ANSWER_MS = 120_000;
 
 /** The first of these that can be run; null when there is none. */
 export function findProgram(name: string, folders: readonly string[] = PROGRAM_FOLDERS): string | null {
