@@ -2,7 +2,7 @@
 import http from 'node:http';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { aRouter, ask, httpBackend, raw, routeTo, tempFolder } from './fixtures.ts';
+import { aRouter, ask, httpBackend, raw, routeTo, tempFolder, until } from './fixtures.ts';
 
 /** An API on a unix socket that says how it was asked. */
 async function apiOn(socketPath: string): Promise<AsyncDisposable> {
@@ -52,15 +52,25 @@ test('no route takes a host of the platform, by name, by wildcard or by path', a
   expect((await ask(router.port, { host: 'other.localhost' })).body).toBe('app');
 });
 
-test('while the API is away its hosts answer 502 or 503, and apps are served', async () => {
+test('while the API is away apps are served, and after a while its hosts answer 503', async () => {
   using folder = tempFolder();
   await using app = await httpBackend((_, response) => response.end('app'));
-  await using router = await aRouter([routeTo([app.port])], {
-    system: system(folder.path),
-    settings: { dialGraceMs: 1 },
-  });
-  expect((await ask(router.port, { host: 'api.localhost' })).status).toBe(502);
+  await using router = await aRouter([routeTo([app.port])], { system: { ...system(folder.path), holdMs: 1 } });
+  const away = await ask(router.port, { host: 'api.localhost' });
+  expect([away.status, away.body]).toEqual([503, expect.stringContaining('cupola status')]);
   expect((await ask(router.port, {})).body).toBe('app');
+});
+
+test('a request to the API waits while it is swapped for another, with its body', async () => {
+  using folder = tempFolder();
+  await using router = await aRouter([], { system: system(folder.path) });
+  const asked = [
+    ask(router.port, { host: 'api.localhost' }),
+    ask(router.port, { host: 'api.localhost', method: 'POST', body: 'x' }),
+  ];
+  await until(() => router.router.state().held === 2);
+  await using _api = await apiOn(join(folder.path, 'api.sock'));
+  expect((await Promise.all(asked)).map(({ status }) => status)).toEqual([200, 200]);
 });
 
 test('an upgrade that the API refuses ends the connection', async () => {

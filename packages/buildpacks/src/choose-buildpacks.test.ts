@@ -22,6 +22,12 @@ test('chooseBuildpacks() follows the order of detection', async () => {
   expect(chosen).toMatchObject([{ askedAs: 'staticfile_buildpack', detectOutput: 'staticfile 0.1.0' }]);
 });
 
+test('chooseBuildpacks() tells what the last of those asked for has detected', async () => {
+  using both = aFolder({ 'package.json': '{}', 'go.mod': 'module x' });
+  const chosen = await chooseBuildpacks(both.path, { asked: ['nodejs_buildpack', 'go_buildpack'], detectOrder: ORDER });
+  expect(chosen.map(({ detectOutput }) => detectOutput)).toEqual(['', 'go']);
+});
+
 test('chooseBuildpacks() takes those asked for without detection, in their order, by name or well-known address', async () => {
   using page = aFolder({ 'index.html': '' });
   const asked = ['https://github.com/cloudfoundry/nodejs-buildpack.git#v1.8.1', 'staticfile_buildpack'];

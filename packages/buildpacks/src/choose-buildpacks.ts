@@ -53,10 +53,11 @@ export async function chooseBuildpacks(
   if (asked.length > 0) {
     const chosen: Chosen[] = [];
     // One after the other: one that is fetched may print why it cannot be.
-    for (const askedAs of asked) {
+    for (const [at, askedAs] of asked.entries()) {
       const buildpack = await buildpackNamed(askedAs, findOther);
-      const isOurs = systemBuildpack(askedAs) !== null;
-      chosen.push({ buildpack, askedAs, detectOutput: isOurs ? ((await buildpack.detect(app)) ?? '') : '' });
+      // As CF has it: those that only supply say nothing of the app.
+      const isAsked = systemBuildpack(askedAs) !== null && at === asked.length - 1;
+      chosen.push({ buildpack, askedAs, detectOutput: isAsked ? ((await buildpack.detect(app)) ?? '') : '' });
     }
     return chosen;
   }

@@ -74,6 +74,12 @@ export const answers = {
     text: `No instance of "${host}" is healthy at the moment. See why: cf app NAME, and cf logs NAME --recent`,
     retryAfterSeconds: RETRY_AFTER_SECONDS,
   }),
+  apiAway: (): Answer => ({
+    status: 503,
+    routerError: 'no_endpoints',
+    text: 'The API does not answer at the moment; apps are served. Ask again, and if that stays so, see why on the machine: cupola status',
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
+  }),
   tooManyHeld: (host: string, limit: number): Answer => ({
     status: 503,
     routerError: 'no_endpoints',

@@ -61,14 +61,17 @@ export function startJourney({ table, balance, settings, monotonic }: Deps, trav
   let heldSinceMs: number | null = null;
 
   const answer = (what: Answer): Step => ({ do: 'answer', answer: what });
-  const next = (): Step => {
+  const untry = (): void => {
+    attempts = reached.size;
+    tried = new Set(reached);
+  };
+  const proceed = (): Step => {
     const entry = table.byGuid(routeGuid);
     if (entry === null || entry.item.destinations.length === 0) return answer(answers.unknownRoute(host));
     if (entry !== seen) {
       // The table has spoken since: what could not be dialled may be new.
       seen = entry;
-      attempts = reached.size;
-      tried = new Set(reached);
+      untry();
     }
     const pool = selector === null ? entry.pool : entry.pool.filter(selector);
     if (selector !== null && pool.length === 0 && entry.pool.length > 0)
@@ -87,23 +90,29 @@ export function startJourney({ table, balance, settings, monotonic }: Deps, trav
     const patienceMs = entry.holdMs > 0 ? entry.holdMs : pool.length > 0 || last !== null ? settings.dialGraceMs : 0;
     heldSinceMs ??= monotonic();
     const leftMs = heldSinceMs + patienceMs - monotonic();
-    if (leftMs > 0) return { do: 'hold', forMs: leftMs };
+    if (leftMs > 0) return { do: 'hold', forMs: Math.min(leftMs, entry.retryMs ?? leftMs) };
+    if (entry.retryMs !== undefined) return answer(answers.apiAway());
     return answer(last === null ? answers.noEndpoints(host) : answers.endpointFailure(last.cause));
   };
 
   return {
     routeGuid,
-    next,
+    next: () => {
+      if (seen?.retryMs !== undefined) untry();
+      return proceed();
+    },
     failed: (backend, failure, bodyTouched) => {
       last = failure;
       if (failure.kind === 'refused') return answer(answers.badRequest('cannot be written as HTTP/1.1'));
-      if (failure.kind === 'dial') balance.pruned(backend.key);
-      else {
+      if (failure.kind === 'dial') {
+        // No word of the table would make one of these usable again.
+        if (seen?.retryMs === undefined) balance.pruned(backend.key);
+      } else {
         reached.add(backend.key);
         balance.failed(backend.key);
       }
       const repeatable = failure.kind === 'dial' || (failure.kind === 'ended' && idempotent && !bodyTouched);
-      return repeatable ? next() : answer(answers.endpointFailure(failure.cause));
+      return repeatable ? proceed() : answer(answers.endpointFailure(failure.cause));
     },
   };
 }

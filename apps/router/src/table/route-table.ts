@@ -26,6 +26,8 @@ export interface RouteEntry {
   readonly pool: readonly Backend[];
   /** How long a request may wait for a copy, ms; 0: not at all. */
   readonly holdMs: number;
+  /** While a request is held, its copies are tried again this often: the table says nothing of them. Absent: only when it says something new. */
+  readonly retryMs?: number;
 }
 
 export interface RouteTable {

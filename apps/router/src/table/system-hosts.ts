@@ -1,6 +1,7 @@
 /**
  * The platform's own hosts over the routes of apps: they lead to the API, on the unix socket that it keeps for the router, and no route can take one of
- * them (threats.md 18). They are not in the table's items: nothing of them is kept on disk or comes by the watch.
+ * them (threats.md 18). They are not in the table's items: nothing of them is kept on disk or comes by the watch. While the API is swapped for a new one its
+ * requests wait.
  */
 import type { RouteEntry, RouteTable } from './route-table.ts';
 
@@ -9,14 +10,20 @@ export interface SystemHosts {
   readonly names: readonly string[];
   /** Where the API takes requests of the router. */
   readonly socketPath: string;
+  /** How long a request waits for the API; `API_HOLD_MS` but in tests. */
+  readonly holdMs?: number;
 }
 
+/** An upgrade, or a start after a crash, takes the API some seconds, on a busy machine more (ours). */
+const API_HOLD_MS = 30_000;
+/** Its socket is looked for again this often (ours). */
+const API_RETRY_MS = 100;
 const GUID = 'system';
 
 export function withSystemHosts(table: RouteTable, system: SystemHosts | null): RouteTable {
   if (system === null) return table;
   const names = new Set(system.names);
-  const entry = systemEntry(system.socketPath);
+  const entry = systemEntry(system);
   return {
     ...table,
     get size() {
@@ -28,7 +35,7 @@ export function withSystemHosts(table: RouteTable, system: SystemHosts | null): 
   };
 }
 
-function systemEntry(socketPath: string): RouteEntry {
+function systemEntry({ socketPath, holdMs = API_HOLD_MS }: SystemHosts): RouteEntry {
   const destination = {
     appGuid: '',
     appName: '',
@@ -52,6 +59,7 @@ function systemEntry(socketPath: string): RouteEntry {
         destination,
       },
     ],
-    holdMs: 0,
+    holdMs,
+    retryMs: API_RETRY_MS,
   };
 }

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { StagingFailedError } from '@cupola/model/errors';
-import { BUILDPACK_VERSION, type Buildpack, type Stage } from '../buildpack.ts';
+import type { Buildpack, Stage } from '../buildpack.ts';
 import { explaining } from '../explain.ts';
 import { answerOf, findProgram } from '../found-programs.ts';
 import { GO_HINTS } from './hints.ts';
@@ -15,7 +15,7 @@ const GO_FOLDERS = ['/usr/local/go/bin', '/usr/local/bin', '/usr/bin', '/usr/lib
 export const goBuildpack: Buildpack = {
   name: 'go_buildpack',
   title: 'Go',
-  detect: async app => (existsSync(join(app, 'go.mod')) ? `go ${BUILDPACK_VERSION}` : null),
+  detect: async app => (existsSync(join(app, 'go.mod')) ? 'go' : null),
   compile,
   release: async ({ app, deps }) => {
     const web = webProgram(await readdir(join(deps, 'bin')), moduleName(await readGoMod(app)));
