@@ -189,7 +189,7 @@ export async function testCell(): Promise<TestCell> {
         networks: null,
         folder: join(folder, 'agent'),
         cell: { id: api.cellId, name: 'test', zone: 'z1', capacityMemoryMb: 1_024, capacityDiskMb: 10_000 },
-        stacks: [{ name: 'host', digest: 'd', abiKey: 'k' }],
+        stacks: () => [{ name: 'host', digest: 'd', abiKey: 'k', root: null }],
         uids: isRoot ? { first: 71_000, count: 100 } : null,
         log: silentLog,
         now: Date.now,

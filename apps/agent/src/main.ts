@@ -43,7 +43,7 @@ const agent = await start({
     capacityMemoryMb: env.CUPOLA_MEMORY_MB,
     capacityDiskMb: 1_000_000,
   },
-  stacks: [],
+  stacks: () => [],
   uids: process.getuid?.() === 0 ? { first: 71_000, count: 100 } : null,
   log: pino({ name: 'agent', level: env.CUPOLA_LOG_LEVEL }),
   now: Date.now,

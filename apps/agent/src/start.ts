@@ -7,12 +7,11 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import type { CellRegistration } from '@cupola/contract/internal';
 import { FencedError } from '@cupola/model/errors';
 import { CELL_LIMITS } from '@cupola/model/limits';
 import { localeOf } from '@cupola/sandbox/locale';
 import type { Networks } from '@cupola/sandbox/networks';
-import type { Sandboxes } from '@cupola/sandbox/sandbox';
+import { SandboxError, type Sandboxes } from '@cupola/sandbox/sandbox';
 import type { Logger } from 'pino';
 import { adoptCopies } from './copies/adopt.ts';
 import { type Copies, createCopies } from './copies/copies.ts';
@@ -25,7 +24,7 @@ import { openPorts } from './host/ports.ts';
 import { openUids } from './host/uids.ts';
 import { createLogSender } from './logs/log-sender.ts';
 import { backoff, pause } from './pause.ts';
-import { type Cell, keepSession } from './session/cell-session.ts';
+import { type Cell, type CellStack, keepSession } from './session/cell-session.ts';
 import { createInternalApi, type InternalApi, isAway } from './session/internal-api.ts';
 import { createPlacementView } from './session/placement-view.ts';
 import { createReporter } from './session/reporter.ts';
@@ -41,7 +40,8 @@ export interface AgentDeps {
   /** Records, layers, user ids: kept from agent to agent. */
   folder: string;
   cell: Cell;
-  stacks: CellRegistration['stacks'];
+  /** What it offers now: asked again and again, since stacks come and go while it runs. */
+  stacks(): readonly CellStack[];
   /** User ids for apps; null: an ordinary user, everything runs as us. */
   uids: { first: number; count: number } | null;
   log: Logger;
@@ -79,6 +79,7 @@ export async function start(deps: AgentDeps): Promise<Agent> {
   const records = openRecords({ folder, log });
   const addresses = createAddresses({ networks, ports: openPorts({ folder }) });
   const session = randomUUID();
+  const lang = localeOf('/');
   const reporter = createReporter({
     api,
     cellId: cell.id,
@@ -105,8 +106,9 @@ export async function start(deps: AgentDeps): Promise<Agent> {
     log,
     now,
     monotonic,
+    stackRoot: name => stackRoot(deps.stacks(), name),
     sandboxStartMs: deps.sandboxStartMs ?? CELL_LIMITS.sandboxStartMs,
-    lang: localeOf('/'),
+    langOf: root => (root === null ? lang : localeOf(root)),
   });
   const usage = createUsage({ copies: copies.all, monotonic });
 
@@ -179,6 +181,13 @@ function agent({ copies, loops, ended, ready, api, lastWords: sayLastWords, log 
     },
     [Symbol.asyncDispose]: end,
   };
+}
+
+/** @throws SandboxError where a stack was removed since the copy was placed. */
+function stackRoot(stacks: readonly CellStack[], name: string): string | null {
+  const found = stacks.find(stack => stack.name === name);
+  if (found !== undefined) return found.root;
+  throw new SandboxError(`the stack "${name}" is not on this machine any more: ./cupola stack add brings it back`);
 }
 
 async function lastWords(

@@ -9,6 +9,7 @@ import type { Kysely } from 'kysely';
 import { seedBuildpacks } from './buildpacks/ordered.ts';
 import { SHARED_SEGMENT } from './isolation-segments/find-segment.ts';
 import { seedSecurityGroups } from './security-groups/seed-groups.ts';
+import { seedStack } from './stacks/know-stacks.ts';
 import { type HashCost, hashPassword } from './uaa/passwords.ts';
 import { revokeRefreshTokens } from './uaa/refresh-tokens.ts';
 
@@ -32,6 +33,7 @@ export async function bootstrap(store: Store, { appsDomain, admin, hashCost }: B
     await addSharedSegment(mutation);
     await seedBuildpacks(mutation);
     await seedSecurityGroups(mutation);
+    await seedStack(mutation);
     // Asked again: another process may have been faster.
     const isFirst = await isFirstStart(mutation.db);
     if (hash === null || !(isFirst || admin.reset)) return;

@@ -24,6 +24,8 @@ export interface ApiConfig {
   uploadFolder: string;
   /** Layers of this machine's stack, made for images; what is lost is made again. */
   stackFolder: string;
+  /** Where the root filesystems of added stacks lie. */
+  addedStacks: string;
   version: string;
 }
 

@@ -114,6 +114,7 @@ export async function startTestApi(options: TestOptions = {}): Promise<TestApi> 
       appsScheme: 'http' as const,
       uploadFolder: join(folder, 'blobs', 'tmp'),
       stackFolder: join(folder, 'stacks'),
+      addedStacks: join(folder, 'added-stacks'),
       version: '0.0.0-test',
     },
     log: log === undefined ? pino({ level: 'silent' }) : pino({ level: 'debug' }, { write: log }),

@@ -6,6 +6,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { start as startAgent } from '@cupola/agent/start';
+import { pruneStacks, readStacks } from '@cupola/images/rootfs/installed-stacks';
 import { embeddedCapacityMb } from '@cupola/model/placement';
 import { openNetworks } from '@cupola/sandbox/networks';
 import { type OpenOptions, openSandboxes } from '@cupola/sandbox/open-sandboxes';
@@ -28,6 +29,8 @@ const CANARY_UID = 69_998;
 const environment = z.object({
   CUPOLA_STATE: z.string().min(1),
   CUPOLA_CELL: z.string().min(1),
+  /** Of added stacks; a supervisor of before they were says nothing. */
+  CUPOLA_STACKS: z.string().default('/nonexistent'),
   CUPOLA_INSTALLATION: z.string().min(1),
   CUPOLA_ALLOW_UNSANDBOXED: z.enum(['0', '1']),
   CUPOLA_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
@@ -63,6 +66,8 @@ async function startCell(env: z.infer<typeof environment>, log: Logger): Promise
   const builds = await sandboxesOrRefuse({ ...open, folder: join(env.CUPOLA_CELL, 'builds', 'sandboxes') });
   stack.defer(() => builds.close());
   log.info({ rung: instances.report }, 'the sandbox of this machine');
+  const offered = offeredStacks(env.CUPOLA_STACKS, { hasRoot: instances.report.enforced.fs });
+  pruneStacks(env.CUPOLA_STACKS);
 
   const agent = await startAgent({
     internal,
@@ -76,7 +81,7 @@ async function startCell(env: z.infer<typeof environment>, log: Logger): Promise
       capacityMemoryMb: embeddedCapacityMb(totalmem()),
       capacityDiskMb: 1_000_000,
     },
-    stacks: [hostStack()],
+    stacks: offered,
     uids: isRoot ? UIDS : null,
     log: log.child({ part: 'agent' }),
     now: Date.now,
@@ -89,7 +94,7 @@ async function startCell(env: z.infer<typeof environment>, log: Logger): Promise
     folder: join(env.CUPOLA_CELL, 'builds'),
     stagerId: cellId(env.CUPOLA_CELL),
     uid: isRoot ? BUILD_UID : null,
-    stack: hostStack(),
+    stacks: offered,
     ...(networks === null
       ? {}
       : {
@@ -121,6 +126,18 @@ async function startCell(env: z.infer<typeof environment>, log: Logger): Promise
       await stack.disposeAsync();
     },
   };
+}
+
+/** The machine's own, and those that were added, each time as the index says; a plain process (`hasRoot` false) stands on the machine only. */
+function offeredStacks(folder: string, { hasRoot }: { hasRoot: boolean }) {
+  const host = { ...hostStack(), root: null };
+  return () => [
+    host,
+    ...(hasRoot ? readStacks(folder) : []).map(({ folder: name, ...stack }) => ({
+      ...stack,
+      root: join(folder, name),
+    })),
+  ];
 }
 
 /** @throws RefusedStartError where no rung holds: its words say what to install. */

@@ -16,6 +16,8 @@ import { VERSION } from './version.ts';
 
 const environment = z.object({
   CUPOLA_STATE: z.string().min(1),
+  /** Of added stacks; a supervisor of before they were says nothing. */
+  CUPOLA_STACKS: z.string().default('/nonexistent'),
   CUPOLA_API_FD: z.coerce.number().int().nonnegative(),
   CUPOLA_PUBLIC_URL: z.url(),
   CUPOLA_DOMAIN: z.string().min(1),
@@ -58,6 +60,7 @@ async function startControl(env: z.infer<typeof environment>, log: Logger): Prom
       appsScheme: 'http',
       uploadFolder,
       stackFolder: join(state, 'stacks'),
+      addedStacks: env.CUPOLA_STACKS,
       version: VERSION,
     },
     listen: { fd: env.CUPOLA_API_FD },

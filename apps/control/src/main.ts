@@ -128,6 +128,38 @@ program
     await resetPassword(name, flags);
   });
 
+const stacks = program
+  .command('stack')
+  .description('root filesystems that apps can be staged and run on, beside this machine');
+stacks
+  .command('add <source>')
+  .description('add one: a tar of a root filesystem, an image as a file or OCI layout, or HOST/NAME:TAG of a registry')
+  .option('--name <name>', 'its name (that of the file or image); one that is there already is brought up to date')
+  .option(...data)
+  .option('--json', 'print one JSON object')
+  .action(async (source: string, flags: DataFlag & { name?: string }) => {
+    const { addStack } = await import('./commands/stack.ts');
+    await addStack(source, flags);
+  });
+stacks
+  .command('list')
+  .description('those that were added')
+  .option(...data)
+  .option('--json', 'print one JSON array')
+  .action(async (flags: DataFlag) => {
+    const { listStacks } = await import('./commands/stack.ts');
+    listStacks(flags);
+  });
+stacks
+  .command('remove <name>')
+  .description('offer it no more')
+  .option(...data)
+  .option('--json', 'print one JSON object')
+  .action(async (name: string, flags: DataFlag) => {
+    const { removeStack } = await import('./commands/stack.ts');
+    await removeStack(name, flags);
+  });
+
 program
   .command('doctor')
   .description('what this machine can do for Cupola, and what to install')

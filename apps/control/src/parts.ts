@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { rememberPart } from './left-parts.ts';
 import { type Part, type PartCommand, startPart } from './part.ts';
 import { openPartLog } from './part-log.ts';
-import { type PlatformConfig, publicUrl } from './platform-config.ts';
+import { type PlatformConfig, publicUrl, stacksFolder } from './platform-config.ts';
 import { platformCommand } from './platform-user.ts';
 import { NODE_FLAGS, type Programs, programFile } from './programs.ts';
 
@@ -32,7 +32,7 @@ export function startParts(options: Options): { control: Part; cell: Part; route
       refused,
       born: (part, pid) => rememberPart(data, part, pid),
     });
-  const common = commonEnvironment(config);
+  const common = commonEnvironment(data, config);
   const secret = {
     CUPOLA_ADMIN_PASSWORD: admin.password,
     CUPOLA_ADMIN_PASSWORD_RESET: admin.reset ? '1' : '0',
@@ -89,11 +89,12 @@ function acmeEnvironment({ acme }: PlatformConfig): Record<string, string> {
 }
 
 /** What every part reads of the platform. */
-function commonEnvironment(config: PlatformConfig): Record<string, string> {
+function commonEnvironment(data: string, config: PlatformConfig): Record<string, string> {
   return {
     NODE_ENV: 'production',
     CUPOLA_PUBLIC_URL: publicUrl(config),
     CUPOLA_DOMAIN: config.domain,
+    CUPOLA_STACKS: stacksFolder(data),
     CUPOLA_PORT: String(config.port),
     CUPOLA_LISTEN: config.listen,
     CUPOLA_INSTALLATION: config.installation,

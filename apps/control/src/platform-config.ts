@@ -88,6 +88,9 @@ export function command(name: string, data: string): string {
   return data === dataFolder(undefined) ? `./cupola ${name}` : `./cupola ${name} --data ${data}`;
 }
 
+/** Root filesystems that were added beside the machine's own; everybody's to read. */
+export const stacksFolder = (data: string): string => join(data, 'stacks');
+
 /** Null when no platform was ever started there. */
 export function readConfig(data: string): PlatformConfig | null {
   const file = join(data, 'config.json');
@@ -170,6 +173,7 @@ export function makeFolders(data: string): void {
     ['state', 0o700],
     ['state/tls', 0o700],
     ['cell', 0o700],
+    ['stacks', 0o755],
     ['log', 0o700],
   ] as const)
     mkdirSync(join(data, name), { recursive: true, mode });

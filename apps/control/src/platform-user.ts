@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { chownSync, lstatSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { PartCommand } from './part.ts';
-import type { PlatformConfig } from './platform-config.ts';
+import { type PlatformConfig, stacksFolder } from './platform-config.ts';
 import { NODE_FLAGS, type Program, type Programs, programFile } from './programs.ts';
 
 interface Request {
@@ -54,6 +54,8 @@ export function platformCommand(request: Request): PartCommand {
       HOME: '/mnt/state',
       ...environment,
       CUPOLA_STATE: '/mnt/state',
+      CUPOLA_STACKS: '/mnt/stacks',
+      CUPOLA_STACKS_FROM: stacksFolder(data),
     },
     passFds,
   };

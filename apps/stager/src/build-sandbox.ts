@@ -49,6 +49,8 @@ export interface InsideJob {
   places: BuildPlaces;
   network: BuildNetwork;
   limits: { memoryMb: number; diskMb: number };
+  /** Folder of the root filesystem to build on; null: this machine itself. */
+  stackRoot: string | null;
   begin: Omit<Begin, 'type' | 'packageFile' | 'home' | 'tools' | 'cache' | 'ownPids' | 'customBuildpacks'>;
   toolchain(ask: ToolchainAsk): Promise<MadeToolchain>;
   /** Stores the layer; begun while the sandbox is still ending. */
@@ -145,7 +147,10 @@ export async function runInside(sandboxes: Sandboxes, job: InsideJob, stop: Abor
 
 type Said = Pick<InsideEnd, 'said' | 'layer'>;
 
-async function specOf(sandboxes: Sandboxes, { guid, uid, places, network, limits }: InsideJob): Promise<SandboxSpec> {
+async function specOf(
+  sandboxes: Sandboxes,
+  { guid, uid, places, network, limits, stackRoot }: InsideJob,
+): Promise<SandboxSpec> {
   const inside = pathsInside(sandboxes, { places, uid });
   const readOnly = (source: string, target: string): SandboxSpec['mounts'][number] => ({
     source,
@@ -158,6 +163,7 @@ async function specOf(sandboxes: Sandboxes, { guid, uid, places, network, limits
       : `nameserver ${network.resolver}\n`;
   return {
     guid,
+    ...(stackRoot === null ? {} : { stackRoot }),
     uid: uid ?? process.getuid?.() ?? 0,
     mounts: [
       readOnly(process.execPath, inside.node),

@@ -13,6 +13,7 @@ import type { BuildFinish, BuildOrder, StagedResult } from '@cupola/contract/int
 import { withCode } from '@cupola/model/causes';
 import { DEFAULT_EGRESS } from '@cupola/model/egress';
 import { FencedError } from '@cupola/model/errors';
+import { HOST_STACK } from '@cupola/model/host-stack';
 import { PUSH_LIMITS } from '@cupola/model/limits';
 import { stagingCause } from '@cupola/model/staging-cause';
 import type { Egress } from '@cupola/sandbox/egress-chains';
@@ -28,6 +29,14 @@ import { type LogSender, openLogSender } from './log-sender.ts';
 import { readOperatorSettings } from './operator-settings.ts';
 import type { MadeToolchain, Toolchains } from './toolchains/toolchains.ts';
 
+export interface BuildStack {
+  name: string;
+  digest: string;
+  abiKey: string;
+  /** Folder of its root filesystem; null: this machine itself. */
+  root: string | null;
+}
+
 export interface StagingDeps {
   client: InternalClient;
   sandboxes: Sandboxes;
@@ -39,7 +48,7 @@ export interface StagingDeps {
   uid: number | null;
   folder: string;
   compileCache: string;
-  stack: { name: string; digest: string; abiKey: string };
+  stacks(): readonly BuildStack[];
   log: Logger;
   now(): number;
 }
@@ -96,7 +105,7 @@ async function run(deps: StagingDeps, order: BuildOrder, { stop, signal }: Stopp
     leaseMs: order.leaseMs,
     lost: stop,
     beat: async () => {
-      if (await caches.isTooLarge(order.appGuid)) stop('cache');
+      if (await caches.isTooLarge(cacheOf(order))) stop('cache');
     },
   });
   const timer = setTimeout(() => stop('time'), order.timeoutMs);
@@ -127,7 +136,7 @@ async function run(deps: StagingDeps, order: BuildOrder, { stop, signal }: Stopp
     lease.stop();
     for (const task of afterwards) await task();
     await rm(work, { recursive: true, force: true });
-    await caches.trim(order.appGuid);
+    await caches.trim(cacheOf(order));
   }
 }
 
@@ -174,12 +183,14 @@ interface Work {
 /** Never throws but FencedError: whatever goes wrong on our side is `lost`, and tried again. */
 async function stage(deps: StagingDeps, order: BuildOrder, { work, lines, signal, later }: Work): Promise<Outcome> {
   try {
+    const stack = deps.stacks().find(({ name }) => name === order.stack);
+    if (stack === undefined) return notHere(order.stack);
     const packageFile = join(work, 'package.zip');
     lines.line('Downloading app package...');
     await download(deps.client, order, { file: packageFile, signal });
     lines.line(`Downloaded app package (${inUnits(order.packageSizeBytes)})`);
     const used = new Map<string, MadeToolchain>();
-    const end = await compile(deps, order, { work, lines, signal, later, packageFile, used });
+    const end = await compile(deps, order, { work, lines, signal, later, packageFile, used, stack });
     later(end.remove);
     const failure = failureOf(end, order);
     if (failure !== null || end.said?.type !== 'staged' || end.layer === null)
@@ -201,8 +212,8 @@ async function stage(deps: StagingDeps, order: BuildOrder, { work, lines, signal
         sidecars: end.said.sidecars,
         executionMetadata: '',
         stack: order.stack,
-        stackDigest: deps.stack.digest,
-        abiKey: deps.stack.abiKey,
+        stackDigest: stack.digest,
+        abiKey: stack.abiKey,
         imageDigest: null,
       },
     };
@@ -245,7 +256,21 @@ async function downloadOnce(
     throw new Error('the package came with other bytes than its digest says');
 }
 
+function notHere(stack: string): Outcome {
+  return {
+    outcome: 'failed',
+    title: 'StagingError',
+    error: `The stack "${stack}" is not on this machine any more. Push onto another (-s ${HOST_STACK}), or let the operator add it again: ./cupola stack add`,
+  };
+}
+
+/** What one stack's build keeps is of no use to another's. */
+function cacheOf({ appGuid, stack }: BuildOrder): string {
+  return stack === HOST_STACK ? appGuid : `${appGuid}.${stack}`;
+}
+
 interface CompileWork extends Work {
+  stack: BuildStack;
   packageFile: string;
   /** Filled with the toolchains that the build has asked for. */
   used: Map<string, MadeToolchain>;
@@ -254,7 +279,7 @@ interface CompileWork extends Work {
 async function compile(
   deps: StagingDeps,
   order: BuildOrder,
-  { work, lines, signal, packageFile, used }: CompileWork,
+  { work, lines, signal, packageFile, used, stack }: CompileWork,
 ): Promise<InsideEnd> {
   const operator = readOperatorSettings(process.env, homedir());
   const buildpacks = await fetchZips(deps.client, order, join(deps.folder, 'buildpacks'));
@@ -270,10 +295,11 @@ async function compile(
         uid: deps.uid,
         network,
         limits: { memoryMb: order.memoryMb, diskMb: order.diskMb },
+        stackRoot: stack.root,
         places: {
           packageFile,
           work,
-          cache: deps.caches.open(order.appGuid, { uid: deps.uid, generation: order.cacheGeneration ?? 0 }),
+          cache: deps.caches.open(cacheOf(order), { uid: deps.uid, generation: order.cacheGeneration ?? 0 }),
           toolchains: deps.toolchains.folder,
           buildpacks,
           compileCache: deps.compileCache,
@@ -286,7 +312,8 @@ async function compile(
           unpackedMaxBytes: Math.min(PUSH_LIMITS.unpackedMaxBytes, order.diskMb * 1024 * 1024),
           defaults: buildDefaults(order, {
             variables: operator.variables,
-            certificates: existsSync(SYSTEM_CERTIFICATES) ? SYSTEM_CERTIFICATES : null,
+            certificates: existsSync(join(stack.root ?? '/', SYSTEM_CERTIFICATES)) ? SYSTEM_CERTIFICATES : null,
+            root: stack.root ?? '/',
             host: network.network.kind === 'namespace' ? network.network.address : '127.0.0.1',
           }),
           mavenSettings: operator.mavenSettings,
@@ -315,6 +342,8 @@ interface Surroundings {
   certificates: string | null;
   /** Its own address. */
   host: string;
+  /** Of the stack's root filesystem. */
+  root: string;
 }
 
 /**
@@ -323,7 +352,7 @@ interface Surroundings {
  */
 function buildDefaults(
   { memoryMb, stack }: BuildOrder,
-  { variables, certificates, host }: Surroundings,
+  { variables, certificates, host, root }: Surroundings,
 ): Record<string, string> {
   const proxies = ['http_proxy', 'https_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'].flatMap(name => {
     const value = process.env[name];
@@ -336,7 +365,7 @@ function buildDefaults(
       : Object.fromEntries(CERTIFICATE_VARIABLES.map(name => [name, certificates] as const))),
     ...variables,
     PATH: DEFAULT_PATH,
-    LANG: localeOf('/'),
+    LANG: localeOf(root),
     CF_INSTANCE_IP: host,
     CF_INSTANCE_INTERNAL_IP: host,
     CF_INSTANCE_ADDR: '',

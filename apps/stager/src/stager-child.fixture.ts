@@ -11,7 +11,7 @@ await start({
   folder: join(folder, 'b'),
   stagerId: 'stager-to-be-killed',
   uid: process.getuid?.() === 0 ? 69_999 : null,
-  stack: { name: 'host', digest: 'a'.repeat(64), abiKey: 'abi' },
+  stacks: () => [{ name: 'host', digest: 'a'.repeat(64), abiKey: 'abi', root: null }],
   log: pino({ level: 'silent' }),
   now: Date.now,
 });

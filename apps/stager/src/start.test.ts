@@ -28,7 +28,7 @@ const startStager = (stagerId: string): Promise<AsyncDisposable> =>
     folder: join(folder, 'b'),
     stagerId,
     uid: isRoot ? 69_999 : null,
-    stack: { name: 'host', digest: 'a'.repeat(64), abiKey: 'abi' },
+    stacks: () => [{ name: 'host', digest: 'a'.repeat(64), abiKey: 'abi', root: null }],
     log: pino({ level: 'silent' }),
     now: Date.now,
   });
@@ -350,7 +350,7 @@ test('a stager whose API never answers ends when it is told to', async () => {
     folder: join(folder, 'lonely'),
     stagerId: 'lonely',
     uid: isRoot ? 69_999 : null,
-    stack: { name: 'host', digest: 'a'.repeat(64), abiKey: 'abi' },
+    stacks: () => [{ name: 'host', digest: 'a'.repeat(64), abiKey: 'abi', root: null }],
     log: pino({ level: 'silent' }),
     now: Date.now,
   });

@@ -12,7 +12,7 @@ import { openAppCaches } from './app-caches.ts';
 import { type BuildNetwork, warmCompileCache } from './build-sandbox.ts';
 import { type InternalClient, openInternal } from './internal-client.ts';
 import { openNpmClient } from './npm-client.ts';
-import { type RunningBuild, type StagingDeps, startBuild } from './stage-build.ts';
+import { type BuildStack, type RunningBuild, type StagingDeps, startBuild } from './stage-build.ts';
 import { openToolchains } from './toolchains/toolchains.ts';
 
 export interface Deps {
@@ -26,8 +26,8 @@ export interface Deps {
   uid: number | null;
   /** A network for one build, from where `egress` is reached. Absent: this machine's. */
   network?(egress: Egress): Promise<BuildNetwork>;
-  /** What droplets are built for. */
-  stack: { name: string; digest: string; abiKey: string };
+  /** What droplets can be built for, now. */
+  stacks(): readonly BuildStack[];
   log: Logger;
   /** Epoch ms. */
   now(): number;

@@ -133,7 +133,15 @@ export const cellRegistration = z.object({
   session: guid,
   name: z.string(),
   zone: z.string(),
-  stacks: z.array(z.object({ name: z.string(), digest: z.string(), abiKey: z.string() })),
+  stacks: z.array(
+    z.object({
+      name: z.string(),
+      digest: z.string(),
+      abiKey: z.string(),
+      /** For people. Absent: the machine's own. */
+      description: z.string().exactOptional(),
+    }),
+  ),
   rung: rungReport,
   capacity: z.object({ memoryMb: z.number().int(), diskMb: z.number().int(), copies: z.number().int() }),
 });

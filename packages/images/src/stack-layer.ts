@@ -1,6 +1,6 @@
 /**
- * The layer below an app in an image: the part of this machine that the stack `host` promises, small enough to carry. Made once for a stack's digest, by
- * whoever saves the first image; a host of 5 GB gives some 60 MB. Owners are root, times 0, no setuid bit: the same packages give the same layer.
+ * The layer below an app in an image: the part of this machine that the stack `host` promises, small enough to carry, or the whole of an added stack. Made
+ * once for a stack's digest, by whoever saves the first image; a host of 5 GB gives some 60 MB. Owners are root, times 0, no setuid bit: the same packages give the same layer.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import {
@@ -11,6 +11,7 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readlinkSync,
   readSync,
 } from 'node:fs';
@@ -64,10 +65,13 @@ export async function openStackLayer({
   folder,
   digest,
   root = '/',
+  added = null,
 }: {
   folder: string;
   digest: string;
   root?: string;
+  /** Root filesystem of an added stack, instead of the host. */
+  added?: string | null;
 }): Promise<ImageLayer> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const file = join(folder, `${digest}.tar`);
@@ -75,7 +79,7 @@ export async function openStackLayer({
   if (!existsSync(note)) {
     // Two who save their first image at once both make it, each beside the other: the results are equal.
     const beside = `.${randomUUID()}.new`;
-    const made = await writeStack(root, file + beside);
+    const made = await writeStack(added === null ? collect(root) : collectWhole(added), file + beside);
     await rename(file + beside, file);
     await writeFile(note + beside, JSON.stringify(made));
     await rename(note + beside, note);
@@ -84,8 +88,10 @@ export async function openStackLayer({
   return { ...made, open: () => createReadStream(file) };
 }
 
-async function writeStack(root: string, file: string): Promise<{ digest: string; sizeBytes: number }> {
-  const pieces = collect(root);
+async function writeStack(
+  pieces: ReadonlyMap<string, Piece>,
+  file: string,
+): Promise<{ digest: string; sizeBytes: number }> {
   const out = createWriteStream(file, { mode: 0o600 });
   const hash = createHash('sha256');
   let sizeBytes = 0;
@@ -118,6 +124,27 @@ function collect(root: string): Map<string, Piece> {
   }
   for (const [path, target] of links)
     pieces.set(path, { kind: 'link', mode: 0o777, sizeBytes: 0, target, source: null });
+  return furnished(pieces);
+}
+
+/** All of a root filesystem: what an app was built on there may be any part of it. */
+function collectWhole(root: string): Map<string, Piece> {
+  const pieces = new Map<string, Piece>();
+  const walk = (folder: string): void => {
+    for (const name of readdirSync(join(root, folder))) {
+      const path = `${folder}/${name}`;
+      const piece = LEFT_OUT.test(path) ? null : pieceAt(root, path);
+      if (piece === null) continue;
+      pieces.set(path, piece);
+      if (piece.kind === 'folder') walk(path);
+    }
+  };
+  walk('');
+  return furnished(pieces);
+}
+
+/** With what every image has. */
+function furnished(pieces: Map<string, Piece>): Map<string, Piece> {
   for (const [path, mode] of FOLDERS)
     pieces.set(path, { kind: 'folder', mode, sizeBytes: 0, target: '', source: null });
   for (const [path, text] of Object.entries(WRITTEN))

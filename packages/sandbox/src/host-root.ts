@@ -1,5 +1,9 @@
-/** The `host` stack: this machine's read-only /usr and the little of /etc that programs need, with the app's own files over it. */
+/**
+ * What a sandbox's root is made of: a stack, read-only, with the app's own files over it. The stack `host` is this machine's /usr and the little of its /etc
+ * that programs need; any other is a root filesystem in a folder of its own, shown whole but for what every sandbox has for itself.
+ */
 import { existsSync, lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { ENVIRONMENT_INSIDE, HOME, hostnameOf, INIT, INIT_INSIDE, INSIDE_UID } from './inside.ts';
 import type { SandboxSpec } from './sandbox.ts';
 import type { Furniture, ShimMount } from './spec-file.ts';
@@ -89,6 +93,39 @@ export function hostBase(): Furniture {
   if (zone.mount !== null) mounts.push(zone.mount);
   mounts.push(readOnly(INIT, INIT_INSIDE));
   return { folders: EMPTY, links, mounts };
+}
+
+/** Of a stack's own /etc: written for each sandbox, or of no use without users. */
+const ETC_OWN = new Set([
+  'passwd',
+  'group',
+  'shadow',
+  'gshadow',
+  'hosts',
+  'hostname',
+  'nsswitch.conf',
+  'resolv.conf',
+  'mtab',
+]);
+/** At the top of a stack: made for each sandbox, or the kernel's. */
+const TOP_OWN = new Set(['etc', 'proc', 'dev', 'sys', 'home', 'root', 'run', 'tmp', 'var', 'mnt', 'media', 'boot']);
+
+/** The same of a root filesystem in the folder `root`, which is absolute. Nothing of the host's own /usr or /etc is in it. */
+export function stackBase(root: string): Furniture {
+  const links: Furniture['links'] = [];
+  const mounts: ShimMount[] = [];
+  const show = (path: string): void => {
+    const seen = lstatSync(join(root, path), { throwIfNoEntry: false });
+    if (seen?.isSymbolicLink()) links.push({ target: readlinkSync(join(root, path)), path });
+    else if (seen?.isDirectory() || seen?.isFile()) mounts.push(readOnly(join(root, path), path));
+  };
+  for (const name of readdirSync(root)) if (!TOP_OWN.has(name)) show(`/${name}`);
+  if (existsSync(join(root, 'etc')))
+    for (const name of readdirSync(join(root, 'etc'))) if (!ETC_OWN.has(name)) show(`/etc/${name}`);
+  show('/var/lib');
+  mounts.push(readOnly(INIT, INIT_INSIDE));
+  const shown = new Set([...mounts.map(({ target }) => target), ...links.map(({ path }) => path)]);
+  return { folders: EMPTY.filter(path => !shown.has(path)), links, mounts };
 }
 
 /** What is a sandbox's own. */

@@ -40,10 +40,16 @@ export async function launch(
   const { guid } = spec;
   const folder = join(options.folder, guid);
   if (existsSync(folder)) throw new SandboxError(`there is a sandbox ${guid} already`);
+  const stackRoot = spec.stackRoot ?? null;
+  if (stackRoot !== null && !options.rung.hasRoot)
+    throw new SandboxError(
+      'only the stack "host" runs without a sandbox: a plain process has this machine\'s own root',
+    );
   const kept = { rung: options.rung, folder, guid, cgroup: options.cgroups?.find(guid) ?? null };
   try {
-    const spare = spares?.take(folder, spec.limits.diskMb) ?? null;
-    const shim = spare ?? comeUp(options, { folder, group: guid });
+    // What is kept ahead stands on the host.
+    const spare = stackRoot === null ? (spares?.take(folder, spec.limits.diskMb) ?? null) : null;
+    const shim = spare ?? comeUp(options, { folder, group: guid, stackRoot });
     kept.cgroup = shim.cgroup;
     const state = await begin(options, spec, shim);
     if (state === null && spare !== null && readExit(folder) === null) {

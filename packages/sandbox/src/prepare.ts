@@ -3,7 +3,7 @@ import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Cgroup } from './cgroups.ts';
 import type { DiskTemplates } from './disk.ts';
-import { etcFiles, hostBase, ownMounts } from './host-root.ts';
+import { etcFiles, hostBase, ownMounts, stackBase } from './host-root.ts';
 import { hostnameOf } from './inside.ts';
 import { placeHome } from './process-home.ts';
 import type { Rung, RungPlaces } from './rungs.ts';
@@ -30,8 +30,16 @@ const rootOf = ({ rootMount }: PrepareOptions, folder: string): string => rootMo
 /** In the folder of a sandbox. */
 const IMAGE = 'disk.img';
 
-/** The folder, with what a shim needs to come up. `ahead`: it is not known yet for what; `template` is of the disk that it will most likely need. */
-export function makeFolder(options: PrepareOptions, folder: string, ahead: { template: string | null } | null): void {
+/** What a shim comes up with. */
+export interface FolderFacts {
+  /** Folder of the stack's root filesystem; null: the host. */
+  stackRoot: string | null;
+  /** It is not known yet for what; `template` is of the disk that it will most likely need. Null: it is. */
+  ahead: { template: string | null } | null;
+}
+
+/** The folder, with what a shim needs to come up. */
+export function makeFolder(options: PrepareOptions, folder: string, { stackRoot, ahead }: FolderFacts): void {
   const { rung } = options;
   // A plain process goes through the host's folders to its home.
   const mode = rung.hasRoot ? 0o700 : 0o711;
@@ -44,7 +52,10 @@ export function makeFolder(options: PrepareOptions, folder: string, ahead: { tem
   // A folder kept ahead is renamed: the shim, which runs in it, knows its own root by where it is.
   const template = ahead?.template ?? null;
   const made = ahead === null ? null : { image: template === null ? null : { path: IMAGE, template } };
-  writeFileSync(join(folder, 'base'), formatBase(options.rootMount ?? 'root', hostBase(), made));
+  writeFileSync(
+    join(folder, 'base'),
+    formatBase(options.rootMount ?? 'root', stackRoot === null ? hostBase() : stackBase(stackRoot), made),
+  );
 }
 
 /** What the shim is to do, in the file `spec`, and what it needs for it. */

@@ -1,6 +1,8 @@
 /** What every rung promises. Called with a way to open sandboxes on a folder, and with what the rung's canary saw enforced. */
+import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import {
+  copyFileSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -12,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { defaultEgress } from './egress-chains.ts';
@@ -188,7 +190,72 @@ function endings(open: Open): void {
   });
 }
 
+/** A root filesystem with a shell, cat and ls of this machine and nothing else of it. */
+function aStack(): Disposable & { path: string } {
+  const stack = tempFolder();
+  const place = (path: string): string => join(stack.path, path);
+  for (const name of ['bin', 'lib', 'lib64']) {
+    mkdirSync(place(`usr/${name}`), { recursive: true });
+    symlinkSync(`usr/${name}`, place(name));
+  }
+  for (const name of ['sh', 'cat', 'ls']) {
+    const libraries = spawnSync('ldd', [`/bin/${name}`], { encoding: 'utf8' }).stdout.match(/\/\S+/g) ?? [];
+    for (const path of [`/bin/${name}`, ...libraries]) {
+      mkdirSync(dirname(place(path)), { recursive: true });
+      copyFileSync(path, place(path));
+    }
+  }
+  const files = {
+    'etc/made-for': 'tests',
+    'etc/passwd': 'secret',
+    'opt/tool': 'here',
+    'var/lib/known': 'yes',
+    'home/x/y': 'no',
+  };
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(dirname(place(path)), { recursive: true });
+    writeFileSync(place(path), content);
+  }
+  return stack;
+}
+
 function insides(open: Open, enforced: Enforced): void {
+  (enforced.fs ? test : notPromised)(
+    'on a stack of its own it sees that, read-only, and nothing of this machine',
+    async () => {
+      await using opened = await open();
+      using stack = aStack();
+      const seen = script(
+        'ls /usr/bin /opt; cat /etc/made-for /var/lib/known; echo; cat /etc/passwd; ls /home; echo x > /opt/new || echo refused; echo y > /tmp/z && cat /tmp/z',
+        { stackRoot: stack.path },
+      );
+      const ran = await runToEnd(opened.sandboxes, seen);
+      expect(ran.out.filter(line => !line.includes(':x:'))).toEqual([
+        '/opt:',
+        'tool',
+        '',
+        '/usr/bin:',
+        'cat',
+        'ls',
+        'sh',
+        'testsyes',
+        'vcap',
+        'refused',
+        'y',
+      ]);
+      expect(ran.out.join()).not.toContain('secret');
+      expect(ran.exit.code).toBe(0);
+      // What was kept ahead for the host's stack is still there for the next.
+      expect((await runToEnd(opened.sandboxes, script('ls /usr/bin/env'))).out).toEqual(['/usr/bin/env']);
+    },
+  );
+
+  (enforced.fs ? notPromised : test)('on a stack of its own a plain process is refused', async () => {
+    await using opened = await open();
+    await expect(opened.sandboxes.start(script('true', { stackRoot: '/' }))).rejects.toThrow(/only the stack "host"/);
+    expect(readdirSync(opened.folder)).toEqual([]);
+  });
+
   test('the environment inside is exactly the given one', async () => {
     await using opened = await open();
     const environment = {

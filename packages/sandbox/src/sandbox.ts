@@ -41,6 +41,8 @@ export type Network =
 export interface SandboxSpec {
   /** Unique for each start; names the folder, the cgroup and the hostname. */
   guid: string;
+  /** Folder of the root filesystem that it stands on; absent: this machine's own /usr. Read-only. */
+  stackRoot?: string;
   /** Host uid and gid of everything inside (seen as 2000 inside where the rung maps ids). Ignored when we are an ordinary user. */
   uid: number;
   mounts: Mount[];

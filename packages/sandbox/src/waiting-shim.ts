@@ -8,7 +8,7 @@ import { closeSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
 import type { Cgroup, Cgroups } from './cgroups.ts';
-import { makeFolder, type PrepareOptions } from './prepare.ts';
+import { type FolderFacts, makeFolder, type PrepareOptions } from './prepare.ts';
 import { findTool } from './rungs.ts';
 
 export interface LauncherOptions extends PrepareOptions {
@@ -29,13 +29,13 @@ export interface WaitingShim {
 export const COMPLAINTS = 'shim.err';
 const SHIM = join(import.meta.dirname, 'shim.pl');
 
-/** Never throws for the shim's sake: its end tells. `ahead`: see `makeFolder`. */
+/** Never throws for the shim's sake: its end tells. */
 export function comeUp(
   options: LauncherOptions,
-  { folder, group, ahead = null }: { folder: string; group: string; ahead?: { template: string | null } | null },
+  { folder, group, stackRoot = null, ahead = null }: { folder: string; group: string } & Partial<FolderFacts>,
 ): WaitingShim {
   const { rung, privileged, cgroups } = options;
-  makeFolder(options, folder, ahead);
+  makeFolder(options, folder, { stackRoot, ahead });
   const cgroup = cgroups?.create(group) ?? null;
   const complaints = openSync(join(folder, COMPLAINTS), 'a', 0o600);
   const userFirst = rung.hasRoot && !privileged ? '1' : '';

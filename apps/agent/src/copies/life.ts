@@ -39,10 +39,12 @@ export interface LifeDeps {
   tidy(work: Promise<void>): void;
   now(): number;
   monotonic(): number;
+  /** Folder of a stack's root filesystem; null: this machine's own. @throws SandboxError for one that is not here. */
+  stackRoot(name: string): string | null;
   /** How long a sandbox may take to start. */
   sandboxStartMs: number;
-  /** Locale of the one stack there is: this machine's own. */
-  lang: string;
+  /** Locale of a stack by its root filesystem; null: this machine's own. */
+  langOf(root: string | null): string;
 }
 
 export type End =
@@ -104,7 +106,17 @@ async function launch(deps: LifeDeps, copy: Copy, { left, over }: Signals): Prom
   const started = { sandboxGuid, address, startedMs: now() };
   change(copy, { launch: { ...started, isStarted: false } });
   try {
-    const spec = sandboxSpec({ sandboxGuid, placement, address, resolvConf, uid, layerSources, lang: deps.lang });
+    const root = deps.stackRoot(runSpec.stack);
+    const spec = sandboxSpec({
+      sandboxGuid,
+      placement,
+      address,
+      resolvConf,
+      uid,
+      layerSources,
+      stackRoot: root,
+      lang: deps.langOf(root),
+    });
     const sandbox = await startInTime(deps, spec);
     change(copy, { launch: { ...started, isStarted: true } });
     words.created(copy);

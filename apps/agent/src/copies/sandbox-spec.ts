@@ -70,15 +70,18 @@ export interface StartFacts {
   uid: number;
   /** Where each layer of the run spec lies, in its order. */
   layerSources: string[];
+  /** Folder of the stack's root filesystem; null: this machine's own. */
+  stackRoot: string | null;
   /** Of the stack. */
   lang: string;
 }
 
 export function sandboxSpec(facts: StartFacts): SandboxSpec {
-  const { sandboxGuid, placement, address, resolvConf, uid, layerSources, lang } = facts;
+  const { sandboxGuid, placement, address, resolvConf, uid, layerSources, stackRoot, lang } = facts;
   const { runSpec } = placement;
   return {
     guid: sandboxGuid,
+    ...(stackRoot === null ? {} : { stackRoot }),
     uid,
     mounts: runSpec.layers.map(
       ({ kind, mountPath }, at): Mount => ({

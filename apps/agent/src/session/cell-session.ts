@@ -19,12 +19,17 @@ export interface Cell {
   capacityDiskMb: number;
 }
 
+export type CellStack = CellRegistration['stacks'][number] & {
+  /** Folder of its root filesystem; null: the machine itself. */
+  root: string | null;
+};
+
 interface Deps {
   api: InternalApi;
   cell: Cell;
   /** New at each start of the agent. */
   session: string;
-  stacks: CellRegistration['stacks'];
+  stacks(): readonly CellStack[];
   rung: RungReport;
   usage: Pick<Usage, 'newest'>;
   /** After each registration: whatever the API knew before may be gone. */
@@ -40,26 +45,34 @@ export async function keepSession(deps: Deps, signal: AbortSignal): Promise<void
   const { api, cell, session, usage, log } = deps;
   let counter = 0;
   let failing = false;
-  await register(deps, signal);
+  let offered = await register(deps, signal);
   while (!signal.aborted) {
     try {
       await api.post(`/internal/cells/${cell.id}/heartbeat`, { session, counter: ++counter, usage: usage.newest() });
       if (failing) log.info('the API hears this cell again');
       failing = false;
+      if (JSON.stringify(offeredBy(deps)) !== offered) offered = await register(deps, signal);
     } catch (error) {
       if (error instanceof FencedError) throw error;
       if (signal.aborted) return;
       if (!failing) log.warn({ err: error }, 'the API does not hear this cell; its instances go on');
       failing = true;
       // The store was restored to a time before us, or replaced.
-      if (error instanceof RefusedByApiError && error.status === 404) await register(deps, signal);
+      if (error instanceof RefusedByApiError && error.status === 404) offered = await register(deps, signal);
     }
     await pause(failing ? HEARTBEAT_RETRY_MS : CELL_LIMITS.heartbeatMs, signal);
   }
 }
 
-async function register(deps: Deps, signal: AbortSignal): Promise<void> {
-  const { api, cell, session, stacks, rung, log } = deps;
+/** As it is told. */
+function offeredBy({ stacks }: Deps): CellRegistration['stacks'] {
+  return stacks().map(({ root: _, ...stack }) => stack);
+}
+
+/** Returns what it has registered with, as text. */
+async function register(deps: Deps, signal: AbortSignal): Promise<string> {
+  const { api, cell, session, rung, log } = deps;
+  const stacks = offeredBy(deps);
   const registration: CellRegistration = {
     cellId: cell.id,
     session,
@@ -74,11 +87,12 @@ async function register(deps: Deps, signal: AbortSignal): Promise<void> {
       const { fence } = cellRegistered.parse(await api.post('/internal/cells', registration));
       log.info({ cell: cell.id, fence, rung: rung.rung }, 'cell registered');
       deps.registered();
-      return;
+      return JSON.stringify(stacks);
     } catch (error) {
       if (error instanceof FencedError) throw error;
       if (failures === 0) log.warn({ err: error }, 'the API does not take this cell yet');
       await pause(backoff(failures), signal);
     }
   }
+  return ''; // It ends.
 }

@@ -49,7 +49,7 @@ async function homeOfNew(db: Kysely<Database>, actor: Actor, guid: string): Prom
 
 async function create(mutation: Mutation, deps: ApiDeps, actor: Actor, body: CreateApp) {
   const space = await homeOfNew(mutation.db, actor, body.relationships.space.data.guid);
-  const { buildpacks, stack, warnings } = resolveLifecycle(body.lifecycle);
+  const { buildpacks, stack, warnings } = await resolveLifecycle(mutation.db, body.lifecycle);
   await checkBuildpacks(mutation.db, buildpacks);
   const variables = body.environment_variables ?? {};
   const errors = variableErrors(variables, 'Environment variables');
@@ -69,7 +69,7 @@ async function update(mutation: Mutation, actor: Actor, app: ScopedApp, body: Up
   const name = body.name ?? app.name;
   if (name !== app.name) await requireFreeName(mutation, app.space_guid, name, app.guid);
   const present = { buildpacks: JSON.parse(app.buildpacks_json) as string[], stack: app.stack };
-  const { buildpacks, stack, warnings } = resolveLifecycle(body.lifecycle, present);
+  const { buildpacks, stack, warnings } = await resolveLifecycle(mutation.db, body.lifecycle, present);
   if (body.lifecycle?.data.buildpacks !== undefined) await checkBuildpacks(mutation.db, buildpacks);
   const row = { name, stack, buildpacks_json: JSON.stringify(buildpacks) };
   const updated = await updateAppRow(mutation, app, row);

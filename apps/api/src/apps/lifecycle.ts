@@ -9,24 +9,7 @@ import {
 } from '@cupola/model/system-buildpacks';
 import type { Database } from '@cupola/store/schema';
 import type { Kysely } from 'kysely';
-
-/** Every machine's own root is the stack of apps; see foundations.md 12. */
-export const DEFAULT_STACK = 'host';
-/** Stacks of other platforms, taken for ours so that their manifests work. */
-const STACK_ALIASES = ['cflinuxfs3', 'cflinuxfs4', 'cflinuxfs5'];
-
-/** @throws UnprocessableError for a stack that is not there. `warning` is told to the user. */
-export function resolveStack(name: string | null | undefined): { stack: string; warning: string | null } {
-  if (name === undefined || name === null || name === DEFAULT_STACK) return { stack: DEFAULT_STACK, warning: null };
-  if (STACK_ALIASES.includes(name))
-    return {
-      stack: DEFAULT_STACK,
-      warning: `Stack '${name}' is not installed here; the app is staged and run on stack '${DEFAULT_STACK}' instead.`,
-    };
-  throw new UnprocessableError(
-    `Stack must be an existing stack: there is no '${name}'. Use '${DEFAULT_STACK}', or leave it out.`,
-  );
-}
+import { resolveStack } from '../stacks/resolve-stack.ts';
 
 export interface Lifecycle {
   buildpacks: string[];
@@ -34,19 +17,25 @@ export interface Lifecycle {
   warnings: string[];
 }
 
-/** What a body asks for, over what is so; `checkBuildpacks` judges the names. @throws UnprocessableError for what is not built yet. */
-export function resolveLifecycle(
+/**
+ * What a body asks for, over what is so; `checkBuildpacks` judges the names.
+ * @throws UnprocessableError for what is not built yet, and for a stack that may not be used.
+ */
+export async function resolveLifecycle(
+  db: Kysely<Database>,
   body: LifecycleBody | undefined,
-  present: { buildpacks: string[]; stack: string } = { buildpacks: [], stack: DEFAULT_STACK },
-): Lifecycle {
+  present: { buildpacks: string[]; stack: string } | null = null,
+): Promise<Lifecycle> {
   if (body?.type === 'docker')
     throw new UnprocessableError('Docker images are not supported yet. Push the source, with a buildpack.');
   if (body?.type === 'cnb')
     throw new UnprocessableError('Cloud Native Buildpacks are not supported yet. Use lifecycle type buildpack.');
-  const { stack, warning } =
-    body?.data.stack === undefined ? { stack: present.stack, warning: null } : resolveStack(body.data.stack);
-  const buildpacks = body?.data.buildpacks === undefined ? present.buildpacks : (body.data.buildpacks ?? []);
-  return { buildpacks, stack, warnings: warning === null ? [] : [warning] };
+  const isKept = body?.data.stack === undefined && present !== null;
+  const { stack, warnings } = isKept
+    ? { stack: present.stack, warnings: [] }
+    : await resolveStack(db, body?.data.stack);
+  const buildpacks = body?.data.buildpacks === undefined ? (present?.buildpacks ?? []) : (body.data.buildpacks ?? []);
+  return { buildpacks, stack, warnings };
 }
 
 /** Those that come with the platform, in the order in which they look at an app. Guids are the same everywhere: a name for a name. */

@@ -1,4 +1,4 @@
-import { buildpackAnswer, stackAnswer } from '@cupola/contract/v3/platform';
+import { buildpackAnswer } from '@cupola/contract/v3/platform';
 import { describe, expect, test } from 'vitest';
 import { details, makeApp } from '../apps/fixtures.ts';
 import { type Json, startTestApi, type TestAnswer, type TestApi } from '../fixtures.ts';
@@ -145,32 +145,5 @@ describe('buildpacks', () => {
     await using test = await startTestApi();
     const { token } = await test.userWith();
     expect((await test.api('POST', '/v3/buildpacks', { token, body: { name: 'x' } })).status).toBe(403);
-  });
-});
-
-describe('stacks', () => {
-  test('there is one, the default', async () => {
-    await using test = await startTestApi();
-    const { token } = await test.userWith();
-    const { body } = await test.api('GET', '/v3/stacks?names=host&order_by=name', { token });
-    expect(body.resources).toMatchObject([{ name: 'host', default: true, state: 'ACTIVE' }]);
-    expect(stackAnswer.parse(body.resources[0])).toEqual(body.resources[0]);
-    expect((await test.api('GET', `/v3/stacks/${body.resources[0].guid}`, { token })).body).toEqual(body.resources[0]);
-    expect((await test.api('GET', '/v3/stacks?names=cflinuxfs4', { token })).body.resources).toEqual([]);
-    expect((await test.api('GET', '/v3/stacks?default=false', { token })).body.resources).toEqual([]);
-  });
-
-  test('can be labelled, not made or deleted', async () => {
-    await using test = await startTestApi();
-    const token = test.admin;
-    const { guid } = (await test.api('GET', '/v3/stacks', { token })).body.resources[0];
-    const body = { metadata: { annotations: { note: 'ours' } } };
-    expect((await test.api('PATCH', `/v3/stacks/${guid}`, { token, body })).body.metadata.annotations).toEqual({
-      note: 'ours',
-    });
-    expect((await test.api('PATCH', `/v3/stacks/${guid}`, { token, body: { state: 'DISABLED' } })).status).toBe(422);
-    expect((await test.api('POST', '/v3/stacks', { token, body: { name: 'x' } })).status).toBe(422);
-    expect((await test.api('DELETE', `/v3/stacks/${guid}`, { token })).status).toBe(422);
-    expect((await test.api('DELETE', '/v3/stacks/x', { token })).body.errors[0].detail).toBe('Stack not found');
   });
 });

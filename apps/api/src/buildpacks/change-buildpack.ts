@@ -6,9 +6,9 @@ import type { Database } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
 import type { Kysely } from 'kysely';
 import type { Actor } from '../access/actor.ts';
-import { resolveStack } from '../apps/lifecycle.ts';
 import { recordEvent } from '../events/record.ts';
 import { deleteMetadata, writeMetadata } from '../metadata/metadata.ts';
+import { resolveStack } from '../stacks/resolve-stack.ts';
 import { arrange, type BuildpackRow, isSystem, orderedBuildpacks } from './ordered.ts';
 
 const OURS =
@@ -26,7 +26,7 @@ export async function createBuildpack(mutation: Mutation, actor: Actor, asked: C
   const { db, now, changed } = mutation;
   if (asked.lifecycle === 'cnb')
     throw new UnprocessableError('Cloud Native Buildpacks are not supported yet. Use lifecycle "buildpack".');
-  const stack = knownStack(asked.stack ?? null);
+  const stack = await knownStack(db, asked.stack ?? null);
   await requireFree(db, asked.name, stack);
   const row: BuildpackRow = {
     guid: randomUUID(),
@@ -51,10 +51,10 @@ export async function createBuildpack(mutation: Mutation, actor: Actor, asked: C
 }
 
 /** Stacks of other platforms mean ours, as in manifests. */
-function knownStack(name: string | null): string | null {
+async function knownStack(db: Kysely<Database>, name: string | null): Promise<string | null> {
   if (name === null || name === '') return null;
   try {
-    return resolveStack(name).stack;
+    return (await resolveStack(db, name)).stack;
   } catch {
     throw new UnprocessableError(`Stack '${name}' does not exist`);
   }
@@ -83,7 +83,7 @@ export async function updateBuildpack(
 ): Promise<BuildpackRow> {
   const { db, now, changed } = mutation;
   const name = asked.name ?? row.name;
-  const stack = asked.stack === undefined ? row.stack : knownStack(asked.stack);
+  const stack = asked.stack === undefined ? row.stack : await knownStack(db, asked.stack);
   if (isSystem(row) && (name !== row.name || stack !== row.stack)) throw new UnprocessableError(OURS);
   if (row.stack !== null && stack !== row.stack) throw new UnprocessableError('Buildpack stack cannot be changed');
   await requireFree(db, name, stack, row.guid);

@@ -15,6 +15,7 @@ import { isCliAgent } from '../http/cli-agent.ts';
 import { type ApiRequest, type Endpoint, endpoint } from '../http/endpoint.ts';
 import { writeMetadata } from '../metadata/metadata.ts';
 import { seenPackage } from '../packages/find-package.ts';
+import { restageWarnings } from '../stacks/resolve-stack.ts';
 import { recordBuildUsage } from '../usage-events/record-usage.ts';
 import { recordBuildEnd } from './build-events.ts';
 import { type BuildRow, createBuild } from './create-build.ts';
@@ -90,11 +91,12 @@ export const buildEndpoints: Endpoint[] = [
         const lifecycle =
           body.lifecycle === undefined
             ? null
-            : resolveLifecycle(body.lifecycle, {
+            : await resolveLifecycle(mutation.db, body.lifecycle, {
                 buildpacks: JSON.parse(app.buildpacks_json) as string[],
                 stack: app.stack,
               });
         if (lifecycle !== null) await checkBuildpacks(mutation.db, lifecycle.buildpacks);
+        const warnings = lifecycle?.warnings ?? (await restageWarnings(mutation.db, app.stack));
         const build = await createBuild(mutation, deps, {
           app,
           packageGuid: row.guid,
@@ -109,7 +111,7 @@ export const buildEndpoints: Endpoint[] = [
         await recordBuildUsage(mutation, build, 'STAGING_STARTED');
         // Staged ahead, and ended before anybody asked.
         if (build.state !== 'STAGING') await recordBuildEnd(mutation, build);
-        return { build, app, warnings: lifecycle?.warnings ?? [] };
+        return { build, app, warnings };
       });
       deps.holds.own(request, 'build', build.guid);
       await logApi(deps, app.guid, `Creating build for app with guid ${app.guid}`);

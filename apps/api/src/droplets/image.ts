@@ -1,8 +1,11 @@
 /** A droplet as an OCI image that `docker load` takes: streamed, never kept. The stack's layer below it is made once for each state of this machine. */
+import { join } from 'node:path';
 import { PassThrough, type Readable } from 'node:stream';
 import { type ImageLayer, saveImage } from '@cupola/images/oci-image';
+import { readStacks } from '@cupola/images/rootfs/installed-stacks';
 import { openStackLayer } from '@cupola/images/stack-layer';
 import { InvalidRequestError, UnprocessableError } from '@cupola/model/errors';
+import { HOST_STACK } from '@cupola/model/host-stack';
 import type { Layer } from '@cupola/model/run-spec';
 import type { ApiDeps } from '../deps.ts';
 import type { DropletRow } from './list-droplets.ts';
@@ -33,6 +36,7 @@ export async function openImage(
   const stack = await openStackLayer({
     folder: deps.config.stackFolder,
     digest: droplet.stack_digest ?? 'unknown',
+    added: droplet.stack === HOST_STACK ? null : addedRoot(deps, droplet),
   }).catch((error: unknown) => {
     throw new UnprocessableError((error as Error).message);
   });
@@ -49,6 +53,16 @@ export async function openImage(
     out,
   ).catch((error: unknown) => out.destroy(error as Error));
   return out;
+}
+
+/** The very filesystem that the droplet was built on. @throws UnprocessableError when it was removed, or became another. */
+function addedRoot({ config }: ApiDeps, { stack, stack_digest: digest }: DropletRow): string {
+  const found = readStacks(config.addedStacks).find(added => added.name === stack && added.digest === digest);
+  if (found === undefined)
+    throw new UnprocessableError(
+      `The stack '${stack}' that the droplet was built on is not here any more. Stage the app again, then save it.`,
+    );
+  return join(config.addedStacks, found.folder);
 }
 
 function blobLayer({ blobs }: ApiDeps, { digest, sizeBytes }: Layer): ImageLayer {

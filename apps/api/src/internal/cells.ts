@@ -4,6 +4,7 @@ import { FencedError, NotFoundError } from '@cupola/model/errors';
 import type { Database } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
 import type { Kysely } from 'kysely';
+import { knowStacks } from '../stacks/know-stacks.ts';
 import { type InternalCall, type InternalReply, readJson } from './call.ts';
 
 export async function registerCell(call: InternalCall): Promise<InternalReply> {
@@ -40,6 +41,7 @@ async function register(mutation: Mutation, cell: CellRegistration): Promise<num
     .onConflict(conflict => conflict.column('cell_id').doUpdateSet(row))
     .execute();
   changed('cell', cell.cellId);
+  await knowStacks(mutation, cell.stacks);
   if (isNewSession) await forgetUnwanted(mutation, cell.cellId);
   return row.fence;
 }
@@ -107,15 +109,17 @@ export async function listCells({ deps }: InternalCall): Promise<InternalReply> 
   const rows = await deps.store.read
     .selectFrom('cells')
     .leftJoin('cell_heartbeats', 'cell_heartbeats.cell_id', 'cells.cell_id')
-    .select(['cells.cell_id', 'cells.name', 'cells.zone', 'cells.state', 'cells.rung_json', 'cell_heartbeats.at'])
+    .select(['cells.cell_id', 'cells.name', 'cells.zone', 'cells.state', 'cells.rung_json', 'cells.stacks_json'])
+    .select('cell_heartbeats.at')
     .orderBy('cells.cell_id')
     .execute();
-  const cells = rows.map(({ cell_id: cellId, name, zone, state, rung_json, at }) => ({
+  const cells = rows.map(({ cell_id: cellId, name, zone, state, rung_json, stacks_json, at }) => ({
     cellId,
     name,
     zone,
     state,
     rung: JSON.parse(rung_json) as unknown,
+    stacks: JSON.parse(stacks_json) as unknown,
     heardAtMs: at,
   }));
   return { status: 200, json: { cells } };

@@ -13,7 +13,7 @@ import { type AppHome, createApp, updateAppRow } from '../apps/change-app.ts';
 import { mergeVariables, openVariables, sealVariables } from '../apps/environment.ts';
 import { type AppFeature, featureRow } from '../apps/features.ts';
 import { findApp, type ScopedApp } from '../apps/find-app.ts';
-import { checkBuildpacks, resolveStack } from '../apps/lifecycle.ts';
+import { checkBuildpacks } from '../apps/lifecycle.ts';
 import { HIDDEN, rubyText } from '../apps/log-line.ts';
 import type { ApiDeps } from '../deps.ts';
 import { writeMetadata } from '../metadata/metadata.ts';
@@ -28,6 +28,7 @@ import { checkQuota, quotaUse } from '../processes/quota.ts';
 import { mapDefaultRoute, mapManifestRoute, type RouteActor, unmapAll } from '../routes/map-routes.ts';
 import { fixRunSpecs } from '../run-specs/fix.ts';
 import { createSidecar, sidecarsOf, updateSidecar } from '../sidecars/change-sidecar.ts';
+import { resolveStack } from '../stacks/resolve-stack.ts';
 import { bindManifestServices } from './bind-services.ts';
 import type { ManifestApp } from './manifest-app.ts';
 import type { ManifestProcess } from './manifest-processes.ts';
@@ -71,7 +72,7 @@ export async function applyManifestApp(
 
 async function apply(context: Context, space: AppHome, manifest: ManifestApp): Promise<Applied> {
   const { mutation, lines } = context;
-  const staging = manifest.stack === null ? null : resolveStack(manifest.stack);
+  const staging = manifest.stack === null ? null : await resolveStack(mutation.db, manifest.stack);
   await checkBuildpacks(mutation.db, manifest.buildpacks ?? []);
   const before = await quotaUse(mutation.db, space.organization_guid);
   let app = await findOrCreate(context, space, manifest);
@@ -92,8 +93,7 @@ async function apply(context: Context, space: AppHome, manifest: ManifestApp): P
   // A type that is new to a started app has never been fixed; all others run on as they are.
   if (app.state === 'STARTED') await fixRunSpecs(mutation, context.deps, app.guid, { only: 'unfixed' });
   await checkQuota(mutation.db, { organizationGuid: app.organization_guid, appGuid: app.guid, before });
-  const warning = staging?.warning ?? null;
-  return { app, lines, warnings: warning === null ? [] : [warning] };
+  return { app, lines, warnings: staging?.warnings ?? [] };
 }
 
 async function findOrCreate(context: Context, space: AppHome, manifest: ManifestApp): Promise<ScopedApp> {
@@ -109,7 +109,7 @@ async function findOrCreate(context: Context, space: AppHome, manifest: Manifest
   const app = await createApp(mutation, deps, space, {
     name: manifest.name,
     buildpacks: manifest.buildpacks ?? [],
-    stack: resolveStack(manifest.stack).stack,
+    stack: (await resolveStack(mutation.db, manifest.stack)).stack,
     environment: {},
   });
   const request = { name: app.name, relationships: { space: { data: { guid: space.guid } } } };
