@@ -99,17 +99,48 @@ async function bundle(root: string, folder: string): Promise<string[]> {
     platform: 'node',
     tsconfig: false,
     input: Object.fromEntries(Object.entries(PROGRAMS).map(([name, file]) => [`${name}-main`, file])),
-    plugins: [ownFolders(root), plainHttp()],
+    plugins: [ownFolders(root), plainHttp(), plainUndici()],
     onLog: () => undefined,
   });
-  const { output } = await build.write({
-    dir: folder,
+  const { output } = await build.generate({
     format: 'esm',
     entryFileNames: '[name].mjs',
     chunkFileNames: '[name]-[hash].mjs',
+    comments: { jsdoc: false },
   });
   await build.close();
-  return output.flatMap(file => (file.type === 'chunk' && !file.isEntry ? [file.fileName] : []));
+  const pieces = output.filter(file => file.type === 'chunk');
+  for (const { fileName, code } of pieces) writeFileSync(join(folder, fileName), ascii(code));
+  return pieces.filter(({ isEntry }) => !isEntry).map(({ fileName }) => fileName);
+}
+
+/**
+ * undici's index loads all that it can do: fetch, WebSocket, caches, mocks, four fifths of it. Taken are the connections that we use, put together as the
+ * index does it. A name that is missing here is an error of the build.
+ */
+function plainUndici(): Plugin {
+  const code = `import api from 'undici/lib/api/index.js';
+import Dispatcher from 'undici/lib/dispatcher/dispatcher.js';
+Object.assign(Dispatcher.prototype, api);
+export { default as Agent } from 'undici/lib/dispatcher/agent.js';
+export { default as Client } from 'undici/lib/dispatcher/client.js';
+export { default as EnvHttpProxyAgent } from 'undici/lib/dispatcher/env-http-proxy-agent.js';
+export { default as Pool } from 'undici/lib/dispatcher/pool.js';`;
+  return {
+    name: 'plain-undici',
+    resolveId: { filter: { id: /^undici$/ }, handler: () => '\0undici' },
+    load: { filter: { id: /^\0undici$/ }, handler: () => ({ code }) },
+  };
+}
+
+/**
+ * V8 keeps a source for as long as it runs, in twice the bytes if a single character is beyond U+00FF: those are written as escapes. Neither stands where that
+ * would be another text: behind a backslash, in a template's raw text.
+ */
+function ascii(code: string): string {
+  const misread = /\\[^\0-\x7f]|String\.raw`[^`]*[^\0-\x7f]/.exec(code);
+  if (misread !== null) throw new Error(`write an escape for the character beyond ASCII in ${misread[0]}`);
+  return code.replaceAll(/[^\0-\x7f]/g, unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** Scripts of the sandbox, our package.json and the like are still found where they are, seen from where the bundle lies. */

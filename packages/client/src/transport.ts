@@ -5,7 +5,7 @@ import type { LookupFunction } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { readErrors, readUaaError } from '@cupola/contract/v3/client-reads';
-import { Agent, type Dispatcher, EnvHttpProxyAgent, request as send } from 'undici';
+import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
 import { CfApiError, UnreachableError } from './errors.ts';
 
 /** What a zod schema is to us. */
@@ -63,8 +63,10 @@ export function createTransport({ userAgent, skipSslValidation, proxyFromEnviron
     file: string | null = null,
   ): Promise<HttpAnswer> => {
     try {
-      const answer = await send(url, {
-        dispatcher: isLoopback(new URL(url).hostname) ? direct : proxied,
+      const { origin, hostname, pathname, search } = new URL(url);
+      const answer = await (isLoopback(hostname) ? direct : proxied).request({
+        origin,
+        path: `${pathname}${search}`,
         method: method as Dispatcher.HttpMethod,
         headers: { 'user-agent': userAgent, ...headers },
         body: body?.() ?? null,

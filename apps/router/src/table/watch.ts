@@ -4,7 +4,7 @@
  */
 import { type RouteItem, routeItem, watchLine } from '@cupola/contract/internal';
 import type { Logger } from 'pino';
-import { type Client, request } from 'undici';
+import type { Client } from 'undici';
 import { z } from 'zod';
 import type { RouterSettings } from '../settings.ts';
 import type { RouteTable } from './route-table.ts';
@@ -57,8 +57,9 @@ async function followOnce(
   const { client, settings } = deps;
   const { cursor } = state;
   const query = cursor === null ? {} : { epoch: cursor.epoch, after: String(cursor.revision) };
-  const { statusCode, body } = await request('http://api/internal/routes/watch', {
-    dispatcher: client,
+  const { statusCode, body } = await client.request({
+    method: 'GET',
+    path: '/internal/routes/watch',
     query,
     signal,
     headersTimeout: settings.watchSilenceMs,
