@@ -5,7 +5,7 @@ import { type Part, type PartCommand, startPart } from './part.ts';
 import { openPartLog } from './part-log.ts';
 import { type PlatformConfig, publicUrl, stacksFolder } from './platform-config.ts';
 import { platformCommand } from './platform-user.ts';
-import { NODE_FLAGS, type Programs, programFile } from './programs.ts';
+import { MALLOC_ENVIRONMENT, NODE_FLAGS, type Programs, programFile } from './programs.ts';
 
 interface Options {
   data: string;
@@ -92,6 +92,7 @@ function acmeEnvironment({ acme }: PlatformConfig): Record<string, string> {
 function commonEnvironment(data: string, config: PlatformConfig): Record<string, string> {
   return {
     NODE_ENV: 'production',
+    ...MALLOC_ENVIRONMENT,
     CUPOLA_PUBLIC_URL: publicUrl(config),
     CUPOLA_DOMAIN: config.domain,
     CUPOLA_STACKS: stacksFolder(data),
