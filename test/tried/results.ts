@@ -52,6 +52,14 @@ export async function readResults(): Promise<Results> {
   }
 }
 
+/** What it said in one line: the rest is of that machine and that moment. */
+export function inShort(push: Push): Push {
+  if (push.said === undefined) return push;
+  const lines = push.said.split('\n').filter(line => line.trim() !== '');
+  const line = push.code === undefined ? lines.at(-1) : lines[0];
+  return { ...push, said: line?.trim() ?? '' };
+}
+
 /** Those of `now` in place of those of the same name, in the order of `names`; what is no longer listed goes. */
 export function merged<T extends { name: string }>(before: T[], now: T[], names: string[]): T[] {
   const all = new Map([...before, ...now].map(one => [one.name, one]));
@@ -100,16 +108,18 @@ ${apps.map(row).join('\n')}
 ## What there is to say
 ${remarks.map(remark).join('\n')}
 
-## Drills
+${drillsOf(drills)}`;
+}
+
+function drillsOf(drills: DrillResult[]): string {
+  if (drills.length === 0) return '## Drills\nNone was run yet.\n';
+  const row = ({ name, repository, code, worked, said, seconds: s }: DrillResult): string =>
+    `| ${name} | ${link(repository)} | [${code}](errors/${code}.md) | ${worked ? 'yes' : `no: ${inCell(said).slice(0, 120)}`} | ${s.toFixed(1)} |`;
+  return `## Drills
 The same apps, each broken in one way as people break them, and the cause that \`cupola push\` names. ${drills.filter(({ worked }) => worked).length} of ${drills.length} name the right one.
 
 | what was done | to | cause | named | s |
 |---|---|---|---|---|
-${drills
-  .map(
-    drill =>
-      `| ${drill.name} | ${link(drill.repository)} | [${drill.code}](errors/${drill.code}.md) | ${drill.worked ? 'yes' : `no: ${inCell(drill.said).slice(0, 120)}`} | ${drill.seconds.toFixed(1)} |`,
-  )
-  .join('\n')}
+${drills.map(row).join('\n')}
 `;
 }

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startPlatform } from '../platform.ts';
 import { readList } from './list.ts';
-import { merged, readResults, writeResults } from './results.ts';
+import { inShort, merged, readResults, writeResults } from './results.ts';
 import { loginCf, tryApp, tryDrill } from './try.ts';
 
 const { values } = parseArgs({
@@ -59,7 +59,8 @@ async function tryApps() {
     const files = readdirSync(join(work, name), { recursive: true, withFileTypes: true });
     const count = files.filter(entry => !entry.isDirectory()).length;
     const asked = expect === undefined ? '' : `${expect.path}: ${expect.text}`;
-    const result = { name, language, repository, commit, folder, files: count, asked, fails, note, cf, ours };
+    const pushes = { cf: cf === null ? null : inShort(cf), ours: inShort(ours) };
+    const result = { name, language, repository, commit, folder, files: count, asked, fails, note, ...pushes };
     const before = await readResults();
     await writeResults({
       ...before,
@@ -80,7 +81,7 @@ async function tryDrills() {
     const push = await tryDrill(drill, app, tools);
     tell(`${drill.name} (${drill.code})`, push);
     if (!push.worked) failed.push(drill.name);
-    const { seconds, worked, said = '' } = push;
+    const { seconds, worked, said = '' } = inShort(push);
     const result = { name: drill.name, repository: app.repository, code: drill.code, seconds, worked, said };
     const before = await readResults();
     await writeResults({
