@@ -81,9 +81,10 @@ async function converge(deps: SchedulerDeps, { leadership, wake, life }: Running
       const pass = await runPass(deps, leadership, seen);
       seen = pass.seen;
       busyMs = pass.busyMs;
-      if (pass.written > 0) {
-        // The cells hear of it before we look again.
+      if (pass.written.length > 0) {
+        // The cells hear of it before we say it and look again.
         await new Promise(resolve => setImmediate(resolve));
+        for (const action of pass.written) log.info({ action }, say(action));
         wake.now();
       }
       if (pass.nextAtMs !== null) waitMs = Math.min(passMs, Math.max(0, pass.nextAtMs - monotonic()));
@@ -103,7 +104,7 @@ async function converge(deps: SchedulerDeps, { leadership, wake, life }: Running
 
 interface Pass {
   seen: Observations;
-  written: number;
+  written: readonly Action[];
   /** Reading and deciding, which keep this process from anything else. */
   busyMs: number;
   nextAtMs: number | null;
@@ -131,13 +132,12 @@ async function runPass(deps: SchedulerDeps, leadership: Leadership, before: Obse
   const broken = checkPlan(state, seen, plan.actions);
   if (broken.length > 0) {
     log.error({ broken, plan: plan.actions }, 'a plan breaks what must never be broken: it is not applied');
-    return { seen, written: 0, busyMs, nextAtMs: null };
+    return { seen, written: [], busyMs, nextAtMs: null };
   }
-  if (plan.actions.length === 0) return { seen, written: 0, busyMs, nextAtMs };
+  if (plan.actions.length === 0) return { seen, written: [], busyMs, nextAtMs };
   const decision = { decidedFrom: state, view, actions: plan.actions, ageMs: () => monotonic() - clockMs };
   const written = await applyPlan({ store, leadership }, decision);
-  for (const action of written) log.info({ action }, say(action));
-  return { seen, written: written.length, busyMs, nextAtMs };
+  return { seen, written, busyMs, nextAtMs };
 }
 
 function earlier(a: number | null, b: number | null): number | null {

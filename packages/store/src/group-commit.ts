@@ -49,6 +49,8 @@ export function groupCommit({ connection, db, now, committed }: Deps): GroupComm
   const waiting: Job[] = [];
   let draining: Promise<void> | null = null;
   let closed = false;
+  /** The newest group held several: more are about to come. */
+  let isBusy = false;
   const inMutation = new AsyncLocalStorage<true>();
 
   async function runGroup(group: readonly Job[]): Promise<Undone | null> {
@@ -85,9 +87,13 @@ export function groupCommit({ connection, db, now, committed }: Deps): GroupComm
   }
 
   async function drain(): Promise<void> {
-    // A turn of the loop gathers what this moment brings.
-    await new Promise(resolve => setImmediate(resolve));
-    while (waiting.length > 0) await settle(waiting.splice(0, GROUP_MAX));
+    // Where several came together, a turn of the loop gathers what this moment brings. Who comes alone waits for nobody: what comes meanwhile is the next group.
+    await (isBusy ? new Promise(resolve => setImmediate(resolve)) : null);
+    while (waiting.length > 0) {
+      const group = waiting.splice(0, GROUP_MAX);
+      isBusy = group.length > 1;
+      await settle(group);
+    }
     // In the same step as the last look at `waiting`: what comes later begins a new drain.
     draining = null;
   }

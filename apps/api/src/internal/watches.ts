@@ -7,6 +7,7 @@
  * said may be said again.
  */
 import { CELL_LIMITS } from '@cupola/model/limits';
+import type { ChangeKind } from '@cupola/store/schema';
 import type { Change, Cursor, Store } from '@cupola/store/store';
 import type { Logger } from 'pino';
 import { createLiveView, type LiveView, type View, type Watcher } from './live-view.ts';
@@ -23,6 +24,8 @@ const EMPTY_LINE_MS = 5_000;
 const SYNC_MS = CELL_LIMITS.syncMs / 2;
 const RETRY_MS = 1_000;
 const CHANGES_EACH_READ = 1_000;
+/** What has come of the scheduler's and the agents' work. Of everything else the scheduler hears first, since an app's start waits for it: a turn of the loop before. */
+const AT_ONCE: ReadonlySet<ChangeKind> = new Set(['placement', 'copy']);
 /** Node's timers hold no more than 2^31 - 1 ms. */
 const TIMER_MAX_MS = 60_000;
 
@@ -109,7 +112,10 @@ export function startWatches<Name extends string>(views: Record<Name, View>, dep
     });
   }
 
-  const unsubscribe = store.subscribe(wake);
+  const unsubscribe = store.subscribe(changes => {
+    if (changes.some(({ kind }) => AT_ONCE.has(kind))) wake();
+    else setImmediate(wake);
+  });
   const beat = setInterval(() => {
     for (const live of all) live.beat();
   }, EMPTY_LINE_MS);

@@ -26,6 +26,16 @@ describe('access tokens', () => {
     expect((await test.api('GET', '/v3/organizations', { token: test.admin })).status).toBe(401);
   });
 
+  test('are looked at anew each time, though their signature was proven before', async () => {
+    await using test = await startTestApi();
+    const tokens = await openTokens({ ...test.deps, issuer: 'x' });
+    const asked = () => tokens.verify(test.admin, { leewayMs: 0 });
+    expect(await asked()).toEqual(await asked());
+    await expect(tokens.verify(`${test.admin}A`, { leewayMs: 0 })).rejects.toThrow('Invalid Auth Token');
+    test.clock.pass((TOKEN_LIMITS.accessSeconds + TOKEN_LIMITS.clockLeewaySeconds) * 1_000);
+    await expect(asked()).rejects.toThrow('Invalid Auth Token');
+  });
+
   test("may have ended during an upload, for the upload's own time", async () => {
     await using test = await startTestApi();
     const tokens = await openTokens({ ...test.deps, issuer: 'x' });

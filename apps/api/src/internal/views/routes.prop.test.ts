@@ -133,7 +133,8 @@ test('whatever happens, a watcher knows what a fresh reading says: no change tha
         await store.mutate(async mutation => {
           for (const [name, n] of group) await OPERATIONS[name]?.(mutation, n);
         });
-      // Comes after all that the changes have set going.
+      // Comes after all that the changes have set going, some of it in the next turn of the loop.
+      await new Promise(resolve => setImmediate(resolve));
       await watchInto(watches);
       using fresh = startWatches({ routes: routesView({ store, now }) }, { store, log, now });
       expect(known).toEqual(await watchInto(fresh));
