@@ -4,7 +4,7 @@
  */
 import { existsSync, lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { ENVIRONMENT_INSIDE, HOME, hostnameOf, INIT, INIT_INSIDE, INSIDE_UID } from './inside.ts';
+import { HOME, hostnameOf, INIT, INIT_INSIDE, INSIDE_UID } from './inside.ts';
 import type { SandboxSpec } from './sandbox.ts';
 import type { Furniture, ShimMount } from './spec-file.ts';
 
@@ -129,19 +129,13 @@ export function stackBase(root: string): Furniture {
 }
 
 /** What is a sandbox's own. */
-export function ownMounts(
-  spec: SandboxSpec,
-  paths: { disk: string; files: string; environment: string; more: string | null },
-): ShimMount[] {
+export function ownMounts(spec: SandboxSpec, disk: string): ShimMount[] {
   const covered = spec.mounts.some(({ target }) => target === HOME);
   return [
-    ...Object.keys({ ...etcFiles(spec), ...spec.files }).map(path => readOnly(`${paths.files}${path}`, path)),
-    readOnly(paths.environment, ENVIRONMENT_INSIDE),
-    ...(paths.more === null ? [] : [readOnly(paths.more, `${ENVIRONMENT_INSIDE}.more`)]),
     // /tmp lies on the instance's disk and counts as disk: as a tmpfs it would count as memory.
-    { mode: 'writable', source: `${paths.disk}/tmp`, target: '/tmp' },
-    { mode: 'writable', source: `${paths.disk}/tmp`, target: '/var/tmp' },
-    ...(covered ? [] : [{ mode: 'writable', source: `${paths.disk}/home`, target: HOME } as const]),
+    { mode: 'writable', source: `${disk}/tmp`, target: '/tmp' },
+    { mode: 'writable', source: `${disk}/tmp`, target: '/var/tmp' },
+    ...(covered ? [] : [{ mode: 'writable', source: `${disk}/home`, target: HOME } as const]),
     ...spec.mounts,
   ];
 }

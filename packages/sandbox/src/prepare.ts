@@ -1,14 +1,14 @@
 /** Fills an instance folder while the shim comes up: everything that it reads is in there (README.md, "The instance folder"). */
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Cgroup } from './cgroups.ts';
 import type { DiskTemplates } from './disk.ts';
 import { etcFiles, hostBase, ownMounts, stackBase } from './host-root.ts';
-import { hostnameOf } from './inside.ts';
+import { ENVIRONMENT_INSIDE, hostnameOf } from './inside.ts';
 import { placeHome } from './process-home.ts';
 import type { Rung, RungPlaces } from './rungs.ts';
 import type { SandboxSpec } from './sandbox.ts';
-import { formatBase, formatEnvironment, formatShimSpec, type ShimSpec } from './spec-file.ts';
+import { formatBase, formatEnvironment, formatShimSpec, type ShimFile, type ShimSpec } from './spec-file.ts';
 
 export interface PrepareOptions {
   rung: Rung;
@@ -36,16 +36,24 @@ export interface FolderFacts {
   stackRoot: string | null;
   /** It is not known yet for what; `template` is of the disk that it will most likely need. Null: it is. */
   ahead: { template: string | null } | null;
+  /** Name of its control group. */
+  group: string | null;
 }
 
 /** The folder, with what a shim needs to come up. */
-export function makeFolder(options: PrepareOptions, folder: string, { stackRoot, ahead }: FolderFacts): void {
+export function makeFolder(
+  options: PrepareOptions,
+  folder: string,
+  { stackRoot, ahead, group }: FolderFacts,
+): void {
   const { rung } = options;
   // A plain process goes through the host's folders to its home.
   const mode = rung.hasRoot ? 0o700 : 0o711;
   mkdirSync(join(folder, 'disk'), { recursive: true });
   chmodSync(join(folder, 'disk'), mode);
   chmodSync(folder, mode);
+  writeFileSync(join(folder, 'rung'), rung.name);
+  if (group !== null) writeFileSync(join(folder, 'group'), group);
   if (!rung.hasRoot) return;
   const root = rootOf(options, folder);
   mkdirSync(root, { recursive: true, mode: 0o755 });
@@ -80,48 +88,49 @@ export async function prepare(
     ...(options.seccompFile !== null && rung.takesSeccomp ? { seccomp: options.seccompFile } : {}),
     ...(image === null ? {} : { image: { path: join(folder, IMAGE), template: image } }),
   };
-  writeFileSync(join(folder, 'rung'), rung.name);
-  if (cgroup !== null) writeFileSync(join(folder, 'group'), cgroup.name);
   writeFileSync(join(folder, 'spec'), formatShimSpec(shimSpec), { mode: 0o600 });
 }
 
 /** Files, environment and mounts of a rung that sees a root of its own. */
-function ownRoot(rung: Rung, spec: SandboxSpec, places: RungPlaces): Pick<ShimSpec, 'root' | 'mounts' | 'argv'> {
+function ownRoot(
+  rung: Rung,
+  spec: SandboxSpec,
+  places: RungPlaces,
+): Pick<ShimSpec, 'root' | 'files' | 'mounts' | 'argv'> {
   const { folder, root } = places;
-  const files = join(folder, 'files');
-  for (const [path, text] of Object.entries({ ...etcFiles(spec), ...spec.files })) {
-    mkdirSync(dirname(join(files, path)), { recursive: true });
-    writeFileSync(join(files, path), text, { mode: 0o644 });
-  }
-  const secrets = writeEnvironment(spec, places);
   for (const [name, text] of Object.entries(rung.files(spec, places)))
     writeFileSync(join(folder, name), text, { mode: 0o600 });
+  const etc = Object.entries({ ...etcFiles(spec), ...spec.files });
   return {
     root,
-    mounts: ownMounts(spec, { ...secrets, files, disk: join(folder, 'disk') }),
+    files: [
+      ...etc.map(([path, text]): ShimFile => ({ path, mode: '0644', text })),
+      ...environmentFiles(spec, ENVIRONMENT_INSIDE, places),
+    ],
+    mounts: ownMounts(spec, join(folder, 'disk')),
     argv: rung.argv(spec, places),
   };
 }
 
 /** A plain process: the host's files, a home in the instance folder. */
-function hostsRoot(rung: Rung, spec: SandboxSpec, places: RungPlaces): Pick<ShimSpec, 'mounts' | 'argv'> {
+function hostsRoot(rung: Rung, spec: SandboxSpec, places: RungPlaces): Pick<ShimSpec, 'files' | 'mounts' | 'argv'> {
   const { folder, privileged } = places;
   const moved = placeHome(spec, { home: join(folder, 'disk', 'home'), owner: privileged ? spec.uid : undefined });
-  writeEnvironment(moved, places);
-  return { mounts: [], argv: rung.argv(moved, places) };
+  for (const { path, text, owner } of environmentFiles(moved, join(folder, 'environment'), places)) {
+    writeFileSync(path, text, { mode: 0o400 });
+    if (owner !== undefined) chownSync(path, owner, owner);
+  }
+  return { files: [], mounts: [], argv: rung.argv(moved, places) };
 }
 
-/** @returns the files, which only the app may read; `more` is null where every name is one that a shell can assign. */
-function writeEnvironment(
-  spec: SandboxSpec,
-  { folder, privileged }: RungPlaces,
-): { environment: string; more: string | null } {
+/** Only the app may read them. The second is there where a name is one that no shell can assign. */
+function environmentFiles(spec: SandboxSpec, path: string, { privileged }: Pick<RungPlaces, 'privileged'>): ShimFile[] {
   const { shell, more } = formatEnvironment(spec.environment);
-  const secret = (name: string, text: string): string => {
-    const path = join(folder, name);
-    writeFileSync(path, text, { mode: 0o400 });
-    if (privileged) chownSync(path, spec.uid, spec.uid);
-    return path;
-  };
-  return { environment: secret('environment', shell), more: more === '' ? null : secret('environment.more', more) };
+  const secret = (name: string, text: string): ShimFile => ({
+    path: name,
+    mode: '0400',
+    ...(privileged ? { owner: spec.uid } : {}),
+    text,
+  });
+  return [secret(path, shell), ...(more === '' ? [] : [secret(`${path}.more`, more)])];
 }

@@ -36,10 +36,10 @@ sub publish_exit {    # TEXT
 }
 
 my ($outer_uid, $outer_gid) = ($<, $( + 0);
-my (%spec, @mounts, @argv, @links, @folders);
-sub read_spec {    # FILE: lines of KEY and fields, separated by tabs, percent-encoded
+my (%spec, @mounts, @argv, @links, @folders, @files);
+sub read_spec {    # FILE WHOLE: lines of KEY and fields, separated by tabs, percent-encoded
   open(my $in, '<', $_[0]) or return 0;
-  (@mounts, @links, @folders) = ();
+  (@mounts, @links, @folders, @files) = ();
   while (my $line = <$in>) {
     chomp $line;
     my ($key, @f) = map { s/%([0-9a-f]{2})/chr hex $1/ger } split /\t/, $line, -1;
@@ -47,6 +47,7 @@ sub read_spec {    # FILE: lines of KEY and fields, separated by tabs, percent-e
     elsif ($key eq 'arg') { push @argv, $f[0] }
     elsif ($key eq 'link') { push @links, [@f] }
     elsif ($key eq 'folder') { push @folders, $f[0] }
+    elsif ($key eq 'file') { push @files, [@f] if $_[1] }    # Secrets among them: only for who writes them
     else { $spec{$key} = $f[0] }
   }
   return 1;
@@ -110,7 +111,7 @@ sub become_app {
   }
   my ($stamped, $image) = @spec{'template', 'image'};
   sysread STDIN, my $line, 1;
-  if (!$line || !read_spec('spec')) { syswrite $fail_w, 'the agent went away'; exit 1 }
+  if (!$line || !read_spec('spec', 1)) { syswrite $fail_w, 'the agent went away'; exit 1 }
   open(STDIN, '<', '/dev/null');
   open(STDOUT, '>&', $out_w);
   open(STDERR, '>&', $err_w);
@@ -251,6 +252,14 @@ sub make_folders {    # Of the disk
 sub furnish {    # The root, with what was read last
   make($_) for @folders;
   for (@links) { my ($target, $path) = @$_; symlink $target, "$spec{root}$path" or fail("link $path") }
+  for (@files) {
+    my ($path, $mode, $owner, $text) = @$_;
+    my ($parent, $name) = $path =~ m{^(.*)/([^/]+)$};
+    my $at = make($parent) . "/$name";
+    sysopen(my $f, $at, 1 | 64 | 128, oct $mode) or fail($path);
+    (syswrite($f, $text) // -1) == length $text or fail($path);
+    if ($owner ne '') { chown $owner, $owner, $f or fail($path) }
+  }
   my $n = 0;
   for (@mounts) {
     my ($mode, $source, $target) = @$_;

@@ -30,7 +30,7 @@ function go({ folder, shim }: Started, script: string, logRate = -1): void {
   const environment = join(folder, 'environment');
   writeFileSync(environment, `export PATH='${process.env.PATH}'\n`);
   const argv = ['/bin/sh', '-c', INIT, 'init', '0', environment, folder, '/bin/sh', '-c', script];
-  const spec = { hostname: 'h', disk: join(folder, 'disk'), logRate, mounts: [], argv };
+  const spec = { hostname: 'h', disk: join(folder, 'disk'), logRate, files: [], mounts: [], argv };
   writeFileSync(join(folder, 'spec'), formatShimSpec(spec));
   shim.stdin?.end('\n');
 }
@@ -96,6 +96,7 @@ describe('shim', () => {
       logRate: -1,
       folders: [],
       links: [],
+      files: [],
       mounts: [],
       argv: ['/no/tool'],
     };

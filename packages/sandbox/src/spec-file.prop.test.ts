@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { tempFolder } from './fixtures.ts';
 import { formatEnvironment, formatShimSpec } from './spec-file.ts';
 
-const nothing = { hostname: 'h', disk: '/d', logRate: -1, mounts: [] };
+const nothing = { hostname: 'h', disk: '/d', logRate: -1, files: [], mounts: [] };
 /** As shim.pl reads it. */
 const decode = (field: string): string =>
   field.replace(/%([0-9a-f]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)));

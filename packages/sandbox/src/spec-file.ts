@@ -18,6 +18,16 @@ export interface ShimMount {
   target: string;
 }
 
+/** A file of the root, which is read-only once the app runs. */
+export interface ShimFile {
+  /** Inside. */
+  path: string;
+  mode: '0400' | '0644';
+  /** Host uid and gid; absent: who we are. */
+  owner?: number;
+  text: string;
+}
+
 /** What is the same in every root. */
 export interface Furniture {
   folders: string[];
@@ -45,6 +55,7 @@ export interface ShimSpec {
   seccomp?: string;
   /** Bytes a second; -1 is unlimited. */
   logRate: number;
+  files: ShimFile[];
   mounts: ShimMount[];
   argv: string[];
 }
@@ -100,6 +111,7 @@ export function formatShimSpec(spec: ShimSpec): string {
     ['disk', spec.disk],
     ['rate', String(spec.logRate)],
     ...optional.flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]])),
+    ...spec.files.map(({ path, mode, owner, text }) => ['file', path, mode, String(owner ?? ''), text]),
     ...spec.mounts.map(mountLine),
     ...spec.argv.map(argument => ['arg', argument]),
   ];

@@ -32,11 +32,11 @@ const SHIM = join(import.meta.dirname, 'shim.pl');
 /** Never throws for the shim's sake: its end tells. */
 export function comeUp(
   options: LauncherOptions,
-  { folder, group, stackRoot = null, ahead = null }: { folder: string; group: string } & Partial<FolderFacts>,
+  { folder, group, stackRoot = null, ahead = null }: { folder: string; group: string } & Partial<Omit<FolderFacts, 'group'>>,
 ): WaitingShim {
   const { rung, privileged, cgroups } = options;
-  makeFolder(options, folder, { stackRoot, ahead });
   const cgroup = cgroups?.create(group) ?? null;
+  makeFolder(options, folder, { stackRoot, ahead, group: cgroup?.name ?? null });
   const complaints = openSync(join(folder, COMPLAINTS), 'a', 0o600);
   const userFirst = rung.hasRoot && !privileged ? '1' : '';
   const procs = rung.kind === 'detached' ? [] : (cgroup?.joinFiles ?? []);
