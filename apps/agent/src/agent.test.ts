@@ -75,6 +75,19 @@ test.each([
   await until('it has said so', () => cell.api.lines('APP/PROC/WEB').includes(said));
 });
 
+test.each([
+  ['greet --loud', 'the program: --loud'],
+  ['printf %s%s two words', 'twowords'],
+  ['no-such-program', '/bin/bash: line 1: no-such-program: command not found'],
+])('the agent runs a command as a shell would where no script is: %s', async (command, said) => {
+  await using cell = await testCell();
+  await cell.startAgent();
+  const app = await serverLayer({ 'deps/bin/greet': '#!/bin/sh\necho "the program: $*"\n' });
+  const environment = { PATH: '/home/vcap/deps/bin:/usr/bin:/bin' };
+  cell.api.place(aPlacement(aRunSpec([cell.add(app)], { command, environment })));
+  await until('it has said so', () => cell.api.lines('APP/PROC/WEB').includes(said));
+});
+
 test('the agent starts a crashed copy again at once, and reports the end with its last lines', async () => {
   await using cell = await testCell();
   await cell.startAgent();

@@ -75,13 +75,13 @@ export function createCopies(deps: CopiesDeps): Copies {
         look();
       });
   };
-  const take = (action: CopyAction): void => {
+  const take = (action: CopyAction, startsNow: ReadonlySet<string>): void => {
     const { guid } = action;
     const copy = copies.get(guid);
     const placement = view.get(guid);
     if (copy === undefined) {
       if (action.do !== 'take' || placement === null) return;
-      copies.set(guid, takeOn(deps, placement));
+      takeOn(deps, { copies, startsNow }, placement);
     } else if (action.do === 'renew' && placement !== null) renew(deps, copy, placement);
     else if (action.do === 'start') {
       if (copy.startAtMs === null) return; // A task that has run, and that this machine has forgotten.
@@ -103,7 +103,8 @@ export function createCopies(deps: CopiesDeps): Copies {
     const now = monotonic();
     const fresh = view.fresh();
     const plan = decideCopies({ now, wanted: view.all(), fresh, copies: [...copies.values()].map(knownCopy) });
-    for (const action of plan.actions) take(action);
+    const startsNow = new Set(plan.actions.flatMap(({ do: what, guid }) => (what === 'start' ? [guid] : [])));
+    for (const action of plan.actions) take(action, startsNow);
     if (fresh && removeUnknown !== null) {
       tidying.add(removeUnknown());
       removeUnknown = null;
@@ -142,12 +143,19 @@ export function createCopies(deps: CopiesDeps): Copies {
   };
 }
 
+interface Taking {
+  copies: Map<string, Copy>;
+  /** Those whose start follows in this look: it writes them down. */
+  startsNow: ReadonlySet<string>;
+}
+
 /** New here: remembered, and started when it is asked to; or a task whose run this machine has forgotten. */
-function takeOn(deps: CopiesDeps, placement: PlacementItem): Copy {
+function takeOn(deps: CopiesDeps, { copies, startsNow }: Taking, placement: PlacementItem): void {
   const taken = newCopy(placement, { nowMs: deps.now(), monotonicMs: deps.monotonic() });
+  // First of all: whoever hears of a change looks it up, and one that is not there would be told of as gone.
+  copies.set(placement.guid, taken);
   if (placement.mayStart === false) loseTask(deps, taken);
-  else changeCopy(deps, taken, {});
-  return taken;
+  else if (!startsNow.has(placement.guid)) changeCopy(deps, taken, {});
 }
 
 interface Others {

@@ -216,12 +216,13 @@ async function lastHealth(
 ): Promise<Event> {
   const { readinessHealthCheck, healthCheck } = copy.record.placement.runSpec;
   if (copy.record.phase === 'starting') {
-    await lookForLostFiles(words, copy, sandbox, over);
-    if (over.aborted) return { what: 'left' };
     copy.startingSinceMs = null;
     copy.runningSinceMs = monotonic();
     const routable = readinessHealthCheck.type === 'process';
     change(copy, { phase: 'running', state: 'RUNNING', errors: 0, routable });
+    // While the API hears of it: requests wait for that, and a look through /proc takes milliseconds.
+    await lookForLostFiles(words, copy, sandbox, over);
+    if (over.aborted) return { what: 'left' };
     words.healthy(copy);
   }
   const target = probed(copy, sandbox);
@@ -240,7 +241,7 @@ async function lastHealth(
 /** Databases are opened at the start, or with the first request (ours). */
 const SECOND_LOOK_MS = 20_000;
 
-/** Told once, of the first start of what was pushed; a crash restart says nothing new. Before it is RUNNING, so that a push that waits for that can tell it. */
+/** Told once, of the first start of what was pushed; a crash restart says nothing new. Before the word that it is healthy, by which a push knows that all is said. */
 async function lookForLostFiles(words: Words, copy: Copy, sandbox: RunningSandbox, over: AbortSignal): Promise<void> {
   const { placement, attempt } = copy.record;
   if (placement.index !== 0 || attempt !== 1) return;
