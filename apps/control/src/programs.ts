@@ -27,7 +27,7 @@ export const NODE_FLAGS: readonly string[] = ['--max-semi-space-size=2'];
 /**
  * glibc gives back what lies free at the end of its heap only beyond a threshold that it raises to twice the largest block that was ever freed, so a push
  * left each part with tens of MB of nothing; a number here keeps it where it is. One heap for all threads instead of eight for each processor: what V8's
- * compiler threads have let go serves the others. Node.js allocates from its main thread above all, so nobody waits (docs/decisions/0018).
+ * compiler threads have let go serves the others. Node.js allocates from its main thread above all, so nobody waits (docs/decisions/0019).
  */
 export const MALLOC_ENVIRONMENT: Readonly<Record<string, string>> = {
   MALLOC_ARENA_MAX: '1',

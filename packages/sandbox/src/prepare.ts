@@ -41,11 +41,7 @@ export interface FolderFacts {
 }
 
 /** The folder, with what a shim needs to come up. */
-export function makeFolder(
-  options: PrepareOptions,
-  folder: string,
-  { stackRoot, ahead, group }: FolderFacts,
-): void {
+export function makeFolder(options: PrepareOptions, folder: string, { stackRoot, ahead, group }: FolderFacts): void {
   const { rung } = options;
   // A plain process goes through the host's folders to its home.
   const mode = rung.hasRoot ? 0o700 : 0o711;

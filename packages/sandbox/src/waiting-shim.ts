@@ -32,7 +32,12 @@ const SHIM = join(import.meta.dirname, 'shim.pl');
 /** Never throws for the shim's sake: its end tells. */
 export function comeUp(
   options: LauncherOptions,
-  { folder, group, stackRoot = null, ahead = null }: { folder: string; group: string } & Partial<Omit<FolderFacts, 'group'>>,
+  {
+    folder,
+    group,
+    stackRoot = null,
+    ahead = null,
+  }: { folder: string; group: string } & Partial<Omit<FolderFacts, 'group'>>,
 ): WaitingShim {
   const { rung, privileged, cgroups } = options;
   const cgroup = cgroups?.create(group) ?? null;
