@@ -14,6 +14,8 @@ const run = promisify(execFile);
 /** What is left of a sandbox is killed again each time, until nothing is: so long at most. */
 const KILL_REST_MS = 5_000;
 const LOOK_MS = 10;
+/** The shim's child, bwrap's own child, the app's init, and one to spare. */
+const CHAIN_MAX = 4;
 
 export interface Kept {
   rung: Rung;
@@ -26,9 +28,11 @@ export interface Kept {
 export function running(kept: Kept): RunningSandbox {
   const { folder, guid, cgroup, state } = kept;
   let over = false;
+  // Looked at while it runs: with its parent gone nobody can tell whose pid 1 it was.
+  const chain = chainOf(state);
   const ended = shimEnded(folder).then(async (): Promise<SandboxExit> => {
     const exit = readExit(folder);
-    await killRest(kept);
+    await killRest(kept, chain);
     over = true;
     if (exit === null) return { code: null, signal: null, outOfMemory: false, lost: true, atMs: Date.now() };
     // The init hands a signal on as 128 + n, as shells do.
@@ -41,7 +45,7 @@ export function running(kept: Kept): RunningSandbox {
       atMs: exit.atMs,
     };
   });
-  const pid = (): number | null => (over ? null : innermost(state.childPid));
+  const pid = (): number | null => (over ? null : (chain.at(-1)?.pid ?? null));
   return {
     guid,
     startedMs: state.startedMs,
@@ -63,28 +67,37 @@ export function running(kept: Kept): RunningSandbox {
   };
 }
 
-/** Down the chain of first children: bwrap's own, then the app's init. */
-function innermost(pid: number): number {
-  let at = pid;
-  for (let depth = 0; depth < 4; depth++) {
+interface HostProcess {
+  pid: number;
+  /** As /proc/PID/stat has it: with the pid it names one process. */
+  start: string;
+}
+
+/** The shim's child; below bwrap, its own, pid 1 of the app's namespace, whose end is the end of all in there; then the app's init. */
+function chainOf({ childPid, childStart }: ShimState): HostProcess[] {
+  const chain = [{ pid: childPid, start: childStart }];
+  for (let at = childPid; chain.length < CHAIN_MAX; at = chain.at(-1)?.pid ?? 0)
     try {
-      if (readFileSync(`/proc/${at}/comm`, 'utf8').trim() !== 'bwrap') return at;
+      if (readFileSync(`/proc/${at}/comm`, 'utf8').trim() !== 'bwrap') return chain;
       const next = Number(readFileSync(`/proc/${at}/task/${at}/children`, 'utf8').split(' ')[0]);
-      if (!next) return at;
-      at = next;
+      const start = next ? readStat(next)?.[19] : undefined;
+      if (start === undefined) return chain;
+      chain.push({ pid: next, start });
     } catch {
-      return at; // It has just ended.
+      return chain; // It has just ended.
     }
-  }
-  return at;
+  return chain;
 }
 
 /** Nothing should outlive its init and its shim; where a rung has no tie between them (runc, plain process) a shim that was killed leaves an app behind. */
-async function killRest({ cgroup, rung, state }: Pick<Kept, 'cgroup' | 'rung' | 'state'>): Promise<void> {
+async function killRest(
+  { cgroup, rung, state }: Pick<Kept, 'cgroup' | 'rung' | 'state'>,
+  chain: readonly HostProcess[],
+): Promise<void> {
   const until = performance.now() + KILL_REST_MS;
   for (;;) {
     cgroup?.kill();
-    const left = rung.kind === 'process' ? groupOf(state.childPid) : runs(state) ? [state.childPid] : [];
+    const left = rung.kind === 'process' ? groupOf(state.childPid) : chain.filter(runs).map(({ pid }) => pid);
     for (const pid of left) kill(pid);
     if ((left.length === 0 && (cgroup?.pids() ?? []).length === 0) || performance.now() > until) return;
     await new Promise(done => setTimeout(done, LOOK_MS));
@@ -104,7 +117,7 @@ function readStat(pid: number | string): string[] | null {
 }
 
 /** Whether that very process still runs: its pid may be another's by now, which has begun later. */
-const runs = ({ childPid, childStart }: ShimState): boolean => readStat(childPid)?.[19] === childStart;
+const runs = ({ pid, start }: HostProcess): boolean => readStat(pid)?.[19] === start;
 
 /** What runs in a process group. */
 function groupOf(leader: number): number[] {
