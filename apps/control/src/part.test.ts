@@ -100,10 +100,46 @@ test('end() closes stdin and waits; nothing is started again', async () => {
   expect(part.pid).toBeNull();
 });
 
-test('a part that refuses to start says why', async () => {
+test('end() while it is being replaced waits for the old process, and no successor begins', async () => {
+  const born: number[] = [];
+  const part = begin(OBEDIENT, { born });
+  const { pid } = await part.ready();
+  const replaced = part.replaceAfter(10_000);
+  await part.end(10_000);
+  expect(gone(Number(pid))).toBe(true);
+  await replaced;
+  await part.replaceBeside();
+  expect(born).toEqual([pid]);
+});
+
+test('end() ends the wait for a successor that does not come up', async () => {
+  const part = begin("setInterval(() => {}, 1000); process.stdin.resume().on('end', () => process.exit(0))");
+  const replaced = part.replaceAfter(10_000);
+  await expect.poll(() => part.pid).not.toBeNull();
+  await part.end(10_000);
+  await replaced;
+  expect(part.pid).toBeNull();
+});
+
+test('a part that refuses to start says why, and that there is no use in waiting for it', async () => {
   const said = Promise.withResolvers<string>();
-  begin(REFUSING, { refused: said.resolve });
+  const part = begin(REFUSING, { refused: said.resolve });
   expect(await said.promise).toBe('no sandbox works here');
+  expect(part.isRefused).toBe(true);
+});
+
+test('a part that was refused and starts after all is waited for again', async () => {
+  const part = begin(`
+    const fs = require('node:fs');
+    const isFirst = fs.readFileSync(process.env.ORDERS, 'utf8') === '';
+    fs.writeFileSync(process.env.ORDERS, 'seen');
+    fs.writeSync(3, JSON.stringify(isFirst ? { refused: 'not yet' } : { ready: {} }) + '\\n');
+    if (isFirst) process.exit(1);
+    setInterval(() => {}, 1000);
+  `);
+  await part.ready();
+  expect(part.restarts).toBe(1);
+  expect(part.isRefused).toBe(false);
 });
 
 function gone(pid: number): boolean {

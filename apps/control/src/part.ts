@@ -21,6 +21,8 @@ export interface Part {
   /** Null while it is down between two starts. */
   readonly pid: number | null;
   readonly restarts: number;
+  /** What it said last is that it cannot be started here: there is no use in waiting for it. */
+  readonly isRefused: boolean;
   /** Resolves with what the part said at its newest start; waits through failed starts. */
   ready(): Promise<Record<string, unknown>>;
   /** Starts a fresh process beside the old one (both hold the same listening socket), then lets the old one drain and end. For parts without state of their own. */
@@ -29,7 +31,7 @@ export interface Part {
   replaceAfter(graceMs: number): Promise<void>;
   /** Writes a line to the part's stdin: `stop-all` to the cell. */
   tell(line: string): void;
-  /** No more restarts; closes stdin, and kills what has not ended after `graceMs`. */
+  /** No more starts, also of one that is being replaced; closes stdin, and kills what has not ended after `graceMs`. */
   end(graceMs: number): Promise<void>;
 }
 
@@ -47,7 +49,10 @@ interface Deps {
 /** Starts `name` and keeps it running until `end`. */
 export function startPart(name: string, command: () => PartCommand, deps: Deps): Part {
   let child: ChildProcess | null = null;
+  let isRefused = false;
+  let swapped: Promise<void> = Promise.resolve();
   let ending = false;
+  const over = Promise.withResolvers<void>();
   let restarts = 0;
   let failures = 0;
   let timer: NodeJS.Timeout | null = null;
@@ -57,8 +62,11 @@ export function startPart(name: string, command: () => PartCommand, deps: Deps):
     timer = null;
     const startedMs = deps.now();
     child = spawnPart(command(), deps.log, {
-      ready: said => ready.resolve(said),
-      refused: deps.refused,
+      said: ({ ready: facts, refused }) => {
+        isRefused = refused !== undefined;
+        if (facts !== undefined) ready.resolve(facts);
+        if (refused !== undefined) deps.refused(refused);
+      },
       ended: (born, how) => {
         if (born !== child) return; // Swapped away: its successor runs.
         child = null;
@@ -84,6 +92,9 @@ export function startPart(name: string, command: () => PartCommand, deps: Deps):
     get restarts() {
       return restarts;
     },
+    get isRefused() {
+      return isRefused;
+    },
     ready: async () => {
       for (;;) {
         const current = ready;
@@ -92,28 +103,34 @@ export function startPart(name: string, command: () => PartCommand, deps: Deps):
       }
     },
     replaceBeside: async () => {
+      if (ending) return;
       const old = child;
       ready = renewed(ready);
       if (timer !== null) clearTimeout(timer);
       launch();
-      await ready.promise;
+      await Promise.race([ready.promise, over.promise]);
       (old?.stdin as Writable | null)?.end();
     },
     replaceAfter: async graceMs => {
+      if (ending) return;
       if (timer !== null) clearTimeout(timer);
       const old = child;
       child = null; // What ends now is expected: `ended` ignores it.
       ready = renewed(ready);
-      if (old !== null) await endProcess(old, graceMs);
+      if (old !== null) swapped = endProcess(old, graceMs);
+      await swapped;
+      if (ending) return;
       launch();
-      await ready.promise;
+      await Promise.race([ready.promise, over.promise]);
     },
     tell: line => {
       child?.stdin?.write(`${line}\n`);
     },
     end: async graceMs => {
       ending = true;
+      over.resolve();
       if (timer !== null) clearTimeout(timer);
+      await swapped;
       if (child !== null) await endProcess(child, graceMs);
     },
   };
@@ -124,8 +141,7 @@ function spawnPart(
   { argv, cwd, environment, passFds }: PartCommand,
   log: PartLog,
   on: {
-    ready(said: Record<string, unknown>): void;
-    refused(text: string): void;
+    said(line: Said): void;
     ended(born: ChildProcess, how: string): void;
   },
 ): ChildProcess {
@@ -138,11 +154,7 @@ function spawnPart(
   });
   for (const stream of [born.stdout, born.stderr]) (stream as Readable).on('data', (chunk: Buffer) => log.write(chunk));
   born.stdin?.on('error', () => undefined); // It has ended: `exit` says so.
-  createInterface({ input: born.stdio[3] as Readable }).on('line', line => {
-    const { ready, refused } = parseSaid(line);
-    if (ready !== undefined) on.ready(ready);
-    if (refused !== undefined) on.refused(refused);
-  });
+  createInterface({ input: born.stdio[3] as Readable }).on('line', line => on.said(parseSaid(line)));
   let over = false;
   const ended = (how: string): void => {
     if (over) return;

@@ -9,7 +9,7 @@ import { type GivenCertificate, keepGiven } from './given-certificate.ts';
 import { endLeftParts, forgetParts } from './left-parts.ts';
 import { bindListener, type Listener } from './listener.ts';
 import { startParts } from './parts.ts';
-import { PlainError, type PlatformConfig, publicUrl } from './platform-config.ts';
+import { command, PlainError, type PlatformConfig, publicUrl } from './platform-config.ts';
 import { giveState } from './platform-user.ts';
 import { isAlive, startTime } from './process-life.ts';
 import type { Programs } from './programs.ts';
@@ -114,6 +114,8 @@ export async function startSupervisor(options: Options): Promise<Supervisor> {
       await control.replaceAfter(PART_GRACE_MS);
       await cell.replaceAfter(PART_GRACE_MS);
       await router.replaceBeside();
+      // What was asked to end meanwhile has begun no successor.
+      if (goingDown !== null) throw new PlainError(`It is being taken down. Start it again: ${command('up', data)}`);
     },
     down: () => {
       goingDown ??= takeDown();
@@ -124,7 +126,8 @@ export async function startSupervisor(options: Options): Promise<Supervisor> {
 
   async function takeDown(): Promise<void> {
     // A cell that is just being started again must first know what runs, or it would leave it running.
-    await Promise.race([cell.ready(), new Promise(resolve => setTimeout(resolve, CELL_BACK_MS).unref())]);
+    if (!cell.isRefused)
+      await Promise.race([cell.ready(), new Promise(resolve => setTimeout(resolve, CELL_BACK_MS).unref())]);
     cell.tell('stop-all');
     await cell.end(STOP_INSTANCES_MS);
     await Promise.all([router.end(PART_GRACE_MS), control.end(PART_GRACE_MS)]);
