@@ -26,5 +26,17 @@ export default class CountReporter implements Reporter {
     if (failed === 0 && reason !== 'passed') failed = 1;
     const file = process.env.CUPOLA_TEST_COUNTS;
     if (file !== undefined) writeFileSync(file, `${passed} ${failed} ${skipped}\n`);
+    if (modules.length > SLOWEST) console.log(slowest(modules).join('\n'));
   }
+}
+
+/** So many files are named after a run of more: where its time went. */
+const SLOWEST = 15;
+
+function slowest(modules: readonly TestModule[]): string[] {
+  return modules
+    .map(module => ({ file: module.relativeModuleId, seconds: module.diagnostic().duration / 1000 }))
+    .toSorted((a, b) => b.seconds - a.seconds)
+    .slice(0, SLOWEST)
+    .map(({ file, seconds }) => `${seconds.toFixed(1).padStart(7)} s  ${file}`);
 }

@@ -176,16 +176,17 @@ export function appPids(data: string): number[] {
 }
 
 /**
- * A platform that serves, on a fresh data folder, or on one made from a backup; down and away when disposed. `args` are more flags of `up`.
+ * A platform that serves, on a fresh data folder, or on one made from a backup; down and away when disposed. `args` are more flags of `up`, `env` is what
+ * its processes get besides ours.
  */
 export async function startPlatform(
   args: string[] = [],
-  { backup, within = tmpdir() }: { backup?: string; within?: string } = {},
+  { backup, within = tmpdir(), env = {} }: { backup?: string; within?: string; env?: Record<string, string> } = {},
 ): Promise<Platform> {
   const data = mkdtempSync(join(within, 'cupola-'));
   if (backup !== undefined) await run(join(ROOT, 'cupola'), ['restore', backup, '--data', data]);
   const home = join(data, 'cli-home');
-  let facts = await launch(data, ['--port', '0', '--api-port', '0', ...args]);
+  let facts = await launch(data, ['--port', '0', '--api-port', '0', ...args], env);
   let token: string | null = null;
 
   const cupola: Platform['cupola'] = (argv, { cwd = ROOT, env = {} } = {}) =>
@@ -267,7 +268,7 @@ export async function startPlatform(
       return { status: answer.status, headers: {}, body: await answer.text() };
     },
     up: async () => {
-      facts = await launch(data, []);
+      facts = await launch(data, [], env);
       token = null;
     },
     down: async () => {
@@ -280,15 +281,11 @@ export async function startPlatform(
   };
 }
 
-async function launch(data: string, args: string[]): Promise<PlatformFacts> {
-  const { stdout } = await run(join(ROOT, 'cupola'), [
-    'up',
-    '--data',
-    data,
-    '--detach',
-    '--json',
-    '--no-install',
-    ...args,
-  ]);
+async function launch(data: string, args: string[], env: Record<string, string>): Promise<PlatformFacts> {
+  const { stdout } = await run(
+    join(ROOT, 'cupola'),
+    ['up', '--data', data, '--detach', '--json', '--no-install', ...args],
+    { env: { ...process.env, ...env } },
+  );
   return { instances: [], ...(JSON.parse(stdout) as Omit<PlatformFacts, 'instances'>) };
 }

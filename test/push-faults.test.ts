@@ -6,7 +6,8 @@ import { checkLedger, openLedger, stepsOfPush } from './push-steps.ts';
 describe('kill -9 during each step of a push', () => {
   let platform: Platform;
   beforeAll(async () => {
-    platform = await startPlatform();
+    // Long enough that the parts are away at the same time; with 10 s, the platform's own, two minutes would go by in waiting.
+    platform = await startPlatform([], { env: { CUPOLA_PART_BACKOFF_MAX_MS: '2000' } });
   });
   afterAll(() => platform[Symbol.asyncDispose]());
 

@@ -161,7 +161,7 @@ export function stepsOfPush(platform: Platform, version: string, program = answe
     [
       'answered',
       async ledger => {
-        // Each part may be waiting its 10 s before the next start, one after another, since all three have been killed so often.
+        // Each part may be waiting before its next start, one after another, since all three have been killed so often.
         await until(
           'the app answers',
           async () => {

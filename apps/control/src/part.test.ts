@@ -46,6 +46,7 @@ function begin(script: string, heard: { born?: number[]; refused?(text: string):
     report: () => undefined,
     born: (_, pid) => void heard.born?.push(pid),
     refused: heard.refused ?? (() => undefined),
+    backoffMaxMs: 1_000,
   });
   parts.push(part);
   return part;

@@ -44,6 +44,8 @@ interface Deps {
   born(name: string, pid: number): void;
   /** A start that no repetition will mend, in words for the user. */
   refused(text: string): void;
+  /** The longest wait before a start. */
+  backoffMaxMs: number;
 }
 
 /** Starts `name` and keeps it running until `end`. */
@@ -75,7 +77,7 @@ export function startPart(name: string, command: () => PartCommand, deps: Deps):
         restarts++;
         failures = deps.now() - startedMs > SUPERVISOR.resetAfterMs ? 0 : failures + 1;
         const waitMs =
-          failures === 0 ? 0 : Math.min(SUPERVISOR.backoffFirstMs * 2 ** (failures - 1), SUPERVISOR.backoffMaxMs);
+          failures === 0 ? 0 : Math.min(SUPERVISOR.backoffFirstMs * 2 ** (failures - 1), deps.backoffMaxMs);
         deps.report(`${name} ended (${how}); it starts again in ${waitMs / 1000} s`);
         timer = setTimeout(launch, waitMs);
       },

@@ -1,5 +1,6 @@
 /** The three parts of a platform on one machine, each with its command line and environment. */
 import { join } from 'node:path';
+import { SUPERVISOR } from '@cupola/model/limits';
 import { rememberPart } from './left-parts.ts';
 import { type Part, type PartCommand, startPart } from './part.ts';
 import { openPartLog } from './part-log.ts';
@@ -31,6 +32,8 @@ export function startParts(options: Options): { control: Part; cell: Part; route
       report,
       refused,
       born: (part, pid) => rememberPart(data, part, pid),
+      // Where a test kills each part many times, most of its time would be this wait.
+      backoffMaxMs: Number(process.env.CUPOLA_PART_BACKOFF_MAX_MS ?? SUPERVISOR.backoffMaxMs),
     });
   const common = commonEnvironment(data, config);
   const secret = {
