@@ -39,7 +39,8 @@ function theCopies() {
     now: () => 0,
     monotonic: () => 0,
     sandboxStartMs: 1_000,
-    lang: 'C.UTF-8',
+    langOf: () => 'C.UTF-8',
+    stackRoot: () => null,
   });
   return { copies, view, saved, touched, [Symbol.asyncDispose]: copies.leave };
 }
