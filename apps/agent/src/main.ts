@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { HOST_STACK } from '@cupola/model/host-stack';
 import { openSandboxes } from '@cupola/sandbox/open-sandboxes';
 import { pino } from 'pino';
 import { z } from 'zod';
@@ -43,7 +44,7 @@ const agent = await start({
     capacityMemoryMb: env.CUPOLA_MEMORY_MB,
     capacityDiskMb: 1_000_000,
   },
-  stacks: () => [],
+  stacks: () => [{ name: HOST_STACK, digest: '', abiKey: '', root: null }],
   uids: process.getuid?.() === 0 ? { first: 71_000, count: 100 } : null,
   log: pino({ name: 'agent', level: env.CUPOLA_LOG_LEVEL }),
   now: Date.now,

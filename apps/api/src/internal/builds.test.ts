@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { DEFAULT_EGRESS } from '@cupola/model/egress';
 import { STAGING_LIMITS } from '@cupola/model/limits';
 import { SYSTEM_BUILDPACKS } from '@cupola/model/system-buildpacks';
 import { aBuild, anApp, aPackage, testSealer } from '@cupola/store/fixtures';
@@ -105,6 +106,7 @@ test('a claim gives all that a stager needs', async () => {
     customBuildpacks: [],
     stack: 'host',
     environment: { A: '1' },
+    egress: DEFAULT_EGRESS,
     memoryMb: 1_024,
     diskMb: 6_144,
     timeoutMs: STAGING_LIMITS.timeoutMs,
