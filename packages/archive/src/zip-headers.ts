@@ -6,7 +6,7 @@ export type ZipHeader = Pick<ZipEntry, 'path' | 'kind' | 'mode' | 'method'>;
 export type ZipSums = Pick<ZipEntry, 'sizeBytes' | 'compressedBytes' | 'crc32'>;
 
 export const MAX_32 = 0xffff_ffff;
-const MAX_16 = 0xffff;
+export const MAX_16 = 0xffff;
 const UTF8 = 0x0800;
 /** Sums stand in a descriptor behind the content. */
 const DESCRIBED = 0x0008;
@@ -15,9 +15,13 @@ const ZERO_DATE = 0x0021;
 const VERSION = 20;
 const VERSION_ZIP64 = 45;
 const MADE_BY_UNIX = 3 << 8;
-const TYPE_BITS = { file: 0o100000, folder: 0o040000, link: 0o120000 } as const;
+export const TYPE_BITS = { file: 0o100000, folder: 0o040000, link: 0o120000 } as const;
 const LOCAL_BYTES = 30;
-const CENTRAL_BYTES = 46;
+export const CENTRAL_BYTES = 46;
+export const END_BYTES = 22;
+export const LOCATOR_BYTES = 20;
+export const CENTRAL_SIGNATURE = 0x02014b50;
+export const END_SIGNATURE = 0x06054b50;
 /** A Zip64 field's own id and length. */
 const FIELD_BYTES = 4;
 
@@ -71,7 +75,7 @@ export function centralHeader(
   const large = [entry.sizeBytes, entry.compressedBytes, offset].filter(number => number >= MAX_32);
   const field = large.length === 0 ? null : zip64Field(large);
   const header = Buffer.alloc(CENTRAL_BYTES + name.length + (field?.length ?? 0));
-  header.writeUInt32LE(0x02014b50, 0);
+  header.writeUInt32LE(CENTRAL_SIGNATURE, 0);
   header.writeUInt16LE(MADE_BY_UNIX | VERSION_ZIP64, 4);
   header.writeUInt16LE(field === null ? VERSION : VERSION_ZIP64, 6);
   header.writeUInt16LE(UTF8 | (isDescribed ? DESCRIBED : 0), 8);
@@ -109,8 +113,8 @@ interface Directory {
 
 export function endOfDirectory({ entries, start, sizeBytes }: Directory): Buffer {
   const isLarge = entries >= MAX_16 || start >= MAX_32 || sizeBytes >= MAX_32;
-  const end = Buffer.alloc(22);
-  end.writeUInt32LE(0x06054b50, 0);
+  const end = Buffer.alloc(END_BYTES);
+  end.writeUInt32LE(END_SIGNATURE, 0);
   end.writeUInt16LE(Math.min(entries, MAX_16), 8);
   end.writeUInt16LE(Math.min(entries, MAX_16), 10);
   end.writeUInt32LE(Math.min(sizeBytes, MAX_32), 12);
@@ -128,7 +132,7 @@ function zip64End({ entries, start, sizeBytes }: Directory): Buffer {
   record.writeBigUInt64LE(BigInt(entries), 32);
   record.writeBigUInt64LE(BigInt(sizeBytes), 40);
   record.writeBigUInt64LE(BigInt(start), 48);
-  const locator = Buffer.alloc(20);
+  const locator = Buffer.alloc(LOCATOR_BYTES);
   locator.writeUInt32LE(0x07064b50, 0);
   locator.writeBigUInt64LE(BigInt(start + sizeBytes), 8);
   locator.writeUInt32LE(1, 16);

@@ -1,12 +1,13 @@
 import { lstatSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { unzip } from './unzip.ts';
 import { hostileZip } from './zip-arbitrary.ts';
 import { everythingBelow, forgeZip } from './zip-fixtures.ts';
-import { assemblePack, type MatchedEntry } from './zip-pack.ts';
+import { assemblePack, type MatchedEntry, type Pack, type PackedFile } from './zip-pack.ts';
 
 /** Folders of two names, files of four: collisions are frequent, and keys of a record are unique. */
 const path = fc
@@ -66,6 +67,66 @@ test('a pack of new and matched files unpacks to the same files as a zip of all 
     rmSync(root, { recursive: true, force: true });
   }
 });
+
+test('a pack that starts from the one before unpacks to the files that were wanted, push after push, and tells where those that stayed lie', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'cupola-bases-'));
+  let runs = 0;
+  const property = fc.asyncProperty(
+    fc.array(files, { minLength: 2, maxLength: 5 }),
+    fc.boolean(),
+    async (pushes, deflate) => {
+      const work = join(root, String(runs++));
+      mkdirSync(work);
+      let before: { wanted: Record<string, string>; base: { file: string; digest: string } } | null = null;
+      let places = new Map<string, PackedFile>();
+      for (const [at, wanted] of pushes.entries()) {
+        const changed = Object.entries(wanted).filter(([name, content]) => before?.wanted[name] !== content);
+        const without = Object.keys(before?.wanted ?? {}).filter(name => before?.wanted[name] !== wanted[name]);
+        const upload = join(work, `upload-${at}`);
+        writeFileSync(upload, forgeZip(changed.map(([name, content]) => ({ name, content, deflate }))));
+        const target = join(work, `pack-${at}`);
+        const pack: Pack = await assemblePack({
+          base: before === null ? null : { ...before.base, without: new Set(without) },
+          upload,
+          matched: [],
+          target,
+          unpackedMaxBytes: 1_000_000,
+        });
+        places = new Map([...movedPlaces(places, pack), ...pack.files.map(file => [file.path, file] as const)]);
+        const out = join(work, `out-${at}`);
+        mkdirSync(out);
+        await unzip(target, out, { unpackedMaxBytes: 1_000_000 });
+        expect(contents(out)).toEqual(wanted);
+        expect(contentsAt(target, places)).toEqual(wanted);
+        before = { wanted, base: { file: target, digest: pack.digest } };
+      }
+      rmSync(work, { recursive: true });
+    },
+  );
+  try {
+    await fc.assert(property, { numRuns: 150 });
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
+});
+
+/** Those that stayed, where the pack says that they lie now. */
+function movedPlaces(places: ReadonlyMap<string, PackedFile>, { moves }: Pack): Array<[string, PackedFile]> {
+  return [...places].flatMap(([path, file]): Array<[string, PackedFile]> => {
+    const move = moves.find(({ from, until }) => from <= file.dataOffset && file.dataOffset < until);
+    return move === undefined ? [] : [[path, { ...file, dataOffset: file.dataOffset - move.shift }]];
+  });
+}
+
+function contentsAt(target: string, places: ReadonlyMap<string, PackedFile>): Record<string, string> {
+  const bytes = readFileSync(target);
+  return Object.fromEntries(
+    [...places].map(([path, { dataOffset, compressedBytes, method }]) => {
+      const data = bytes.subarray(dataOffset, dataOffset + compressedBytes);
+      return [path, (method === 8 ? inflateRawSync(data) : data).toString('utf8')];
+    }),
+  );
+}
 
 test('assemblePack() refuses what unzip() refuses, and what it takes unpacks as the upload would have', async () => {
   const root = mkdtempSync(join(tmpdir(), 'cupola-hostile-'));

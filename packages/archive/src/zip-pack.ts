@@ -10,6 +10,7 @@ import { ArchiveRefusedError } from '@cupola/model/errors';
 import { takeTurns } from './turns.ts';
 import { checkedLinks } from './unzip.ts';
 import { type FileWindow, openWindow } from './window.ts';
+import { type BasePack, copyBase, hasDigest, type Move } from './zip-base.ts';
 import { readContent } from './zip-content.ts';
 import { type ArchiveRules, archiveRules, dataOffset, readEntries, safePath, type ZipEntry } from './zip-read.ts';
 import { openZipWriter, type ZipWriter } from './zip-write.ts';
@@ -49,8 +50,10 @@ export interface Pack {
   /** sha-256 of the zip, hex. */
   digest: string;
   sizeBytes: number;
-  /** Non-empty files only: others are never matched. */
+  /** What was sent and what was matched: non-empty files only, others are never matched. */
   files: PackedFile[];
+  /** Where the data of the pack that it starts from lies now. */
+  moves: Move[];
 }
 
 /** What is kept of a matched file is gone or damaged: the file has to be sent, and the pack must not be offered again. */
@@ -66,6 +69,8 @@ export class MatchLostError extends Error {
 }
 
 export interface PackOptions {
+  /** A pack of ours that stays but for some files. */
+  base?: BasePack | null;
   /** The uploaded zip; null: every file was matched. */
   upload: string | null;
   matched: readonly MatchedEntry[];
@@ -75,21 +80,22 @@ export interface PackOptions {
   unpackedMaxBytes: number;
 }
 
-/** @throws ArchiveRefusedError naming the entry and the rule, MatchLostError; errors of the disk as they are. */
+/** @throws ArchiveRefusedError naming the entry and the rule, MatchLostError, BaseUnusableError; errors of the disk as they are. */
 export async function assemblePack(options: PackOptions): Promise<Pack> {
-  const { upload, target, unpackedMaxBytes } = options;
+  const { base = null, upload, target, unpackedMaxBytes } = options;
   const matched = options.matched.map(entry => {
     const path = safePath(entry.path);
     return path === entry.path ? entry : { ...entry, path };
   });
-  // Both lists are one archive: the same rules hold over both.
+  // All are one archive: the same rules hold over them together.
   const rules = archiveRules({ unpackedMaxBytes });
-  for (const entry of matched) rules.add(entry);
   const writer = openZipWriter(target);
   try {
+    const moves = base === null ? [] : await copyBase(writer, base, rules);
+    for (const entry of matched) rules.add(entry);
     const uploaded = upload === null ? [] : await copyUploaded(writer, upload, rules);
     const copied = await copyMatched(writer, matched);
-    return { ...writer.finish(), files: uploaded.concat(copied) };
+    return { ...writer.finish(), files: uploaded.concat(copied), moves };
   } finally {
     writer.close();
   }
@@ -164,13 +170,7 @@ const WHOLE_SHARE = 1 / 8;
 async function isSound(file: FileWindow, entries: readonly MatchedEntry[]): Promise<boolean> {
   const wanted = entries.reduce((sum, { compressedBytes }) => sum + compressedBytes, 0);
   if (wanted < file.sizeBytes * WHOLE_SHARE) return false;
-  const turns = takeTurns();
-  const sum = createHash('sha256');
-  for (const piece of file.pieces(0, file.sizeBytes)) {
-    sum.update(piece);
-    await turns();
-  }
-  if (sum.digest('hex') === entries[0]?.pack.digest) return true;
+  if (await hasDigest(file, entries[0]?.pack.digest ?? '')) return true;
   throw new ArchiveRefusedError('(pack)', 'is not what was stored');
 }
 

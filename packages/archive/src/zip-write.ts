@@ -24,6 +24,8 @@ export interface ZipWriter {
   begin(entry: ZipHeader & ZipSums): number;
   /** The next entry, of about `expectedBytes`; what is written next is its content, and then comes `end`. */
   beginUnknown(entry: ZipHeader, expectedBytes: number): { end(sums: ZipSums): void };
+  /** Entries whose bytes are written already: their records, as they will stand in the directory. */
+  adopt(records: Buffer, entries: number): void;
   /** The bytes must stay as they are until the zip is finished. */
   write(bytes: Buffer): void;
   /** As `write`, of bytes that may change afterwards. */
@@ -42,6 +44,7 @@ export function openZipWriter(target: string): ZipWriter {
   let pending: Buffer[] = [];
   let pendingBytes = 0;
   let at = 0;
+  let adopted = 0;
   const put = (bytes: Buffer): void => {
     hash.update(bytes);
     for (let wrote = 0; wrote < bytes.length; ) wrote += writeSync(fd, bytes, wrote);
@@ -69,6 +72,10 @@ export function openZipWriter(target: string): ZipWriter {
   return {
     write,
     writeNow,
+    adopt: (records, entries) => {
+      directory.push(records);
+      adopted += entries - 1;
+    },
     begin: entry => {
       const name = nameOf(entry);
       directory.push(centralHeader(entry, name, { offset: at, isDescribed: false }));
@@ -92,7 +99,7 @@ export function openZipWriter(target: string): ZipWriter {
     finish: () => {
       const start = at;
       for (const header of directory) write(header);
-      write(endOfDirectory({ entries: directory.length, start, sizeBytes: at - start }));
+      write(endOfDirectory({ entries: directory.length + adopted, start, sizeBytes: at - start }));
       flush();
       return { digest: hash.digest('hex'), sizeBytes: at };
     },
