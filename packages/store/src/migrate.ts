@@ -9,6 +9,7 @@ import * as breadth from './migrations/0004-breadth.ts';
 import * as cacheClearings from './migrations/0005-cache-clearings.ts';
 import * as lists from './migrations/0006-b-lists.ts';
 import * as canary from './migrations/0006-canary.ts';
+import * as placesInPacks from './migrations/0006-places-in-packs.ts';
 import type { Database } from './schema.ts';
 
 /** All migrations, forward only. */
@@ -20,6 +21,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0005-cache-clearings': inNewEpoch(cacheClearings),
   '0006-b-lists': inNewEpoch(lists),
   '0006-canary': inNewEpoch(canary),
+  '0006-places-in-packs': inNewEpoch(placesInPacks),
 };
 
 /**

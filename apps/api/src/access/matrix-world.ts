@@ -239,6 +239,8 @@ function requests(guids: Guids): Record<string, TestCall> {
   const destinations = { body: { destinations: [{ app: { guid: guids.apps } }] } };
   const upload = new FormData();
   upload.set('resources', '[]');
+  const changes = new FormData();
+  changes.set('base', JSON.stringify({ guid: guids.packages, checksum: '0'.repeat(64), without: [] }));
   return {
     'POST /oauth/token': { form: { grant_type: 'password', username: 'x', password: 'x' } },
     'POST /passcode': { form: { username: 'x', password: 'x' } },
@@ -291,6 +293,7 @@ function requests(guids: Guids): Record<string, TestCall> {
     'POST /v3/spaces/:guid/manifest_diff': { yaml: 'applications: [{ name: new }]' },
     'POST /v3/packages': { body: { type: 'bits', relationships: app } },
     'POST /v3/packages/:guid/upload': { form: upload },
+    'POST /v3/packages/:guid/upload_changes': { form: changes },
     'POST /v3/droplets': { body: { relationships: app } },
     'POST /v3/apps/:guid/sidecars': { body: { name: 'new', command: 'true', process_types: ['web'] } },
     'PATCH /v3/sidecars/:guid': { body: { command: 'false' } },

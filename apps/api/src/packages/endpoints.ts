@@ -20,7 +20,7 @@ import { listRows } from '../pages/list.ts';
 import { commaList, pageBody } from '../pages/page.ts';
 import { type PackageRow, seenPackage, writablePackage } from './find-package.ts';
 import { presentPackage } from './present-package.ts';
-import { uploadPackage } from './upload.ts';
+import { type UploadedPackage, uploadChanges, uploadPackage } from './upload.ts';
 
 const filters = {
   ...listQuery,
@@ -42,6 +42,13 @@ async function presentPackages({ store, config }: ApiDeps, rows: readonly Packag
     rows.map(({ guid }) => guid),
   );
   return rows.map(row => presentPackage(row, metadata.get(row.guid) ?? NO_METADATA, config.publicUrl));
+}
+
+/** The package, with what only an upload's answer says: which content came. By it our CLI knows that it may send changes to this package next time. */
+async function uploadedReply(deps: ApiDeps, { row, sentChecksum }: UploadedPackage): Promise<Reply> {
+  const [shown] = await presentPackages(deps, [row]);
+  const data = { ...shown?.data, sent: { type: 'sha256', value: sentChecksum } };
+  return { status: 200, body: { ...shown, data } };
 }
 
 const ofApps = (condition: Condition): Condition =>
@@ -183,10 +190,17 @@ export const packageEndpoints: Endpoint[] = [
     auth: 'upload',
     body: 'multipart',
     responseSchema: packageAnswer,
-    handle: async (deps, request) => {
-      const row = await uploadPackage(deps, request);
-      return { status: 200, body: (await presentPackages(deps, [row]))[0] };
-    },
+    handle: async (deps, request) => uploadedReply(deps, await uploadPackage(deps, request)),
+  }),
+  endpoint({
+    method: 'POST',
+    path: '/v3/packages/:guid/upload_changes',
+    summary:
+      'Send what differs from an earlier package of the app: its name and what does not stay, as `base`, beside the parts of an upload',
+    auth: 'upload',
+    body: 'multipart',
+    responseSchema: packageAnswer,
+    handle: async (deps, request) => uploadedReply(deps, await uploadChanges(deps, request)),
   }),
   endpoint({
     method: 'GET',

@@ -26,7 +26,7 @@ export function offered(path: string, content: string, mode = '644'): OfferedFil
   return { path, mode, checksum: { value }, size_in_bytes: Buffer.byteLength(content) };
 }
 
-interface Sent {
+export interface Sent {
   token?: string;
   /** Entries of the zip, or its bytes. None: no `bits` part. */
   bits?: readonly ForgedEntry[] | Buffer;
@@ -34,15 +34,25 @@ interface Sent {
 }
 
 /** `POST /v3/packages/:guid/upload`. */
-export function upload(test: TestApi, packageGuid: string, { token = test.admin, bits, resources }: Sent) {
+export function upload(test: TestApi, packageGuid: string, sent: Sent) {
+  return uploadTo(test, `${packageGuid}/upload`, sent);
+}
+
+/** An upload to a path below `/v3/packages/`, with a `base` where it has one. */
+export function uploadTo(
+  test: TestApi,
+  path: string,
+  { token = test.admin, bits, resources, base }: Sent & { base?: unknown },
+) {
   const form = new FormData();
+  if (base !== undefined) form.append('base', JSON.stringify(base));
   if (resources !== undefined)
     form.append('resources', typeof resources === 'string' ? resources : JSON.stringify(resources));
   if (bits !== undefined) {
     const zip = Buffer.isBuffer(bits) ? bits : forgeZip(bits as readonly ForgedEntry[]);
     form.append('bits', new Blob([new Uint8Array(zip)]), 'package.zip');
   }
-  return test.api('POST', `/v3/packages/${packageGuid}/upload`, { token, form });
+  return test.api('POST', `/v3/packages/${path}`, { token, form });
 }
 
 /** A new package of the app; its guid. */

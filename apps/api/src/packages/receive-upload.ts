@@ -2,9 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Resource, uploadedResources } from '@cupola/contract/v3/package';
+import { type BaseOfChanges, baseOfChanges, type Resource, uploadedResources } from '@cupola/contract/v3/package';
 import { InvalidRequestError, UnavailableError } from '@cupola/model/errors';
 import { PUSH_LIMITS } from '@cupola/model/limits';
+import type { ZodType } from 'zod';
 import type { ApiDeps } from '../deps.ts';
 import type { ApiRequest } from '../http/endpoint.ts';
 import { requireSpace, whenFull } from './free-space.ts';
@@ -16,6 +17,8 @@ export interface Received extends AsyncDisposable {
   /** What its sender calls that file. */
   filename: string | null;
   resources: Array<Resource & { path: string }>;
+  /** The package that it starts from, as its sender named it; to be read by `parseBase`. */
+  base: unknown;
 }
 
 /** The list of matched files of 100,000 entries (PUSH_LIMITS), some 150 bytes each and long paths. */
@@ -57,6 +60,7 @@ export async function receiveUpload(deps: ApiDeps, request: ApiRequest): Promise
       zip: bits?.path ?? null,
       filename: bits?.originalname ?? null,
       resources: parseResources(body?.resources),
+      base: body?.base,
       [Symbol.asyncDispose]: discard,
     };
   } catch (error) {
@@ -90,16 +94,25 @@ async function withWatch(request: ApiRequest, work: () => Promise<void>): Promis
 
 function parseResources(text: unknown): Received['resources'] {
   if (text === undefined || text === '') return [];
+  return parseField('resources', text, uploadedResources);
+}
+
+/** @throws InvalidRequestError when it is missing, or has the wrong form. */
+export function parseBase(text: unknown): BaseOfChanges {
+  return parseField('base', text, baseOfChanges);
+}
+
+function parseField<T>(name: string, text: unknown, schema: ZodType<T>): T {
   let value: unknown;
   try {
     value = JSON.parse(String(text));
   } catch {
-    throw new InvalidRequestError('The resources of this upload are no JSON.', 'AppBitsUploadInvalid');
+    throw new InvalidRequestError(`The field "${name}" of this upload is no JSON.`, 'AppBitsUploadInvalid');
   }
-  const parsed = uploadedResources.safeParse(value);
+  const parsed = schema.safeParse(value);
   if (!parsed.success)
     throw new InvalidRequestError(
-      `The resources of this upload cannot be used: ${parsed.error.issues[0]?.message ?? 'they have the wrong form'}.`,
+      `The field "${name}" of this upload cannot be used: ${parsed.error.issues[0]?.message ?? 'it has the wrong form'}.`,
       'AppBitsUploadInvalid',
     );
   return parsed.data;

@@ -2,9 +2,10 @@
  * An upload becomes a package: one pack, one fsync, one transaction (foundations.md 10). What was sent and what was matched are put together under the same
  * rules; a refusal names the entry and the rule, makes the package FAILED, and leaves nothing behind. Staging begins at once, before anyone asks for it.
  */
-import { randomUUID } from 'node:crypto';
+import { hash, randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type BasePack, BaseUnusableError } from '@cupola/archive/zip-base';
 import { assemblePack, type MatchedEntry, MatchLostError, type Pack } from '@cupola/archive/zip-pack';
 import { ArchiveRefusedError, InvalidRequestError, UnprocessableError } from '@cupola/model/errors';
 import { PUSH_LIMITS } from '@cupola/model/limits';
@@ -14,37 +15,90 @@ import type { ApiDeps } from '../deps.ts';
 import { requireFlag } from '../flags/flags.ts';
 import type { ApiRequest } from '../http/endpoint.ts';
 import { fileKey, findResources, type ResourceRow } from '../resource-matches/match.ts';
-import { rememberFiles } from '../resource-matches/remember.ts';
+import { moveFiles, rememberFiles } from '../resource-matches/remember.ts';
 import { type FoundPackage, type PackageRow, writablePackage } from './find-package.ts';
-import { whenFull } from './free-space.ts';
-import { type Received, receiveUpload } from './receive-upload.ts';
+import { requireSpace, whenFull } from './free-space.ts';
+import { parseBase, type Received, receiveUpload } from './receive-upload.ts';
 
 const ONLY_ONCE = 'Bits may be uploaded only once. Create a new package to upload different bits.';
 type Wanted = Received['resources'][number];
 
 const MODE_DEFAULT = 0o644;
 
+export interface UploadedPackage {
+  row: PackageRow;
+  /**
+   * sha-256 over the SHA-1s, in hex, of the non-empty files of the zip, in its order, as they were when they came. A client that has looked at its files
+   * before it made the zip knows by it that none has changed between.
+   */
+  sentChecksum: string;
+}
+
 /** @throws InvalidRequestError, ArchiveRefusedError, UnprocessableError, UnavailableError: each says what to do. */
-export async function uploadPackage(deps: ApiDeps, request: ApiRequest): Promise<PackageRow> {
-  const guid = request.params.guid ?? '';
-  const found = await writablePackage(deps.store.read, request.actor, guid);
-  await requireFlag(deps.store.read, request.actor, 'app_bits_upload');
-  requireAwaiting(found.row);
+export async function uploadPackage(deps: ApiDeps, request: ApiRequest): Promise<UploadedPackage> {
+  const found = await awaitingPackage(deps, request);
   await using received = await receiveUpload(deps, request);
   if (received.zip === null && received.resources.length === 0)
     throw new UnprocessableError('Upload must include either resources or bits');
+  return await makePackage(deps, request, { found, received, base: null });
+}
+
+/** As `uploadPackage`, of what differs from an earlier package of the app: 422 where that one cannot be started from, and all has to be sent or matched. */
+export async function uploadChanges(deps: ApiDeps, request: ApiRequest): Promise<UploadedPackage> {
+  const found = await awaitingPackage(deps, request);
+  await using received = await receiveUpload(deps, request);
+  const base = await findBase(deps, found, received);
+  return await makePackage(deps, request, { found, received, base });
+}
+
+async function awaitingPackage(deps: ApiDeps, request: ApiRequest): Promise<FoundPackage> {
+  const found = await writablePackage(deps.store.read, request.actor, request.params.guid ?? '');
+  await requireFlag(deps.store.read, request.actor, 'app_bits_upload');
+  requireAwaiting(found.row);
+  return found;
+}
+
+const UNFIT = 'Upload all files of this package instead.';
+
+/** Of the same app only: who may write to this package may read that one. */
+async function findBase({ store, blobs }: ApiDeps, { app }: FoundPackage, { base }: Received): Promise<BasePack> {
+  const { guid, checksum, without } = parseBase(base);
+  const row = await store.read
+    .selectFrom('packages')
+    .select(['digest', 'size_bytes'])
+    .where('guid', '=', guid)
+    .where('app_guid', '=', app.guid)
+    .where('state', '=', 'READY')
+    .where('digest', '=', checksum)
+    .executeTakeFirst();
+  const file = row === undefined ? null : blobs.localPath(checksum);
+  if (row === undefined || file === null)
+    throw new UnprocessableError(`The app has no READY package ${guid} with that checksum to start from. ${UNFIT}`);
+  await requireSpace({ blobs }, row.size_bytes ?? 0);
+  return { file, digest: checksum, without: new Set(without) };
+}
+
+interface Parts {
+  found: FoundPackage;
+  received: Received;
+  base: BasePack | null;
+}
+
+async function makePackage(deps: ApiDeps, request: ApiRequest, parts: Parts): Promise<UploadedPackage> {
+  const { guid } = parts.found.row;
   const target = join(deps.config.uploadFolder, randomUUID());
   try {
-    const pack = await packFiles(deps, request, { found, received, target });
+    const pack = await packFiles(deps, request, { ...parts, target });
     await deps.blobs.adopt(target, { digest: pack.digest, sizeBytes: pack.sizeBytes });
-    const organizationGuid = found.app.organization_guid;
+    const organizationGuid = parts.found.app.organization_guid;
+    const sent = pack.files.filter(({ isNew }) => isNew);
     // Together: one fsync for both, and of many new files the build need not wait for the last.
     const [row] = await Promise.all([
       keep(deps, request, { guid, pack }),
-      rememberFiles(deps.store, { organizationGuid, pack, files: pack.files.filter(({ isNew }) => isNew) }),
+      rememberFiles(deps.store, { organizationGuid, pack, files: sent }),
     ]);
-    rememberLater(deps, { organizationGuid, pack, files: pack.files.filter(({ isNew }) => !isNew) });
-    return row;
+    rememberLater(deps, { organizationGuid, pack, base: parts.base });
+    return { row, sentChecksum: hash('sha256', sent.map(({ sha1 }) => sha1).join('')) };
   } catch (error) {
     if (error instanceof ArchiveRefusedError) await fail(deps, guid, error.message);
     throw whenFull(error);
@@ -54,8 +108,16 @@ export async function uploadPackage(deps: ApiDeps, request: ApiRequest): Promise
 }
 
 /** What was matched is known already; that it lies in a newer pack now is nothing to wait for. */
-function rememberLater({ store, log }: ApiDeps, known: Parameters<typeof rememberFiles>[1]): void {
-  rememberFiles(store, known).catch((error: unknown) =>
+function rememberLater(
+  { store, log }: ApiDeps,
+  { organizationGuid, pack, base }: { organizationGuid: string; pack: Pack; base: BasePack | null },
+): void {
+  const work = async (): Promise<void> => {
+    await rememberFiles(store, { organizationGuid, pack, files: pack.files.filter(({ isNew }) => !isNew) });
+    if (base !== null)
+      await moveFiles(store, { organizationGuid, from: base.digest, to: pack.digest, moves: pack.moves });
+  };
+  work().catch((error: unknown) =>
     log.warn({ err: error }, 'the next push will copy matched files from an older pack'),
   );
 }
@@ -69,7 +131,7 @@ function requireAwaiting({ type, state }: PackageRow): void {
 async function packFiles(
   deps: ApiDeps,
   { actor }: ApiRequest,
-  { found, received, target }: { found: FoundPackage; received: Received; target: string },
+  { found, received, base, target }: Parts & { target: string },
 ): Promise<Pack> {
   const wanted = received.resources.filter(({ size_in_bytes }) => size_in_bytes > 0);
   const known = await findResources(deps.store.read, actor, { wanted, preferred: found.app.organization_guid });
@@ -85,8 +147,12 @@ async function packFiles(
   });
   const unpackedMaxBytes = await unpackedMax(deps, found.app.guid);
   try {
-    return await assemblePack({ upload: received.zip, matched, target, unpackedMaxBytes });
+    return await assemblePack({ base, upload: received.zip, matched, target, unpackedMaxBytes });
   } catch (error) {
+    if (error instanceof BaseUnusableError && base !== null) {
+      if (error.isDamaged) await forgetPack(deps, base.digest);
+      throw new UnprocessableError(`${error.message} ${UNFIT}`);
+    }
     if (!(error instanceof MatchLostError)) throw error;
     await forgetPack(deps, error.digest);
     throw new InvalidRequestError(error.message, 'AppBitsUploadInvalid');

@@ -115,7 +115,14 @@ export const readPackage = z.object({
   guid: z.string(),
   state: z.enum(PACKAGE_STATES),
   created_at: z.string(),
-  data: z.object({ error: z.string().nullish() }).nullish(),
+  data: z
+    .object({
+      error: z.string().nullish(),
+      checksum: z.object({ value: z.string().nullish() }).nullish(),
+      /** In the answer to an upload, of Cupola only: which content came, and that the next upload may start from this package. */
+      sent: z.object({ value: z.string() }).nullish(),
+    })
+    .nullish(),
 });
 export type ReadPackage = z.infer<typeof readPackage>;
 

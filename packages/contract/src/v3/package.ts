@@ -45,6 +45,14 @@ export const matchResources = body({
 });
 export const matchAnswer = z.object({ resources: z.array(resource) });
 
+/** The package of the same app that an upload of changes starts from, and which of its files and empty folders do not stay. */
+export const baseOfChanges = body({
+  guid: z.string({ error: 'guid must be a string' }),
+  checksum: z.string().regex(/^[0-9a-f]{64}$/, { error: 'checksum is not a sha256 in hex' }),
+  without: z.array(path, { error: 'without must be an array of paths' }),
+});
+export type BaseOfChanges = z.infer<typeof baseOfChanges>;
+
 /** What comes with the bits: files that were matched. Older clients write `fn`, `sha1` and `size`. */
 export const uploadedResources = z.array(
   z.union([
