@@ -1,14 +1,17 @@
-/** `POST /v3/packages/GUID/upload`: the matched files' list, then the zip of the rest, as multipart with a known length, read from disk as it is sent. */
+/** `POST /v3/packages/GUID/upload`, or `upload_changes` where it starts from an earlier package: the matched files' list, then the zip of the rest, as multipart with a known length, read from disk as it is sent. */
 import { randomBytes } from 'node:crypto';
 import { createReadStream, statSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type ReadPackage, type ResourceMatch, readPackage } from '@cupola/contract/v3/client-reads';
+import type { BaseOfChanges } from '@cupola/contract/v3/package';
 import type { CloudClient } from './cloud-client.ts';
 import { UnreachableError } from './errors.ts';
 
 export interface Upload {
   readonly packageGuid: string;
+  /** Whose files stay, but for some; null, as for every server but Cupola: none. */
+  readonly base?: BaseOfChanges | null;
   /** Files that the server has already. */
   readonly matched: readonly ResourceMatch[];
   /** Zip with all others; null when there are none. */
@@ -32,9 +35,14 @@ export async function uploadPackage(client: CloudClient, upload: Upload): Promis
   }
 }
 
-function uploadOnce(client: CloudClient, { packageGuid, matched, zipFile, progress }: Upload): Promise<ReadPackage> {
+function uploadOnce(
+  client: CloudClient,
+  { packageGuid, base = null, matched, zipFile, progress }: Upload,
+): Promise<ReadPackage> {
   const boundary = `cupola-${randomBytes(16).toString('hex')}`;
-  const resources = `--${boundary}\r\nContent-Disposition: form-data; name="resources"\r\n\r\n${JSON.stringify(matched)}\r\n`;
+  const field = (name: string, value: unknown): string =>
+    `--${boundary}\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${JSON.stringify(value)}\r\n`;
+  const resources = (base === null ? '' : field('base', base)) + field('resources', matched);
   const bitsHead = `--${boundary}\r\nContent-Disposition: form-data; name="bits"; filename="package.zip"\r\nContent-Type: application/octet-stream\r\n\r\n`;
   const end = `--${boundary}--\r\n`;
   const head = Buffer.from(zipFile === null ? resources : resources + bitsHead);
@@ -56,7 +64,7 @@ function uploadOnce(client: CloudClient, { packageGuid, matched, zipFile, progre
   }
   return client.read(readPackage, {
     method: 'POST',
-    path: `/v3/packages/${packageGuid}/upload`,
+    path: `/v3/packages/${packageGuid}/${base === null ? 'upload' : 'upload_changes'}`,
     raw: {
       contentType: `multipart/form-data; boundary=${boundary}`,
       contentLength: total,

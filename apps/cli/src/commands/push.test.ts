@@ -1,6 +1,6 @@
 /** `cupola push` as a user runs it: a process, against a fake Cloud Foundry that records every request. */
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { fakeCf, loggedIn, type Recorded } from '../fixtures.ts';
@@ -91,6 +91,80 @@ describe('push', () => {
       { path: 'known', mode: '644', checksum: { value: sha1('known content') }, size_in_bytes: 13 },
     ]);
     for (const name of ['sub/new', 'link', 'empty/', 'nothing']) expect(bits).toContain(name);
+  });
+
+  /** As Cupola answers an upload: what came, in the zip's order. */
+  const answered = (...contents: string[]) => ({
+    body: {
+      guid: 'package-1',
+      state: 'READY',
+      created_at: '2026-11-23T05:00:00Z',
+      data: {
+        checksum: { type: 'sha256', value: 'c'.repeat(64) },
+        sent: { value: createHash('sha256').update(contents.map(sha1).join('')).digest('hex') },
+      },
+    },
+  });
+  const UPLOAD = 'POST /v3/packages/package-1/upload';
+  const CHANGES = 'POST /v3/packages/package-1/upload_changes';
+
+  test('again sends what differs from the last package, and asks for no matches', async () => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    cf.answer(UPLOAD, answered('kept content', 'old content', 'gone content'));
+    cf.answer(CHANGES, answered('new content'));
+    user.write({ a: 'kept content', 'sub/b': 'old content', 'sub/c': 'gone content', link: '-> a', empty: null });
+    expect((await user.run(['push', 'web1'])).code).toBe(0);
+    cf.requests.length = 0;
+    user.write({ 'sub/b': 'new content', other: null });
+    rmSync(join(user.folder, 'sub/c'));
+    const { code, stdout } = await user.run(['push', 'web1']);
+    expect(code).toBe(0);
+    expect(stdout).toContain('Uploaded 1 of 2 files');
+    expect(seen(cf.requests, 'POST /v3/resource_matches')).toEqual([]);
+    expect(seen(cf.requests, UPLOAD)).toEqual([]);
+    const [sent] = seen(cf.requests, CHANGES);
+    const { base, resources, bits } = sent === undefined ? {} : parts(sent);
+    expect(JSON.parse(base ?? '')).toEqual({
+      guid: 'package-1',
+      checksum: 'c'.repeat(64),
+      without: ['sub/b', 'sub/c'],
+    });
+    expect(resources).toBe('[]');
+    for (const name of ['sub/b', 'link', 'other/']) expect(bits).toContain(name);
+    for (const name of ['kept content', 'empty/', 'sub/c']) expect(bits).not.toContain(name);
+  });
+
+  test.each([404, 422])('again sends everything where the server answers changes with %d', async status => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    cf.answer(UPLOAD, answered('x', 'y'));
+    cf.answer(CHANGES, { status, body: { errors: [{ code: 10008, title: 'CF-UnprocessableEntity', detail: 'no' }] } });
+    user.write({ a: 'x', b: 'y' });
+    await user.run(['push', 'web1']);
+    cf.requests.length = 0;
+    user.write({ b: 'z' });
+    expect((await user.run(['push', 'web1'])).code).toBe(0);
+    const [sent] = seen(cf.requests, UPLOAD);
+    expect(sent === undefined ? {} : parts(sent)).toMatchObject({ bits: expect.stringMatching(/a(.|\n)*b/) });
+  });
+
+  test.each<[when: string, upload: object, app: string]>([
+    ['the server takes no changes', {}, 'app-1'],
+    ['a file changed after it was hashed', { ...answered('x', 'changed') }, 'app-1'],
+    ['the app is another one now', { ...answered('x', 'y') }, 'app-2'],
+  ])('again asks for matches and sends to /upload when %s', async (_when, upload, app) => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    if ('body' in upload) cf.answer(UPLOAD, upload);
+    user.write({ a: 'x', b: 'y' });
+    await user.run(['push', 'web1']);
+    cf.requests.length = 0;
+    cf.answer('GET /v3/apps', { body: { pagination: {}, resources: [{ guid: app, name: 'web1', state: 'STOPPED' }] } });
+    expect((await user.run(['push', 'web1', '--no-start'])).code).toBe(0);
+    expect(seen(cf.requests, CHANGES)).toEqual([]);
+    expect(seen(cf.requests, 'POST /v3/resource_matches')).toHaveLength(1);
+    expect(seen(cf.requests, UPLOAD)).toHaveLength(1);
   });
 
   test('sends no archive at all when the server has every file', async () => {

@@ -3,8 +3,10 @@ import { writeFileSync } from 'node:fs';
 import type { ClientLogLine } from '@cupola/client/logs';
 import { type Explanation, explainCause } from '@cupola/contract/causes';
 import { type ReadApp, readRoute } from '@cupola/contract/v3/client-reads';
+import { configFolder } from '../config.ts';
 import { type CliContext, findApp } from '../context.ts';
 import { CliError, explain } from '../failures.ts';
+import { openFolderMemory } from '../files/pushed-folder.ts';
 import { filesNotKept } from '../files-not-kept.ts';
 import { type ManifestPlan, type PushFlags, planManifest } from '../manifest/manifest.ts';
 import { type Phase, runPhases } from '../push/phases.ts';
@@ -81,16 +83,24 @@ interface One {
 
 async function pushOne(context: CliContext, { name, folder, applying, options, startedMs }: One): Promise<PushedApp> {
   const client = context.client();
+  const memory = openFolderMemory(configFolder(context.environment), {
+    folder,
+    place: [client.endpoints.api, context.target().space.guid, name],
+  });
   const state: { app?: ReadApp; uploaded?: Uploaded; dropletGuid?: string } = {};
   const staging: ClientLogLine[] = [];
   const phases: Phase[] = [
     {
       title: `Upload ${folder}`,
       run: async show => {
-        const prepared = await together(prepareUpload(client, folder), applying);
+        const prepared = await together(prepareUpload(client, folder, memory), applying);
         for (const path of prepared.walked?.skipped ?? []) show(`left out: ${path} is no file, folder or link`);
         state.app = await findApp(context, name);
-        state.uploaded = await upload(client, state.app.guid, prepared, sparingly(show));
+        state.uploaded = await upload(client, prepared, {
+          appGuid: state.app.guid,
+          memory,
+          progress: sparingly(show),
+        });
         return uploadText(state.uploaded);
       },
     },

@@ -5,8 +5,11 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
+  statSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -14,9 +17,10 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { readIgnoreRules } from './ignore.ts';
-import { walkFolder } from './walk.ts';
+import type { FormerFile } from './pushed-folder.ts';
+import { type Walked, walkFolder } from './walk.ts';
 
 function withFolder<T>(act: (folder: string) => T): T {
   const folder = mkdtempSync(join(tmpdir(), 'cupola-walk-'));
@@ -79,11 +83,92 @@ test('walkFolder() does not look at times, and keeps permission bits', () =>
     chmodSync(join(folder, 'run.sh'), 0o755);
     const first = walkFolder(folder);
     utimesSync(join(folder, 'run.sh'), 1, 1);
-    expect(walkFolder(folder)).toEqual(first);
-    expect(first.files).toEqual([
-      { path: 'run.sh', mode: 0o755, sizeBytes: 1, sha1: createHash('sha1').update('x').digest('hex') },
-    ]);
+    const known = { path: 'run.sh', mode: 0o755, sizeBytes: 1, sha1: createHash('sha1').update('x').digest('hex') };
+    expect(first.files).toMatchObject([known]);
+    expect(walkFolder(folder).files).toMatchObject([known]);
   }));
+
+/** As a later push finds them. */
+const formerOf = ({ files }: Pick<Walked, 'files'>) =>
+  new Map(files.map(({ path, mode, sha1, seen }): [string, FormerFile] => [path, { mode, sha1, ...seen }]));
+
+/** What is written from now on has another time than all that was. */
+function nextTick(folder: string): void {
+  const touch = (): number => {
+    writeFileSync(join(folder, '.touched'), 'x');
+    return statSync(join(folder, '.touched')).ctimeMs;
+  };
+  for (const first = touch(); touch() === first; );
+  rmSync(join(folder, '.touched'));
+}
+
+/** All of them keep the size, and the mtime that was. */
+const DISGUISES: Record<string, (path: string, content: string) => void> = {
+  rewritten: (path, content) => writeFileSync(path, content),
+  replaced: (path, content) => {
+    writeFileSync(`${path}.new`, content);
+    renameSync(`${path}.new`, path);
+  },
+  appendedAndCut: (path, content) => {
+    writeFileSync(path, `${content}${content}`);
+    truncateSync(path, content.length);
+  },
+};
+
+test('walkFolder() that knows an earlier walk finds what a fresh one finds, however the files were changed', () => {
+  afterwards(() =>
+    fc.assert(
+      fc.property(
+        fc.array(file, { minLength: 1, maxLength: 12 }),
+        fc.array(fc.tuple(fc.nat(), fc.constantFrom(...Object.keys(DISGUISES))), { maxLength: 4 }),
+        (files, changes) =>
+          withFolder(folder => {
+            for (const [at, { content }] of files.entries()) writeFileSync(join(folder, `f${at}`), `${content}.`);
+            nextTick(folder);
+            const former = walkFolder(folder);
+            for (const [at, how] of changes) {
+              const path = join(folder, `f${at % files.length}`);
+              const { mtime, size } = statSync(path);
+              DISGUISES[how]?.(path, 'y'.repeat(size));
+              utimesSync(path, mtime, mtime);
+            }
+            const known = walkFolder(folder, formerOf(former)).files.map(({ sha1 }) => sha1);
+            expect(known).toEqual(walkFolder(folder).files.map(({ sha1 }) => sha1));
+          }),
+      ),
+      { numRuns: 60 },
+    ),
+  );
+});
+
+test('walkFolder() opens no file that is as it was', () =>
+  afterwards(() =>
+    withFolder(folder => {
+      writeFileSync(join(folder, 'a'), 'x');
+      const former = walkFolder(folder).files.map(known => ({ ...known, sha1: 'remembered' }));
+      const again = walkFolder(folder, formerOf({ files: former }));
+      expect(again.files).toMatchObject([{ path: 'a', sizeBytes: 1, sha1: 'remembered' }]);
+    }),
+  ));
+
+test('walkFolder() does not trust what it says of a file that had just been written: its next change may bear the same time', () =>
+  withFolder(folder => {
+    writeFileSync(join(folder, 'a'), 'x');
+    const { files } = walkFolder(folder);
+    expect(files).toMatchObject([{ seen: { ctimeMs: null } }]);
+    const former = formerOf({ files: files.map(known => ({ ...known, sha1: 'remembered' })) });
+    expect(walkFolder(folder, former).files[0]?.sha1).not.toBe('remembered');
+  }));
+
+/** Runs `act` as if all files of today had been left alone for a minute. */
+function afterwards(act: () => void): void {
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 60_000 });
+  try {
+    act();
+  } finally {
+    vi.useRealTimers();
+  }
+}
 
 test('walkFolder() names links without following them, empty folders, and what cannot be pushed', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'cupola-walk-'));

@@ -1,31 +1,35 @@
-/** Brings an app's files to the platform: only those that it does not have. */
+/** Brings an app's files to the platform: only those that it does not have, and where it can start from the package of the last push, only what differs. */
+import { hash } from 'node:crypto';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import type { CloudClient } from '@cupola/client/cloud-client';
+import { CfApiError } from '@cupola/client/errors';
 import { uploadPackage } from '@cupola/client/upload';
-import {
-  type ReadPackage,
-  type ResourceMatch,
-  readPackage,
-  readResourceMatches,
-} from '@cupola/contract/v3/client-reads';
-import { PUSH_LIMITS } from '@cupola/model/limits';
+import { type ReadPackage, type ResourceMatch, readPackage } from '@cupola/contract/v3/client-reads';
+import type { BaseOfChanges } from '@cupola/contract/v3/package';
 import { CliError, usageError } from '../failures.ts';
 import { writeZip } from '../files/archive.ts';
-import { type Walked, type WalkedFile, walkSteps } from '../files/walk.ts';
+import type { FolderMemory, FormerPackage } from '../files/pushed-folder.ts';
+import type { Walked, WalkedFile } from '../files/walk.ts';
+import { type Base, baseOf } from './changes.ts';
+import { matchFiles, walkAndMatch } from './match-files.ts';
 
 /** What a push will send: known before the app exists, so that it can be found out meanwhile. */
 export interface Prepared {
   readonly folder: string;
   /** Null when an archive is pushed as it is. */
   readonly walked: Walked | null;
+  /** The package to start from; null: what is sent is complete in itself. */
+  readonly base: Base | null;
+  /** Of the files that are not in the base. */
   readonly matched: readonly ResourceMatch[];
 }
 
 export interface Uploaded {
   readonly package: ReadPackage;
   readonly files: number;
+  /** Files that the server had. */
   readonly matchedFiles: number;
   /** Bytes of the zip that went over the line. */
   readonly sentBytes: number;
@@ -34,101 +38,48 @@ export interface Uploaded {
 const ARCHIVES = new Set(['.zip', '.jar', '.war']);
 const PROCESSING_LIMIT_MS = 15 * 60_000;
 
-/** Walks, hashes, and asks which files the server has. */
-export async function prepareUpload(client: CloudClient, folder: string): Promise<Prepared> {
+/** Walks, hashes what has changed, and asks which of it the server has. */
+export async function prepareUpload(client: CloudClient, folder: string, memory: FolderMemory): Promise<Prepared> {
   if (!statSync(folder).isDirectory()) {
-    if (ARCHIVES.has(extname(folder).toLowerCase())) return { folder, walked: null, matched: [] };
+    if (ARCHIVES.has(extname(folder).toLowerCase())) return { folder, walked: null, base: null, matched: [] };
     throw usageError(
       `${folder} is neither a folder nor a .zip, .jar or .war file.`,
       'Push the folder that the file lies in.',
     );
   }
-  const { walked, matched } = await walkAndMatch(client, folder);
+  const former = memory.recall();
+  const { walked, matched } = await walkAndMatch(client, folder, former);
   if (walked.files.length + walked.links.length === 0)
     throw usageError(`${folder} has no files to push.`, 'Check -p, and what .cfignore leaves out.');
-  return { folder, walked, matched };
+  return { folder, walked, base: baseOf(former, walked), matched };
 }
 
-/** Files that are asked for together: fewer than CF allows, so that the server looks while we walk on. */
-const MATCH_FILES = Math.min(2_000, PUSH_LIMITS.resourceMatchMax);
-/** Walking gives way to what is sent meanwhile. */
-const WALK_TURN_MS = 5;
-
-/** A checksum that the server names covers every file that has it. */
-async function walkAndMatch(
-  client: CloudClient,
-  folder: string,
-): Promise<{ walked: Walked; matched: ResourceMatch[] }> {
-  const answers: Promise<Set<string>>[] = [];
-  const offered: ResourceMatch[] = [];
-  let asked = 0;
-  let seen = 0;
-  const ask = ({ files }: Walked, { least }: { least: number }): void => {
-    for (; seen < files.length; seen++) {
-      const file = files[seen];
-      if (file !== undefined && file.sizeBytes > 0) offered.push(resourceOf(file));
-    }
-    for (; offered.length - asked >= least; asked += MATCH_FILES) {
-      const answer = knownKeys(client, offered.slice(asked, asked + MATCH_FILES));
-      answer.catch(() => undefined); // Thrown where all are awaited.
-      answers.push(answer);
-    }
-  };
-  const steps = walkSteps(folder);
-  let step = steps.next();
-  for (let turned = performance.now(); step.done !== true; step = steps.next()) {
-    ask(step.value, { least: MATCH_FILES });
-    if (performance.now() - turned < WALK_TURN_MS) continue;
-    await new Promise(resolve => setImmediate(resolve));
-    turned = performance.now();
-  }
-  ask(step.value, { least: 1 });
-  const known = new Set((await Promise.all(answers)).flatMap(keys => [...keys]));
-  return { walked: step.value, matched: offered.filter(one => known.has(keyOf(one))) };
+interface Target {
+  readonly appGuid: string;
+  readonly memory: FolderMemory;
+  progress(sentBytes: number, totalBytes: number): void;
 }
 
-function keyOf({ checksum, size_in_bytes }: ResourceMatch): string {
-  return `${checksum.value} ${size_in_bytes}`;
-}
-
-async function knownKeys(client: CloudClient, resources: readonly ResourceMatch[]): Promise<Set<string>> {
-  const answer = await client.read(readResourceMatches, {
-    method: 'POST',
-    path: '/v3/resource_matches',
-    json: { resources },
-  });
-  return new Set((answer.resources ?? []).map(keyOf));
-}
-
-function resourceOf({ path, mode, sha1, sizeBytes }: WalkedFile): ResourceMatch {
-  return { path, mode: mode.toString(8), checksum: { value: sha1 }, size_in_bytes: sizeBytes };
-}
-
-type Progress = (sentBytes: number, totalBytes: number) => void;
-
-/** Makes the package, sends what is missing, waits until it is READY. */
-export async function upload(
-  client: CloudClient,
-  appGuid: string,
-  prepared: Prepared,
-  progress: Progress,
-): Promise<Uploaded> {
+/** Makes the package, sends what is missing, waits until it is READY, and remembers what it holds. */
+export async function upload(client: CloudClient, prepared: Prepared, target: Target): Promise<Uploaded> {
   const made = await client.read(readPackage, {
     method: 'POST',
     path: '/v3/packages',
-    json: { type: 'bits', relationships: { app: { data: { guid: appGuid } } } },
+    json: { type: 'bits', relationships: { app: { data: { guid: target.appGuid } } } },
   });
   const work = mkdtempSync(join(tmpdir(), 'cupola-push-'));
   const remove = (): void => rmSync(work, { recursive: true, force: true });
   process.once('exit', remove); // Ctrl-C in the middle leaves nothing behind.
   try {
-    const zipFile = await zipOf(prepared, join(work, 'package.zip'));
-    const sent = await uploadPackage(client, { packageGuid: made.guid, matched: prepared.matched, zipFile, progress });
+    const { walked } = prepared;
+    const sent = await send(client, prepared, { ...target, packageGuid: made.guid, work });
+    const done = await ready(client, sent.answer);
+    if (walked !== null) target.memory.remember(walked, startable(sent, target));
     return {
-      package: await ready(client, sent),
-      files: prepared.walked?.files.length ?? 1,
-      matchedFiles: prepared.matched.length,
-      sentBytes: zipFile === null ? 0 : statSync(zipFile).size,
+      package: done,
+      files: walked?.files.length ?? 1,
+      matchedFiles: walked === null ? 0 : walked.files.length - sent.files.length,
+      sentBytes: sent.bytes,
     };
   } finally {
     process.off('exit', remove);
@@ -136,14 +87,75 @@ export async function upload(
   }
 }
 
-/** Null when the server has everything. Links, empty files and empty folders are never matched, so they are always sent. */
-async function zipOf({ folder, walked, matched }: Prepared, zipFile: string): Promise<string | null> {
-  if (walked === null) return folder;
+interface Sending extends Target {
+  readonly packageGuid: string;
+  /** Folder of its own. */
+  readonly work: string;
+}
+
+interface Sent {
+  readonly answer: ReadPackage;
+  /** In the zip, in its order. */
+  readonly files: readonly WalkedFile[];
+  /** Of the zip. */
+  readonly bytes: number;
+}
+
+/** What differs from the base, or everything when the server does not take that: it may have swept the base, or be another server now. */
+async function send(client: CloudClient, prepared: Prepared, sending: Sending): Promise<Sent> {
+  const { folder, walked, base, matched } = prepared;
+  if (walked === null) {
+    const answer = await uploadPackage(client, { ...sending, matched, zipFile: folder });
+    return { answer, files: [], bytes: statSync(folder).size };
+  }
+  const all = { files: walked.files, links: walked.links, emptyFolders: walked.emptyFolders };
+  if (base === null) return sendFiles(client, { ...sending, folder, content: all, matched, base: null });
+  const changed = { ...all, files: base.files, emptyFolders: base.emptyFolders };
+  try {
+    if (base.package.appGuid === sending.appGuid)
+      return await sendFiles(client, { ...sending, folder, content: changed, matched, base: base.named });
+  } catch (error) {
+    if (!(error instanceof CfApiError) || !REFUSALS.includes(error.status)) throw error;
+  }
+  return sendFiles(client, {
+    ...sending,
+    folder,
+    content: all,
+    matched: await matchFiles(client, walked.files),
+    base: null,
+  });
+}
+
+/** No such call, or no such base. */
+const REFUSALS = [404, 422];
+
+interface SentFiles extends Sending {
+  readonly folder: string;
+  readonly content: Pick<Walked, 'files' | 'links' | 'emptyFolders'>;
+  readonly matched: readonly ResourceMatch[];
+  readonly base: BaseOfChanges | null;
+}
+
+/** Without a zip when the server has everything. Links, empty files and empty folders are never matched, so they are sent where the base has them not. */
+async function sendFiles(client: CloudClient, { folder, content, work, matched, ...target }: SentFiles): Promise<Sent> {
   const known = new Set(matched.map(({ path }) => path));
-  const files = walked.files.filter(({ path }) => !known.has(path));
-  if (files.length + walked.links.length + walked.emptyFolders.length === 0) return null;
-  await writeZip(folder, { files, links: walked.links, emptyFolders: walked.emptyFolders }, zipFile);
-  return zipFile;
+  const files = content.files.filter(({ path }) => !known.has(path));
+  const isEmpty = files.length + content.links.length + content.emptyFolders.length === 0;
+  const zipFile = isEmpty ? null : join(work, `${target.base === null ? 'all' : 'changes'}.zip`);
+  if (zipFile !== null) await writeZip(folder, { ...content, files }, zipFile);
+  const answer = await uploadPackage(client, { ...target, matched, zipFile });
+  return { answer, files, bytes: zipFile === null ? 0 : statSync(zipFile).size };
+}
+
+/**
+ * The package for the next push to start from; null where the server takes no changes, or where a file is not in it as it was hashed, since it changed before it
+ * was sent: what was remembered of it would be wrong.
+ */
+function startable({ answer, files }: Sent, { appGuid }: Target): FormerPackage | null {
+  const { checksum, sent } = answer.data ?? {};
+  const sha1s = files.filter(({ sizeBytes }) => sizeBytes > 0).map(({ sha1 }) => sha1);
+  if (typeof checksum?.value !== 'string' || sent?.value !== hash('sha256', sha1s.join(''))) return null;
+  return { guid: answer.guid, checksum: checksum.value, appGuid };
 }
 
 const FINAL = ['READY', 'FAILED', 'EXPIRED'];
