@@ -1,6 +1,15 @@
 /** What the tests of sandboxes stand on: specs with good defaults, temp folders, waiting for a condition. */
 import { randomUUID } from 'node:crypto';
-import { chmodSync, lchownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  lchownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RunningSandbox, SandboxExit, Sandboxes, SandboxSpec } from './sandbox.ts';
@@ -101,6 +110,20 @@ export async function finish(sandbox: RunningSandbox, from?: string): Promise<Ra
   ran.exit = await sandbox.ended;
   await sandbox.remove();
   return ran;
+}
+
+/** Host pids whose command line has this in it; ended ones have none. */
+export function pidsWith(marker: string): number[] {
+  return readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name))
+    .filter(name => {
+      try {
+        return readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(marker);
+      } catch {
+        return false; // It has just ended.
+      }
+    })
+    .map(Number);
 }
 
 /** Starts it, reads it to its end, removes it. */

@@ -1,26 +1,12 @@
 /** What a sandbox is said to be once its shim has been killed: with stand-ins for the processes, since bubblewrap's own end is not in our hands. */
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { copyFileSync, readdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { tempFolder, until } from './fixtures.ts';
+import { pidsWith, tempFolder, until } from './fixtures.ts';
 import { allRungs } from './rungs.ts';
 import { running } from './running.ts';
-
-/** Host pids whose command line has this in it; ended ones have none. */
-function pidsWith(marker: string): number[] {
-  return readdirSync('/proc')
-    .filter(name => /^\d+$/.test(name))
-    .filter(name => {
-      try {
-        return readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(marker);
-      } catch {
-        return false; // It has just ended.
-      }
-    })
-    .map(Number);
-}
 
 const startOf = (pid: number): string =>
   readFileSync(`/proc/${pid}/stat`, 'utf8')

@@ -18,7 +18,7 @@ import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { defaultEgress } from './egress-chains.ts';
-import { aSpec, finish, layer, readUntil, runToEnd, script, tempFolder, until } from './fixtures.ts';
+import { aSpec, finish, layer, pidsWith, readUntil, runToEnd, script, tempFolder, until } from './fixtures.ts';
 import { networksMissing } from './network-tools.ts';
 import { type LeasedNetwork, openNetworks } from './networks.ts';
 import { type Enforced, SandboxError, type Sandboxes } from './sandbox.ts';
@@ -37,19 +37,6 @@ export interface Opened extends AsyncDisposable {
 }
 type Open = () => Promise<Opened>;
 
-/** Host pids whose command line has this in it; ended ones have none. */
-function pidsWith(marker: string): number[] {
-  return readdirSync('/proc')
-    .filter(name => /^\d+$/.test(name))
-    .filter(name => {
-      try {
-        return readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(marker);
-      } catch {
-        return false; // It has just ended.
-      }
-    })
-    .map(Number);
-}
 const loopDevicesOn = (folder: string): string[] =>
   readdirSync('/sys/block')
     .filter(name => existsSync(`/sys/block/${name}/loop/backing_file`))
