@@ -3,7 +3,8 @@
  * Nothing here imports Cupola's code: the judge stands outside.
  */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -119,8 +120,8 @@ function request(options: {
   });
 }
 
-/** What a platform could leave on the machine: compared before and after by the teardown audit. Processes are told by the data folder in their command line. */
-export function traces(data: string): { processes: string[]; mounts: string[]; namespaces: string[] } {
+/** What a platform could leave on the machine: the teardown audit. Processes and mounts are told by its data folder. */
+export function traces(data: string): { processes: string[]; mounts: string[] } {
   const processes = readdirSync('/proc')
     .filter(name => /^\d+$/.test(name) && Number(name) !== process.pid)
     .flatMap(pid => {
@@ -138,13 +139,13 @@ export function traces(data: string): { processes: string[]; mounts: string[]; n
   const mounts = readFileSync('/proc/mounts', 'utf8')
     .split('\n')
     .filter(line => line.includes(data));
-  let namespaces: string[] = [];
-  try {
-    namespaces = readdirSync('/run/netns');
-  } catch {
-    // No namespace was ever made here.
-  }
-  return { processes, mounts, namespaces };
+  return { processes, mounts };
+}
+
+/** Network namespaces whose names are made from a platform's (`installation` in its config.json): those of other platforms come and go beside them. */
+export function namespacesOf(installation: string): string[] {
+  const ours = `cupola-${createHash('sha256').update(installation).digest('hex').slice(0, 6)}-`;
+  return existsSync('/run/netns') ? readdirSync('/run/netns').filter(name => name.startsWith(ours)) : [];
 }
 
 /** Of a process that has just ended: nothing. */

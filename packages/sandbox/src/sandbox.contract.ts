@@ -528,6 +528,11 @@ function limits(open: Open, enforced: Enforced): void {
     );
     expect(many.out.length).toBeGreaterThan(500);
     expect(new Set(many.out)).toEqual(new Set(['a whole line']));
+    const inPieces = await runToEnd(
+      opened.sandboxes,
+      script("printf 'first\\nbegun'; sleep 0.1; printf ', and over the limit\\n'", { logRateBytesPerSecond: 20 }),
+    );
+    expect(inPieces.out).toEqual(['first']);
   });
 
   test('a line of more than 64 KiB comes in pieces, and not a byte is lost of much output', async () => {

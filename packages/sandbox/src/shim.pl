@@ -341,6 +341,8 @@ my $max = 1 << 20;
 my ($rate, $tokens, $filled, $dropped, $told) = ($spec{rate}, $spec{rate}, now_ms(), 0, 0);
 my ($log, $number, $size) = (undef, 0, 0);
 my (%torn, %skip);    # Of each stream: what was kept last ended within a line; what was dropped last did
+my %begun = (o => '', e => '');    # Of each stream: read, and neither kept nor dropped yet
+my $max_line = 65536;              # A longer one is cut by its readers
 open_log();
 
 sub open_log {
@@ -360,9 +362,17 @@ sub record {    # STREAM BYTES: header line, then the bytes. False when it could
 }
 sub take {    # what a pipe holds; 0 at its end
   my ($pipe, $stream) = @_;
-  my $got = sysread $pipe, my $bytes, 65536;
+  my $got = sysread $pipe, $begun{$stream}, 65536, length $begun{$stream};
   return 1 if !defined $got && $! == 4;    # EINTR
-  return 0 unless $got;
+  keep_lines($stream, !$got);
+  return $got ? 1 : 0;
+}
+sub keep_lines {    # STREAM ALL: of what has been read. The beginning of a line waits for its rest, as does whoever reads the log: all of it may pass, or nothing
+  my ($stream, $all) = @_;
+  my $got = $all ? length $begun{$stream} : 1 + rindex $begun{$stream}, "\n";
+  $got = length $begun{$stream} if length($begun{$stream}) - $got > $max_line;
+  return unless $got;
+  my $bytes = substr $begun{$stream}, 0, $got, '';
   my $now = now_ms();
   my $from = $skip{$stream} ? 1 + index $bytes, "\n" : 0;
   $from = $got if $skip{$stream} && !$from;
@@ -382,7 +392,6 @@ sub take {    # what a pipe holds; 0 at its end
   $skip{$stream} = ($end < $got || !$keep) && substr($bytes, -1) ne "\n";
   $dropped += $got - $keep;
   note_dropped($now);
-  return 1;
 }
 sub note_dropped {
   my ($now) = @_;
@@ -434,6 +443,7 @@ while (1) {
   }
   last if defined $status && (!%open || now_ms() > $drain_until);
 }
+keep_lines($_->[1], 1) for values %open;    # Something that left its parents holds the pipe still
 for (1 .. 200) {    # What left its parents has become our child, and goes too
   while (waitpid(-1, 1) > 0) { }
   open(my $k, '<', "/proc/$$/task/$$/children") or last;

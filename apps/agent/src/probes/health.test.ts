@@ -16,11 +16,12 @@ const at = (port: number): Probed => ({
 });
 
 /** A server whose answers the test sets; it counts what it was asked. */
+/** Of status null: it takes requests, and answers none. */
 async function aServer() {
-  const state = { status: 200, asked: 0 };
+  const state: { status: number | null; asked: number } = { status: 200, asked: 0 };
   const server = http.createServer((_, response) => {
     state.asked++;
-    response.writeHead(state.status).end();
+    if (state.status !== null) response.writeHead(state.status).end();
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -71,6 +72,18 @@ test('untilHealthy() of the http kind waits for a 200', async () => {
   await until('asked', () => server.state.asked > 1);
   server.state.status = 200;
   expect(await healthy).toBeNull();
+});
+
+test('untilHealthy() of the http kind tells what the path answered, even when the last answer does not come', async () => {
+  await using server = await aServer();
+  server.state.status = 404;
+  const check = healthCheck({ type: 'http', endpoint: '/health', timeoutMs: 2_000, invocationTimeoutMs: 300 });
+  const healthy = untilHealthy(check, at(server.port), start());
+  await until('asked', () => server.state.asked > 1);
+  server.state.status = null;
+  expect((await healthy)?.reason).toBe(
+    `health check failed: GET /health on port ${server.port} answered 404, not 200; at last, no answer to GET /health on port ${server.port} within 300 ms`,
+  );
 });
 
 test('untilHealthy() gives a start that another agent began only the rest of its time', async () => {

@@ -48,6 +48,9 @@ export async function untilHealthy(
   let wasUp = false;
   let found: string | null = null;
   let isPathAtFault = false;
+  /** What the path answered before it answered otherwise, or no more: a machine under load is slow in the end, and that is not what is wrong. */
+  let before: string | null = null;
+  let path: string | null = null;
   /** Waits until then, and looks for the port meanwhile. True as soon as it is there. */
   const look = async (untilMs: number): Promise<boolean> => {
     for (let now = monotonic(); now < untilMs && !signal.aborted; now = monotonic()) {
@@ -66,10 +69,15 @@ export async function untilHealthy(
     found = isThere ? null : await port();
     wasUp ||= found === null;
     isPathAtFault = found === null && check.type === 'http';
-    if (isPathAtFault) found = await probe(check, probed);
+    if (isPathAtFault) {
+      const answered = await probe(check, probed);
+      if (answered !== path) [before, path] = [path, answered];
+      found = answered;
+    }
     if (found === null) return null;
   }
-  return unhealthy(probed, { found: found ?? '', isStart: true, isPathAtFault });
+  const inAll = isPathAtFault && before !== null ? `${before}; at last, ${found}` : (found ?? '');
+  return unhealthy(probed, { found: inAll, isStart: true, isPathAtFault });
 }
 
 /** CF's default, or what the app asks for, up to CF's maximum. */

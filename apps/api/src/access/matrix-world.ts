@@ -279,6 +279,7 @@ function requests(guids: Guids): Record<string, TestCall> {
     'POST /v3/isolation_segments/:guid/relationships/organizations': { body: { data: [] } },
     'PATCH /v3/feature_flags/:name': { body: { enabled: true } },
     'PATCH /v3/environment_variable_groups/:name': { body: { var: { A: 'b' } } },
+    'POST /v3/stacks': { body: { name: 'new' } },
     'POST /v3/apps': { body: { name: 'new', relationships: { space: to(guids.spaces) } } },
     'PATCH /v3/apps/:guid/relationships/current_droplet': { body: to(guids.droplets) },
     'PATCH /v3/apps/:guid/environment_variables': { body: { var: { A: 'b' } } },
