@@ -48,7 +48,10 @@ function declareReleases(program: Command): void {
   );
   command(program, 'restage <app>', 'build the files that are there anew, and run the result')
     .alias('rg')
-    .option('--strategy <name>', 'rolling: the old version serves until the new one is healthy')
+    .option(
+      '--strategy <name>',
+      'rolling: the old version serves until the new one is healthy; canary: one instance first, then a pause',
+    )
     .action((app: string, flags) =>
       withContext(flags.json === true, async context => (await load()).restage(context, app, flags)),
     );
@@ -61,6 +64,15 @@ function declareReleases(program: Command): void {
     .action((app: string, flags) =>
       withContext(flags.json === true, async context => (await load()).rollback(context, app, flags)),
     );
+  const deployments = () => import('./commands/deployments.ts');
+  command(program, 'continue-deployment <app>', 'let a deployment that has paused after a canary go on').action(
+    (app: string, flags) =>
+      withContext(flags.json === true, async context => (await deployments()).continueDeployment(context, app)),
+  );
+  command(program, 'cancel-deployment <app>', 'go back to the version that served before').action(
+    (app: string, flags) =>
+      withContext(flags.json === true, async context => (await deployments()).cancelDeployment(context, app)),
+  );
   command(program, 'events <app>', 'what happened to an app, newest first').action((app: string, flags) =>
     withContext(flags.json === true, async context => (await load()).events(context, app)),
   );

@@ -24,6 +24,12 @@ export function wholeNumber(text: string): number {
   return value;
 }
 
+/** `20,50,80`. */
+export function percents(text: string): number[] {
+  if (!/^\d+(,\d+)*$/.test(text)) throw new InvalidArgumentError('Percents are wanted: 20,50,80.');
+  return text.split(',').map(Number);
+}
+
 export function collect(value: string, before: string[]): string[] {
   return [...before, value];
 }

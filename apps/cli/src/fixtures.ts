@@ -118,6 +118,7 @@ function usual(
     'GET /v3/deployments/*': () => ({
       body: { guid: 'deployment-1', status: { value: 'FINALIZED', reason: 'DEPLOYED' } },
     }),
+    'GET /v3/deployments': () => ({ body: page([]) }),
     'GET /v3/audit_events': () => ({ body: page([]) }),
   };
 }

@@ -1,6 +1,6 @@
 /** The CLI's door: commands are declared here and loaded only when asked for; every failure ends here, in words and with an exit code. */
 import { Command, CommanderError } from 'commander';
-import { collect, command, VERSION, wholeNumber, withContext } from './declare.ts';
+import { collect, command, percents, VERSION, wholeNumber, withContext } from './declare.ts';
 import { declareMore } from './declare-more.ts';
 import { EXIT, explain } from './failures.ts';
 import { explanationText } from './text.ts';
@@ -63,7 +63,9 @@ function declarePush(program: Command): void {
     .option('--no-start', 'upload only')
     .option('--no-route', 'map no route')
     .option('--random-route', 'map a route with a random host')
-    .option('--strategy <name>', 'rolling or canary')
+    .option('--strategy <name>', 'rolling: without a gap; canary: one instance first, then a pause')
+    .option('--max-in-flight <n>', 'of a deployment: how many instances start at once', wholeNumber)
+    .option('--instance-steps <percents>', 'of a canary deployment: where it pauses, as 20,50,80', percents)
     .option('--result-file <path>', 'write the result there too, as --json prints it')
     .action((name: string | undefined, flags) =>
       withContext(flags.json === true, async context => {

@@ -5,6 +5,7 @@ import { followLines, recentLines } from '@cupola/client/logs';
 import { type Explanation, explainCause } from '@cupola/contract/causes';
 import {
   type ReadApp,
+  type ReadDeployment,
   type ReadProcess,
   type ReadRoute,
   type ReadStats,
@@ -22,6 +23,7 @@ import { type CliContext, findApp } from '../context.ts';
 import { CliError, EXIT, usageError } from '../failures.ts';
 import { bytes, explanationText, logLine, table } from '../text.ts';
 import { appUrl } from '../urls.ts';
+import { activeDeployment, canaryText } from './deployments.ts';
 
 const AT_ONCE = 8;
 const MIB = 1024 * 1024;
@@ -95,10 +97,11 @@ export async function app(context: CliContext, name: string, flags: { guid?: boo
 /** Summary of one app: what it is, where it answers, how its instances fare. */
 export async function showApp(context: CliContext, found: ReadApp): Promise<void> {
   const client = context.client();
-  const [processes, routes, droplet] = await Promise.all([
+  const [processes, routes, droplet, deployment] = await Promise.all([
     client.all(readProcess, `/v3/apps/${found.guid}/processes`),
     client.all(readRoute, `/v3/apps/${found.guid}/routes`),
     client.read(readDroplet, { path: `/v3/apps/${found.guid}/droplets/current` }).catch(() => null), // Nothing staged yet: 404.
+    activeDeployment(context, found),
   ]);
   const stats = await mapSome(processes, process => statsOf(context, process));
   const urls = routes.map(({ url }) => appUrl(client.endpoints, url));
@@ -109,8 +112,10 @@ export async function showApp(context: CliContext, found: ReadApp): Promise<void
     urls,
     stack: droplet?.stack ?? found.lifecycle?.data?.stack ?? null,
     buildpacks: (droplet?.buildpacks ?? []).map(buildpack => buildpack.name),
+    deployment: deployment === null ? null : { guid: deployment.guid, status: deployment.status },
     processes: processes.map((process, at) => ({
       type: process.type,
+      isNewVersion: deployment?.new_processes?.some(({ guid }) => guid === process.guid) ?? false,
       instances: process.instances,
       memoryMb: process.memory_in_mb,
       diskMb: process.disk_in_mb,
@@ -127,7 +132,8 @@ export async function showApp(context: CliContext, found: ReadApp): Promise<void
   };
   const causes = processes.flatMap((process, at) => causeOf(found, process, stats[at] ?? []));
   const why = causes.map(cause => `\n\nit does not run: ${cause.says}.\n${explanationText(cause)}`);
-  context.result({ ...value, causes }, describeApp(value) + why.join(''));
+  const canary = deployment?.status.reason === 'PAUSED' ? `\n\n${canaryText(found.name, deployment)}` : '';
+  context.result({ ...value, causes }, describeApp(value) + canary + why.join(''));
 }
 
 /** Of a process of which no instance runs, by the code in its details: the row of the instance shows the evidence. */
@@ -145,8 +151,11 @@ function describeApp(value: {
   urls: string[];
   stack: string | null;
   buildpacks: string[];
+  deployment: { status: ReadDeployment['status'] } | null;
   processes: {
     type: string;
+    /** Of the deployment that is under way. */
+    isNewVersion: boolean;
     instances: number;
     memoryMb: number;
     diskMb: number;
@@ -166,8 +175,9 @@ function describeApp(value: {
     ['urls', value.urls.join(', ') || 'none'],
     ['stack', value.stack ?? '-'],
     ['buildpacks', value.buildpacks.join(', ') || '-'],
+    ...(value.deployment === null ? [] : [['deployment', (value.deployment.status.reason ?? 'ACTIVE').toLowerCase()]]),
   ]);
-  const processes = value.processes.map(({ type, instances, memoryMb, diskMb, stats }) => {
+  const processes = value.processes.map(({ type, isNewVersion, instances, memoryMb, diskMb, stats }) => {
     const up = stats.filter(({ state }) => state === 'RUNNING').length;
     const rows = stats.map(({ index, state, uptimeSeconds, details, cpu, memoryBytes }) => [
       `#${index}`,
@@ -177,7 +187,7 @@ function describeApp(value: {
       memoryBytes === null ? '-' : `${bytes(memoryBytes)} of ${bytes(memoryMb * MIB)}`,
       details ?? '',
     ]);
-    const title = `${type}: ${up} of ${instances} running, ${memoryMb}M memory, ${diskMb}M disk each`;
+    const title = `${type}${isNewVersion ? ', new version' : ''}: ${up} of ${instances} running, ${memoryMb}M memory, ${diskMb}M disk each`;
     return rows.length === 0
       ? title
       : `${title}\n${table([['', 'state', 'since', 'cpu', 'memory', 'details'], ...rows])}`;

@@ -43,6 +43,9 @@ async function aPlatform() {
     ['GET /v3/buildpacks', page({ guid: 'b', name: 'nodejs_buildpack', position: 1, enabled: true, locked: false })],
     ['GET /v3/apps/*/revisions', page(...REVISIONS)],
     ['GET /v3/apps/*/revisions/deployed', page(REVISIONS[0])],
+    ['GET /v3/deployments', page({ guid: 'deployment-1', status: { value: 'ACTIVE', reason: 'PAUSED' } })],
+    ['POST /v3/deployments/*/actions/cancel', { body: {} }],
+    ['POST /v3/deployments/*/actions/continue', { body: {} }],
     ['POST /v3/apps/*/tasks', { status: 202, body: TASK }],
     ['GET /v3/apps/*/tasks', page(TASK)],
     ['POST /v3/tasks/*/actions/cancel', { status: 202, body: TASK }],
@@ -117,6 +120,8 @@ test.each<[string[], string, unknown]>([
     'POST /v3/deployments',
     { revision: { guid: 'revision-1' }, strategy: 'rolling', relationships: { app: toOne('app-1') } },
   ],
+  [['cancel-deployment', 'web1'], 'POST /v3/deployments/deployment-1/actions/cancel', null],
+  [['continue-deployment', 'web1'], 'POST /v3/deployments/deployment-1/actions/continue', null],
   [
     ['run-task', 'web1', '--command', 'npm run up', '-m', '64M', '--name', 'migrate'],
     'POST /v3/apps/app-1/tasks',
@@ -316,4 +321,52 @@ test('push --strategy rolling cancels a version that never gets healthy, and say
     /new version of web1 \(web\) does not run: it crashes with an error.*cancelled.*former version/,
   );
   expect(cf.log()).toContain('POST /v3/deployments/deployment-1/actions/cancel');
+});
+
+describe('a canary', () => {
+  const paused = (current: number) => ({
+    guid: 'deployment-1',
+    status: { value: 'ACTIVE', reason: 'PAUSED', canary: { steps: { current, total: 2 } } },
+  });
+
+  test('push --strategy canary ends at the pause, and names both ways on', async () => {
+    await using cf = await aPlatform();
+    using user = await loggedIn(cf);
+    user.write({ a: 'x' });
+    cf.answer('GET /v3/deployments/*', { body: paused(1) });
+    const args = ['push', 'web1', '--strategy', 'canary', '--instance-steps', '50,100', '--max-in-flight', '2'];
+    const { code, stdout } = await user.run(args);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/web1 has a canary: done.*cupola continue-deployment web1.*cupola cancel-deployment web1/s);
+    expect(json(cf.requests.find(({ method, url }) => method === 'POST' && url === '/v3/deployments'))).toMatchObject({
+      strategy: 'canary',
+      options: { max_in_flight: 2, canary: { steps: [{ instance_weight: 50 }, { instance_weight: 100 }] } },
+    });
+  });
+
+  test('app shows that it has paused; continue-deployment goes to the next pause, or to the end', async () => {
+    await using cf = await aPlatform();
+    using user = await loggedIn(cf);
+    cf.answer('GET /v3/deployments', page({ ...paused(1), new_processes: [{ guid: 'process-1', type: 'web' }] }));
+    expect((await user.run(['app', 'web1'])).stdout).toMatch(/deployment +paused.*web, new version: .*step 1 of 2/s);
+    cf.answer('GET /v3/deployments/*', { body: paused(2) });
+    expect((await user.run(['continue-deployment', 'web1'])).stdout).toContain('(step 2 of 2)');
+    cf.answer('GET /v3/deployments/*', {
+      body: { guid: 'deployment-1', status: { value: 'FINALIZED', reason: 'DEPLOYED' } },
+    });
+    expect((await user.run(['continue-deployment', 'web1'])).stdout).toContain('web1 runs its new version');
+  });
+
+  test('without one, or without a pause, both commands say what to do', async () => {
+    await using cf = await aPlatform();
+    using user = await loggedIn(cf);
+    cf.answer('GET /v3/deployments', page());
+    expect(await user.run(['cancel-deployment', 'web1'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/No deployment of web1 is under way.*cupola push web1 --strategy canary/s),
+    });
+    cf.answer('GET /v3/deployments', page({ guid: 'd', status: { value: 'ACTIVE', reason: 'DEPLOYING' } }));
+    expect((await user.run(['continue-deployment', 'web1'])).stderr).toContain('cupola app web1');
+    expect((await user.run(['push', 'web1', '--max-in-flight', '2'])).stderr).toContain('--strategy canary');
+  });
 });

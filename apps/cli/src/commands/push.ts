@@ -5,22 +5,27 @@ import { type Explanation, explainCause } from '@cupola/contract/causes';
 import { type ReadApp, readRoute } from '@cupola/contract/v3/client-reads';
 import { configFolder } from '../config.ts';
 import { type CliContext, findApp } from '../context.ts';
-import { CliError, explain } from '../failures.ts';
+import { CliError, explain, usageError } from '../failures.ts';
 import { openFolderMemory } from '../files/pushed-folder.ts';
 import { filesNotKept } from '../files-not-kept.ts';
 import { type ManifestPlan, type PushFlags, planManifest } from '../manifest/manifest.ts';
 import { type Phase, runPhases } from '../push/phases.ts';
-import { runDroplet } from '../push/run-app.ts';
+import { type Deployed, type DeploymentChoice, runDroplet } from '../push/run-app.ts';
 import { stage } from '../push/stage.ts';
 import { type Prepared, prepareUpload, type Uploaded, upload } from '../push/upload-app.ts';
 import { bytes, explanationText, harmless, logLine, plural, seconds } from '../text.ts';
 import { appUrl } from '../urls.ts';
+import { canaryText } from './deployments.ts';
 
 export interface PushOptions extends PushFlags {
   /** `--no-start` makes it false. */
   start: boolean;
   route: boolean;
   strategy?: string;
+  /** Of a deployment: how many new instances may start at once. */
+  maxInFlight?: number;
+  /** Of a canary deployment: where it pauses, in percent of the instances. */
+  instanceSteps?: number[];
   /** Where to write the result as JSON besides: for programs that show the output to a person. */
   resultFile?: string;
 }
@@ -30,6 +35,8 @@ interface PushedApp {
   guid: string;
   url: string | null;
   urls: string[];
+  /** Null: it was not started. */
+  deployed: Deployed | null;
   /** What works now and will not last. */
   warning: Explanation | null;
   files: { total: number; matched: number; sentBytes: number };
@@ -38,6 +45,7 @@ interface PushedApp {
 
 export async function push(context: CliContext, name: string | undefined, options: PushOptions): Promise<void> {
   const startedMs = performance.now();
+  const deployment = deploymentOf(options);
   const plan = planManifest(name, { ...options, noRoute: !options.route }, process.cwd());
   const { organization, space } = context.target();
   context.say(`Pushing ${plan.apps.map(app => app.name).join(', ')} to ${organization.name} / ${space.name}`);
@@ -50,6 +58,7 @@ export async function push(context: CliContext, name: string | undefined, option
       await pushOne(context, {
         ...one,
         applying,
+        deployment,
         options,
         startedMs: pushed.length === 0 ? startedMs : performance.now(),
       }),
@@ -77,17 +86,21 @@ interface One {
   name: string;
   folder: string;
   applying: Promise<void>;
+  deployment: DeploymentChoice | null;
   options: PushOptions;
   startedMs: number;
 }
 
-async function pushOne(context: CliContext, { name, folder, applying, options, startedMs }: One): Promise<PushedApp> {
+async function pushOne(
+  context: CliContext,
+  { name, folder, applying, deployment, options, startedMs }: One,
+): Promise<PushedApp> {
   const client = context.client();
   const memory = openFolderMemory(configFolder(context.environment), {
     folder,
     place: [client.endpoints.api, context.target().space.guid, name],
   });
-  const state: { app?: ReadApp; uploaded?: Uploaded; dropletGuid?: string } = {};
+  const state: { app?: ReadApp; uploaded?: Uploaded; dropletGuid?: string; deployed?: Deployed } = {};
   const staging: ClientLogLine[] = [];
   const phases: Phase[] = [
     {
@@ -127,9 +140,13 @@ async function pushOne(context: CliContext, { name, folder, applying, options, s
         title: 'Start',
         run: async () => {
           const { app, dropletGuid } = state as Required<typeof state>;
-          const strategy = options.strategy === undefined || options.strategy === 'null' ? null : options.strategy;
-          await runDroplet(context, { app, dropletGuid, strategy, startTimeout: options.startTimeout ?? null });
-          return 'Started';
+          state.deployed = await runDroplet(context, {
+            app,
+            dropletGuid,
+            deployment,
+            startTimeout: options.startTimeout ?? null,
+          });
+          return state.deployed === 'canary' ? 'Started a canary' : 'Started';
         },
       },
     );
@@ -140,7 +157,7 @@ async function pushOne(context: CliContext, { name, folder, applying, options, s
   }).catch((error: unknown) => {
     throw withStagingLog(error, staging, context);
   });
-  const { app, uploaded } = state as Required<typeof state>;
+  const { app, uploaded } = state as Required<Omit<typeof state, 'deployed'>>;
   if (!options.start && app.state === 'STARTED')
     await client.act({ method: 'POST', path: `/v3/apps/${app.guid}/actions/stop` });
   const [routes, notKept] = await Promise.all([
@@ -154,6 +171,7 @@ async function pushOne(context: CliContext, { name, folder, applying, options, s
     guid: app.guid,
     url: urls[0] ?? null,
     urls,
+    deployed: state.deployed ?? null,
     warning: notKept === null ? null : explainCause({ code: 'files-not-kept', evidence: notKept }, { app: name }),
     files: { total: uploaded.files, matched: uploaded.matchedFiles, sentBytes: uploaded.sentBytes },
     seconds: {
@@ -162,6 +180,19 @@ async function pushOne(context: CliContext, { name, folder, applying, options, s
       stage: round(stageMs),
       start: round(startMs),
     },
+  };
+}
+
+/** What a deployment is asked for; null: a restart. The API says what of it does not go together. */
+function deploymentOf({ strategy, maxInFlight, instanceSteps }: PushOptions): DeploymentChoice | null {
+  if (strategy === undefined || strategy === 'null') {
+    if (maxInFlight === undefined && instanceSteps === undefined) return null;
+    throw usageError('--max-in-flight and --instance-steps are of a deployment.', 'cupola push --strategy canary ...');
+  }
+  return {
+    strategy,
+    ...(maxInFlight === undefined ? {} : { maxInFlight }),
+    ...(instanceSteps === undefined ? {} : { instanceSteps }),
   };
 }
 
@@ -218,13 +249,14 @@ function round(ms: number): number {
 }
 
 /** The last line is the address alone: what a terminal makes clickable, and a script can take with `tail -n 1`. */
-function summary({ name, url, urls, warning, seconds: took }: PushedApp, { start }: PushOptions): string {
+function summary({ name, url, urls, deployed, warning, seconds: took }: PushedApp, { start }: PushOptions): string {
   const total = seconds(took.total * 1_000);
   const split = `upload ${seconds(took.upload * 1_000)}, stage ${seconds(took.stage * 1_000)}, start ${seconds(took.start * 1_000)}`;
   const done = start
-    ? `${name} runs: done in ${total} (${split})`
+    ? `${name} ${deployed === 'canary' ? 'has a canary' : 'runs'}: done in ${total} (${split})`
     : `${name} is uploaded, not started, in ${total}. Start it: cupola start ${name}`;
   const others = urls.slice(1).map(other => `also ${other}`);
   const warned = warning === null ? [] : [`Note: ${warning.says}.`, explanationText(warning)];
-  return ['', ...warned, done, ...others, url ?? 'it has no route'].join('\n');
+  const next = deployed === 'canary' ? [canaryText(name)] : [];
+  return ['', ...warned, done, ...next, ...others, url ?? 'it has no route'].join('\n');
 }

@@ -12,7 +12,7 @@ import { readCode } from '@cupola/model/causes';
 import { type CliContext, findApp } from '../context.ts';
 import { CliError } from '../failures.ts';
 import { confirm } from '../prompt.ts';
-import { deploy, runDroplet } from '../push/run-app.ts';
+import { type DeploymentChoice, deploy, runDroplet } from '../push/run-app.ts';
 import { stage } from '../push/stage.ts';
 import { harmless, table } from '../text.ts';
 import { showApp } from './apps.ts';
@@ -39,12 +39,12 @@ export async function restage(context: CliContext, name: string, { strategy }: R
     package: newest,
     show: line => context.say(harmless(line.text)),
   });
-  await runDroplet(context, { app, dropletGuid, strategy: chosen(strategy), startTimeout: null });
+  await runDroplet(context, { app, dropletGuid, deployment: chosen(strategy), startTimeout: null });
   await showApp(context, { ...app, state: 'STARTED' });
 }
 
-function chosen(strategy: string | undefined): string | null {
-  return strategy === undefined || strategy === 'null' ? null : strategy;
+function chosen(strategy: string | undefined): DeploymentChoice | null {
+  return strategy === undefined || strategy === 'null' ? null : { strategy };
 }
 
 export async function revisions(context: CliContext, name: string): Promise<void> {
@@ -91,7 +91,12 @@ export async function rollback(context: CliContext, name: string, { version, for
     command: `cupola rollback ${name} --version ${revision.version} -f`,
   });
   if (!isSure) return context.result({ name, rolledBack: false }, `${name} was left as it is.`);
-  await deploy(context, { app, what: { revision: { guid: revision.guid } }, strategy: 'rolling', startTimeout: null });
+  await deploy(context, {
+    app,
+    what: { revision: { guid: revision.guid } },
+    choice: { strategy: 'rolling' },
+    startTimeout: null,
+  });
   context.result(
     { name, guid: app.guid, revision: revision.version, rolledBack: true },
     `${name} runs revision ${revision.version} again, as a new revision.`,

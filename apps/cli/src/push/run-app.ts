@@ -1,25 +1,43 @@
 /** Makes a droplet the running version: by restart, or by a deployment where a strategy was asked for. */
-import { type ReadApp, readDeployment, readProcess, readStats } from '@cupola/contract/v3/client-reads';
+import {
+  type ReadApp,
+  type ReadDeployment,
+  readDeployment,
+  readProcess,
+  readStats,
+} from '@cupola/contract/v3/client-reads';
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
 import type { CliContext } from '../context.ts';
 import { areHopeless, startFailure, startTrouble } from '../explain-failure.ts';
 import { CliError } from '../failures.ts';
 import { waitUntilRunning } from '../start-wait.ts';
 
+/** As the API's: `rolling` or `canary`, and how. */
+export interface DeploymentChoice {
+  readonly strategy: string;
+  readonly maxInFlight?: number;
+  /** Percent of the instances, for each step. */
+  readonly instanceSteps?: readonly number[];
+}
+
 interface Run {
   readonly app: ReadApp;
   readonly dropletGuid: string;
-  readonly strategy: string | null;
+  /** Null: a restart. */
+  readonly deployment: DeploymentChoice | null;
   /** Start timeout that the user gave, seconds. */
   readonly startTimeout: number | null;
 }
 
+/** How a deployment left the app: all on the new version, or a canary beside the former one, which waits for a word. */
+export type Deployed = 'whole' | 'canary';
+
 export async function runDroplet(
   context: CliContext,
-  { app, dropletGuid, strategy, startTimeout }: Run,
-): Promise<void> {
-  if (strategy !== null)
-    return deploy(context, { app, what: { droplet: { guid: dropletGuid } }, strategy, startTimeout });
+  { app, dropletGuid, deployment, startTimeout }: Run,
+): Promise<Deployed> {
+  if (deployment !== null)
+    return deploy(context, { app, what: { droplet: { guid: dropletGuid } }, choice: deployment, startTimeout });
   const client = context.client();
   await client.act({
     method: 'PATCH',
@@ -28,50 +46,79 @@ export async function runDroplet(
   });
   await client.act({ method: 'POST', path: `/v3/apps/${app.guid}/actions/restart` });
   await waitUntilRunning(context, app);
+  return 'whole';
 }
 
 interface Deploy {
   readonly app: ReadApp;
   readonly what: { droplet: { guid: string } } | { revision: { guid: string } };
-  readonly strategy: string;
+  readonly choice: DeploymentChoice;
   readonly startTimeout: number | null;
 }
 
-/**
- * A version that never gets healthy would stay DEPLOYING for ever: it is ended as soon as its first instance has given up, or after twice its start
- * timeout without progress, and the old version keeps serving. Throws with the cause.
- */
-export async function deploy(context: CliContext, { app, what, strategy, startTimeout }: Deploy): Promise<void> {
-  const client = context.client();
-  const made = await client.read(readDeployment, {
+/** Makes a deployment and follows it, see followDeployment(). */
+export async function deploy(
+  context: CliContext,
+  { app, what, choice: { strategy, maxInFlight, instanceSteps }, startTimeout }: Deploy,
+): Promise<Deployed> {
+  const options = {
+    ...(maxInFlight === undefined ? {} : { max_in_flight: maxInFlight }),
+    ...(instanceSteps === undefined
+      ? {}
+      : { canary: { steps: instanceSteps.map(percent => ({ instance_weight: percent })) } }),
+  };
+  const made = await context.client().read(readDeployment, {
     method: 'POST',
     path: '/v3/deployments',
-    json: { ...what, strategy, relationships: { app: { data: { guid: app.guid } } } },
+    json: {
+      ...what,
+      strategy,
+      ...(Object.keys(options).length === 0 ? {} : { options }),
+      relationships: { app: { data: { guid: app.guid } } },
+    },
   });
+  return followDeployment(context, app, { deployment: made, startTimeout });
+}
+
+/**
+ * Until it has ended, or has paused after a canary. A version that never gets healthy would stay DEPLOYING for ever: it is ended as soon as its first
+ * instance has given up, or after twice its start timeout without progress, and the old version keeps serving. Throws with the cause.
+ */
+export async function followDeployment(
+  context: CliContext,
+  app: ReadApp,
+  { deployment, startTimeout }: { deployment: ReadDeployment; startTimeout: number | null },
+): Promise<Deployed> {
+  const client = context.client();
   const limitMs = 2 * (startTimeout === null ? INSTANCE_LIMITS.startTimeoutMs : startTimeout * 1_000);
   const over = new AbortController();
   const ended = client.poll({
-    path: `/v3/deployments/${made.guid}`,
+    path: `/v3/deployments/${deployment.guid}`,
     schema: readDeployment,
     what: `the deployment of ${app.name}`,
     limitMs,
-    isDone: ({ status: { value, reason } }) =>
-      value === 'FINALIZED' || (value === 'ACTIVE' && reason === 'PAUSED' && strategy === 'canary'),
+    isDone: ({ status: { value, reason } }) => value === 'FINALIZED' || reason === 'PAUSED',
     signal: over.signal,
   });
-  const failed = failureOf(context, app, { processes: made.new_processes ?? [], limitMs, signal: over.signal });
+  const failed = failureOf(context, app, {
+    processes: deployment.new_processes ?? [],
+    limitMs,
+    signal: over.signal,
+  });
   try {
     const done = await Promise.race([ended, failed]);
-    if (done instanceof CliError) throw await cancelled(context, app, { guid: made.guid, failure: done });
-    if (done.status.value === 'FINALIZED' && done.status.reason !== 'DEPLOYED')
+    if (done instanceof CliError) throw await cancelled(context, app, { guid: deployment.guid, failure: done });
+    if (done.status.reason === 'PAUSED') return 'canary';
+    if (done.status.reason !== 'DEPLOYED')
       throw new CliError(
         `The deployment of ${app.name} ended as ${done.status.reason ?? 'unknown'}; the former version serves.`,
         { next: `See why: cupola doctor ${app.name}` },
       );
+    return 'whole';
   } catch (error) {
     if ((error as Error).name !== 'WaitedTooLongError') throw error;
     throw await cancelled(context, app, {
-      guid: made.guid,
+      guid: deployment.guid,
       failure: new CliError(`${app.name} did not get healthy within ${limitMs / 1_000} s.`, {
         next: `See why: cupola doctor ${app.name}`,
       }),

@@ -141,11 +141,18 @@ export const readDroplet = z.object({
 
 export const readDeployment = z.object({
   guid: z.string(),
-  status: z.object({ value: z.string(), reason: z.string().nullish() }),
+  status: z.object({
+    value: z.string(),
+    reason: z.string().nullish(),
+    /** Of a canary deployment: which step it is at. */
+    canary: z.object({ steps: z.object({ current: z.number().int(), total: z.number().int() }) }).nullish(),
+  }),
+  strategy: z.string().nullish(),
   revision: z.object({ guid: z.string() }).nullish(),
   /** The processes that the deployment has made, and scales up. */
   new_processes: z.array(z.object({ guid: z.string(), type: z.string() })).nullish(),
 });
+export type ReadDeployment = z.infer<typeof readDeployment>;
 
 export const readRevision = z.object({
   guid: z.string(),
