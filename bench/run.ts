@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- ROUNDS [GROUP ...]]`: the figures of the main line on this machine, each beside something measured in the same run. Read the ratios:
  * wall-clock figures of a shared machine move by a factor of three. With CF=/path/to/cf the real cf CLI is measured too. Full results go to bench/results/.
- * Groups, all of them when none is named: sandbox, start, archive, router, growth, apps, memory, pushes, repush.
+ * Groups, all of them when none is named: sandbox, start, archive, router, growth, apps, memory, pushes, repush, logs, staging.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,11 +9,13 @@ import { type Platform, ROOT, startPlatform } from '../test/platform.ts';
 import { benchApps } from './apps.ts';
 import { benchArchive } from './archive.ts';
 import { benchGrowth } from './growth.ts';
+import { benchLogs } from './logs.ts';
 import { benchColdStart, benchMemory } from './platform-cost.ts';
 import { benchPushes } from './pushes.ts';
 import { benchRepush } from './repush.ts';
 import { benchRouter } from './router.ts';
 import { benchSandbox } from './sandbox.ts';
+import { benchStaging } from './staging.ts';
 import { print, type Row } from './table.ts';
 
 /** On a machine without a platform. */
@@ -24,7 +26,14 @@ const ALONE = {
   router: benchRouter,
   growth: benchGrowth,
 };
-const ON_PLATFORM = { apps: benchApps, memory: benchMemory, pushes: benchPushes, repush: benchRepush };
+const ON_PLATFORM = {
+  apps: benchApps,
+  memory: benchMemory,
+  pushes: benchPushes,
+  repush: benchRepush,
+  logs: benchLogs,
+  staging: benchStaging,
+};
 
 const rounds = Number(process.argv[2] ?? 5);
 const named = process.argv.slice(3);

@@ -14,7 +14,9 @@ export interface ClientLogLine {
 
 /** log-cache's own most at once. */
 const READ_MAX = 1_000;
-const TAIL_PAUSE_MS = 200;
+/** After lines came, others are gathered for so long; the next read is then held until there are some. Nobody sees it, and no app's chatter makes a storm of reads. */
+const TAIL_PAUSE_MS = 20;
+const RETRY_PAUSE_MS = 200;
 const TAIL_ERRORS_MAX = 5;
 
 interface Read {
@@ -95,7 +97,7 @@ export async function followLines(client: CloudClient, appGuid: string, { fromNs
     } catch (error) {
       if (signal.aborted) break;
       if (++failures >= TAIL_ERRORS_MAX) throw error;
-      await pause(TAIL_PAUSE_MS, undefined, { signal }).catch(() => undefined); // Aborted: the loop ends.
+      await pause(RETRY_PAUSE_MS, undefined, { signal }).catch(() => undefined); // Aborted: the loop ends.
     }
   }
   while ((await next(false)) === READ_MAX);

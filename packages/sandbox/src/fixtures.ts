@@ -103,9 +103,9 @@ export async function finish(sandbox: RunningSandbox, from?: string): Promise<Ra
     droppedBytes: 0,
     exit: { code: null, signal: null, outOfMemory: false, lost: true, atMs: 0 },
   };
-  for await (const { stream, line, droppedBytes } of sandbox.output(from)) {
+  for await (const { stream, line, droppedBytes, unreadBytes } of sandbox.output(from)) {
     ran.droppedBytes += droppedBytes;
-    if (droppedBytes === 0) ran[stream].push(line);
+    if (droppedBytes + unreadBytes === 0) ran[stream].push(line);
   }
   ran.exit = await sandbox.ended;
   await sandbox.remove();

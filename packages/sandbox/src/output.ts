@@ -11,6 +11,9 @@ const LINE_MAX = 64 * 1024;
 /** inotify may overflow, and some file systems have none. */
 const LOOK_ANYWAY_MS = 5_000;
 
+/** The shim begins another segment once one has so many bytes. */
+const SEGMENT_BYTES = 1024 * 1024;
+
 type Stream = 'o' | 'e';
 
 /** A place in the log: a byte of a record's body. */
@@ -24,7 +27,8 @@ interface Place {
 /** One record. `at` is where it begins. */
 export interface Chunk {
   timestampMs: number;
-  stream: Stream | 'd';
+  /** `d`: bytes that the shim dropped; `u`: bytes that it removed unread (ours, no record). Both say how many. */
+  stream: Stream | 'd' | 'u';
   bytes: Buffer;
   at: Place;
   next: Place;
@@ -105,13 +109,14 @@ export function lineSplitter(from: Position): { push(chunk: Chunk): Line[]; flus
     timestampMs,
     line: bytes.toString('utf8').replace(/\r$/, ''),
     droppedBytes: 0,
+    unreadBytes: 0,
     position: position(),
   });
 
   /** How much of a chunk was taken before the position; null: all of it. */
   const takenOf = ({ stream, at }: Chunk): number | null => {
     if (!isBefore(at, from.next)) return 0;
-    if (stream === 'd') return null;
+    if (stream === 'd' || stream === 'u') return null;
     const first = from.begun[stream];
     if (first === undefined || isBefore(at, first)) return null;
     return isBefore(first, at) ? 0 : first.taken;
@@ -150,10 +155,12 @@ export function lineSplitter(from: Position): { push(chunk: Chunk): Line[]; flus
       const taken = takenOf(chunk);
       if (taken === null) return [];
       if (!isBefore(chunk.at, from.next)) next = chunk.next;
-      if (chunk.stream !== 'd') return split(chunk.stream, chunk, taken);
+      if (chunk.stream === 'o' || chunk.stream === 'e') return split(chunk.stream, chunk, taken);
       // Said at once: an app that prints nothing but surplus would never be told.
-      const droppedBytes = Number(chunk.bytes.toString('latin1'));
-      return [{ stream: 'err', timestampMs: chunk.timestampMs, line: '', droppedBytes, position: position() }];
+      const bytes = Number(chunk.bytes.toString('latin1'));
+      const [droppedBytes, unreadBytes] = chunk.stream === 'd' ? [bytes, 0] : [0, bytes];
+      const { timestampMs } = chunk;
+      return [{ stream: 'err', timestampMs, line: '', droppedBytes, unreadBytes, position: position() }];
     },
     flush: () =>
       (['o', 'e'] as const).flatMap(stream => {
@@ -206,11 +213,24 @@ export async function* followOutput(
   }
 }
 
-/** Every record after a place, segment by segment. A segment that the shim has removed is skipped. */
+/** Every record after a place, segment by segment. Where segments are gone that were not read to their end, how much that was. */
 function* readOn(folder: string, from: Place): Iterable<Chunk> {
-  for (const segment of segmentsFrom(folder, from.segment)) {
-    const offset = segment === from.segment ? from.offset : 0;
-    yield* parseRecords(readFrom(join(folder, `log.${segment}`), offset), { segment, offset });
+  let at = from.segment === START.segment ? { ...START, segment: 1 } : from;
+  for (const segment of segmentsFrom(folder, at.segment)) {
+    const isNext = segment === at.segment;
+    const buffer = readFrom(join(folder, `log.${segment}`), isNext ? at.offset : 0);
+    if (buffer === null) continue;
+    // Only a segment of that size is followed by another.
+    const gone = isNext ? 0 : Math.max(0, SEGMENT_BYTES - at.offset) + (segment - at.segment - 1) * SEGMENT_BYTES;
+    const here = { segment, offset: isNext ? at.offset : 0 };
+    const records = parseRecords(buffer, here);
+    if (gone > 0) {
+      const timestampMs = records[0]?.timestampMs ?? Date.now();
+      const end = { segment: segment - 1, offset: SEGMENT_BYTES, taken: 0 };
+      yield { timestampMs, stream: 'u', bytes: Buffer.from(String(gone)), at: end, next: { ...here, taken: 0 } };
+    }
+    yield* records;
+    at = records.at(-1)?.next ?? { ...here, taken: 0 };
   }
 }
 
@@ -228,8 +248,8 @@ function segmentsFrom(folder: string, first: number): number[] {
     .sort((a, b) => a - b);
 }
 
-/** At most a segment's size, 1 MiB and a record. */
-function readFrom(file: string, offset: number): Buffer {
+/** At most a segment's size, 1 MiB and a record. Null: the shim keeps four segments, and this one went. */
+function readFrom(file: string, offset: number): Buffer | null {
   try {
     const fd = openSync(file, 'r');
     try {
@@ -239,6 +259,6 @@ function readFrom(file: string, offset: number): Buffer {
       closeSync(fd);
     }
   } catch {
-    return Buffer.alloc(0); // The shim keeps four segments: this one went.
+    return null;
   }
 }

@@ -65,12 +65,15 @@ export interface SandboxSpec {
   logRateBytesPerSecond: number;
 }
 
-/** One line (or a piece of at most 64 KiB of one) of a sandbox's output. `dropped` tells how many bytes the rate limit took before it. */
+/** One line (or a piece of at most 64 KiB of one) of a sandbox's output; or, with an empty line, that some is missing here. */
 export interface OutputLine {
   stream: 'out' | 'err';
   timestampMs: number;
   line: string;
+  /** Taken by the rate limit, or by a full disk. */
   droppedBytes: number;
+  /** Gone before they were read: the shim keeps 4 MiB of what an app writes, and does not slow it down. */
+  unreadBytes: number;
 }
 export interface SandboxExit {
   code: number | null;

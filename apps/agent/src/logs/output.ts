@@ -51,8 +51,8 @@ export function followOutput(deps: Deps): Output {
       const { timestampMs, stream } = piece;
       const { source, line } = sourceOfLine(piece.line, deps.source, deps.sidecars);
       const mark = { position, reached };
-      if (piece.droppedBytes > 0) {
-        const sentence = droppedSentence(piece, logRateBytesPerSecond);
+      if (piece.droppedBytes + piece.unreadBytes > 0) {
+        const sentence = missingSentence(piece, logRateBytesPerSecond);
         await sender.add({ source, type: 'ERR', timestampMs, line: sentence, mark });
         if (line === '') continue;
       }
@@ -99,7 +99,8 @@ function keep(last: string[], line: string): void {
   if (last.length > LAST_LINES) last.shift();
 }
 
-function droppedSentence({ droppedBytes }: OutputLine, rate: number): string {
+function missingSentence({ droppedBytes, unreadBytes }: OutputLine, rate: number): string {
+  if (unreadBytes > 0) return `${unreadBytes} bytes of output were lost: the app writes faster than they can be kept`;
   if (rate < 0) return `${droppedBytes} bytes of output were lost: the disk of this cell is full`;
   return `app instance exceeded log rate limit (${rate} bytes/sec)`;
 }
