@@ -8,7 +8,7 @@ describe('feature flags', () => {
     await using test = await startTestApi();
     const { token } = await test.userWith();
     const { body } = await test.api('GET', '/v3/feature_flags', { token });
-    expect(body.pagination.total_results).toBe(18);
+    expect(body.pagination.total_results).toBe(19);
     expect(body.resources.map(({ name }: { name: string }) => name)).toEqual(
       body.resources.map(({ name }: { name: string }) => name).toSorted(),
     );
@@ -24,7 +24,7 @@ describe('feature flags', () => {
 
   test('pages backwards too', async () => {
     await using test = await startTestApi();
-    const { body } = await test.api('GET', '/v3/feature_flags?per_page=1&page=18&order_by=-name', {
+    const { body } = await test.api('GET', '/v3/feature_flags?per_page=1&page=19&order_by=-name', {
       token: test.admin,
     });
     expect(body.resources).toMatchObject([{ name: 'app_bits_upload' }]);

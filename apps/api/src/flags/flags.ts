@@ -10,6 +10,7 @@ export const FLAG_DEFAULTS = {
   diego_cnb: false,
   diego_docker: false,
   env_var_visibility: true,
+  hash_based_routing: false,
   hide_marketplace_from_unauthenticated_users: false,
   private_domain_creation: true,
   resource_matching: true,

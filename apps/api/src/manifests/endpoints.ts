@@ -15,6 +15,7 @@ import { accepted } from '../http/replies.ts';
 import { inChunks } from '../internal/views/in-chunks.ts';
 import { finishedJob } from '../jobs/jobs.ts';
 import { named } from '../pages/filters.ts';
+import { optionRules } from '../routes/route-options.ts';
 import { type SpaceRow, seenSpace } from '../spaces/find-space.ts';
 import { type Applied, applyManifestApp } from './apply-manifest.ts';
 import { diffManifestApp } from './diff-manifest.ts';
@@ -38,7 +39,7 @@ async function readManifest(
   const space = await writableSpace(store.read, actor, params.guid ?? '');
   if (!/\byaml\b/i.test(raw.request.headers['content-type'] ?? ''))
     throw new InvalidRequestError('Bad request: Content-Type must be yaml');
-  return { space, applications: await readApplications(body) };
+  return { space, applications: await readApplications(body, await optionRules(store.read)) };
 }
 
 /** All of them or none: one transaction. */

@@ -1,35 +1,39 @@
 import { describe, expect, test } from 'vitest';
 import { readManifestApp } from './manifest-app.ts';
 
-const errorsOf = (sent: unknown): string[] => readManifestApp(sent).errors;
+const RULES = { byHash: false };
+const errorsOf = (sent: unknown): string[] => readManifestApp(sent, RULES).errors;
 
 describe('readManifestApp()', () => {
   test('reads every key, dashed or not', () => {
-    const { app, errors } = readManifestApp({
-      name: 'web1',
-      path: './ignored',
-      memory: '64M',
-      'disk-quota': '128M',
-      'log-rate-limit-per-second': '1M',
-      instances: 2,
-      command: 'node server.js',
-      'health-check-type': 'http',
-      'health-check-http-endpoint': '/healthz',
-      'health-check-invocation-timeout': 5,
-      'health-check-interval': 20,
-      timeout: 90,
-      'readiness-health-check-type': 'http',
-      'readiness-health-check-http-endpoint': '/ready',
-      'readiness-health-check-invocation-timeout': 2,
-      'readiness-health-check-interval': 7,
-      buildpacks: ['nodejs_buildpack'],
-      stack: 'cflinuxfs4',
-      env: { A: 1, B: true, C: 'x', D: null },
-      routes: [{ route: 'web1.example.com/shop', options: { loadbalancing: 'least-connection' } }],
-      metadata: { labels: { tier: 'front' } },
-      features: { ssh: false },
-      'default-route': true,
-    });
+    const { app, errors } = readManifestApp(
+      {
+        name: 'web1',
+        path: './ignored',
+        memory: '64M',
+        'disk-quota': '128M',
+        'log-rate-limit-per-second': '1M',
+        instances: 2,
+        command: 'node server.js',
+        'health-check-type': 'http',
+        'health-check-http-endpoint': '/healthz',
+        'health-check-invocation-timeout': 5,
+        'health-check-interval': 20,
+        timeout: 90,
+        'readiness-health-check-type': 'http',
+        'readiness-health-check-http-endpoint': '/ready',
+        'readiness-health-check-invocation-timeout': 2,
+        'readiness-health-check-interval': 7,
+        buildpacks: ['nodejs_buildpack'],
+        stack: 'cflinuxfs4',
+        env: { A: 1, B: true, C: 'x', D: null },
+        routes: [{ route: 'web1.example.com/shop', options: { loadbalancing: 'least-connection' } }],
+        metadata: { labels: { tier: 'front' } },
+        features: { ssh: false },
+        'default-route': true,
+      },
+      RULES,
+    );
     expect(errors).toEqual([]);
     expect(app).toMatchObject({
       name: 'web1',
@@ -73,15 +77,18 @@ describe('readManifestApp()', () => {
   });
 
   test('a web process of its own counts instead of what the app level says, as in CF', () => {
-    const { app } = readManifestApp({
-      name: 'a',
-      memory: '64M',
-      command: 'top',
-      processes: [
-        { type: 'web', disk_quota: '99M' },
-        { type: 'worker', instances: 1, command: null },
-      ],
-    });
+    const { app } = readManifestApp(
+      {
+        name: 'a',
+        memory: '64M',
+        command: 'top',
+        processes: [
+          { type: 'web', disk_quota: '99M' },
+          { type: 'worker', instances: 1, command: null },
+        ],
+      },
+      RULES,
+    );
     expect(app.processes).toEqual([
       { type: 'web', size: { diskMb: 99 }, settings: {} },
       { type: 'worker', size: { instances: 1 }, settings: { command: null } },
@@ -89,7 +96,7 @@ describe('readManifestApp()', () => {
   });
 
   test('none is the old name of process, null and default reset a command', () => {
-    const { app } = readManifestApp({ name: 'a', 'health-check-type': 'none', command: 'default' });
+    const { app } = readManifestApp({ name: 'a', 'health-check-type': 'none', command: 'default' }, RULES);
     expect(app.processes[0]?.settings).toEqual({ healthCheckType: 'process', command: null });
   });
 
@@ -165,14 +172,17 @@ describe('readManifestApp()', () => {
   });
 
   test('asks for nothing where keys are null or lists empty', () => {
-    const { app, errors } = readManifestApp({
-      name: 'a',
-      services: [],
-      sidecars: null,
-      env: null,
-      routes: null,
-      processes: null,
-    });
+    const { app, errors } = readManifestApp(
+      {
+        name: 'a',
+        services: [],
+        sidecars: null,
+        env: null,
+        routes: null,
+        processes: null,
+      },
+      RULES,
+    );
     expect(errors).toEqual([]);
     expect(app).toMatchObject({ env: null, processes: [], routes: { list: null } });
   });

@@ -6,6 +6,7 @@
 import type { CreateSidecar } from '@cupola/contract/v3/sidecar';
 import { variableErrors } from '../apps/environment.ts';
 import { HIDDEN } from '../apps/log-line.ts';
+import type { OptionRules } from '../routes/route-options.ts';
 import { readBuildpacks, readFeatures } from './manifest-lifecycle.ts';
 import { type ManifestProcess, readProcesses } from './manifest-processes.ts';
 import { type ManifestRoutes, readRoutes } from './manifest-routes.ts';
@@ -30,8 +31,8 @@ export interface ManifestApp {
   audit: Record<string, unknown>;
 }
 
-/** `errors` is empty when `app` may be applied. */
-export function readManifestApp(sent: unknown): { app: ManifestApp; errors: string[] } {
+/** `errors` is empty when `app` may be applied. `rules`: what the feature flags allow of routes. */
+export function readManifestApp(sent: unknown, rules: OptionRules): { app: ManifestApp; errors: string[] } {
   const errors: string[] = [];
   const original = isObject(sent) ? sent : {};
   if (!isObject(sent)) errors.push('must be an object with a name');
@@ -42,7 +43,7 @@ export function readManifestApp(sent: unknown): { app: ManifestApp; errors: stri
     buildpacks: readBuildpacks(from),
     stack: readStack(from),
     env: readEnv(from),
-    routes: readRoutes(from),
+    routes: readRoutes(from, rules),
     services: readServices(from),
     sidecars: readSidecars(from),
     features: readFeatures(from),

@@ -1,6 +1,6 @@
 /** Routes of a manifest: the list, or one of the three words (CF: manifest_routes_update_message.rb). */
 
-import { type RouteOptions, readRouteOptions } from '../routes/route-options.ts';
+import { type OptionRules, type RouteOptions, readRouteOptions } from '../routes/route-options.ts';
 import { parseRouteUri, type RouteUri } from '../routes/route-uri.ts';
 import { isObject, type Reader } from './reader.ts';
 
@@ -18,7 +18,7 @@ export interface ManifestRoutes {
   list: ManifestRoute[] | null;
 }
 
-export function readRoutes(from: Reader): ManifestRoutes {
+export function readRoutes(from: Reader, rules: OptionRules): ManifestRoutes {
   const { raw, errors } = from;
   const flag = (key: string, name: string): boolean => {
     const value = raw[key];
@@ -29,13 +29,13 @@ export function readRoutes(from: Reader): ManifestRoutes {
     noRoute: flag('no_route', 'No-route'),
     randomRoute: flag('random_route', 'Random-route'),
     defaultRoute: flag('default_route', 'Default-route'),
-    list: readList(from),
+    list: readList(from, rules),
   };
   if (routes.randomRoute && routes.defaultRoute) errors.push('Random-route and default-route may not be used together');
   return routes;
 }
 
-function readList({ raw, errors, asked }: Reader): ManifestRoute[] | null {
+function readList({ raw, errors, asked }: Reader, rules: OptionRules): ManifestRoute[] | null {
   if (!asked('routes') || raw.routes === null) return null;
   const given: unknown[] = Array.isArray(raw.routes) ? raw.routes : [null];
   const items = given.filter(item => isObject(item)).filter(({ route }) => typeof route === 'string' && route !== '');
@@ -48,7 +48,7 @@ function readList({ raw, errors, asked }: Reader): ManifestRoute[] | null {
     const uri = parseRouteUri(text);
     if (uri === null) errors.push(`The route '${text}' is not a properly formed URL`);
     readProtocol(item.protocol, text, errors);
-    const options = readOptions(item.options, text, errors);
+    const options = readOptions(item.options, text, { rules, errors });
     return uri === null ? [] : [{ text, uri, options }];
   });
 }
@@ -62,16 +62,21 @@ function readProtocol(protocol: unknown, text: string, errors: string[]): void {
   else errors.push("Route protocol must be 'http1', 'http2' or 'tcp'.");
 }
 
-function readOptions(given: unknown, text: string, errors: string[]): RouteOptions | null {
+function readOptions(
+  given: unknown,
+  text: string,
+  { rules, errors }: { rules: OptionRules; errors: string[] },
+): RouteOptions | null {
   if (given === undefined || given === null) return null;
   if (!isObject(given)) {
     errors.push(`Route '${text}': options must be an object`);
     return null;
   }
-  const read = readRouteOptions(given);
+  const read = readRouteOptions(given, rules);
   for (const problem of read.problems) {
     if (problem.kind === 'unknown key')
       errors.push(`Route '${text}' contains invalid route option '${problem.key}'. Valid keys: '${problem.valid}'`);
+    else if (problem.kind === 'hash') errors.push(`Route '${text}': ${problem.text}`);
     else
       errors.push(
         `Cannot use loadbalancing value '${String(problem.value)}' for Route '${text}'; Valid values are: '${problem.valid}'`,

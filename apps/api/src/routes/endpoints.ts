@@ -27,7 +27,7 @@ import { destinationEndpoints } from './destination-endpoints.ts';
 import { type ScopedRoute, seenRoute, writableRoute } from './find-route.ts';
 import { includedOfRoutes, includeOfRoutes, presentRoutes, routeLists } from './list-routes.ts';
 import { createRouteWithEvent } from './map-routes.ts';
-import { mergeOptions, type RouteOptions, readRouteOptions } from './route-options.ts';
+import { mergeOptions, optionRules, type RouteOptions, readRouteOptions } from './route-options.ts';
 import { sharedSpaceEndpoints } from './shared-space-endpoints.ts';
 
 type Shown = Parameters<typeof presentRoutes>[1][number];
@@ -55,20 +55,23 @@ async function homeOfNew(db: Kysely<Database>, actor: Actor, asked: CreateRoute[
 }
 
 /** @throws UnprocessableError in CF's words (route_options_message.rb). */
-function checkedOptions(given: Record<string, unknown> | null | undefined): RouteOptions {
-  const { options, problems } = readRouteOptions(given ?? {});
+async function checkedOptions(
+  db: Kysely<Database>,
+  given: Record<string, unknown> | null | undefined,
+): Promise<RouteOptions> {
+  const { options, problems } = readRouteOptions(given ?? {}, await optionRules(db));
   if (problems.length === 0) return options;
-  const texts = problems.map(problem =>
-    problem.kind === 'unknown key'
-      ? `Options Unknown field(s): '${problem.key}'`
-      : `Options Loadbalancing must be one of '${problem.valid}' if present`,
-  );
+  const texts = problems.map(problem => {
+    if (problem.kind === 'unknown key') return `Options Unknown field(s): '${problem.key}'`;
+    if (problem.kind === 'hash') return `Options ${problem.text}`;
+    return `Options Loadbalancing must be one of '${problem.valid}' if present`;
+  });
   throw new UnprocessableError(texts.join(', '));
 }
 
 async function create(mutation: Mutation, { config }: ApiDeps, actor: Actor, body: CreateRoute) {
   await requireFlag(mutation.db, actor, 'route_creation');
-  const options = mergeOptions({}, checkedOptions(body.options));
+  const options = mergeOptions({}, await checkedOptions(mutation.db, body.options));
   const home = await homeOfNew(mutation.db, actor, body.relationships);
   if ((body.port ?? 0) !== 0) throw new UnprocessableError("Routes with protocol 'http' do not support ports.");
   if (body.host === '*' && home.domain.organization_guid === null && !actor.isAdmin)
@@ -84,7 +87,7 @@ async function create(mutation: Mutation, { config }: ApiDeps, actor: Actor, bod
 async function update(mutation: Mutation, route: ScopedRoute, body: z.infer<typeof updateBody>): Promise<ScopedRoute> {
   const { db, now, changed } = mutation;
   const present = JSON.parse(route.options_json) as Record<string, string>;
-  const options_json = JSON.stringify(mergeOptions(present, checkedOptions(body.options)));
+  const options_json = JSON.stringify(mergeOptions(present, await checkedOptions(db, body.options)));
   await db.updateTable('routes').set({ options_json, updated_at: now }).where('guid', '=', route.guid).execute();
   await writeMetadata(mutation, 'route', route.guid, body.metadata);
   changed('route', route.guid, { organizationGuid: route.organization_guid, spaceGuid: route.space_guid });

@@ -222,6 +222,30 @@ test('PATCH /v3/routes merges options and labels', async () => {
   expect((await patch({ host: 'two' })).status).toBe(422);
 });
 
+test('hash_based_routing: a route chooses by a header once the flag is on, and keeps it when it goes off', async () => {
+  await using test = await startTestApi();
+  const flag = (enabled: boolean) =>
+    test.api('PATCH', '/v3/feature_flags/hash_based_routing', { token: test.admin, body: { enabled } });
+  const options = { loadbalancing: 'hash', hash_header: 'X-User', hash_balance: 1.25 };
+  expect(details(await post(test, { host: 'one', options }))[0]).toContain("Options Unknown field(s): 'hash_header'");
+  await flag(true);
+  const { body: route } = await post(test, { host: 'one', options });
+  expect(route.options).toEqual({ loadbalancing: 'hash', hash_header: 'X-User', hash_balance: '1.3' });
+  const patch = (given: unknown) =>
+    test.api('PATCH', `/v3/routes/${route.guid}`, { token: test.admin, body: { options: given } });
+  await flag(false);
+  const labelled = await test.api('PATCH', `/v3/routes/${route.guid}`, {
+    token: test.admin,
+    body: { metadata: { labels: { a: 'b' } } },
+  });
+  expect(labelled.body.options).toEqual(route.options);
+  await flag(true);
+  expect(details(await patch({ hash_header: null }))).toEqual([
+    'Hash header must be present when loadbalancing is set to hash.',
+  ]);
+  expect((await patch({ loadbalancing: 'round-robin' })).body.options).toEqual({ loadbalancing: 'round-robin' });
+});
+
 test('DELETE /v3/routes is a job that has ended, and takes the destinations with it', async () => {
   await using test = await startTestApi();
   const app = await makeApp(test);

@@ -7,6 +7,7 @@ import type { RouteEntry, RouteTable } from '../table/route-table.ts';
 import { type Answer, answers } from './answers.ts';
 import type { Balance } from './balance.ts';
 import { isTrustedHop, type Origin } from './forward-headers.ts';
+import { hashValue } from './hash-choice.ts';
 import type { Holds } from './holds.ts';
 import { type Journey, startJourney } from './journey.ts';
 import { plainAddress, type RawRequest, type ScreenedRequest, screen } from './screen.ts';
@@ -79,6 +80,7 @@ export function admit(
     routeGuid: entry.item.guid,
     selector: choice.selector,
     sticky,
+    hashed: hashValue(entry.item.options, screened.names, raw.rawHeaders),
     idempotent: screened.idempotent,
   });
   return { request: screened, entry, journey, sticky };

@@ -1,10 +1,11 @@
 /**
  * Chooses the copy for a request: round robin over a route's pool, or the one with the fewest requests in flight where the route's option
- * `loadbalancing` says `least-connection`. Copies that failed are passed over for 30 s unless nothing else is left; copies that could not be dialled are out
+ * `loadbalancing` says `least-connection`, or the one that a header's value names where it says `hash` (hash-choice.ts). Copies that failed are passed over for 30 s unless nothing else is left; copies that could not be dialled are out
  * until the table states them anew, or, so that a wrong suspicion heals by itself, until they are tried again after the same while a request would wait.
  */
 import type { RouterSettings } from '../settings.ts';
 import type { Backend, RouteEntry } from '../table/route-table.ts';
+import { hashWeight, loadBound } from './hash-choice.ts';
 import type { Selector } from './selection.ts';
 
 export interface Balance {
@@ -26,6 +27,8 @@ export interface Wish {
   readonly selector: Selector;
   /** Instance guid of the sticky cookie. */
   readonly sticky: string | null;
+  /** The header's value that chooses; null: the route does not go by one, or there is none. */
+  readonly hashed: string | null;
   /** Keys that this request has tried already. */
   readonly tried: ReadonlySet<string>;
 }
@@ -56,7 +59,18 @@ export function createBalance({ settings, monotonic }: { settings: RouterSetting
     return health.failedAtMs !== 0 && now - health.failedAtMs < settings.failedEndpointSkipMs ? 1 : 0;
   };
 
-  const choose = (entry: RouteEntry, { selector, sticky, tried }: Wish): Backend | 'full' | 'none' => {
+  const activeOf = ({ key }: Backend): number => known.get(key)?.active ?? 0;
+  /** Null: nothing but the turn decides. */
+  const loadRank = ({ item }: RouteEntry): ((backend: Backend) => number) | null =>
+    item.options.loadbalancing === 'least-connection' ? activeOf : null;
+  const hashRank = ({ item, pool }: RouteEntry, value: string): ((backend: Backend) => number) => {
+    const factor = Number(item.options.hash_balance ?? 0);
+    const active = factor === 0 ? 0 : pool.reduce((sum, backend) => sum + activeOf(backend), 0);
+    const most = loadBound(factor, { active, copies: pool.length });
+    return backend => (activeOf(backend) >= most ? 2 : 1) - hashWeight(value, backend.key);
+  };
+
+  const choose = (entry: RouteEntry, { selector, sticky, hashed, tried }: Wish): Backend | 'full' | 'none' => {
     const { pool, item } = entry;
     const now = monotonic();
     const usable = (backend: Backend): boolean =>
@@ -72,7 +86,7 @@ export function createBalance({ settings, monotonic }: { settings: RouterSetting
     let bestRank = Number.POSITIVE_INFINITY;
     let bestAt = 0;
     let full = false;
-    const leastConnection = item.options.loadbalancing === 'least-connection';
+    const weigh = hashed === null ? loadRank(entry) : hashRank(entry, hashed);
     for (let step = 0; step < pool.length; step++) {
       const at = (turn + step) % pool.length;
       const backend = pool[at] as Backend;
@@ -81,8 +95,8 @@ export function createBalance({ settings, monotonic }: { settings: RouterSetting
         full = true;
         continue;
       }
-      // Suspicion weighs more than load, load more than the turn.
-      const rank = suspicion(backend.key, now) * 1e6 + (leastConnection ? (known.get(backend.key)?.active ?? 0) : 0);
+      // Suspicion weighs more than load or hash, those more than the turn.
+      const rank = suspicion(backend.key, now) * 1e6 + (weigh === null ? 0 : weigh(backend));
       if (rank >= bestRank) continue;
       [best, bestRank, bestAt] = [backend, rank, at];
       if (rank === 0) break;

@@ -19,7 +19,9 @@ function world(ports: number[], holdMs = 0) {
     backendGone: key => balance.forget(key),
   });
   table.upsert(routeTo(ports, {}, holdMs));
-  const go = (traveller: { idempotent?: boolean; sticky?: string; selector?: Selector } = {}): Journey =>
+  const go = (
+    traveller: { idempotent?: boolean; sticky?: string; hashed?: string; selector?: Selector } = {},
+  ): Journey =>
     startJourney(
       { table, balance, settings: DEFAULT_SETTINGS, monotonic },
       {
@@ -27,6 +29,7 @@ function world(ports: number[], holdMs = 0) {
         routeGuid: 'route-1',
         selector: traveller.selector ?? null,
         sticky: traveller.sticky ?? null,
+        hashed: traveller.hashed ?? null,
         idempotent: traveller.idempotent ?? true,
       },
     );
@@ -181,6 +184,32 @@ describe('balance', () => {
     if (first === undefined) throw new Error('no pool');
     balance.occupy(first);
     expect(Array.from({ length: 3 }, () => port(go().next()))).toEqual([2, 2, 2]);
+  });
+
+  test('by a header: the same value goes to the same copy, and to another one while that is suspected', () => {
+    const { go, table } = world([1, 2, 3]);
+    table.upsert(routeTo([1, 2, 3], { options: { loadbalancing: 'hash', hash_header: 'X-User' } }));
+    const journey = go({ hashed: 'ann' });
+    const first = journey.next();
+    const own = port(first);
+    expect(Array.from({ length: 4 }, () => port(go({ hashed: 'ann' }).next()))).toEqual([own, own, own, own]);
+    expect(new Set(Array.from({ length: 30 }, (_, n) => port(go({ hashed: `${n}` }).next())))).toEqual(
+      new Set([1, 2, 3]),
+    );
+    expect(new Set(Array.from({ length: 3 }, () => port(go().next()))).size).toBe(3);
+    fail(journey, first, dial);
+    expect(port(go({ hashed: 'ann' }).next())).not.toBe(own);
+  });
+
+  test('by a header with hash_balance: a copy that has more than its share gives way', () => {
+    const { go, table, balance } = world([1, 2]);
+    const options = { loadbalancing: 'hash', hash_header: 'X-User', hash_balance: '1.2' };
+    table.upsert(routeTo([1, 2], { options }));
+    const own = port(go({ hashed: 'ann' }).next());
+    const busy = table.byGuid('route-1')?.pool.find(backend => backend.port === own);
+    if (busy === undefined) throw new Error('no such copy');
+    for (let n = 0; n < 5; n++) balance.occupy(busy);
+    expect(port(go({ hashed: 'ann' }).next())).not.toBe(own);
   });
 
   test('all copies full: 503 Connection Limit Reached', () => {

@@ -46,11 +46,13 @@ interface Traveller {
   readonly routeGuid: string;
   readonly selector: Selector;
   readonly sticky: string | null;
+  /** What chooses the copy of a route that goes by a header. */
+  readonly hashed: string | null;
   readonly idempotent: boolean;
 }
 
 export function startJourney({ table, balance, settings, monotonic }: Deps, traveller: Traveller): Journey {
-  const { host, routeGuid, selector, sticky, idempotent } = traveller;
+  const { host, routeGuid, selector, sticky, hashed, idempotent } = traveller;
   /** Copies that this request is not to be sent to (again). */
   let tried = new Set<string>();
   /** Those of them that may have acted on it: no word of the table makes them untried. */
@@ -77,7 +79,7 @@ export function startJourney({ table, balance, settings, monotonic }: Deps, trav
     if (selector !== null && pool.length === 0 && entry.pool.length > 0)
       return answer(answers.selectedCopyAbsent(host));
     if (attempts < Math.min(settings.attemptsMax, pool.length)) {
-      const choice = balance.choose(entry, { selector, sticky, tried });
+      const choice = balance.choose(entry, { selector, sticky, hashed, tried });
       if (choice === 'full') return answer(answers.backendsFull(host));
       if (choice !== 'none') {
         attempts++;
