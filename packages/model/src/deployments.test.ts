@@ -7,6 +7,7 @@ import {
   decideDeployment,
   deploymentStatus,
   isCancelable,
+  leftMs,
   type ProcessCount,
   supersededState,
 } from './deployments.ts';
@@ -226,4 +227,14 @@ test('deploymentStatus(), isCancelable(), supersededState(): what users read and
   expect([isCancelable('CANCELING'), isCancelable('PAUSED'), isCancelable('DEPLOYED')]).toEqual([true, true, false]);
   expect(supersededState('DEPLOYING')).toBe('DEPLOYED');
   expect([supersededState('PAUSED'), supersededState('CANCELING')]).toEqual(['CANCELED', 'CANCELED']);
+});
+
+test.each([
+  [null, { instances: 1, maxInFlight: 1, wanted: 10 }, null],
+  [1_000, { instances: 1, maxInFlight: 1, wanted: 10 }, null],
+  [1_000, { instances: 2, maxInFlight: 1, wanted: 10 }, 9_000],
+  [4_000, { instances: 6, maxInFlight: 4, wanted: 10 }, 16_000],
+  [9_000, { instances: 10, maxInFlight: 1, wanted: 10 }, 1_000],
+])('leftMs() with the last one healthy at %s of %j', (lastHealthyAt, counts, left) => {
+  expect(leftMs({ beganAt: 0, lastHealthyAt }, counts)).toBe(left);
 });

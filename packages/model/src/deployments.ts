@@ -164,6 +164,19 @@ export function countProcess(process: DesiredProcess, state: ClusterState): Proc
   return { guid, instances, starting, crashed: crashed.size, serving: serving.size, servingAt: [...serving] };
 }
 
+/**
+ * How much longer a rolling deployment takes at its pace so far, in ms; null while none of its instances is known to serve. More than `maxInFlight` are
+ * asked for only when those before them serve, so that the count wanted tells how many do.
+ */
+export function leftMs(
+  { beganAt, lastHealthyAt }: { beganAt: number; lastHealthyAt: number | null },
+  { instances, maxInFlight, wanted }: { instances: number; maxInFlight: number; wanted: number },
+): number | null {
+  const serving = instances - maxInFlight;
+  if (lastHealthyAt === null || serving <= 0) return null;
+  return ((lastHealthyAt - beganAt) / serving) * (wanted - serving);
+}
+
 interface Status {
   value: DeploymentStatusValue;
   reason: DeploymentStatusReason;

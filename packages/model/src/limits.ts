@@ -115,6 +115,11 @@ export const STAGING_LIMITS = {
 export const HOLD_LIMITS = {
   /** GETs of packages, builds, jobs and deployments wait at most this long for their final state. */
   pollMs: 20_000,
+  /**
+   * What the cf CLI sleeps between two polls. A deployment that goes on for longer is answered at once: a push that waits loses nothing, and one with
+   * `--no-wait` wants only its first instance.
+   */
+  cliSleepMs: 3_000,
   /** Process stats: `CF_STARTUP_TIMEOUT` is not looked at while a GET hangs. */
   statsMs: 10_000,
   logTailMs: 2_000,

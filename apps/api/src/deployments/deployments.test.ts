@@ -276,6 +276,26 @@ test('GET /v3/deployments/:guid is held for the command that made it until it is
   expect((await poll).body.status).toMatchObject({ value: 'FINALIZED', reason: 'DEPLOYED' });
 });
 
+test('GET of a rolling deployment that goes on for long is answered when its first instance serves: push --no-wait ends', async () => {
+  await using test = await startTestApi();
+  const app = await makeStartedApp(test);
+  const asked = { token: test.admin, headers: cliHeaders() };
+  const body = { relationships: to(app.guid), options: { web_instances: 10 } };
+  const made = await test.api('POST', '/v3/deployments', { ...asked, body });
+  const answer = test.api('GET', `/v3/deployments/${made.body.guid}`, asked);
+  const began = test.clock.now();
+  await test.deps.store.mutate(async ({ db, changed }) => {
+    const guid = made.body.new_processes[0].guid;
+    await db
+      .updateTable('deployments')
+      .set({ last_healthy_at: began + 1_000 })
+      .execute();
+    await db.updateTable('processes').set({ instances: 2 }).where('guid', '=', guid).execute();
+    changed('process', guid);
+  });
+  expect((await answer).body.status).toMatchObject({ value: 'ACTIVE', reason: 'DEPLOYING' });
+});
+
 test('GET /v3/deployments filters by app, state, status and label; PATCH labels', async () => {
   await using test = await startTestApi();
   const [one, two] = [await makeStartedApp(test), await makeStartedApp(test)];

@@ -1,8 +1,9 @@
 import { createDeployment as createBody, deploymentAnswer } from '@cupola/contract/v3/deployment';
 import { updateMetadata } from '@cupola/contract/v3/package';
 import { pageOf } from '@cupola/contract/v3/parts';
-import { deploymentStatus, isCancelable } from '@cupola/model/deployments';
+import { deploymentStatus, isCancelable, leftMs } from '@cupola/model/deployments';
 import { NotFoundError, UnprocessableError } from '@cupola/model/errors';
+import { HOLD_LIMITS } from '@cupola/model/limits';
 import type { Database } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
 import type { Kysely } from 'kysely';
@@ -46,6 +47,24 @@ async function managedDeployment(db: Kysely<Database>, actor: Actor, guid: strin
     throw new NotFoundError('Deployment');
   requireActive(actor, found.app.organization_guid);
   return found;
+}
+
+/** It has come to its end, or to a pause. */
+function isOver({ status_value, status_reason }: DeploymentRow): boolean {
+  return status_value === 'FINALIZED' || status_reason === 'PAUSED';
+}
+
+/** Whether it goes on for longer than the cf CLI sleeps between two polls. Our own clients, which do not sleep, are not asked about. */
+async function goesOnForLong(db: Kysely<Database>, row: DeploymentRow): Promise<boolean> {
+  const process =
+    row.strategy === 'rolling' && row.process_guid !== null && row.last_healthy_at !== null
+      ? await db.selectFrom('processes').select('instances').where('guid', '=', row.process_guid).executeTakeFirst()
+      : undefined;
+  if (process === undefined) return false;
+  const wanted = row.web_instances ?? row.original_instances;
+  const times = { beganAt: row.created_at, lastHealthyAt: row.last_healthy_at };
+  const left = leftMs(times, { instances: process.instances, maxInFlight: row.max_in_flight, wanted });
+  return left !== null && left > HOLD_LIMITS.cliSleepMs;
 }
 
 async function presentDeployments({ store, config }: ApiDeps, rows: readonly DeploymentRow[]) {
@@ -146,13 +165,19 @@ export const deploymentEndpoints: Endpoint[] = [
     responseSchema: deploymentAnswer,
     handle: async (deps, request) => {
       const guid = request.params.guid ?? '';
+      let processGuid: string | null = null;
       const { row } = await deps.holds.wait(request, {
         kind: 'deployment',
         guid,
-        concerns: (kind, changed) => kind === 'deployment' && changed === guid,
-        read: () => seenDeployment(deps.store.read, request.actor, guid),
-        isFinal: ({ row: { status_value, status_reason } }) =>
-          status_value === 'FINALIZED' || status_reason === 'PAUSED',
+        concerns: (kind, changed) =>
+          (kind === 'deployment' && changed === guid) || (kind === 'process' && changed === processGuid),
+        read: async () => {
+          const { row } = await seenDeployment(deps.store.read, request.actor, guid);
+          processGuid = row.process_guid;
+          const isLong = request.preferWaitSeconds === null && (await goesOnForLong(deps.store.read, row));
+          return { row, isLong };
+        },
+        isFinal: ({ row: read, isLong }) => isOver(read) || isLong,
       });
       return show(deps, 200, row);
     },
