@@ -7,6 +7,7 @@ export function declareMore(program: Command): void {
   declareReleases(program);
   declareTasks(program);
   declareServices(program);
+  declareSecurityGroups(program);
   declarePlaces(program);
   declareUsers(program);
 }
@@ -146,6 +147,40 @@ function declareServices(program: Command): void {
     .option('-f, --force', 'do not ask')
     .action((name: string, flags) =>
       withContext(flags.json === true, async context => (await load()).deleteService(context, name, flags)),
+    );
+}
+
+function declareSecurityGroups(program: Command): void {
+  const load = () => import('./commands/security-groups.ts');
+  command(program, 'security-groups', 'list what apps may reach, by which group').action(flags =>
+    withContext(flags.json === true, async context => (await load()).securityGroups(context)),
+  );
+  for (const [usage, description, act] of [
+    ['create-security-group <name> <file>', 'make a group of the rules in a JSON file', 'createSecurityGroup'],
+    ['update-security-group <name> <file>', 'give a group other rules', 'updateSecurityGroup'],
+  ] as const)
+    command(program, usage, description).action((name: string, file: string, flags) =>
+      withContext(flags.json === true, async context => (await load())[act](context, name, file)),
+    );
+  command(program, 'delete-security-group <name>', 'delete a group')
+    .option('-f, --force', 'do not ask')
+    .action((name: string, flags) =>
+      withContext(flags.json === true, async context => (await load()).deleteSecurityGroup(context, name, flags)),
+    );
+  command(program, 'bind-security-group <name> <organization>', 'open to apps of a space what a group opens')
+    .option('--space <name>', 'which space (default: all of the organization)')
+    .option('--lifecycle <name>', 'running or staging (running)')
+    .action((name: string, organization: string, flags) =>
+      withContext(flags.json === true, async context =>
+        (await load()).bindSecurityGroup(context, name, { ...flags, organization }),
+      ),
+    );
+  command(program, 'unbind-security-group <name> <organization> <space>', 'take a group from a space')
+    .option('--lifecycle <name>', 'running or staging (running)')
+    .action((name: string, organization: string, space: string, flags) =>
+      withContext(flags.json === true, async context =>
+        (await load()).unbindSecurityGroup(context, name, { ...flags, organization, space }),
+      ),
     );
 }
 

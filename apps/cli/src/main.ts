@@ -61,6 +61,7 @@ function declarePush(program: Command): void {
     .option('-t, --start-timeout <seconds>', 'how long a start may take', wholeNumber)
     .option('-s, --stack <name>', 'stack to run on')
     .option('--no-start', 'upload only')
+    .option('--task', 'stage only: for run-task, before the first start or without one; no route')
     .option('--no-route', 'map no route')
     .option('--random-route', 'map a route with a random host')
     .option('--strategy <name>', 'rolling: without a gap; canary: one instance first, then a pause')
@@ -153,6 +154,7 @@ function declareLifecycle(program: Command): void {
       withContext(flags.json === true, async context => (await import('./commands/lifecycle.ts'))[name](context, app)),
     );
   command(program, 'scale <app>', 'change the number or the size of instances')
+    .option('--process <type>', 'of which process: web, or another of the Procfile (web)')
     .option('-i, --instances <n>', 'number of instances', wholeNumber)
     .option('-m, --memory <size>', 'memory of each instance')
     .option('-k, --disk <size>', 'disk of each instance')

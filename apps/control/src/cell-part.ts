@@ -32,6 +32,11 @@ const environment = z.object({
   /** Of added stacks; a supervisor of before they were says nothing. */
   CUPOLA_STACKS: z.string().default('/nonexistent'),
   CUPOLA_INSTALLATION: z.string().min(1),
+  /** A supervisor of before there were any says nothing. */
+  CUPOLA_HOST_PORTS: z
+    .string()
+    .default('')
+    .transform(text => (text === '' ? [] : text.split(',').map(Number))),
   CUPOLA_ALLOW_UNSANDBOXED: z.enum(['0', '1']),
   CUPOLA_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
@@ -49,6 +54,7 @@ async function startCell(env: z.infer<typeof environment>, log: Logger): Promise
   const networks = await openNetworks({
     folder: join(env.CUPOLA_CELL, 'networks'),
     installation: env.CUPOLA_INSTALLATION,
+    hostPorts: env.CUPOLA_HOST_PORTS,
     log,
   });
   const open = {

@@ -35,6 +35,10 @@ program
   .option('--acme-directory <url>', 'directory of another ACME authority')
   .option('--listen <address>', 'address to listen on (127.0.0.1)')
   .option('--domain <name>', 'domain of the apps (localhost)')
+  .option(
+    '--host-ports <ports>',
+    "ports of this machine that security groups may open to apps: its database's (none: no more)",
+  )
   .option('--admin-password <password>', 'password of the user admin (one is made at first start)')
   .option('--no-install', 'install no Debian packages')
   .option('--allow-unsandboxed', 'run apps as plain processes where no sandbox works: for trusted code only')
@@ -84,6 +88,11 @@ program
   .option('--listen <address>', 'address to listen on (0.0.0.0)')
   .option('--tls-cert <file>', 'certificate chain for HTTPS, PEM')
   .option('--tls-key <file>', 'its private key, PEM')
+  .option('--acme-email <address>', "order certificates from Let's Encrypt under this address (none: no more)")
+  .option(
+    '--host-ports <ports>',
+    "ports of this machine that security groups may open to apps: its database's (none: no more)",
+  )
   .option('--print', 'print the unit, change nothing')
   .option('--json', 'print one JSON object')
   .action(async (flags: UpFlags & { print?: boolean; json?: boolean }) => {

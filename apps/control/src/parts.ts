@@ -59,6 +59,7 @@ export function startParts(options: Options): { control: Part; cell: Part; route
       ...common,
       CUPOLA_STATE: join(data, 'state'),
       CUPOLA_CELL: join(data, 'cell'),
+      CUPOLA_HOST_PORTS: config.hostPorts.join(','),
     },
     passFds: [],
   }));

@@ -31,6 +31,14 @@ test('resolveConfig() lets a flag win over what is remembered', () => {
   expect(resolveConfig(data, { port: 9_001 }).port).toBe(9_001);
 });
 
+test('resolveConfig() keeps the ports of this machine that groups may open, until there are to be none', () => {
+  writeConfig(data, resolveConfig(data, { hostPorts: '5432,6379,5432' }));
+  expect(resolveConfig(data, {}).hostPorts).toEqual([5_432, 6_379]);
+  expect(resolveConfig(data, { hostPorts: 'none' }).hostPorts).toEqual([]);
+  for (const hostPorts of ['', '0', '5432, x', '70000'])
+    expect(() => resolveConfig(data, { hostPorts })).toThrow(/--host-ports 5432,6379/);
+});
+
 test('resolveConfig() gives two folders two installations', () => {
   expect(resolveConfig(data, {}).installation).not.toBe(resolveConfig(data, {}).installation);
 });

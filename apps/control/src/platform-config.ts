@@ -43,6 +43,8 @@ const schema = z.object({
   /** By whom an ACME authority is asked for certificates, and which (null: Let's Encrypt); null: none is. */
   acme: z.object({ email: z.string(), directory: z.string().nullable() }).nullable().default(null),
   domain: z.string(),
+  /** TCP ports of this machine that security groups may open. */
+  hostPorts: z.array(z.number().int().min(1).max(65_535)).default([]),
   /** Null when an ordinary user started it: then all parts are theirs. */
   platformUid: z.number().int().nullable(),
   ownerUid: z.number().int(),
@@ -64,6 +66,8 @@ export interface UpFlags {
   acmeDirectory?: string | undefined;
   listen?: string | undefined;
   domain?: string | undefined;
+  /** All of them, `5432,6379`; `none`. */
+  hostPorts?: string | undefined;
   adminPassword?: string | undefined;
   allowUnsandboxed?: boolean | undefined;
 }
@@ -140,10 +144,19 @@ export function resolveConfig(data: string, flags: UpFlags): PlatformConfig {
     tls: givenTls(flags) ?? (flags.tlsCert === undefined ? (known?.tls ?? null) : null),
     acme: acmeOf(flags, known?.acme ?? null),
     domain: flags.domain ?? known?.domain ?? 'localhost',
+    hostPorts: flags.hostPorts === undefined ? (known?.hostPorts ?? []) : portList(flags.hostPorts),
     platformUid: uid === 0 ? PLATFORM_UID : null,
     ownerUid: uid,
     allowUnsandboxed: flags.allowUnsandboxed ?? known?.allowUnsandboxed ?? false,
   };
+}
+
+function portList(text: string): number[] {
+  if (text === 'none') return [];
+  const ports = text.split(',').map(Number);
+  if (!ports.every(port => Number.isInteger(port) && port > 0 && port <= 65_535))
+    throw new PlainError(`"${text}" is no list of ports. Write them so: --host-ports 5432,6379, or --host-ports none`);
+  return [...new Set(ports)];
 }
 
 function acmeOf({ acmeEmail, acmeDirectory }: UpFlags, known: PlatformConfig['acme']): PlatformConfig['acme'] {

@@ -1,7 +1,7 @@
 /**
- * What sandboxes may reach, as one nftables file: loaded whole or not at all. Refused whatever else is said are the host itself, other sandboxes of this
- * machine, and link-local and other special addresses (with them every cloud's metadata service), but for the holes that the operator asked for. Past that
- * each sandbox's own chain lets through what its security groups name, and what none names is refused.
+ * What sandboxes may reach, as one nftables file: loaded whole or not at all. Refused whatever else is said are the host itself but for the ports that the
+ * operator names, other sandboxes of this machine, and link-local and other special addresses (with them every cloud's metadata service), but for the holes
+ * that the operator asked for. Past that each sandbox's own chain lets through what its security groups name, and what none names is refused.
  */
 import { NEVER_OPENED } from '@cupola/model/egress';
 import { type Cidr, formatCidr } from './cidr.ts';
@@ -23,6 +23,8 @@ export interface RuleFacts {
   whole: Cidr;
   nameServers: string[];
   holes: Hole[];
+  /** TCP ports of this machine that security groups may open: a database of the operator's. */
+  hostPorts: number[];
   /** For builds only: the operator's registries and proxies. */
   buildHoles: Hole[];
   /** Addresses that builds have now. */
@@ -45,7 +47,8 @@ export const forgetText = (table: string, address: string): string =>
 
 /** Pure. Addresses in it must have been parsed: it becomes text for nft. */
 export function networkRules(facts: RuleFacts): string {
-  const { table, linkPrefix, block, whole, nameServers, holes, buildHoles, builders, chains, egress } = facts;
+  const { table, linkPrefix, block, whole, nameServers, holes, hostPorts, buildHoles, builders, chains, egress } =
+    facts;
   const link = `"${linkPrefix}*"`;
   const hole = ({ cidr, port }: Hole): string =>
     `ip daddr ${cidr} ${port === undefined ? '' : `tcp dport ${port} `}accept`;
@@ -84,6 +87,8 @@ ${chains.map(chainBody).join('')}  map egress {
   chain to_host {
     ct state established,related accept
     jump holes
+    ip daddr @refused reject with icmpx admin-prohibited
+    ${hostPorts.length === 0 ? '' : `tcp dport { ${hostPorts.join(', ')} } ip saddr vmap @egress`}
     reject with icmpx admin-prohibited
   }
   chain forward {

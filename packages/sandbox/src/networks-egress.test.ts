@@ -84,6 +84,27 @@ describe.runIf(networksMissing() === null)('Networks, security groups', () => {
     expect(await dialFrom(one.name, outside.address, 80)).toBe('Connection refused');
   });
 
+  test('of the host only a port that the operator names is opened, and only by a group', async () => {
+    await using database = await hostService();
+    await using other = await hostService();
+    await using opened = await open({ hostPorts: [database.port] });
+    await using outside = await aPrivateNetwork();
+    const hosts = outside.address.replace(/2$/, '1');
+    const everything = { protocol: 'tcp', destination: '0.0.0.0/0', ports: '1-65535' } as const;
+    const [one, two] = [await opened.networks.lease(to(everything)), await opened.networks.lease(to())];
+    expect(await dialFrom(one.name, hosts, database.port)).toBe('from the host');
+    expect(await dialFrom(one.name, hosts, other.port)).toBe(PROHIBITED);
+    expect(await dialFrom(two.name, hosts, database.port)).toBe(PROHIBITED);
+    // Nor by its end of the sandbox's own cable, which is no address of anybody's choice.
+    expect(
+      await dialFrom(
+        one.name,
+        one.address.replace(/\d+$/, last => String(Number(last) - 1)),
+        database.port,
+      ),
+    ).toBe(PROHIBITED);
+  });
+
   test('the next process lets through what the former did', async () => {
     await using opened = await open({ ahead: 1 });
     await using database = await aPrivateNetwork();

@@ -62,6 +62,8 @@ export interface NetworkOptions {
   cidr?: string;
   /** What the operator lets every app reach. */
   holes?: Hole[];
+  /** TCP ports of this machine's own addresses that security groups may open; no groups open others. */
+  hostPorts?: readonly number[];
   /** What builds reach besides; by default what the operator's npm and proxy settings name. */
   buildHoles?: Hole[];
   /** How many are made ahead. */
@@ -103,6 +105,7 @@ export async function openNetworks(options: NetworkOptions): Promise<Networks | 
       whole,
       nameServers,
       holes: checked(options.holes ?? []),
+      hostPorts: [...(options.hostPorts ?? [])],
       buildHoles: checked(options.buildHoles ?? (await operatorHoles(process.env))),
       builders: leases.flatMap(({ slot, isBuild }) => (isBuild ? [place(slot).address] : [])),
       chains: Object.values(memory.read().egress).map(egressChain),

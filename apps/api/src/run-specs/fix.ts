@@ -12,7 +12,7 @@ import type { Mutation } from '@cupola/store/store';
 import type { Kysely, Selectable } from 'kysely';
 import type { ApiDeps } from '../deps.ts';
 import { groupEgress } from '../security-groups/group-egress.ts';
-import { boundServices } from '../services/vcap-services.ts';
+import { type BoundServices, boundServices } from '../services/vcap-services.ts';
 import { type SidecarRow, sidecarsOf, typesOf } from '../sidecars/change-sidecar.ts';
 import { type AppPlace, processFacts, taskFacts } from './vcap-application.ts';
 
@@ -91,7 +91,7 @@ export async function openSpecs(
   const droplet = await stagedDroplet(db, dropletGuid ?? app.current_droplet_guid);
   const given = await givenVariables(db, deps, app.environment_sealed);
   const uris = await urisByProcessType(db, appGuid);
-  const { vcapServices, syslogDrains } = await boundServices(db, deps.sealer, appGuid);
+  const { syslogDrains, ...bound } = await boundServices(db, deps.sealer, appGuid);
   const { publicUrl: apiUrl } = deps.config;
   const sidecars = await sidecarsOf(db, appGuid);
   // Tasks have those of running apps, as in CF (task_recipe_builder.rb).
@@ -118,7 +118,7 @@ export async function openSpecs(
     process: async process => {
       const guid = randomUUID();
       const facts = processFacts(app, process, { apiUrl, uris: uris.get(process.type) ?? [], version: guid });
-      const environment = environmentOf(given, { facts, vcapServices }, process);
+      const environment = environmentOf(given, { facts, ...bound }, process);
       const own = sidecars.filter(sidecar => typesOf(sidecar).includes(process.type));
       const spec = makeSpec({ guid, app, process, droplet }, environment);
       return write({ ...spec, syslogDrains, egress, ...(own.length === 0 ? {} : withSidecars(spec, own)) });
@@ -126,7 +126,7 @@ export async function openSpecs(
     task: async task => {
       const guid = randomUUID();
       const facts = taskFacts(app, task, { apiUrl, uris: uris.get('web') ?? [], version: guid });
-      const environment = environmentOf(given, { facts, vcapServices }, task);
+      const environment = environmentOf(given, { facts, ...bound }, task);
       return write({
         ...makeSpec({ guid, app, process: { ...TASK, ...task }, droplet }, environment),
         syslogDrains,
@@ -235,7 +235,7 @@ export async function urisByProcessType(db: Kysely<Database>, appGuid: string): 
 /** What the platform says goes over what the user says; PORT, CF_INSTANCE_* and the like are the agent's, for each copy. */
 function environmentOf(
   given: Record<string, string>,
-  { facts, vcapServices }: { facts: Record<string, unknown>; vcapServices: Record<string, unknown> },
+  { facts, vcapServices, databaseUrl }: Omit<BoundServices, 'syslogDrains'> & { facts: Record<string, unknown> },
   process: { memory_mb: number },
 ): Record<string, string> {
   return {
@@ -243,6 +243,7 @@ function environmentOf(
     VCAP_APPLICATION: JSON.stringify(facts),
     VCAP_SERVICES: JSON.stringify(vcapServices),
     MEMORY_LIMIT: `${process.memory_mb}m`,
+    ...(databaseUrl === null ? {} : { DATABASE_URL: databaseUrl }),
   };
 }
 

@@ -233,13 +233,20 @@ describe('POST /v3/service_credential_bindings', () => {
     const app = await makeStagedApp(test);
     const { guid } = (await cups(test, { credentials: { url: 'x' }, syslog_drain_url: 'syslog://l:1' })).body;
     await bind(test, app.guid, guid);
+    const database = await cups(test, { name: 'pg', credentials: { uri: 'postgresql://u:p@h/d' } });
+    await bind(test, app.guid, database.body.guid);
     await test.api('POST', `/v3/apps/${app.guid}/actions/start`, { token: test.admin });
     const { spec_sealed } = await test.deps.store.read
       .selectFrom('run_specs')
       .select('spec_sealed')
       .executeTakeFirstOrThrow();
     const { environment, syslogDrains } = JSON.parse(test.deps.sealer.open(spec_sealed));
-    expect(JSON.parse(environment.VCAP_SERVICES)['user-provided'][0].credentials).toEqual({ url: 'x' });
+    const given = JSON.parse(environment.VCAP_SERVICES)['user-provided'] as Array<{
+      name: string;
+      credentials: unknown;
+    }>;
+    expect(given.find(({ name }) => name === 'db')?.credentials).toEqual({ url: 'x' });
+    expect(environment.DATABASE_URL).toBe('postgres://u:p@h/d');
     expect(syslogDrains).toEqual(['syslog://l:1']);
   });
 

@@ -1,5 +1,6 @@
 /** What an app finds of the services that it is bound to: `VCAP_SERVICES` (CF: service_binding_presenter.rb), and where its log lines are to go. */
 
+import { databaseUrl } from '@cupola/model/database-url';
 import type { Database } from '@cupola/store/schema';
 import type { Sealer } from '@cupola/store/seal';
 import type { Kysely } from 'kysely';
@@ -8,6 +9,8 @@ import { openSecrets } from './secrets.ts';
 export interface BoundServices {
   /** By label, as CF groups them; `{}` when there is none. */
   vcapServices: Record<string, Array<Record<string, unknown>>>;
+  /** `DATABASE_URL`, where one of them is a database. */
+  databaseUrl: string | null;
   /** Each URL once, oldest binding first. */
   syslogDrains: string[];
 }
@@ -45,5 +48,9 @@ export async function boundServices(db: Kysely<Database>, sealer: Sealer, appGui
       volume_mounts: [],
     };
   });
-  return { vcapServices: entries.length === 0 ? {} : { 'user-provided': entries }, syslogDrains: drains };
+  return {
+    vcapServices: entries.length === 0 ? {} : { 'user-provided': entries },
+    databaseUrl: databaseUrl(entries.map(({ credentials }) => credentials.uri)),
+    syslogDrains: drains,
+  };
 }

@@ -58,6 +58,13 @@ async function aPlatform() {
     ['POST /v3/organizations', { status: 201, body: { guid: 'org-2', name: 'new' } }],
     ['DELETE /v3/organizations/*', { status: 202 }],
     ['DELETE /v3/spaces/*', { status: 202 }],
+    ['GET /v3/security_groups', page(GROUP)],
+    ['POST /v3/security_groups', { status: 201, body: GROUP }],
+    ['PATCH /v3/security_groups/*', { body: GROUP }],
+    ['DELETE /v3/security_groups/*', { status: 202 }],
+    ['POST /v3/security_groups/*/relationships/running_spaces', { body: {} }],
+    ['POST /v3/security_groups/*/relationships/staging_spaces', { body: {} }],
+    ['DELETE /v3/security_groups/*/relationships/running_spaces/*', { status: 204 }],
     ['GET /v3/users', page({ guid: 'user-2', username: 'bob', origin: 'uaa' })],
     ['POST /v3/users', { status: 201, body: { guid: 'user-2' } }],
     ['POST /Users', { status: 201, body: { id: 'user-2' } }],
@@ -88,6 +95,7 @@ test.each([
   [['services'], /db +user-provided +web1/],
   [['service', 'db'], /tags +pg/],
   [['service', 'db', '--guid'], /^service-1\n$/],
+  [['security-groups'], /db +tcp 10\.0\.5\.7 5432 +running +1/],
   [['users'], /bob +user-2 +uaa/],
 ])('%j shows it to people, and as one object to programs', async (args, text) => {
   await using cf = await aPlatform();
@@ -98,6 +106,14 @@ test.each([
   expect(typeof JSON.parse((await user.run([...args, '--json'])).stdout)).toBe('object');
 });
 
+const RULES = [{ protocol: 'tcp', destination: '10.0.5.7', ports: '5432' }];
+const GROUP = {
+  guid: 'group-1',
+  name: 'db',
+  rules: RULES,
+  globally_enabled: { running: true, staging: false },
+  relationships: { running_spaces: { data: [{ guid: 'space-1' }] }, staging_spaces: { data: [] } },
+};
 const toOne = (guid: string) => ({ data: { guid } });
 
 test.each<[string[], string, unknown]>([
@@ -146,6 +162,33 @@ test.each<[string[], string, unknown]>([
     { type: 'app', name: 'main', relationships: { app: toOne('app-1'), service_instance: toOne('service-1') } },
   ],
   [['unbind-service', 'web1', 'db'], 'DELETE /v3/service_credential_bindings/binding-1', null],
+  [
+    ['scale', 'web1', '--process', 'worker', '-i', '2'],
+    'POST /v3/apps/app-1/processes/worker/actions/scale',
+    { instances: 2 },
+  ],
+  [
+    ['create-security-group', 'db', 'rules.json'],
+    'POST /v3/security_groups',
+    { name: 'db', rules: [{ protocol: 'tcp', destination: '10.0.5.7', ports: '5432' }] },
+  ],
+  [['update-security-group', 'db', 'rules.json'], 'PATCH /v3/security_groups/group-1', { rules: RULES }],
+  [
+    ['bind-security-group', 'db', 'cupola', '--space', 'dev'],
+    'POST /v3/security_groups/group-1/relationships/running_spaces',
+    { data: [{ guid: 'space-1' }] },
+  ],
+  [
+    ['bind-security-group', 'db', 'cupola', '--lifecycle', 'staging'],
+    'POST /v3/security_groups/group-1/relationships/staging_spaces',
+    { data: [{ guid: 'space-1' }] },
+  ],
+  [
+    ['unbind-security-group', 'db', 'cupola', 'dev'],
+    'DELETE /v3/security_groups/group-1/relationships/running_spaces/space-1',
+    null,
+  ],
+  [['delete-security-group', 'db', '-f'], 'DELETE /v3/security_groups/group-1', null],
   [['create-org', 'new'], 'POST /v3/organizations', { name: 'new' }],
   [['delete-org', 'cupola', '-f'], 'DELETE /v3/organizations/org-1', null],
   [['delete-space', 'dev', '-f'], 'DELETE /v3/spaces/space-1', null],
@@ -157,6 +200,7 @@ test.each<[string[], string, unknown]>([
   cf.answer('DELETE /v3/users/*', { status: 202 });
   cf.answer('DELETE /Users/*', { status: 200, body: {} });
   using user = await loggedIn(cf);
+  user.write({ 'rules.json': JSON.stringify(RULES) });
   const { code, stderr } = await user.run(args);
   expect([code, stderr]).toEqual([0, '']);
   const asked = cf.requests.find(({ method, url }) => `${method} ${url}` === call);
@@ -369,4 +413,53 @@ describe('a canary', () => {
     expect((await user.run(['continue-deployment', 'web1'])).stderr).toContain('cupola app web1');
     expect((await user.run(['push', 'web1', '--max-in-flight', '2'])).stderr).toContain('--strategy canary');
   });
+});
+
+test('scale names the processes that there are, run-task what to push first, and a rules file what it should hold', async () => {
+  await using cf = await aPlatform();
+  using user = await loggedIn(cf);
+  cf.answer('POST /v3/apps/*/processes/*/actions/scale', {
+    status: 404,
+    body: { errors: [{ detail: 'Process not found' }] },
+  });
+  expect(await user.run(['scale', 'web1', '--process', 'wrker', '-i', '1'])).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/no process "wrker": it has web\.\n.*Procfile/),
+  });
+  cf.answer('POST /v3/apps/*/tasks', { status: 422, body: { errors: [{ detail: 'Task must have a droplet.' }] } });
+  cf.answer('GET /v3/apps/*/droplets/current', { status: 404, body: { errors: [{ detail: 'Droplet not found' }] } });
+  expect((await user.run(['run-task', 'web1', 'npm run up'])).stderr).toContain('cupola push web1 --task');
+  user.write({ 'rules.json': 'tcp 10.0.5.7' });
+  expect(await user.run(['create-security-group', 'db', 'rules.json'])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('"destination":"10.0.5.7"'),
+  });
+});
+
+test('push --task stages and starts nothing, and says how a task is run', async () => {
+  await using cf = await aPlatform();
+  using user = await loggedIn(cf);
+  user.write({ a: 'x' });
+  const { code, stdout } = await user.run(['push', 'web1', '--task']);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/web1 is staged, not started.*cupola run-task web1 "COMMAND" --wait/);
+  expect(cf.log()).toContain('PATCH /v3/apps/app-1/relationships/current_droplet');
+  expect(cf.log()).not.toContain('POST /v3/apps/app-1/actions/restart');
+});
+
+test('push names the processes that have no instance yet', async () => {
+  await using cf = await aPlatform();
+  using user = await loggedIn(cf);
+  user.write({ a: 'x' });
+  const process = (type: string, instances: number) => ({
+    guid: `process-${type}`,
+    type,
+    instances,
+    memory_in_mb: 64,
+    disk_in_mb: 64,
+  });
+  cf.answer('GET /v3/apps/*/processes', page(process('web', 1), process('worker', 0)));
+  expect((await user.run(['push', 'web1'])).stdout).toMatch(
+    /worker has no instance.*cupola scale web1 --process worker -i 1\n/,
+  );
 });

@@ -7,11 +7,13 @@ import {
   readApp,
   readDroplet,
   readPackage,
+  readProcess,
   readRoute,
 } from '@cupola/contract/v3/client-reads';
 import { type CliContext, findApp } from '../context.ts';
 import { CliError, usageError } from '../failures.ts';
 import { question } from '../prompt.ts';
+import { assignDroplet } from '../push/run-app.ts';
 import { stage } from '../push/stage.ts';
 import { waitUntilRunning } from '../start-wait.ts';
 import { harmless, parseMegabytes } from '../text.ts';
@@ -70,21 +72,23 @@ async function ensureDroplet(context: CliContext, app: ReadApp): Promise<void> {
     package: newest,
     show: line => context.say(harmless(line.text)),
   });
-  await client.act({
-    method: 'PATCH',
-    path: `/v3/apps/${app.guid}/relationships/current_droplet`,
-    json: { data: { guid: droplet } },
-  });
+  await assignDroplet(client, app, droplet);
 }
 
 interface ScaleFlags {
+  /** Its type. */
+  process?: string;
   instances?: number;
   memory?: string;
   disk?: string;
 }
 
 /** New memory or disk needs new instances: the app is restarted then, as cf does after asking. */
-export async function scale(context: CliContext, name: string, { instances, memory, disk }: ScaleFlags): Promise<void> {
+export async function scale(
+  context: CliContext,
+  name: string,
+  { process: type = 'web', instances, memory, disk }: ScaleFlags,
+): Promise<void> {
   const app = await findApp(context, name);
   const change = {
     ...(instances === undefined ? {} : { instances }),
@@ -93,7 +97,15 @@ export async function scale(context: CliContext, name: string, { instances, memo
   };
   const client = context.client();
   if (Object.keys(change).length > 0) {
-    await client.act({ method: 'POST', path: `/v3/apps/${app.guid}/processes/web/actions/scale`, json: change });
+    await client
+      .act({ method: 'POST', path: `/v3/apps/${app.guid}/processes/${type}/actions/scale`, json: change })
+      .catch(async (error: unknown) => {
+        if (!(error instanceof CfApiError) || error.status !== NOT_FOUND) throw error;
+        const types = (await client.all(readProcess, `/v3/apps/${app.guid}/processes`)).map(process => process.type);
+        throw new CliError(`${name} has no process "${type}": it has ${types.join(', ')}.`, {
+          next: `Name it in the Procfile, and push: cupola push ${name}`,
+        });
+      });
     if (app.state === 'STARTED') {
       const renewed = memory !== undefined || disk !== undefined;
       if (renewed) await act(context, app, 'restart');

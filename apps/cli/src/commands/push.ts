@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import type { ClientLogLine } from '@cupola/client/logs';
 import { type Explanation, explainCause } from '@cupola/contract/causes';
-import { type ReadApp, readRoute } from '@cupola/contract/v3/client-reads';
+import { type ReadApp, readProcess, readRoute } from '@cupola/contract/v3/client-reads';
 import { configFolder } from '../config.ts';
 import { type CliContext, findApp } from '../context.ts';
 import { CliError, explain, usageError } from '../failures.ts';
@@ -10,7 +10,7 @@ import { openFolderMemory } from '../files/pushed-folder.ts';
 import { filesNotKept } from '../files-not-kept.ts';
 import { type ManifestPlan, type PushFlags, planManifest } from '../manifest/manifest.ts';
 import { type Phase, runPhases } from '../push/phases.ts';
-import { type Deployed, type DeploymentChoice, runDroplet } from '../push/run-app.ts';
+import { assignDroplet, type Deployed, type DeploymentChoice, runDroplet } from '../push/run-app.ts';
 import { stage } from '../push/stage.ts';
 import { type Prepared, prepareUpload, type Uploaded, upload } from '../push/upload-app.ts';
 import { bytes, explanationText, harmless, logLine, plural, seconds } from '../text.ts';
@@ -20,6 +20,8 @@ import { canaryText } from './deployments.ts';
 export interface PushOptions extends PushFlags {
   /** `--no-start` makes it false. */
   start: boolean;
+  /** Staged, and not started: what tasks run with. */
+  task?: boolean;
   route: boolean;
   strategy?: string;
   /** Of a deployment: how many new instances may start at once. */
@@ -30,13 +32,19 @@ export interface PushOptions extends PushFlags {
   resultFile?: string;
 }
 
+/** How far a push goes: with `--no-start`, with `--task`, or all the way. */
+type Goal = 'upload' | 'stage' | 'start';
+
 interface PushedApp {
   name: string;
   guid: string;
   url: string | null;
   urls: string[];
+  goal: Goal;
   /** Null: it was not started. */
   deployed: Deployed | null;
+  /** Types of processes without an instance: as in CF, each but web begins so. */
+  idle: string[];
   /** What works now and will not last. */
   warning: Explanation | null;
   files: { total: number; matched: number; sentBytes: number };
@@ -45,8 +53,9 @@ interface PushedApp {
 
 export async function push(context: CliContext, name: string | undefined, options: PushOptions): Promise<void> {
   const startedMs = performance.now();
+  const goal: Goal = !options.start ? 'upload' : options.task === true ? 'stage' : 'start';
   const deployment = deploymentOf(options);
-  const plan = planManifest(name, { ...options, noRoute: !options.route }, process.cwd());
+  const plan = planManifest(name, { ...options, noRoute: !options.route || options.task === true }, process.cwd());
   const { organization, space } = context.target();
   context.say(`Pushing ${plan.apps.map(app => app.name).join(', ')} to ${organization.name} / ${space.name}`);
   // Hashing needs no app: the manifest is applied meanwhile.
@@ -58,6 +67,7 @@ export async function push(context: CliContext, name: string | undefined, option
       await pushOne(context, {
         ...one,
         applying,
+        goal,
         deployment,
         options,
         startedMs: pushed.length === 0 ? startedMs : performance.now(),
@@ -69,7 +79,7 @@ export async function push(context: CliContext, name: string | undefined, option
       ? { ...pushed[0], seconds: { ...pushed[0]?.seconds, total } }
       : { apps: pushed, seconds: { total } };
   if (options.resultFile !== undefined) writeFileSync(options.resultFile, `${JSON.stringify(value)}\n`);
-  context.result(value, pushed.map(app => summary(app, options)).join('\n'));
+  context.result(value, pushed.map(summary).join('\n'));
 }
 
 /** One call for all apps; they exist when it returns. */
@@ -86,6 +96,7 @@ interface One {
   name: string;
   folder: string;
   applying: Promise<void>;
+  goal: Goal;
   deployment: DeploymentChoice | null;
   options: PushOptions;
   startedMs: number;
@@ -93,7 +104,7 @@ interface One {
 
 async function pushOne(
   context: CliContext,
-  { name, folder, applying, deployment, options, startedMs }: One,
+  { name, folder, applying, goal, deployment, options, startedMs }: One,
 ): Promise<PushedApp> {
   const client = context.client();
   const memory = openFolderMemory(configFolder(context.environment), {
@@ -118,38 +129,34 @@ async function pushOne(
       },
     },
   ];
-  if (options.start)
-    phases.push(
-      {
-        title: 'Stage',
-        run: async show => {
-          const { app, uploaded } = state as Required<typeof state>;
-          state.dropletGuid = await stage(client, {
-            appGuid: app.guid,
-            appName: name,
-            package: uploaded.package,
-            show: line => {
-              staging.push(line);
-              show(harmless(line.text));
-            },
-          });
-          return 'Staged';
-        },
+  if (goal !== 'upload')
+    phases.push({
+      title: 'Stage',
+      run: async show => {
+        const { app, uploaded } = state as Required<typeof state>;
+        state.dropletGuid = await stage(client, {
+          appGuid: app.guid,
+          appName: name,
+          package: uploaded.package,
+          show: line => {
+            staging.push(line);
+            show(harmless(line.text));
+          },
+        });
+        if (goal === 'stage') await assignDroplet(client, app, state.dropletGuid);
+        return 'Staged';
       },
-      {
-        title: 'Start',
-        run: async () => {
-          const { app, dropletGuid } = state as Required<typeof state>;
-          state.deployed = await runDroplet(context, {
-            app,
-            dropletGuid,
-            deployment,
-            startTimeout: options.startTimeout ?? null,
-          });
-          return state.deployed === 'canary' ? 'Started a canary' : 'Started';
-        },
+    });
+  if (goal === 'start')
+    phases.push({
+      title: 'Start',
+      run: async () => {
+        const { app, dropletGuid } = state as Required<typeof state>;
+        const startTimeout = options.startTimeout ?? null;
+        state.deployed = await runDroplet(context, { app, dropletGuid, deployment, startTimeout });
+        return state.deployed === 'canary' ? 'Started a canary' : 'Started';
       },
-    );
+    });
   const tookMs = await runPhases(phases, {
     json: context.json,
     isTerminal: process.stdout.isTTY === true,
@@ -158,11 +165,12 @@ async function pushOne(
     throw withStagingLog(error, staging, context);
   });
   const { app, uploaded } = state as Required<Omit<typeof state, 'deployed'>>;
-  if (!options.start && app.state === 'STARTED')
+  if (goal !== 'start' && app.state === 'STARTED')
     await client.act({ method: 'POST', path: `/v3/apps/${app.guid}/actions/stop` });
-  const [routes, notKept] = await Promise.all([
+  const [routes, processes, notKept] = await Promise.all([
     client.all(readRoute, `/v3/apps/${app.guid}/routes`),
-    options.start ? filesNotKept(context, app, { settle: true }) : null,
+    goal === 'start' ? client.all(readProcess, `/v3/apps/${app.guid}/processes`) : [],
+    goal === 'start' ? filesNotKept(context, app, { settle: true }) : null,
   ]);
   const urls = routes.map(route => appUrl(client.endpoints, route.url));
   const [uploadMs = 0, stageMs = 0, startMs = 0] = tookMs;
@@ -171,7 +179,9 @@ async function pushOne(
     guid: app.guid,
     url: urls[0] ?? null,
     urls,
+    goal,
     deployed: state.deployed ?? null,
+    idle: [...new Set(processes.filter(({ instances }) => instances === 0).map(({ type }) => type))],
     warning: notKept === null ? null : explainCause({ code: 'files-not-kept', evidence: notKept }, { app: name }),
     files: { total: uploaded.files, matched: uploaded.matchedFiles, sentBytes: uploaded.sentBytes },
     seconds: {
@@ -249,14 +259,18 @@ function round(ms: number): number {
 }
 
 /** The last line is the address alone: what a terminal makes clickable, and a script can take with `tail -n 1`. */
-function summary({ name, url, urls, deployed, warning, seconds: took }: PushedApp, { start }: PushOptions): string {
+function summary({ name, goal, url, urls, deployed, idle, warning, seconds: took }: PushedApp): string {
   const total = seconds(took.total * 1_000);
-  const split = `upload ${seconds(took.upload * 1_000)}, stage ${seconds(took.stage * 1_000)}, start ${seconds(took.start * 1_000)}`;
-  const done = start
-    ? `${name} ${deployed === 'canary' ? 'has a canary' : 'runs'}: done in ${total} (${split})`
-    : `${name} is uploaded, not started, in ${total}. Start it: cupola start ${name}`;
+  const parts = goal === 'stage' ? (['upload', 'stage'] as const) : (['upload', 'stage', 'start'] as const);
+  const split = parts.map(part => `${part} ${seconds(took[part] * 1_000)}`).join(', ');
+  const done = {
+    upload: `${name} is uploaded, not started, in ${total}. Start it: cupola start ${name}`,
+    stage: `${name} is staged, not started, in ${total} (${split}). Run something: cupola run-task ${name} "COMMAND" --wait, or start it: cupola start ${name}`,
+    start: `${name} ${deployed === 'canary' ? 'has a canary' : 'runs'}: done in ${total} (${split})`,
+  }[goal];
+  const asleep = idle.map(type => `${type} has no instance. Start one: cupola scale ${name} --process ${type} -i 1`);
   const others = urls.slice(1).map(other => `also ${other}`);
   const warned = warning === null ? [] : [`Note: ${warning.says}.`, explanationText(warning)];
   const next = deployed === 'canary' ? [canaryText(name)] : [];
-  return ['', ...warned, done, ...next, ...others, url ?? 'it has no route'].join('\n');
+  return ['', ...warned, done, ...next, ...asleep, ...others, url ?? 'it has no route'].join('\n');
 }

@@ -1,8 +1,11 @@
 /** run-task, tasks, terminate-task: one-off runs of an app's droplet. */
+import { CfApiError } from '@cupola/client/errors';
+import { recentLines } from '@cupola/client/logs';
 import { readTask } from '@cupola/contract/v3/client-reads';
 import { type CliContext, findApp } from '../context.ts';
 import { CliError, usageError } from '../failures.ts';
-import { parseMegabytes, table } from '../text.ts';
+import { logLine, parseMegabytes, table } from '../text.ts';
+import { hasDroplet } from './releases.ts';
 
 export interface RunTaskFlags {
   command?: string;
@@ -15,21 +18,30 @@ export interface RunTaskFlags {
 /** A task may run for days; who waits has Ctrl-C. */
 const WAIT_LIMIT_MS = 7 * 24 * 3_600_000;
 
+/** Of a task that was waited for, so much is shown. */
+const OUTPUT_LINES = 30;
+
 export async function runTask(context: CliContext, name: string, flags: RunTaskFlags): Promise<void> {
   const { command, memory, disk, wait } = flags;
   if (command === undefined) throw usageError('Which command?', `cupola run-task ${name} "COMMAND"`);
   const app = await findApp(context, name);
   const client = context.client();
-  const task = await client.read(readTask, {
-    method: 'POST',
-    path: `/v3/apps/${app.guid}/tasks`,
-    json: {
-      command,
-      ...(flags.name === undefined ? {} : { name: flags.name }),
-      ...(memory === undefined ? {} : { memory_in_mb: megabytes('-m', memory) }),
-      ...(disk === undefined ? {} : { disk_in_mb: megabytes('-k', disk) }),
-    },
-  });
+  const sizes = {
+    ...(memory === undefined ? {} : { memory_in_mb: megabytes('-m', memory) }),
+    ...(disk === undefined ? {} : { disk_in_mb: megabytes('-k', disk) }),
+  };
+  const task = await client
+    .read(readTask, {
+      method: 'POST',
+      path: `/v3/apps/${app.guid}/tasks`,
+      json: { command, ...(flags.name === undefined ? {} : { name: flags.name }), ...sizes },
+    })
+    .catch(async (error: unknown) => {
+      if (!(error instanceof CfApiError) || (await hasDroplet(context, app))) throw error;
+      throw new CliError(`${name} has nothing to run a task with: it was never staged.`, {
+        next: `Stage it: cupola push ${name} --task, or with a start: cupola push ${name}`,
+      });
+    });
   if (wait !== true)
     return context.result(
       { task },
@@ -42,13 +54,15 @@ export async function runTask(context: CliContext, name: string, flags: RunTaskF
     limitMs: WAIT_LIMIT_MS,
     isDone: ({ state }) => state === 'SUCCEEDED' || state === 'FAILED',
   });
+  const output = (await recentLines(client, app.guid).catch(() => []))
+    .filter(line => line.sourceType === `APP/TASK/${ended.name}`)
+    .slice(-OUTPUT_LINES);
   if (ended.state === 'FAILED')
     throw new CliError(
       `Task ${ended.sequence_id} (${ended.name}) failed: ${ended.result?.failure_reason ?? 'it gave no reason'}`,
-      {
-        next: `Its output: cupola logs ${name} --recent`,
-      },
+      { next: `All of its output: cupola logs ${name} --recent`, details: output.map(logLine) },
     );
+  for (const line of output) context.say(logLine(line));
   context.result({ task: ended }, `Task ${ended.sequence_id} (${ended.name}) has succeeded.`);
 }
 

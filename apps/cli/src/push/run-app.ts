@@ -1,4 +1,5 @@
 /** Makes a droplet the running version: by restart, or by a deployment where a strategy was asked for. */
+import type { CloudClient } from '@cupola/client/cloud-client';
 import {
   type ReadApp,
   type ReadDeployment,
@@ -39,14 +40,19 @@ export async function runDroplet(
   if (deployment !== null)
     return deploy(context, { app, what: { droplet: { guid: dropletGuid } }, choice: deployment, startTimeout });
   const client = context.client();
-  await client.act({
+  await assignDroplet(client, app, dropletGuid);
+  await client.act({ method: 'POST', path: `/v3/apps/${app.guid}/actions/restart` });
+  await waitUntilRunning(context, app);
+  return 'whole';
+}
+
+/** What the app runs from its next start on, and its tasks from now on. */
+export function assignDroplet(client: CloudClient, app: ReadApp, dropletGuid: string): Promise<void> {
+  return client.act({
     method: 'PATCH',
     path: `/v3/apps/${app.guid}/relationships/current_droplet`,
     json: { data: { guid: dropletGuid } },
   });
-  await client.act({ method: 'POST', path: `/v3/apps/${app.guid}/actions/restart` });
-  await waitUntilRunning(context, app);
-  return 'whole';
 }
 
 interface Deploy {

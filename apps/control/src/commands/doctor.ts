@@ -24,7 +24,7 @@ interface Findings {
   data: string;
   running: boolean;
   rungs: RungTrial[];
-  network: { separate: boolean; why: string | null };
+  network: { separate: boolean; why: string | null; hostPorts: number[] };
   missingPackages: string[];
   disk: DiskUse | null;
 }
@@ -56,7 +56,7 @@ async function look(data: string): Promise<Findings> {
       data,
       running: (await askSupervisor(data, '/status').catch(() => null)) !== null,
       rungs,
-      network: { separate: why === null, why },
+      network: { separate: why === null, why, hostPorts: readConfig(data)?.hostPorts ?? [] },
       missingPackages: missingPackages(),
       disk: diskUse(data),
     };
@@ -72,6 +72,9 @@ function report(found: Findings): string[] {
     `system     ${found.system}, started by ${found.user === 'root' ? 'root' : 'an ordinary user'}`,
     `data       ${found.data} (${found.running ? 'a platform runs' : 'no platform runs'})`,
     `network    ${found.network.separate ? 'each instance has its own, with egress rules' : `instances share this machine's: a network of their own ${found.network.why}`}`,
+    ...(found.network.hostPorts.length === 0
+      ? []
+      : [`           ports of this machine that security groups may open: ${found.network.hostPorts.join(', ')}`]),
     ...(found.disk === null ? [] : ['', ...diskLines(found.disk)]),
     '',
     'sandboxes, strongest first',

@@ -67,6 +67,8 @@ function upFlags(flags: InstallFlags): string[] {
     ['--domain', flags.domain],
     ['--tls-cert', flags.tlsCert],
     ['--tls-key', flags.tlsKey],
+    ['--acme-email', flags.acmeEmail],
+    ['--host-ports', flags.hostPorts],
   ];
   return given.flatMap(([flag, value]) => (value === undefined ? [] : [flag, String(value)]));
 }

@@ -90,6 +90,7 @@ async function detach(options: UpOptions, data: string, password: string): Promi
     ...(options.acmeDirectory === undefined ? [] : ['--acme-directory', options.acmeDirectory]),
     ...(options.listen === undefined ? [] : ['--listen', options.listen]),
     ...(options.domain === undefined ? [] : ['--domain', options.domain]),
+    ...(options.hostPorts === undefined ? [] : ['--host-ports', options.hostPorts]),
     ...(options.allowUnsandboxed === true ? ['--allow-unsandboxed'] : []),
   ];
   const before = statSync(join(data, 'log', 'supervisor.log')).size;

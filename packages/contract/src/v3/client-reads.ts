@@ -181,6 +181,15 @@ export const readServiceInstance = z.object({
   syslog_drain_url: z.string().nullish(),
 });
 export type ReadServiceInstance = z.infer<typeof readServiceInstance>;
+const spaces = z.object({ data: z.array(z.object({ guid: z.string() })) });
+export const readSecurityGroup = z.object({
+  guid: z.string(),
+  name: z.string(),
+  rules: z.array(z.object({ protocol: z.string(), destination: z.string(), ports: z.string().nullish() })),
+  globally_enabled: z.object({ running: z.boolean(), staging: z.boolean() }),
+  relationships: z.object({ running_spaces: spaces, staging_spaces: spaces }),
+});
+export type ReadSecurityGroup = z.infer<typeof readSecurityGroup>;
 export const readServiceBinding = z.object({
   guid: z.string(),
   name: z.string().nullish(),
