@@ -1,11 +1,13 @@
 /** go_buildpack: an app with a go.mod. Its programs are built from the modules that it has vendored, or that its go.sum names; the droplet needs no Go. */
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { StagingFailedError } from '@cupola/model/errors';
 import type { Buildpack, Stage } from '../buildpack.ts';
 import { explaining } from '../explain.ts';
 import { answerOf, findProgram } from '../found-programs.ts';
+import { compilerLimits } from './compilers.ts';
 import { GO_HINTS } from './hints.ts';
 import { askedPackages, chosenPackages, moduleName, webProgram } from './packages.ts';
 
@@ -60,13 +62,16 @@ async function chooseGo(stage: Stage): Promise<string> {
 
 /** Modules and compiled packages are kept for the next push. What is compiled holds no path, time or revision: the same sources give the same program. */
 function buildEnvironment({ app, deps, cache, environment }: Stage, go: string): Record<string, string> {
+  const limits = compilerLimits(environment.MEMORY_LIMIT, availableParallelism());
+  const flags = ['-trimpath', '-buildvcs=false', '-modcacherw', ...limits.flags, environment.GOFLAGS ?? ''];
   return {
+    ...(environment.GOMEMLIMIT === undefined ? limits.variables : {}),
     GOBIN: join(deps, 'bin'),
     GOPATH: join(cache, 'gopath'),
     GOMODCACHE: join(cache, 'modules'),
     GOCACHE: environment.GOCACHE ?? join(cache, 'compiled'),
     // Writable, so that an app's cache can be thrown away.
-    GOFLAGS: ['-trimpath', '-buildvcs=false', '-modcacherw', environment.GOFLAGS ?? ''].join(' ').trim(),
+    GOFLAGS: flags.join(' ').trim(),
     PATH: `${join(go, '..')}:${environment.PATH ?? '/usr/bin:/bin'}`,
     PWD: app,
   };

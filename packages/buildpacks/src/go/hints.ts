@@ -3,6 +3,10 @@ import type { Hint } from '../explain.ts';
 
 export const GO_HINTS: readonly Hint[] = [
   [
+    /^(\S+): \S*\/compile: signal: killed/m,
+    'the compiler of $1 was killed, most likely since the build ran out of memory',
+  ],
+  [
     /inconsistent vendoring/,
     'go.mod and the folder vendor do not agree: run "go mod vendor" where you develop, and push what it writes',
   ],
