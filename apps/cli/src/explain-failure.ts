@@ -32,7 +32,8 @@ export function explainStaging(
   const cause = code === null || code === read.code ? read : { code, evidence: null };
   // The sentence is printed already.
   const evidence = cause.evidence !== null && text.includes(cause.evidence) ? null : cause.evidence;
-  return { text, explained: explainCause({ code: cause.code, evidence }, { app }) };
+  const memoryMb = Number(/its limit is (\d+) MB/.exec(text)?.[1] ?? 0);
+  return { text, explained: explainCause({ code: cause.code, evidence }, { app, memoryMb }) };
 }
 
 type Instances = ReadStats['resources'];

@@ -383,7 +383,7 @@ function failureOf({ said, exit }: InsideEnd, { memoryMb }: BuildOrder): Outcome
     return {
       outcome: 'failed',
       title: 'BuildpackCompileFailed',
-      error: `The build ran out of memory: its limit is ${memoryMb} MB. Push with node_modules and what is built, or ask the operator for more staging memory.`,
+      error: `The build ran out of memory: its limit is ${memoryMb} MB. Push with more, -m ${2 * memoryMb}M: a build has as much as its app. Or push what is built already.`,
     };
   if (said?.type === 'staged') return null;
   if (said !== null && said.title !== '') return { outcome: 'failed', title: said.title, error: said.error };

@@ -37,6 +37,16 @@ test('explainCause() doubles what was too little', () => {
   ]);
 });
 
+test('explainCause() names more memory than a build had', () => {
+  const more = (memoryMb: number | null) =>
+    explainCause({ code: 'build-out-of-memory', evidence: null }, { app: 'web', memoryMb }).next;
+  expect([more(2_048), more(64), more(null)]).toEqual([
+    'cupola push web -m 4096M',
+    'cupola push web -m 2048M',
+    'cupola push web -m 2048M',
+  ]);
+});
+
 test('describeExit() adds what shows the cause, and its code, within what an event holds', () => {
   const reason = 'APP/PROC/WEB: Exited with status 1';
   expect(describeExit({ reason })).toBe(reason);

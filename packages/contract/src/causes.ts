@@ -99,8 +99,9 @@ const TABLE: Readonly<Record<CauseCode, Entry>> = {
   },
   'build-out-of-memory': {
     says: 'the build ran out of memory',
-    mend: `A build has ${STAGING_LIMITS.memoryMb} MB: push what is built already, or ask the operator for more.`,
-    next: push,
+    mend: `A build has as much as its app, and ${STAGING_LIMITS.memoryMb} MB at least: push with more, or push what is built already.`,
+    next: ({ app, memoryMb }) =>
+      `cupola push ${app} -m ${SIZE_STEP * Math.max(memoryMb ?? 0, STAGING_LIMITS.memoryMb)}M`,
   },
   'build-disk-full': {
     says: 'the disk of the build is full',

@@ -203,6 +203,25 @@ describe('POST /v3/builds', () => {
     expect(decodeURIComponent(answer.headers.get('x-cf-warnings') ?? '')).toContain('cflinuxfs4');
   });
 
+  test('gives the build as much memory as the web process has, and no less than a build needs', async () => {
+    await using test = await startTestApi();
+    const { appGuid, packageGuid } = await uploaded(test);
+    const scale = (memory: number) =>
+      test.api('POST', `/v3/apps/${appGuid}/processes/web/actions/scale`, {
+        token: test.admin,
+        body: { memory_in_mb: memory },
+      });
+    const staged = async (memory: number) => {
+      await scale(memory);
+      const { body } = await stage(test, packageGuid, {});
+      await test.deps.store.mutate(({ db }) =>
+        db.updateTable('builds').set({ state: 'FAILED' }).where('guid', '=', String(body.guid)).execute(),
+      );
+      return body.staging_memory_in_mb;
+    };
+    expect([await staged(2_048), await staged(64)]).toEqual([2_048, 1_024]);
+  });
+
   test('gives the build what staging needs: both environments, CF’s own variables last', async () => {
     await using test = await startTestApi();
     const { appGuid, packageGuid } = await uploaded(test);

@@ -120,7 +120,7 @@ async function makeRow(
   const { now } = mutation;
   const buildpacks = asked.buildpacks ?? (JSON.parse(app.buildpacks_json) as string[]);
   const stack = asked.stack ?? app.stack;
-  const memoryMb = asked.memoryMb ?? STAGING_LIMITS.memoryMb;
+  const memoryMb = asked.memoryMb ?? Math.max(STAGING_LIMITS.memoryMb, await webMemoryMb(mutation, app));
   const diskMb = asked.diskMb ?? STAGING_LIMITS.diskMb;
   const given = await givenVariables(mutation, deps, app);
   const services = JSON.stringify((await boundServices(mutation.db, deps.sealer, app.guid)).vcapServices);
@@ -152,6 +152,18 @@ async function makeRow(
     lease_until: null,
     finished_at: null,
   };
+}
+
+/** A build has as much as the newest web process, as with CF's Cloud Controller (app/actions/build_create.rb): who needs more for it pushes with `-m`. */
+async function webMemoryMb({ db }: Mutation, { guid }: ScopedApp): Promise<number> {
+  const web = await db
+    .selectFrom('processes')
+    .select('memory_mb')
+    .where('app_guid', '=', guid)
+    .where('type', '=', 'web')
+    .orderBy('created_at', 'desc')
+    .executeTakeFirst();
+  return web?.memory_mb ?? 0;
 }
 
 /** What users set: of the staging group, then of the app. */
