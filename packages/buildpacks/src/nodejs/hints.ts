@@ -34,5 +34,8 @@ export const NODE_HINTS: readonly Hint[] = [
   ],
   [/EBADENGINE|Unsupported engine/, 'a package wants another Node.js: set "engines" in package.json'],
   [/Cannot find module|MODULE_NOT_FOUND/, 'a module is missing: it must stand in "dependencies" or "devDependencies"'],
-  [/command not found|: not found/, 'a program is missing: the package that brings it must stand in "devDependencies"'],
+  [
+    /command not found|: not found/,
+    'a program is missing: the package that brings it must stand in "devDependencies", or in "dependencies" where the start needs it too',
+  ],
 ];

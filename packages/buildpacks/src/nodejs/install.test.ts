@@ -25,7 +25,7 @@ test('planInstall() does nothing for an app without dependencies and scripts', a
   });
 });
 
-test('planInstall() installs development dependencies only for a build script, and removes them again', async () => {
+test('planInstall() installs development dependencies only for scripts of the build or the install, and removes them again', async () => {
   const both = { dependencies: { a: '1' }, devDependencies: { b: '1' } };
   expect(await plan(both)).toMatchObject({ install: 'without-dev', build: null, prune: false });
   expect(await plan({ ...both, scripts: { build: 'b' } })).toMatchObject({
@@ -33,6 +33,7 @@ test('planInstall() installs development dependencies only for a build script, a
     build: 'build',
     prune: true,
   });
+  expect(await plan({ ...both, scripts: { postinstall: 'tsc' } })).toMatchObject({ install: 'with-dev', prune: true });
   const heroku = { build: 'b', 'heroku-postbuild': 'c', 'heroku-prebuild': 'd' };
   expect(await plan({ ...both, scripts: heroku })).toMatchObject({
     prebuild: 'heroku-prebuild',

@@ -37,8 +37,8 @@ export interface InstallPlan {
 }
 
 /**
- * Development dependencies are installed only when a build script may need them, and go again afterwards; `NODE_ENV` other than production, or
- * `NPM_CONFIG_PRODUCTION=false`, keeps them (CF and Heroku). A pushed node_modules is taken as it is, as far as it goes; then only `heroku-postbuild` is run,
+ * Development dependencies are installed only when a script of the build or of the install may need them, and go again afterwards; `NODE_ENV` other than
+ * production, or `NPM_CONFIG_PRODUCTION=false`, keeps them (CF and Heroku). A pushed node_modules is taken as it is, as far as it goes; then only `heroku-postbuild` is run,
  * as CF does: `build` may want what was left at home.
  */
 export function planInstall(
@@ -54,13 +54,11 @@ export function planInstall(
   const script = (...names: string[]): string | null => names.find(name => scripts[name] !== undefined) ?? null;
   const build = vendored === null ? script('heroku-postbuild', 'build') : script('heroku-postbuild');
   const hasDev = devDependencies.length > 0;
-  const withDev = hasDev && (!production || build !== null);
+  // Run by the install itself: "postinstall": "tsc --build" wants what only development dependencies bring.
+  const whileInstalling = script('preinstall', 'install', 'postinstall', 'prepare');
+  const withDev = hasDev && (!production || build !== null || whileInstalling !== null);
   const hasWork =
-    dependencies.length > 0 ||
-    optionalDependencies.length > 0 ||
-    hasWorkspaces ||
-    withDev ||
-    script('preinstall', 'install', 'postinstall', 'prepare') !== null;
+    dependencies.length > 0 || optionalDependencies.length > 0 || hasWorkspaces || withDev || whileInstalling !== null;
   const wanted = vendored === null ? hasWork : vendored.missing.length > 0;
   return {
     prebuild: script('heroku-prebuild'),

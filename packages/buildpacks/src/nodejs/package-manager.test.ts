@@ -26,6 +26,18 @@ test('choosePackageManager() takes engines as the range of the manager, when it 
   expect(await choose({ 'package.json': '{"engines":{"npm":"new"}}' })).toMatchObject({ range: null });
 });
 
+test('choosePackageManager() takes of an open range the pnpm of the lockfile, and one that has its program in it', async () => {
+  const choosePnpm = (asked: string, lockfileVersion: string) =>
+    choose({
+      'package.json': JSON.stringify({ engines: { pnpm: asked } }),
+      'pnpm-lock.yaml': `lockfileVersion: '${lockfileVersion}'\n`,
+    });
+  expect(await choosePnpm('>=8', '6.0')).toMatchObject({ range: '>=8 8.x' });
+  expect(await choosePnpm('>=10', '9.0')).toMatchObject({ range: '>=10 <12.0.0' });
+  expect(await choosePnpm('12.1.0', '9.0')).toMatchObject({ range: '12.1.0' });
+  expect(await choosePnpm('8 || 9', '9.0')).toMatchObject({ range: '8 || 9' });
+});
+
 test('choosePackageManager() tells yarn 4 from yarn 1, and runs the one that the app carries', async () => {
   const lock = '__metadata:\n  version: 8\n';
   const berry = await choose({ 'yarn.lock': lock, '.yarnrc.yml': 'nodeLinker: node-modules\n' });

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isAtLeast, isRange } from './is-range.ts';
+import { isAtLeast, isRange, narrowed } from './is-range.ts';
 import type { PackageJson } from './package-json.ts';
 
 export interface PackageManager {
@@ -46,7 +46,7 @@ export async function choosePackageManager(app: string, json: PackageJson): Prom
       .filter(other => other !== name)
       .flatMap(other => LOCKFILES[other].filter(file => existsSync(join(app, file)))),
   };
-  if (name === 'pnpm') return pnpm(common, await textOf(app, 'pnpm-lock.yaml'));
+  if (name === 'pnpm') return await pnpm(common, await textOf(app, 'pnpm-lock.yaml'));
   if (name === 'npm') return npm(common);
   const lock = await textOf(app, 'yarn.lock');
   const settings = await textOf(app, '.yarnrc.yml');
@@ -80,13 +80,16 @@ function npm(common: Common): PackageManager {
   };
 }
 
-function pnpm(common: Common, lock: string): PackageManager {
+/** From 12 on the package `pnpm` has no program in it: it fetches one when it is first run, which in a build is each time, if it is let at all. */
+const PNPM_WITH_PROGRAM = '<12.0.0';
+
+async function pnpm(common: Common, lock: string): Promise<PackageManager> {
   // Lockfiles of another major are not read, or rewritten: each has its pnpm.
   const format = /^lockfileVersion:\s*['"]?(\d+)/m.exec(lock)?.[1];
   const byLockfile = format === '5' ? '7.x' : format === '6' ? '8.x' : '9.x';
   return {
     ...common,
-    range: common.range ?? byLockfile,
+    range: common.range === null ? byLockfile : await narrowed(common.range, [byLockfile, PNPM_WITH_PROGRAM]),
     name: 'pnpm',
     program: ['pnpm'],
     needsToolchain: true,
