@@ -3,7 +3,7 @@
  * that programs need; any other is a root filesystem in a folder of its own, shown whole but for what every sandbox has for itself.
  */
 import { existsSync, lstatSync, readdirSync, readlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { HOME, hostnameOf, INIT, INIT_INSIDE, INSIDE_UID } from './inside.ts';
 import type { SandboxSpec } from './sandbox.ts';
 import type { Furniture, ShimMount } from './spec-file.ts';
@@ -25,6 +25,9 @@ const ETC = [
   '/etc/perl',
   '/etc/php',
   '/etc/python3',
+  // Which distribution this is: installers and buildpacks ask.
+  '/etc/os-release',
+  '/etc/lsb-release',
 ];
 /** Of each Java that is installed: its settings lie here, and links in /usr lead to them. */
 const ETC_JAVA = /^java(?:-\d+-openjdk)?$/;
@@ -76,6 +79,12 @@ function timeZone(): { link: Furniture['links'][number] | null; mount: ShimMount
   return { link: { target, path }, mount: null };
 }
 
+/** A link to what every sandbox has anyway needs no mount, and a mount costs each start. */
+function leadsIntoUsr(path: string): boolean {
+  const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+  return isLink && resolve(dirname(path), readlinkSync(path)).startsWith('/usr/');
+}
+
 /** What is the same in each root, without proc and dev, which the rung's tool makes. */
 export function hostBase(): Furniture {
   const links: Furniture['links'] = [];
@@ -87,7 +96,8 @@ export function hostBase(): Furniture {
   }
   const ofJava = readdirSync('/etc').filter(name => ETC_JAVA.test(name));
   for (const path of [...ETC, ...ofJava.map(name => `/etc/${name}`)])
-    if (existsSync(path)) mounts.push(readOnly(path, path));
+    if (leadsIntoUsr(path)) links.push({ target: readlinkSync(path), path });
+    else if (existsSync(path)) mounts.push(readOnly(path, path));
   const zone = timeZone();
   if (zone.link !== null) links.push(zone.link);
   if (zone.mount !== null) mounts.push(zone.mount);

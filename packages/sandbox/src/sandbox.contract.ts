@@ -329,6 +329,19 @@ function insides(open: Open, enforced: Enforced): void {
       expect(out).toEqual([here?.isFile() ? 'regular file' : named]);
     });
 
+    test('which distribution it stands on is told where programs look for it', async () => {
+      await using opened = await open();
+      const { out } = await runToEnd(
+        opened.sandboxes,
+        script('cat /etc/os-release; cat /etc/lsb-release 2>/dev/null || true'),
+      );
+      const text = ['/etc/os-release', '/etc/lsb-release']
+        .filter(path => existsSync(path))
+        .map(path => readFileSync(path, 'utf8'))
+        .join('');
+      expect(`${out.join('\n')}\n`).toBe(text);
+    });
+
     test('files are there, readable by the app alone to change by nobody', async () => {
       await using opened = await open();
       const ran = await runToEnd(
