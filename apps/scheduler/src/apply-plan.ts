@@ -9,6 +9,8 @@ import { readState } from './read-state.ts';
 
 /** Longer plans are written in parts, so that no transaction keeps requests waiting. */
 const PART_MAX = 200;
+/** Guids of instances are shorter than others, as Diego makes them and CF's API shows them (`instance_guid`): programs know them by that form. */
+const INSTANCE_GUID_LENGTH = 28;
 
 interface Decision {
   decidedFrom: ClusterState;
@@ -76,7 +78,7 @@ async function writePlacement({ db, now, changed }: Mutation, place: Place): Pro
     .select(['apps.space_guid', 'spaces.organization_guid'])
     .where('apps.guid', '=', place.appGuid)
     .executeTakeFirstOrThrow();
-  const guid = randomUUID();
+  const guid = randomUUID().slice(0, INSTANCE_GUID_LENGTH);
   await db
     .insertInto('placements')
     .values({

@@ -38,6 +38,8 @@ test('start() places every wanted instance of a started process on the cell', as
   const cell = await aCell(store);
   const process = await aStartedProcess(store, { instances: 2 });
   const placements = await placed(store, process.guid, 2);
+  // The form of Diego's: 8-4-4-4-4.
+  expect(placements[0]?.guid).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){4}$/);
   expect(placements).toMatchObject([
     {
       index_number: 0,
