@@ -71,8 +71,20 @@ async function pipFor(
 export async function installDependencies(stage: Stage, environment: Environment, wanted: Dependencies): Promise<void> {
   if (wanted.by === 'nothing') return void stage.say('       No dependencies to install');
   stage.say(`-----> Installing dependencies (${wanted.from})`);
+  const byPip = wanted.by === 'pip' || wanted.by === 'pip-lines' || wanted.by === 'pip-project';
+  const asksRegistry = !hasVendoredPackages(stage.app);
+  // Before the app's own, as in an environment of that time: a package that asks for any setuptools would bring the newest.
+  if (asksRegistry && byPip && (await namesPackages(stage.app, wanted))) await addSetuptools(stage, environment);
   await installBy(stage, environment, wanted);
-  if (!hasVendoredPackages(stage.app)) await addSetuptools(stage, environment);
+  if (asksRegistry && !byPip) await addSetuptools(stage, environment);
+}
+
+/** A list may be empty, so that the app is taken for one of Python. */
+async function namesPackages(app: string, wanted: Dependencies): Promise<boolean> {
+  if (wanted.by === 'pip-lines') return wanted.lines.length > 0;
+  if (wanted.by !== 'pip') return true;
+  const text = await readFile(join(app, wanted.file), 'utf8');
+  return text.split('\n').some(line => /^[^\s#]/.test(line.trim()));
 }
 
 async function installBy(
@@ -163,8 +175,7 @@ async function addSetuptools(stage: Stage, environment: Environment): Promise<vo
   const minor = Number(packages?.slice('python3.'.length));
   if (packages === undefined || !(minor < WITHOUT_SETUPTOOLS_MINOR)) return;
   const folder = join(environment.folder, 'lib', packages, 'site-packages');
-  const names = existsSync(folder) ? await readdir(folder) : [];
-  if (names.includes('setuptools') || names.every(name => !name.endsWith('.dist-info'))) return;
+  if (existsSync(join(folder, 'setuptools'))) return;
   const argv = [...environment.pip, 'install', '--no-compile', '--quiet', 'setuptools<81'];
   // Most packages do without: one that does not says so when it is started.
   await stage.run(argv, environment.variables).catch(() => stage.say('       setuptools is not to be had'));
