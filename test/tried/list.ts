@@ -1,6 +1,6 @@
 /**
- * The list of apps to try, a JSON file of whoever runs it: which public repository at which commit, what of it is pushed and how, and what it must answer.
- * The list is no part of this repository, and neither is any app's text: README.md shows its form.
+ * The list of apps to try (apps.json, or a file of whoever runs it): which public repository at which commit, what of it is pushed and how, and what it must
+ * answer. No app's text is part of this repository: README.md shows the list's form.
  */
 import { readFile } from 'node:fs/promises';
 import { CAUSE_CODES } from '@cupola/model/causes';
@@ -18,9 +18,11 @@ const triedApp = z.strictObject({
   folder: z.string().default('.'),
   /** Of the manifest that it is pushed with: memory, env, buildpacks, command. "own": the manifest.yml of the folder. */
   manifest: z.union([z.literal('own'), z.record(z.string(), z.json())]).default({}),
-  expect: z
-    .strictObject({ path: z.string().default('/'), status: z.int().default(200), text: z.string() })
-    .exactOptional(),
+  /** An answer over the router, or, of what serves no requests, a line of its log. */
+  expect: z.union([
+    z.strictObject({ path: z.string().default('/'), status: z.int().default(200), text: z.string() }),
+    z.strictObject({ log: z.string() }),
+  ]),
   /** Cannot run here, for this cause; then nothing is asked. */
   fails: code.exactOptional(),
   note: z.string().exactOptional(),
@@ -43,6 +45,8 @@ const triedDrill = z.strictObject({
   code,
   /** A regular expression: what the push has to say. */
   shows: z.string(),
+  /** The one command that it has to name, with the app's name as APP. */
+  next: z.string(),
 });
 
 const list = z.strictObject({ apps: z.array(triedApp), drills: z.array(triedDrill).default([]) });

@@ -10,6 +10,8 @@ export interface Push {
   code?: string;
   /** What the push, or the app, said instead. */
   said?: string;
+  /** Of a drill: the command that the push names to go on with, for an app called APP. */
+  next?: string;
 }
 
 export interface AppResult {
@@ -31,6 +33,7 @@ export interface DrillResult {
   name: string;
   repository: string;
   code: string;
+  next: string;
   seconds: number;
   worked: boolean;
   said: string;
@@ -41,6 +44,8 @@ export interface Results {
   drills: DrillResult[];
 }
 
+/** Characters of what a push says, in the table of drills. */
+const DRILL_SHOWN = 250;
 const FILE = join(import.meta.dirname, 'results.json');
 const PAGE = join(import.meta.dirname, '../../docs/tried.md');
 
@@ -113,13 +118,14 @@ ${drillsOf(drills)}`;
 
 function drillsOf(drills: DrillResult[]): string {
   if (drills.length === 0) return '## Drills\nNone was run yet.\n';
-  const row = ({ name, repository, code, worked, said, seconds: s }: DrillResult): string =>
-    `| ${name} | ${link(repository)} | [${code}](errors/${code}.md) | ${worked ? 'yes' : `no: ${inCell(said).slice(0, 120)}`} | ${s.toFixed(1)} |`;
+  const row = ({ name, repository, code, next, worked, said, seconds: s }: DrillResult): string =>
+    `| ${name} | ${link(repository)} | [${code}](errors/${code}.md) | ${worked ? `\`${next}\`` : 'another'} | ${inCell(said).slice(0, DRILL_SHOWN)} | ${s.toFixed(1)} |`;
   return `## Drills
-The same apps, each broken in one way as people break them, and the cause that \`cupola push\` names. ${drills.filter(({ worked }) => worked).length} of ${drills.length} name the right one.
+The same apps, each broken in one way as people break them: the cause that \`cupola push\` has to name, the command that it names to go on with, and its
+first line. ${drills.filter(({ worked }) => worked).length} of ${drills.length} are told as they should be. test/drills has those on apps made for it, one for each cause.
 
-| what was done | to | cause | named | s |
-|---|---|---|---|---|
+| what was done | to | cause | next | said | s |
+|---|---|---|---|---|---|
 ${drills.map(row).join('\n')}
 `;
 }

@@ -1,6 +1,6 @@
 /**
- * `node test/tried/run.mjs --list FILE [--sources FOLDER] [--cf PROGRAM] [--only NAME]... [--drills]`: pushes public apps, by the real cf and by ours, and
- * writes what was seen into results.json beside and docs/tried.md. README.md says more.
+ * `node test/tried/run.mjs [--list FILE] [--sources FOLDER] [--cf PROGRAM] [--only NAME]... [--drills]`: pushes the public apps of apps.json, by the real
+ * cf and by ours, and writes what was seen into results.json beside and docs/tried.md. README.md says more.
  */
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,17 +13,13 @@ import { loginCf, tryApp, tryDrill } from './try.ts';
 
 const { values } = parseArgs({
   options: {
-    list: { type: 'string' },
+    list: { type: 'string', default: join(import.meta.dirname, 'apps.json') },
     sources: { type: 'string' },
     cf: { type: 'string' },
     only: { type: 'string', multiple: true, default: [] },
     drills: { type: 'boolean', default: false },
   },
 });
-if (values.list === undefined) {
-  console.error('Which apps? Name their list: --list FILE. test/tried/README.md shows its form.');
-  process.exit(2);
-}
 const { apps, drills } = await readList(values.list);
 /** @type {<T extends { name: string }>(all: T[]) => T[]} */
 const chosen = all => (values.only.length === 0 ? all : all.filter(({ name }) => values.only.includes(name)));
@@ -58,7 +54,7 @@ async function tryApps() {
     const { name, language, repository, commit, folder, expect, fails = null, note = null } = app;
     const files = readdirSync(join(work, name), { recursive: true, withFileTypes: true });
     const count = files.filter(entry => !entry.isDirectory()).length;
-    const asked = expect === undefined ? '' : `${expect.path}: ${expect.text}`;
+    const asked = 'log' in expect ? expect.log : `${expect.path}: ${expect.text}`;
     const pushes = { cf: cf === null ? null : inShort(cf), ours: inShort(ours) };
     const result = { name, language, repository, commit, folder, files: count, asked, fails, note, ...pushes };
     const before = await readResults();
@@ -81,8 +77,8 @@ async function tryDrills() {
     const push = await tryDrill(drill, app, tools);
     tell(`${drill.name} (${drill.code})`, push);
     if (!push.worked) failed.push(drill.name);
-    const { seconds, worked, said = '' } = inShort(push);
-    const result = { name: drill.name, repository: app.repository, code: drill.code, seconds, worked, said };
+    const { seconds, worked, said = '', next = '' } = inShort(push);
+    const result = { name: drill.name, repository: app.repository, code: drill.code, next, seconds, worked, said };
     const before = await readResults();
     await writeResults({
       ...before,

@@ -12,6 +12,8 @@ const run = promisify(execFile);
 const BUFFER_BYTES = 256 * 1024 * 1024;
 /** From the push's end, when an instance is healthy, to an answer with the text. */
 const ANSWER_MS = 60_000;
+/** Characters of a wrong answer. */
+const ANSWER_SHOWN = 300;
 
 export interface Tools {
   platform: Platform;
@@ -77,7 +79,9 @@ export async function tryApp(app: TriedApp, tools: Tools): Promise<{ cf: Push | 
     const { code, stdout, stderr } = await ended(
       tools.platform.cupola(['push', name, '-f', manifest, '--json'], { cwd: folder }),
     );
-    return code === 0 ? { worked: true } : { worked: false, ...failureOf(stdout, stderr) };
+    if (code === 0) return { worked: true };
+    const { next: _, ...failure } = failureOf(stdout, stderr);
+    return { worked: false, ...failure };
   };
   const pushed = async (name: string, push: typeof byCf): Promise<Push> => {
     const manifest = await manifestOf(app, name, { work: tools.work, folder });
@@ -92,28 +96,57 @@ export async function tryApp(app: TriedApp, tools: Tools): Promise<{ cf: Push | 
   return { cf: real, ours: await pushed(app.name, byOurs) };
 }
 
-/** What it answers at the path, as soon as it is what it should be. */
-async function answerOf({ expect }: TriedApp, name: string, { platform }: Tools): Promise<Partial<Push>> {
-  if (expect === undefined) return {};
-  const { body } = await platform.api('GET', `/v3/apps?names=${name}`);
-  const [found] = (body as { resources: { guid: string }[] }).resources;
-  const routes = await platform.api('GET', `/v3/apps/${found?.guid}/routes`);
-  const host = (routes.body as { resources: { url: string }[] }).resources[0]?.url.split(/[:/]/)[0] ?? '';
+/** What it answers at the path, or writes into its log, as soon as it is what it should be. */
+async function answerOf(app: TriedApp, name: string, tools: Tools): Promise<Partial<Push>> {
+  const seen = lookAt(app.expect, name, tools);
   let last = '';
   try {
     await until(
-      `${name} answers ${expect.path}`,
+      `${name} answers`,
       async () => {
-        const { status, body: text } = await platform.ask(host, expect.path);
-        last = `${status} ${text.slice(0, 300)}`;
-        return status === expect.status && text.includes(expect.text);
+        const { isRight, text } = await seen();
+        last = text;
+        return isRight;
       },
       ANSWER_MS,
     );
     return {};
   } catch {
-    return { worked: false, said: `answers ${expect.path}: ${last}` };
+    return { worked: false, said: last.slice(0, ANSWER_SHOWN) };
   }
+}
+
+type Look = () => Promise<{ isRight: boolean; text: string }>;
+
+function lookAt(expect: TriedApp['expect'], name: string, { platform }: Tools): Look {
+  if ('log' in expect)
+    return async () => {
+      const { stdout } = await platform.cupola(['logs', name, '--recent']);
+      return { isRight: stdout.includes(expect.log), text: `its log: ${stdout}` };
+    };
+  return async () => {
+    const { body } = await platform.api('GET', `/v3/apps?names=${name}`);
+    const [app] = (body as { resources: { guid: string }[] }).resources;
+    const routes = await platform.api('GET', `/v3/apps/${app?.guid}/routes`);
+    const host = (routes.body as { resources: { url: string }[] }).resources[0]?.url.split(/[:/]/)[0] ?? '';
+    const { status, body: text } = await platform.ask(host, expect.path);
+    const isRight = status === expect.status && text.includes(expect.text);
+    return { isRight, text: `answers ${expect.path}: ${status} ${text}` };
+  };
+}
+
+interface Cause {
+  code: string;
+  evidence: string | null;
+  mend: string;
+  next: string;
+}
+
+interface Failure {
+  said: string;
+  code?: string;
+  /** The command to go on with. */
+  next?: string;
 }
 
 const lastLines = (text: string): string =>
@@ -123,14 +156,14 @@ const lastLines = (text: string): string =>
     .slice(-12)
     .join('\n');
 
-function failureOf(stdout: string, stderr: string): { said: string; code?: string } {
+function failureOf(stdout: string, stderr: string): Failure {
   try {
     const { error } = JSON.parse(stdout) as {
-      error: { message: string; details?: string[]; cause?: { code: string; evidence: string | null; mend: string } };
+      error: { message: string; details?: string[]; cause?: Cause };
     };
     const { cause } = error;
     const said = [error.message, ...(error.details ?? []), cause?.evidence, cause?.mend].filter(Boolean).join('\n');
-    return { said, ...(cause === undefined ? {} : { code: cause.code }) };
+    return { said, ...(cause === undefined ? {} : { code: cause.code, next: cause.next }) };
   } catch {
     return { said: lastLines(`${stdout}\n${stderr}`) };
   }
@@ -152,6 +185,8 @@ export async function tryDrill(drill: TriedDrill, app: TriedApp, tools: Tools): 
   const seconds = Math.round((performance.now() - start) / 100) / 10;
   await ended(tools.platform.cupola(['delete', name, '-f', '-r']));
   if (code === 0) return { seconds, worked: false, said: 'The push worked.' };
-  const failure = failureOf(stdout, stderr);
-  return { seconds, worked: failure.code === drill.code && new RegExp(drill.shows).test(failure.said), ...failure };
+  const { next = '', ...failure } = failureOf(stdout, stderr);
+  const isNamed = failure.code === drill.code && next === drill.next.replace('APP', name);
+  const isShown = new RegExp(drill.shows).test(failure.said);
+  return { seconds, worked: isNamed && isShown, ...failure, next: next.replace(name, 'APP') };
 }
