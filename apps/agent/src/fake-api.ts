@@ -10,6 +10,7 @@ import {
   cellReport,
   type LogEnvelope,
   logBatch,
+  type PeerItem,
   type PlacementItem,
 } from '@cupola/contract/internal';
 
@@ -34,6 +35,9 @@ export interface FakeApi extends AsyncDisposable {
   /** Any item, so that one that is not understood can be tried too. */
   place(item: unknown): void;
   withdraw(guid: string): void;
+  /** A network policy, an internal name or a domain. */
+  tellPeer(item: PeerItem): void;
+  withdrawPeer(guid: string): void;
   /** The newest word on a copy; undefined before the first. */
   copy(guid: string): CopyReport | undefined;
   /** The lines of one source, such as `APP/PROC/WEB` or `CELL`. */
@@ -50,7 +54,7 @@ export interface FakeApi extends AsyncDisposable {
 const CELL = 'cell-1';
 const EPOCH = 'epoch-1';
 
-/** The feed of placements: a snapshot, or what has changed after the cursor. */
+/** A feed, of placements say: a snapshot, or what has changed after the cursor. */
 function createFeed() {
   const placements = new Map<string, unknown>();
   const history: { revision: number; line: string }[] = [];
@@ -130,6 +134,7 @@ function createBooks() {
 export async function fakeApi(folder: string): Promise<FakeApi> {
   const socketPath = join(folder, 'internal.sock');
   const feed = createFeed();
+  const peers = createFeed();
   const { books, answer } = createBooks();
   const layers = new Map<string, Buffer>();
   const fetched: string[] = [];
@@ -139,6 +144,7 @@ export async function fakeApi(folder: string): Promise<FakeApi> {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://api');
     const digest = /^\/internal\/layers\/([0-9a-f]{64})$/.exec(pathname)?.[1];
     if (pathname === `/internal/cells/${CELL}/watch`) feed.watch(searchParams, response);
+    else if (pathname === '/internal/peers/watch') peers.watch(searchParams, response);
     else if (digest !== undefined) {
       fetched.push(digest);
       if (api.layersAre === 'cut') return void response.destroy();
@@ -167,6 +173,8 @@ export async function fakeApi(folder: string): Promise<FakeApi> {
     },
     place: feed.place,
     withdraw: feed.withdraw,
+    tellPeer: peers.place,
+    withdrawPeer: peers.withdraw,
     copy: guid => books.reports.findLast(copy => copy.guid === guid),
     lines: sourceType => books.logs.filter(one => one.sourceType === sourceType).map(one => one.line),
     fenceOff: () => {

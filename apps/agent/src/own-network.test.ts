@@ -1,5 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import type { Peering } from '@cupola/model/peers';
 import type { Networks } from '@cupola/sandbox/networks';
 import { expect, test } from 'vitest';
 import { aPlacement, aRunSpec, ask, healthCheck, isRoot, serverLayer, testCell, until } from './fixtures.ts';
@@ -8,7 +9,11 @@ const hasTools = isRoot && spawnSync('ip', ['netns'], { stdio: 'ignore' }).statu
 const ip = (...args: string[]): void => void execFileSync('ip', args, { stdio: 'pipe' });
 
 /** One namespace with a link to this machine, made by hand: without rules, which are the pool's own tests' matter. */
-function handMadeNetworks(): Networks & { leased: string[]; released: string[] } & AsyncDisposable {
+function handMadeNetworks(): Networks & {
+  leased: string[];
+  released: string[];
+  connected: Array<readonly Peering[]>;
+} & AsyncDisposable {
   const [id, high, low] = [randomBytes(4).toString('hex'), ...randomBytes(2)] as unknown as [string, number, number];
   const name = `cupola-t-${id}`;
   const subnet = `10.${240 + (high % 10)}.${low}`;
@@ -19,12 +24,14 @@ function handMadeNetworks(): Networks & { leased: string[]; released: string[] }
   ip('-n', name, 'address', 'add', `${subnet}.2/30`, 'dev', 'eth0');
   ip('-n', name, 'link', 'set', 'eth0', 'up');
   ip('-n', name, 'link', 'set', 'lo', 'up');
-  const network = { name, address: `${subnet}.2`, resolver: `${subnet}.1` };
+  const network = { name, address: `${subnet}.2`, resolvers: [`${subnet}.1`, '192.0.2.53'] };
   const leased: string[] = [];
   const released: string[] = [];
+  const connected: Array<readonly Peering[]> = [];
   return {
     leased,
     released,
+    connected,
     lease: async ({ label }) => {
       leased.push(label);
       return network;
@@ -34,6 +41,8 @@ function handMadeNetworks(): Networks & { leased: string[]; released: string[] }
       return network;
     },
     leaseForBuild: async () => network,
+    nameServer: `${subnet}.1`,
+    connect: async peerings => void connected.push(peerings),
     release: async given => void released.push(given),
     known: () => [network],
     close: async () => undefined,
@@ -49,12 +58,14 @@ test.runIf(hasTools)(
     const first = await cell.startAgent({ networks });
     const placement = aPlacement(aRunSpec([cell.add(await serverLayer())]));
     const running = await cell.run(placement);
-    const { name, address, resolver } = networks.known()[0] ?? {};
+    const { name, address } = networks.known()[0] ?? {};
     expect(running.address).toEqual({ host: address, port: 8080 });
     const environment = await ask(running, '/env');
     expect(environment).toContain('\nPORT=8080\n');
     expect(environment).toContain(`\nCF_INSTANCE_INTERNAL_IP=${address}\n`);
-    expect(await ask(running, '/resolvers')).toContain(`nameserver ${resolver}`);
+    expect(await ask(running, '/resolvers')).toContain(
+      `nameserver ${address?.replace(/2$/, '1')}\nnameserver 192.0.2.53\n`,
+    );
 
     await first[Symbol.asyncDispose]();
     await cell.startAgent({ networks });

@@ -24,6 +24,7 @@ import { openPorts } from './host/ports.ts';
 import { openUids } from './host/uids.ts';
 import { createLogSender } from './logs/log-sender.ts';
 import { backoff, pause } from './pause.ts';
+import { type PeerService, startPeers } from './peers/start-peers.ts';
 import { type Cell, type CellStack, keepSession } from './session/cell-session.ts';
 import { createInternalApi, type InternalApi, isAway } from './session/internal-api.ts';
 import { createPlacementView } from './session/placement-view.ts';
@@ -100,9 +101,15 @@ export async function start(deps: AgentDeps): Promise<Agent> {
     sender,
     words: createWords({ cellId: cell.id, sender, now }),
     view,
-    touched: reporter.touch,
+    touched: guid => {
+      reporter.touch(guid);
+      peers.look();
+    },
     crashed: reporter.crashed,
-    gone: reporter.gone,
+    gone: report => {
+      reporter.gone(report);
+      peers.look();
+    },
     log,
     now,
     monotonic,
@@ -110,10 +117,12 @@ export async function start(deps: AgentDeps): Promise<Agent> {
     sandboxStartMs: deps.sandboxStartMs ?? CELL_LIMITS.sandboxStartMs,
     langOf: root => (root === null ? lang : localeOf(root)),
   });
+  const peers = await startPeers({ networks, folder, copies: copies.all, monotonic, log });
   const usage = createUsage({ copies: copies.all, monotonic });
 
   copies.resume(await adoptCopies({ sandboxes, networks, records, addresses, now, monotonic, log }));
   copies.look();
+  peers.look();
 
   const ready = Promise.withResolvers<void>();
   const registered = (): void => {
@@ -136,10 +145,11 @@ export async function start(deps: AgentDeps): Promise<Agent> {
     keepSession({ api, cell, session, stacks: deps.stacks, rung: sandboxes.report, usage, registered, log }, signal),
     known.then(() => followPlacements(watched, signal)),
     known.then(() => reporter.run(signal)),
+    known.then(() => peers.follow(api, signal)),
     sender.run(signal),
     usage.run(signal),
   ];
-  return agent({ copies, loops, ended, ready: ready.promise, api, log, lastWords: () => lastWords(reporter, sender) });
+  return agent({ copies, loops, ended, ready: ready.promise, api, peers, reporter, sender, log });
 }
 
 interface Running {
@@ -148,16 +158,19 @@ interface Running {
   ended: AbortController;
   ready: Promise<void>;
   api: InternalApi;
-  lastWords(): Promise<void>;
+  peers: PeerService;
+  reporter: ReturnType<typeof createReporter>;
+  sender: ReturnType<typeof createLogSender>;
   log: Logger;
 }
 
-function agent({ copies, loops, ended, ready, api, lastWords: sayLastWords, log }: Running): Agent {
+function agent({ copies, loops, ended, ready, api, peers, reporter, sender, log }: Running): Agent {
   const fenced = Promise.withResolvers<void>();
   let leaving: Promise<void> | null = null;
   const leave = async (): Promise<void> => {
     await copies.leave();
     ended.abort();
+    await peers[Symbol.asyncDispose]();
     await api.close();
     await Promise.allSettled(loops);
   };
@@ -177,7 +190,7 @@ function agent({ copies, loops, ended, ready, api, lastWords: sayLastWords, log 
     fenced: fenced.promise,
     stopAll: async () => {
       await copies.stopAll();
-      await sayLastWords();
+      await lastWords(reporter, sender);
     },
     [Symbol.asyncDispose]: end,
   };

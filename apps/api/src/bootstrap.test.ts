@@ -22,7 +22,7 @@ const HOME = {
   users: [{ username: 'admin', is_admin: 1 }],
   organizations: [{ name: 'cupola' }],
   spaces: [{ name: 'dev' }],
-  domains: [{ name: 'localhost' }],
+  domains: [{ name: 'localhost' }, { name: 'apps.internal' }],
   quotas: [{ name: 'default' }],
   groups: [{ name: 'dns' }, { name: 'public_networks' }],
   clients: [{ client_id: 'cf' }],
@@ -90,6 +90,7 @@ describe('bootstrap()', () => {
     await bootstrap(store, first);
     await store.mutate(({ db }) => db.deleteFrom('spaces').execute());
     await store.mutate(({ db }) => db.deleteFrom('security_groups').execute());
+    await store.mutate(({ db }) => db.deleteFrom('domains').where('internal', '=', 1).execute());
     await bootstrap(store, { ...first, appsDomain: 'apps.example' });
     const { domains, spaces, groups } = await everything(store);
     expect([domains, spaces, groups]).toEqual([[{ name: 'localhost' }, { name: 'apps.example' }], [], []]);

@@ -22,6 +22,7 @@ export interface Bootstrap {
 }
 
 const DONE = 'admin_created';
+const INTERNAL_DONE = 'internal_domain_made';
 const ADMIN = 'admin';
 
 export async function bootstrap(store: Store, { appsDomain, admin, hashCost }: Bootstrap): Promise<void> {
@@ -29,6 +30,7 @@ export async function bootstrap(store: Store, { appsDomain, admin, hashCost }: B
   const hash = admin.reset || (await isFirstStart(store.read)) ? await hashPassword(admin.password, hashCost) : null;
   await store.mutate(async mutation => {
     await addDomain(mutation, appsDomain);
+    await addInternalDomain(mutation);
     await addClient(mutation);
     await addSharedSegment(mutation);
     await seedBuildpacks(mutation);
@@ -48,7 +50,11 @@ async function isFirstStart(db: Kysely<Database>): Promise<boolean> {
 }
 
 /** The domain of routes that name none. `cupola up --domain` may change it. */
-async function addDomain({ db, now, changed }: Mutation, name: string): Promise<void> {
+async function addDomain(
+  { db, now, changed }: Mutation,
+  name: string,
+  { internal }: { internal: 0 | 1 } = { internal: 0 },
+): Promise<void> {
   const present = await db
     .selectFrom('domains')
     .select('guid')
@@ -56,11 +62,25 @@ async function addDomain({ db, now, changed }: Mutation, name: string): Promise<
     .executeTakeFirst();
   if (present !== undefined) return;
   const guid = randomUUID();
+  // Lists are in the order of their making, and clients take the first domain: routes of most apps are not internal.
+  const created_at = now + internal;
   await db
     .insertInto('domains')
-    .values({ guid, created_at: now, updated_at: now, name, internal: 0, organization_guid: null })
+    .values({ guid, created_at, updated_at: created_at, name, internal, organization_guid: null })
     .execute();
   changed('domain', guid);
+}
+
+/** Names of instances for other apps (CF: cf-deployment's internal domain). Made once: an admin may have deleted it. */
+async function addInternalDomain(mutation: Mutation): Promise<void> {
+  const { db, now } = mutation;
+  const done = await db.selectFrom('settings').select('value').where('key', '=', INTERNAL_DONE).executeTakeFirst();
+  if (done !== undefined) return;
+  await addDomain(mutation, 'apps.internal', { internal: 1 });
+  await db
+    .insertInto('settings')
+    .values({ key: INTERNAL_DONE, value: String(now) })
+    .execute();
 }
 
 async function addSharedSegment({ db, now }: Mutation): Promise<void> {

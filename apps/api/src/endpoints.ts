@@ -16,6 +16,7 @@ import { isolationSegmentEndpoints } from './isolation-segments/endpoints.ts';
 import { jobEndpoints } from './jobs/endpoints.ts';
 import { logCacheEndpoints } from './logcache/endpoints.ts';
 import { manifestEndpoints } from './manifests/endpoints.ts';
+import { networkPolicyEndpoints } from './network-policies/endpoints.ts';
 import { openApiEndpoints } from './openapi/endpoints.ts';
 import { organizationEndpoints } from './organizations/endpoints.ts';
 import { packageEndpoints } from './packages/endpoints.ts';
@@ -73,6 +74,7 @@ const built: readonly Endpoint[] = [
   ...dropletEndpoints,
   ...packageEndpoints,
   ...securityGroupEndpoints,
+  ...networkPolicyEndpoints,
   ...isolationSegmentEndpoints,
   ...serviceEndpoints,
   ...resourceMatchEndpoints,

@@ -227,12 +227,17 @@ function userMaker(store: Store, login: Login): TestApi['userWith'] {
 }
 
 async function findHome(store: Store): Promise<TestApi['home']> {
-  const one = async (table: 'organizations' | 'spaces' | 'domains' | 'users'): Promise<string> =>
+  const one = async (table: 'organizations' | 'spaces' | 'users'): Promise<string> =>
     (await store.read.selectFrom(table).select('guid').executeTakeFirstOrThrow()).guid;
+  const { guid: domainGuid } = await store.read
+    .selectFrom('domains')
+    .select('guid')
+    .where('internal', '=', 0)
+    .executeTakeFirstOrThrow();
   return {
     organizationGuid: await one('organizations'),
     spaceGuid: await one('spaces'),
-    domainGuid: await one('domains'),
+    domainGuid,
     adminGuid: await one('users'),
   };
 }

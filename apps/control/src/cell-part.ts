@@ -105,10 +105,10 @@ async function startCell(env: z.infer<typeof environment>, log: Logger): Promise
       ? {}
       : {
           network: async egress => {
-            const { name, address, resolver } = await networks.leaseForBuild(egress);
+            const { name, address, resolvers } = await networks.leaseForBuild(egress);
             return {
               network: { kind: 'namespace' as const, name, address },
-              resolver,
+              resolvers,
               release: () => networks.release(name),
             };
           },

@@ -23,8 +23,8 @@ const ASKS_MAX = 20;
 /** The network of one build. */
 export interface BuildNetwork {
   network: Network;
-  /** Address of a resolver that is reached from it; null: as this machine resolves. */
-  resolver: string | null;
+  /** Addresses of name servers that are reached from it; null: as this machine resolves. */
+  resolvers: string[] | null;
   release(): Promise<void>;
 }
 
@@ -158,9 +158,9 @@ async function specOf(
     mode: 'read-only',
   });
   const resolver =
-    network.resolver === null
+    network.resolvers === null
       ? await readFile('/etc/resolv.conf', 'utf8').catch(() => '')
-      : `nameserver ${network.resolver}\n`;
+      : network.resolvers.map(one => `nameserver ${one}\n`).join('');
   return {
     guid,
     ...(stackRoot === null ? {} : { stackRoot }),

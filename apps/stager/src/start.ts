@@ -81,7 +81,7 @@ export async function start(deps: Deps): Promise<AsyncDisposable> {
 
 const hostNetwork = async (): Promise<BuildNetwork> => ({
   network: { kind: 'host' },
-  resolver: null,
+  resolvers: null,
   release: async () => undefined,
 });
 

@@ -11,6 +11,7 @@
  * | `POST /internal/cells/:cellId/heartbeat` | agent | {@link cellHeartbeat} -> 204; 409 `CF-AgentFenced` when a newer session took over |
  * | `GET /internal/cells/:cellId/watch` | agent | lines of {@link placementItem} |
  * | `POST /internal/cells/:cellId/reports` | agent | {@link cellReport} -> 204 |
+ * | `GET /internal/peers/watch` | agent | lines of {@link peerItem} |
  * | `GET /internal/routes/watch` | router | lines of {@link routeItem} |
  * | `GET /internal/layers/:digest` | agent | the layer's tar, streamed |
  * | `POST /internal/logs` | agent, router, stager | {@link logBatch} -> 204 |
@@ -236,6 +237,27 @@ export const routeItem = z.object({
   options: z.record(z.string(), z.string()),
 });
 export type RouteItem = z.infer<typeof routeItem>;
+
+/** What apps reach of each other, for all cells: see `@cupola/model/peers`. */
+export const peerItem = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('policy'),
+    guid,
+    sourceAppGuid: guid,
+    destinationAppGuid: guid,
+    protocol: z.enum(['tcp', 'udp']),
+    ports: span,
+  }),
+  z.object({
+    kind: z.literal('route'),
+    guid,
+    name: z.string(),
+    destinations: z.array(z.object({ appGuid: guid, processType: z.string() })),
+  }),
+  /** An internal domain. */
+  z.object({ kind: z.literal('domain'), guid, name: z.string() }),
+]);
+export type PeerItem = z.infer<typeof peerItem>;
 
 /** A line of any watch. `items` and `item` have the view's own schema. */
 export function watchLine<T extends z.ZodType>(item: T) {

@@ -66,6 +66,8 @@ export const EGRESS_LIMITS = {
   rulesMax: 1_000,
   /** Of one rule (CF). */
   destinationsMax: 6_000,
+  /** Network policies that have one app as their source, but for admins (CF: policy-server's default). */
+  policiesPerSourceMax: 150,
 } as const;
 
 /** `actions/stop` answers at once, but routes and copies stay this long: the cf CLI's restart, restage and scale send stop and then start (ours). */

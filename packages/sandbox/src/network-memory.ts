@@ -1,6 +1,7 @@
 /** What a platform remembers of its networks over restarts: its block, and who has which address. */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Peering } from '@cupola/model/peers';
 import type { Egress } from './egress-chains.ts';
 
 export interface Lease {
@@ -17,6 +18,8 @@ export interface Remembered {
   leases: Lease[];
   /** What leases may reach, by the names of their chains. */
   egress: Record<string, Egress>;
+  /** Which of them reach which others. */
+  peerings: readonly Peering[];
   /** Slot and time of those that rest. */
   released: Array<[slot: number, atMs: number]>;
 }
@@ -31,7 +34,7 @@ export function openMemory(folder: string): Memory {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const file = join(folder, 'networks.json');
   const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  let known: Remembered = { boot, block: '', leases: [], egress: {}, released: [] };
+  let known: Remembered = { boot, block: '', leases: [], egress: {}, peerings: [], released: [] };
   if (existsSync(file)) {
     const kept = JSON.parse(readFileSync(file, 'utf8')) as Remembered;
     if (kept.boot === boot) known = { ...known, ...kept };

@@ -4,10 +4,14 @@ import { CELL_LIMITS } from '@cupola/model/limits';
 import { type Egress, type EgressChain, egressChain } from './egress-chains.ts';
 import { type Leads, openLeads } from './network-leads.ts';
 import type { Lease, Memory } from './network-memory.ts';
+import { openPeers } from './network-peers.ts';
 import { type Names, type Place, SLOT_BITS } from './network-place.ts';
 import { ipBatch, namespacesNamed, nft } from './network-tools.ts';
 import type { LeasedNetwork, Networks } from './networks.ts';
 import { SandboxError } from './sandbox.ts';
+
+/** More are passed over by the C library. */
+const RESOLVERS_MAX = 3;
 
 async function makeNamespace({ name, link, gateway, address }: Place): Promise<void> {
   await ipBatch([
@@ -73,8 +77,10 @@ export interface PoolFacts {
   memory: Memory;
   place(slot: number): Place;
   slots: number;
-  /** Undefined where the host has none that answers inside. */
-  resolver: string | undefined;
+  /** Of the host, as far as they answer inside. */
+  nameServers: readonly string[];
+  /** The platform's own. */
+  nameServer: string;
   /** How many are made ahead. */
   ahead: number;
   /** From a lease until another one is made; none left are made at once. */
@@ -146,7 +152,7 @@ function openReady(
 }
 
 export function networkPool(facts: PoolFacts): Networks {
-  const { names, memory, place, resolver, now, log, removeRest } = facts;
+  const { names, memory, place, nameServers, nameServer, now, log, removeRest } = facts;
   const slots = openSlots(facts);
   const { leases } = memory.read();
   const leads = openLeads(names.table, new Map(leases.map(({ slot, chain }) => [place(slot).address, chain])));
@@ -158,10 +164,12 @@ export function networkPool(facts: PoolFacts): Networks {
     return result;
   };
   const ready = openReady(facts, { slots, leads, guess: () => newest, inTurn });
-  const shown = ({ name, address, gateway }: Place): LeasedNetwork => ({
+  const peers = openPeers(names.table, memory);
+  const shown = ({ name, address }: Place, { isBuild }: { isBuild: boolean }): LeasedNetwork => ({
     name,
     address,
-    resolver: resolver ?? gateway,
+    // Names of apps are none of a build's business.
+    resolvers: [...(isBuild ? [] : [nameServer]), ...nameServers].slice(0, RESOLVERS_MAX),
   });
   const take = async (egress: Egress, isBuild: boolean): Promise<LeasedNetwork> => {
     const taken = await ready.take();
@@ -183,7 +191,7 @@ export function networkPool(facts: PoolFacts): Networks {
       giveBack({ slot: taken.slot, isBuild: false, chain: chain.name });
       throw new SandboxError(`the rules of a network could not be set: ${(error as Error).message}`, { cause: error });
     }
-    return shown(taken);
+    return shown(taken, { isBuild });
   };
   const lease = (name: string) => memory.read().leases.find(({ slot }) => place(slot).name === name);
   const builders = (does: 'add' | 'delete', address: string): Promise<string> =>
@@ -213,16 +221,19 @@ export function networkPool(facts: PoolFacts): Networks {
     take: async name => {
       const known = lease(name);
       if (known === undefined) throw new SandboxError(`the network ${name} is gone`);
-      return shown(place(known.slot));
+      return shown(place(known.slot), known);
     },
     release: async name => {
       const known = lease(name);
       if (known !== undefined) giveBack(known);
     },
-    known: () => memory.read().leases.map(({ slot }) => shown(place(slot))),
+    nameServer,
+    connect: peers.connect,
+    known: () => memory.read().leases.map(each => shown(place(each.slot), each)),
     close: async ({ remove }) => {
       await ready.stop();
       await last;
+      await peers.settled();
       if (!remove) return;
       await removeNamespaces(namespacesNamed(names.namespace), names);
       await removeRest();

@@ -1,11 +1,14 @@
 /**
  * What sandboxes may reach, as one nftables file: loaded whole or not at all. Refused whatever else is said are the host itself but for the ports that the
- * operator names, other sandboxes of this machine, and link-local and other special addresses (with them every cloud's metadata service), but for the holes
- * that the operator asked for. Past that each sandbox's own chain lets through what its security groups name, and what none names is refused.
+ * operator names, other sandboxes of this machine but for those that network policies name, and link-local and other special addresses (with them every
+ * cloud's metadata service), but for the holes that the operator asked for. Past that each sandbox's own chain lets through what its security groups name, and
+ * what none names is refused.
  */
 import { NEVER_OPENED } from '@cupola/model/egress';
+import type { Peering } from '@cupola/model/peers';
 import { type Cidr, formatCidr } from './cidr.ts';
 import { addresses, type EgressChain } from './egress-chains.ts';
+import { peerElements, peeringChains } from './peering-chains.ts';
 
 /** An address or network that may be reached though it is private: a registry, a proxy, a database of the operator's. */
 export interface Hole {
@@ -22,6 +25,8 @@ export interface RuleFacts {
   /** Where all platforms of this machine have their blocks. */
   whole: Cidr;
   nameServers: string[];
+  /** Address of the platform's own, on this host. */
+  nameServer: string;
   holes: Hole[];
   /** TCP ports of this machine that security groups may open: a database of the operator's. */
   hostPorts: number[];
@@ -33,6 +38,17 @@ export interface RuleFacts {
   chains: EgressChain[];
   /** Which of them counts for an address. */
   egress: Array<{ address: string; chain: string }>;
+  /** Which sandboxes reach which others. */
+  peerings: readonly Peering[];
+  /** The host's end of each pair there may be, with the one address that packets from it have. */
+  ends: ReadonlyArray<{ link: string; address: string }>;
+}
+
+/** Instead of all that the map held. */
+export function peersText(table: string, peerings: readonly Peering[]): string {
+  const elements = peerElements(peerings);
+  const added = elements.length === 0 ? '' : `add element inet ${table} peers { ${elements.join(', ')} }\n`;
+  return `flush map inet ${table} peers\n${added}`;
 }
 
 /** What is done for one address while the table stands. Names of chains are ours, addresses have been made by us. */
@@ -45,10 +61,30 @@ export const leadText = (table: string, address: string, chain: string): string 
 export const forgetText = (table: string, address: string): string =>
   `delete element inet ${table} egress { ${address} }\n`;
 
-/** Pure. Addresses in it must have been parsed: it becomes text for nft. */
+/**
+ * Neighbours are refused by a reset, which a client hears at once: what ICMP says of a connection that has just begun, Linux believes at the second try, 1 s
+ * later. The outside is refused by ICMP, which tells a rule from a port where nobody listens. What is too long for a datagram of the platform's name server is
+ * asked by TCP: that is the host's server's to answer, since names of apps are not long.
+ *
+ * Pure. Addresses in it must have been parsed: it becomes text for nft.
+ */
 export function networkRules(facts: RuleFacts): string {
-  const { table, linkPrefix, block, whole, nameServers, holes, hostPorts, buildHoles, builders, chains, egress } =
-    facts;
+  const {
+    table,
+    linkPrefix,
+    block,
+    whole,
+    nameServers,
+    nameServer,
+    holes,
+    hostPorts,
+    buildHoles,
+    builders,
+    chains,
+    egress,
+    peerings,
+    ends,
+  } = facts;
   const link = `"${linkPrefix}*"`;
   const hole = ({ cidr, port }: Hole): string =>
     `ip daddr ${cidr} ${port === undefined ? '' : `tcp dport ${port} `}accept`;
@@ -66,9 +102,17 @@ table inet ${table} {
     type ipv4_addr
     ${elements(builders)}
   }
-${chains.map(chainBody).join('')}  map egress {
+${[...chains, ...peeringChains(peerings)].map(chainBody).join('')}  map egress {
     type ipv4_addr : verdict
     ${elements(egress.map(({ address, chain }) => `${address} : jump ${chain}`))}
+  }
+  set ends {
+    type ifname . ipv4_addr
+    ${elements(ends.map(({ link: end, address }) => `"${end}" . ${address}`))}
+  }
+  map peers {
+    type ipv4_addr . ipv4_addr : verdict
+    ${elements(peerElements(peerings))}
   }
   chain holes {
     ${nameServers.map(address => `ip daddr ${address} meta l4proto { tcp, udp } th dport 53 accept`).join('\n    ')}
@@ -76,16 +120,20 @@ ${chains.map(chainBody).join('')}  map egress {
     ${buildHoles.map(each => `ip saddr @builders ${hole(each)}`).join('\n    ')}
   }
   chain outward {
+    iifname . ip saddr != @ends drop
     ct state established,related accept
-    ip saddr != ${formatCidr(block)} drop
     tcp flags syn tcp option maxseg size set rt mtu
     jump holes
+    ip saddr . ip daddr vmap @peers
+    ip daddr ${formatCidr(whole)} meta l4proto tcp reject with tcp reset
     ip daddr @refused reject with icmpx admin-prohibited
     ip saddr vmap @egress
     reject with icmpx admin-prohibited
   }
   chain to_host {
+    iifname . ip saddr != @ends drop
     ct state established,related accept
+    ip daddr ${nameServer} udp dport 53 accept
     jump holes
     ip daddr @refused reject with icmpx admin-prohibited
     ${hostPorts.length === 0 ? '' : `tcp dport { ${hostPorts.join(', ')} } ip saddr vmap @egress`}
@@ -100,6 +148,14 @@ ${chains.map(chainBody).join('')}  map egress {
   chain input {
     type filter hook input priority filter; policy accept;
     iifname ${link} goto to_host
+    ip daddr ${nameServer} iifname != "lo" drop
+  }
+  chain prerouting {
+    type nat hook prerouting priority dstnat; policy accept;
+    ${nameServers
+      .slice(0, 1)
+      .map(address => `iifname ${link} ip daddr ${nameServer} tcp dport 53 dnat ip to ${address}`)
+      .join('')}
   }
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;

@@ -66,6 +66,19 @@ export async function releaseBlock(block: Cidr): Promise<void> {
   }
 }
 
+/** On the loopback device. Who besides this host's sandboxes may reach it, rules say. */
+export async function addHostAddress(address: string): Promise<void> {
+  await ip('addr', 'replace', `${address}/32`, 'dev', 'lo');
+}
+
+export async function removeHostAddress(address: string): Promise<void> {
+  try {
+    await ip('addr', 'del', `${address}/32`, 'dev', 'lo');
+  } catch (error) {
+    if (!/Cannot assign requested address|Address not found/.test((error as Error).message)) throw error; // It is not there: removed before.
+  }
+}
+
 /** Names of the network namespaces that begin so. */
 export function namespacesNamed(prefix: string): string[] {
   try {

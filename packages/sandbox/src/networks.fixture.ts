@@ -40,6 +40,13 @@ export async function dialFrom(namespace: string, address: string, port: number)
   }
 }
 
+/** Sends one datagram from within a namespace: what came back, or why nothing does. */
+export async function datagramFrom(namespace: string, address: string, port: number): Promise<string> {
+  const send = `use IO::Socket::INET; my $got; my $s = IO::Socket::INET->new(Proto => 'udp', PeerAddr => '${address}', PeerPort => ${port}) or die;
+    $s->send('x'); $SIG{ALRM} = sub { print 'timed out'; exit }; alarm 2; defined $s->recv($got, 100) ? print $got : print $!`;
+  return (await run('ip', ['netns', 'exec', namespace, 'perl', '-e', send])).stdout;
+}
+
 /** Listens within a namespace, telling each who it is seen as. */
 export async function listenIn(namespace: string, port: number): Promise<AsyncDisposable> {
   const serve = `use IO::Socket::INET; $| = 1;

@@ -93,7 +93,7 @@ describe.runIf(networksMissing() === null)('Networks', () => {
     await using opened = await open();
     const [one, two] = [await opened.networks.lease(defaultEgress), await opened.networks.lease(defaultEgress)];
     await using _ = await listenIn(two.name, 8080);
-    expect(await dialFrom(one.name, two.address, 8080)).toBe(PROHIBITED);
+    expect(await dialFrom(one.name, two.address, 8080)).toBe('Connection refused');
     expect(await dialFromHost(two.address, 8080)).toContain('you are');
   });
 
@@ -144,7 +144,7 @@ describe.runIf(networksMissing() === null)('Networks', () => {
     const [one, two] = [await first.networks.lease(defaultEgress), await second.networks.lease(defaultEgress)];
     await using _ = await listenIn(one.name, 8080);
     expect(blockOf(first.options)).not.toBe(blockOf(second.options));
-    expect(await dialFrom(two.name, one.address, 8080)).toBe(PROHIBITED);
+    expect(await dialFrom(two.name, one.address, 8080)).toBe('Connection refused');
     await second[Symbol.asyncDispose]();
     expect(await dialFrom(one.name, '169.254.169.254', 80)).toBe(PROHIBITED);
     expect(await dialFromHost(one.address, 8080)).toContain('you are');
@@ -173,13 +173,13 @@ describe.runIf(networksMissing() === null)('Networks', () => {
     await using opened = await open({ cidr: '10.253.7.0/28', now: () => nowMs });
     const addresses: string[] = [];
     const { networks } = opened;
-    for (const _ of [1, 2, 3, 4]) {
+    for (const _ of [1, 2, 3]) {
       const { name, address } = await networks.lease(defaultEgress);
       addresses.push(address);
       await networks.release(name);
       await networks.release(name);
     }
-    expect(new Set(addresses).size).toBe(4);
+    expect(new Set(addresses).size).toBe(3);
     await expect(networks.lease(defaultEgress)).rejects.toThrow(/rests for a minute/);
     nowMs += 60_000;
     expect((await networks.lease(defaultEgress)).address).toBe(addresses[0]);

@@ -10,6 +10,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { CELL_LIMITS } from '@cupola/model/limits';
+import type { Peering } from '@cupola/model/peers';
 import { blocksOf, type Cidr, formatCidr, overlap, parseCidr, sizeOf } from './cidr.ts';
 import { defaultEgress, type Egress, egressChain } from './egress-chains.ts';
 import { readNameServers } from './name-servers.ts';
@@ -18,6 +19,7 @@ import { type Names, namesOf, type Place, placeIn, SLOT_BITS } from './network-p
 import { networkPool, removeNamespaces } from './network-pool.ts';
 import { type Hole, networkRules } from './network-rules.ts';
 import {
+  addHostAddress,
   claimBlock,
   hostRoutes,
   loadRules,
@@ -25,6 +27,7 @@ import {
   networksMissing,
   nft,
   releaseBlock,
+  removeHostAddress,
 } from './network-tools.ts';
 import { operatorHoles } from './operator-holes.ts';
 import { SandboxError } from './sandbox.ts';
@@ -34,8 +37,8 @@ export interface LeasedNetwork {
   name: string;
   /** Where the host reaches what listens inside. */
   address: string;
-  /** Name server that answers inside. */
-  resolver: string;
+  /** Name servers to be asked from inside, in this order: the platform's own (not for builds), then the host's. */
+  resolvers: string[];
 }
 
 export interface Networks {
@@ -47,6 +50,10 @@ export interface Networks {
   take(name: string): Promise<LeasedNetwork>;
   /** The sandbox has ended. Its address is given out again after 60 s. Idempotent. */
   release(name: string): Promise<void>;
+  /** From now on these sandboxes reach these others, and none reaches another besides. */
+  connect(peerings: readonly Peering[]): Promise<void>;
+  /** Where a name server for all sandboxes may listen, on UDP port 53: an address of this host that they alone reach. */
+  readonly nameServer: string;
   /** Those leased, also by a former process on the same folder. */
   known(): LeasedNetwork[];
   /** `remove`: nothing of it stays on this machine; else the next process finds it again. */
@@ -66,6 +73,8 @@ export interface NetworkOptions {
   hostPorts?: readonly number[];
   /** What builds reach besides; by default what the operator's npm and proxy settings name. */
   buildHoles?: Hole[];
+  /** Of the host; by default those that it names and a sandbox reaches. */
+  nameServers?: string[];
   /** How many are made ahead. */
   ahead?: number;
   now?(): number;
@@ -94,51 +103,66 @@ export async function openNetworks(options: NetworkOptions): Promise<Networks | 
   const place = placeIn(block, names);
   const leases = await keepLeases(memory, place, names);
   switchForwardingOn(options.log);
-  const nameServers = readNameServers();
+  const nameServers = options.nameServers ?? readNameServers();
+  // The last place of the block is nobody's.
+  const slots = sizeOf(block.bits) / sizeOf(SLOT_BITS) - 1;
+  const nameServer = place(slots).address;
   if (nameServers.length === 0)
-    options.log.warn({}, 'apps cannot resolve names: this machine has a name server on its loopback only');
-  await loadRules(
-    networkRules({
-      table: names.table,
-      linkPrefix: names.link,
-      block,
-      whole,
-      nameServers,
-      holes: checked(options.holes ?? []),
-      hostPorts: [...(options.hostPorts ?? [])],
-      buildHoles: checked(options.buildHoles ?? (await operatorHoles(process.env))),
-      builders: leases.flatMap(({ slot, isBuild }) => (isBuild ? [place(slot).address] : [])),
-      chains: Object.values(memory.read().egress).map(egressChain),
-      egress: leases.map(({ slot, chain }) => ({ address: place(slot).address, chain })),
-    }),
-  );
+    options.log.warn({}, 'apps resolve no names but each other’s: this machine has a name server on its loopback only');
+  const rules = networkRules({
+    table: names.table,
+    linkPrefix: names.link,
+    block,
+    whole,
+    nameServers,
+    nameServer,
+    holes: checked(options.holes ?? []),
+    hostPorts: [...(options.hostPorts ?? [])],
+    buildHoles: checked(options.buildHoles ?? (await operatorHoles(process.env))),
+    builders: leases.flatMap(({ slot, isBuild }) => (isBuild ? [place(slot).address] : [])),
+    chains: Object.values(memory.read().egress).map(egressChain),
+    egress: leases.map(({ slot, chain }) => ({ address: place(slot).address, chain })),
+    peerings: memory.read().peerings,
+    ends: Array.from({ length: slots }, (_, slot) => place(slot)),
+  });
+  await Promise.all([addHostAddress(nameServer), loadRules(rules)]);
   options.log.info({ block: formatCidr(block), nameServers }, 'each sandbox gets a network of its own');
   return networkPool({
     names,
     memory,
     place,
-    slots: sizeOf(block.bits) / sizeOf(SLOT_BITS),
-    resolver: nameServers[0],
+    slots,
+    nameServers,
+    nameServer,
     ahead: options.ahead ?? AHEAD,
     refillAfterMs: REFILL_AFTER_MS,
     now: options.now ?? Date.now,
     log: options.log,
-    removeRest: () => removeRest(names, block, memory),
+    removeRest: async () => {
+      await removeHostAddress(nameServer);
+      await removeRest(names, block, memory);
+    },
   });
 }
 
 /** Of a former process those whose namespaces are there still; other namespaces go. What their sandboxes reach stays as it was. */
 async function keepLeases(memory: Memory, place: (slot: number) => Place, names: Names): Promise<Lease[]> {
   const alive = namespacesNamed(names.namespace);
-  const { leases, egress } = memory.read();
+  const { leases, egress, peerings } = memory.read();
   const kept = leases
     .filter(({ slot }) => alive.includes(place(slot).name))
     .map(lease => ({ lease, egress: egress[lease.chain] ?? defaultEgress }))
     // The name says what the chain holds: another version may write it otherwise.
     .map(known => ({ ...known, lease: { ...known.lease, chain: egressChain(known.egress).name } }));
+  const addresses = new Set(kept.map(({ lease }) => place(lease.slot).address));
   memory.update({
     leases: kept.map(({ lease }) => lease),
     egress: Object.fromEntries(kept.map(({ lease, egress: known }) => [lease.chain, known])),
+    peerings: peerings.map(one => ({
+      ...one,
+      from: one.from.filter(address => addresses.has(address)),
+      to: one.to.filter(address => addresses.has(address)),
+    })),
   });
   const held = kept.map(({ lease }) => place(lease.slot).name);
   await removeNamespaces(
@@ -167,7 +191,7 @@ async function ownBlock(whole: Cidr, memory: Memory): Promise<Cidr> {
   const routes = await hostRoutes();
   const before = parseCidr(memory.read().block);
   if (before !== null && routes.some(route => formatCidr(route) === formatCidr(before))) return before;
-  memory.update({ leases: [], egress: {}, released: [] });
+  memory.update({ leases: [], egress: {}, peerings: [], released: [] });
   for (const block of blocksOf(whole, BLOCK_BITS)) {
     if (routes.some(route => overlap(route, block)) || !(await claimBlock(block))) continue;
     memory.update({ block: formatCidr(block) });

@@ -10,6 +10,7 @@ import * as cacheClearings from './migrations/0005-cache-clearings.ts';
 import * as lists from './migrations/0006-b-lists.ts';
 import * as canary from './migrations/0006-canary.ts';
 import * as placesInPacks from './migrations/0006-places-in-packs.ts';
+import * as networkPolicies from './migrations/0007-network-policies.ts';
 import type { Database } from './schema.ts';
 
 /** All migrations, forward only. */
@@ -22,6 +23,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0006-b-lists': inNewEpoch(lists),
   '0006-canary': inNewEpoch(canary),
   '0006-places-in-packs': inNewEpoch(placesInPacks),
+  '0007-network-policies': inNewEpoch(networkPolicies),
 };
 
 /**

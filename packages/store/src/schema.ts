@@ -135,6 +135,16 @@ export interface SecurityGroupSpacesTable {
   space_guid: string;
   phase: 'running' | 'staging';
 }
+/** Instances of one app reach those of another on these ports. */
+export interface NetworkPoliciesTable {
+  guid: string;
+  created_at: number;
+  source_app_guid: string;
+  destination_app_guid: string;
+  protocol: 'tcp' | 'udp';
+  first_port: number;
+  last_port: number;
+}
 export interface IsolationSegmentsTable extends Stamped {
   name: string;
 }
@@ -598,6 +608,7 @@ export interface Database {
   space_quotas: SpaceQuotasTable;
   security_groups: SecurityGroupsTable;
   security_group_spaces: SecurityGroupSpacesTable;
+  network_policies: NetworkPoliciesTable;
   isolation_segments: IsolationSegmentsTable;
   isolation_segment_organizations: IsolationSegmentOrganizationsTable;
   buildpacks: BuildpacksTable;
@@ -659,6 +670,7 @@ export const CHANGE_KINDS = [
   'service_instance',
   'service_binding',
   'security_group',
+  'network_policy',
   'buildpack',
   'placement',
   'placement_error',

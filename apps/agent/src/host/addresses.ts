@@ -32,10 +32,10 @@ export function createAddresses({ networks, ports }: { networks: Networks | null
         const port = await ports.lease();
         return { address: { host: '127.0.0.1', port, network: null }, resolvConf: hostResolvers() };
       }
-      const { name, address, resolver } = await networks.lease(egress);
+      const { name, address, resolvers } = await networks.lease(egress);
       return {
         address: { host: address, port: wantedPort, network: name },
-        resolvConf: `nameserver ${resolver}\noptions timeout:2 attempts:2\n`,
+        resolvConf: `${resolvers.map(one => `nameserver ${one}\n`).join('')}options timeout:2 attempts:2\n`,
       };
     },
     take: async ({ port, network }) => {

@@ -35,8 +35,8 @@ interface StreamOptions {
 }
 
 const CALL_TIMEOUT_MS = 5_000;
-/** Heartbeat, report and log batch at once, and one to spare; one watch; as many layers as starts may be in flight. */
-const CONNECTIONS = { calls: 4, watch: 1, layers: 4 } as const;
+/** Heartbeat, report and log batch at once, and one to spare; two watches; as many layers as starts may be in flight. */
+const CONNECTIONS = { calls: 4, watch: 2, layers: 4 } as const;
 
 export function createInternalApi({ socketPath }: { socketPath: string }): InternalApi {
   const open = (connections: number): Pool => new Pool('http://api', { socketPath, connections });

@@ -4,6 +4,7 @@
  */
 import type { Mutation } from '@cupola/store/store';
 import { sql } from 'kysely';
+import { deletePoliciesOf } from '../network-policies/change-policies.ts';
 import { recordAppState, recordTasksGone } from '../usage-events/record-usage.ts';
 import type { ScopedApp } from './find-app.ts';
 
@@ -35,6 +36,7 @@ export async function deleteApp(mutation: Mutation, app: ScopedApp): Promise<voi
 
   const builds = db.selectFrom('builds').select('guid').where('app_guid', '=', app.guid);
   await db.deleteFrom('build_queue').where('build_guid', 'in', builds).execute();
+  await deletePoliciesOf(mutation, app.guid);
   await db.deleteFrom('cache_clearings').where('app_guid', '=', app.guid).execute();
   await db.deleteFrom('sidecars').where('app_guid', '=', app.guid).execute();
   await db.deleteFrom('run_specs').where('app_guid', '=', app.guid).execute();

@@ -50,8 +50,8 @@ export interface Endpoint {
   auth: 'anyone' | 'user' | 'upload';
   /** `multipart` and `stream` endpoints read `raw.request` themselves, after authentication. */
   body: 'json' | 'yaml' | 'form' | 'multipart' | 'stream' | 'none';
-  /** Whose form failures have: Cloud Controller's (`errors`), or UAA's (`error`, `error_description`). */
-  failures: 'cf' | 'uaa';
+  /** Whose form failures have: Cloud Controller's (`errors`), UAA's (`error`, `error_description`), or the policy server's (`error`). */
+  failures: 'cf' | 'uaa' | 'networking';
   summary: string;
   querySchema: z.ZodType | null;
   bodySchema: z.ZodType | null;

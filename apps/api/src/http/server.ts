@@ -205,6 +205,12 @@ function fail({ request, response, endpoint, log }: Exchange, error: unknown): v
   if (failure.isBug)
     log.error({ err: error, requestId: id, method: request.method, path: request.path }, 'a request failed');
   if (endpoint?.failures === 'uaa') sendUaaFailure(response, failure, error);
+  else if (endpoint?.failures === 'networking')
+    void sendReply(response, {
+      status: failure.status,
+      body: { error: failure.errors.map(({ detail }) => detail).join(', ') },
+      headers: failure.headers,
+    });
   else sendFailure(response, failure);
 }
 

@@ -12,8 +12,8 @@ import { serveWatch } from './serve-watch.ts';
 import { resetPassword } from './user-password.ts';
 import type { Watches } from './watches.ts';
 
-export function internalRoutes(watches: Watches<'placements' | 'routes' | 'builds'>): InternalRoute[] {
-  const shared = (view: 'routes' | 'builds'): InternalRoute => ({
+export function internalRoutes(watches: Watches<'placements' | 'routes' | 'builds' | 'peers'>): InternalRoute[] {
+  const shared = (view: 'routes' | 'builds' | 'peers'): InternalRoute => ({
     method: 'GET',
     path: `/internal/${view}/watch`,
     handle: call => serveWatch(call, (send, after) => watches.watch(view, { audience: null, send }, after)),
@@ -34,6 +34,7 @@ export function internalRoutes(watches: Watches<'placements' | 'routes' | 'build
     placements,
     shared('routes'),
     shared('builds'),
+    shared('peers'),
     { method: 'GET', path: '/internal/builds/next', handle: nextBuild },
     { method: 'POST', path: '/internal/builds/:guid/claim', handle: claimBuild },
     { method: 'POST', path: '/internal/builds/:guid/heartbeat', handle: heartbeatBuild },

@@ -10,6 +10,7 @@ import type { ApiDeps } from '../deps.ts';
 import { type InternalCall, type InternalRoute, sendInternal } from './call.ts';
 import { findRoute, internalRoutes } from './routes.ts';
 import { buildsView } from './views/builds.ts';
+import { peersView } from './views/peers.ts';
 import { placementsView } from './views/placements.ts';
 import { routesView } from './views/routes.ts';
 import { startWatches } from './watches.ts';
@@ -20,7 +21,7 @@ const CLOSE_MS = 2_000;
 /** Serves until disposed; watches are ended then, and resume at the next one. @throws when the socket cannot be made. */
 export async function startInternal(deps: ApiDeps, { socketPath }: { socketPath: string }): Promise<AsyncDisposable> {
   const watches = startWatches(
-    { placements: placementsView(deps), routes: routesView(deps), builds: buildsView(deps) },
+    { placements: placementsView(deps), routes: routesView(deps), builds: buildsView(deps), peers: peersView(deps) },
     deps,
   );
   const closing = new AbortController();

@@ -27,7 +27,6 @@ export async function createRoute(
 ): Promise<Selectable<RoutesTable>> {
   const host = ask.host.toLowerCase();
   await checkDomain(db, home);
-  await checkDomain(db, home);
   checkNames(home, { ...ask, host }, systemDomain);
   await checkOthers(db, home, { ...ask, host });
   await checkQuota(db, home.space);
@@ -64,10 +63,8 @@ async function checkDomain(db: Kysely<Database>, { space, domain }: RouteHome): 
 }
 
 function checkNames({ domain }: RouteHome, { host, path }: RouteAsk, systemDomain: string): void {
-  if (domain.internal === 1)
-    refuse(
-      `Domain '${domain.name}' is internal, and routes on internal domains are not supported yet. Use a domain that is not.`,
-    );
+  if (domain.internal === 1 && host.includes('*')) refuse('Wildcard hosts are not supported for internal domains.');
+  if (domain.internal === 1 && path !== '') refuse('Paths are not supported for internal domains.');
   if (host === '' && domain.organization_guid === null)
     refuse('Missing host. Routes in shared domains must have a host defined.');
   if (domain.name === systemDomain && RESERVED_HOSTS.includes(host))

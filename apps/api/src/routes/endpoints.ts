@@ -20,6 +20,7 @@ import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { accepted } from '../http/replies.ts';
 import { finishedJob } from '../jobs/jobs.ts';
 import { writeMetadata } from '../metadata/metadata.ts';
+import { isNetworkShared, NO_NAMES } from '../network-policies/shared-network.ts';
 import { deleteRouteRows } from '../spaces/delete-routes.ts';
 import { findSpace } from '../spaces/find-space.ts';
 import type { RouteHome } from './create-route.ts';
@@ -84,6 +85,15 @@ async function create(mutation: Mutation, { config }: ApiDeps, actor: Actor, bod
   return route;
 }
 
+async function warningsOf(deps: ApiDeps, { domain_guid }: Shown): Promise<string[]> {
+  const domain = await deps.store.read
+    .selectFrom('domains')
+    .select('internal')
+    .where('guid', '=', domain_guid)
+    .executeTakeFirst();
+  return domain?.internal === 1 && (await isNetworkShared(deps)) ? [NO_NAMES] : [];
+}
+
 async function update(mutation: Mutation, route: ScopedRoute, body: z.infer<typeof updateBody>): Promise<ScopedRoute> {
   const { db, now, changed } = mutation;
   const present = JSON.parse(route.options_json) as Record<string, string>;
@@ -117,7 +127,7 @@ export const routeEndpoints: Endpoint[] = [
     responseSchema: routeAnswer,
     handle: async (deps, { actor, body }) => {
       const route = await deps.store.mutate(mutation => create(mutation, deps, actor, body));
-      return { status: 201, body: await show(deps, route) };
+      return { status: 201, body: await show(deps, route), warnings: await warningsOf(deps, route) };
     },
   }),
   endpoint({

@@ -78,6 +78,7 @@ export async function presentRoutes({ store, config }: ApiDeps, routes: readonly
       {
         ...route,
         domain_name: domains.get(route.domain_guid)?.name ?? '',
+        isInternal: domains.get(route.domain_guid)?.internal === 1,
         destinations: destinations.get(route.guid) ?? [],
         metadata: metadata.get(route.guid) ?? NO_METADATA,
       },

@@ -8,6 +8,7 @@ import type { Destination } from './destinations.ts';
 
 export interface ShownRoute extends Selectable<RoutesTable> {
   domain_name: Selectable<DomainsTable>['name'];
+  isInternal: boolean;
   destinations: readonly Destination[];
   metadata: { labels: Record<string, string>; annotations: Record<string, string> };
 }
@@ -20,10 +21,12 @@ export function routeUri(route: { host: string; path: string; domain_name: strin
 /** `url` is what one can paste into a browser: with the router's port where that is not the scheme's own (docs/decisions/0003). */
 export function presentRoute(
   route: ShownRoute,
-  { publicUrl, appsPort }: Pick<ApiConfig, 'publicUrl' | 'appsPort'>,
+  { publicUrl, ...config }: Pick<ApiConfig, 'publicUrl' | 'appsPort'>,
 ): RouteAnswer {
   const self = `${publicUrl}/v3/routes/${route.guid}`;
   const name = routeUri({ ...route, path: '' });
+  // A name on an internal domain leads to instances, past the router.
+  const appsPort = route.isInternal ? null : config.appsPort;
   return {
     guid: route.guid,
     created_at: isoTime(route.created_at),

@@ -63,26 +63,24 @@ function endpointsOf({ collection, resource, sentence, auth = 'user' }: Unbuilt)
   return [list, make, absent('GET'), absent('PATCH'), absent('DELETE')];
 }
 
-const NO_POLICIES =
-  'Network policies are not supported yet: apps reach each other by their routes. Map a route and call that.';
+const FIRST_FORM =
+  'The first form of network policies is not supported: use /networking/v1/external/policies, with a range of ports.';
 
-/** Container networking has a form of its own for failures. */
-const networkEndpoints: Endpoint[] = ['v0', 'v1'].flatMap(version => [
+/** Container networking has a form of its own for failures. What clients use now is in `network-policies/`. */
+const networkEndpoints: Endpoint[] = (
+  [
+    ['GET', 'policies'],
+    ['POST', 'policies'],
+    ['POST', 'policies/delete'],
+  ] as const
+).map(([method, path]) =>
   endpoint({
-    method: 'GET',
-    path: `/networking/${version}/external/policies`,
-    summary: 'Network policies: none',
-    handle: async () => ({ status: 200, body: { total_policies: 0, policies: [] } }),
+    method,
+    path: `/networking/v0/external/${path}`,
+    summary: 'Network policies, in their first form: not supported',
+    handle: async () => ({ status: 400, body: { error: FIRST_FORM } }),
   }),
-  ...['policies', 'policies/delete'].map(path =>
-    endpoint({
-      method: 'POST',
-      path: `/networking/${version}/external/${path}`,
-      summary: 'Network policies: not built yet',
-      handle: async () => ({ status: 400, body: { error: NO_POLICIES } }),
-    }),
-  ),
-]);
+);
 
 const routingEndpoints: Endpoint[] = [
   endpoint({

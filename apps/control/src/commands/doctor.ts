@@ -71,7 +71,7 @@ function report(found: Findings): string[] {
     `Node.js    ${found.node}`,
     `system     ${found.system}, started by ${found.user === 'root' ? 'root' : 'an ordinary user'}`,
     `data       ${found.data} (${found.running ? 'a platform runs' : 'no platform runs'})`,
-    `network    ${found.network.separate ? 'each instance has its own, with egress rules' : `instances share this machine's: a network of their own ${found.network.why}`}`,
+    `network    ${found.network.separate ? 'each instance has its own, with egress rules' : `instances share this machine's, so network policies and names under apps.internal count for nothing: a network of their own ${found.network.why}`}`,
     ...(found.network.hostPorts.length === 0
       ? []
       : [`           ports of this machine that security groups may open: ${found.network.hostPorts.join(', ')}`]),

@@ -10,6 +10,8 @@ export async function readRoutes(db: Kysely<Database>, guids: readonly string[] 
     .selectFrom('routes')
     .innerJoin('domains', 'domains.guid', 'routes.domain_guid')
     .select(['routes.guid', 'routes.host', 'routes.path', 'routes.options_json', 'domains.name as domain'])
+    // Names on internal domains lead to instances themselves (peers.ts), never from outside.
+    .where('domains.internal', '=', 0)
     .$if(guids !== null, query => query.where('routes.guid', 'in', [...(guids ?? [])]))
     .execute();
   const processes = await readProcesses(db, guids);

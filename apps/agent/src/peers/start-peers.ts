@@ -1,0 +1,61 @@
+/** What instances of this cell have of each other: who reaches whom, and by which names. Nothing where they share the host's network. */
+import { readNameServers } from '@cupola/sandbox/name-servers';
+import type { Networks } from '@cupola/sandbox/networks';
+import type { Logger } from 'pino';
+import type { Copy } from '../copies/copy.ts';
+import { followFeed } from '../session/feed.ts';
+import type { InternalApi } from '../session/internal-api.ts';
+import { type NameServer, type NameServerOptions, startNameServer } from './name-server.ts';
+import { createPeers } from './peers.ts';
+import { createUpstream } from './upstream.ts';
+
+export interface PeerService extends AsyncDisposable {
+  /** Policies or copies may have changed. */
+  look(): void;
+  /** Hears of policies and names until `signal` is aborted. */
+  follow(api: InternalApi, signal: AbortSignal): Promise<void>;
+}
+
+interface Deps {
+  networks: Networks | null;
+  folder: string;
+  copies(): readonly Copy[];
+  monotonic(): number;
+  log: Logger;
+}
+
+export async function startPeers({ networks, ...deps }: Deps): Promise<PeerService> {
+  if (networks === null)
+    return {
+      look: () => undefined,
+      follow: async () => undefined,
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+  const { monotonic, log } = deps;
+  const peers = createPeers({ ...deps, networks });
+  const upstream = createUpstream(readNameServers().map(address => ({ address, port: 53 })));
+  const { lookUp } = peers;
+  const names = await serveNames({ address: networks.nameServer, port: 53, lookUp, upstream, monotonic, log });
+  const feed = { path: '/internal/peers/watch', what: 'network policies', connected: () => undefined };
+  return {
+    look: peers.look,
+    follow: (api, signal) => followFeed({ ...feed, api, said: peers.said, log }, signal),
+    [Symbol.asyncDispose]: async () => {
+      await names?.[Symbol.asyncDispose]();
+      await peers.settled();
+    },
+  };
+}
+
+/** Names of apps are a service to them, not a condition: where somebody else listens on that port, the rest goes on. */
+async function serveNames(options: NameServerOptions): Promise<NameServer | null> {
+  try {
+    return await startNameServer(options);
+  } catch (error) {
+    options.log.error(
+      { err: error },
+      `names on internal domains are unknown to apps: UDP port ${options.port} of ${options.address} is taken. Let the name server of this machine listen on its own addresses alone (dnsmasq: bind-interfaces), then ./cupola restart.`,
+    );
+    return null;
+  }
+}
