@@ -1,9 +1,7 @@
 /**
- * One line for each request to an app, in gorouter's format, as `[RTR/0]` log lines of that app. On the request's path a record is pushed to a list, no
- * more; lines are made and sent in batches. Bounded: while the API is away the newest beyond the bound are dropped, counted, and the count is logged for
- * each app once it is back. Counters by app and status come along for free.
+ * One line for each request to an app, in gorouter's format, as `[RTR/0]` log lines of that app, sent in batches. Bounded: while the API is away
+ * the newest beyond the bound are dropped, counted, and the count is logged for each app once it is back. Counters by app and status come along for free.
  */
-import type { LogEnvelope } from '@cupola/contract/internal';
 import type { Logger } from 'pino';
 import type { Client } from 'undici';
 import type { Arrival } from '../requests/admit.ts';
@@ -11,6 +9,7 @@ import { forwarded } from '../requests/forward-headers.ts';
 import type { ScreenedRequest } from '../requests/screen.ts';
 import type { RouterSettings } from '../settings.ts';
 import type { Backend, RouteEntry } from '../table/route-table.ts';
+import { createBatchQueue, envelopeJson } from './line-batch.ts';
 
 /** How a request ended. */
 export interface Outcome {
@@ -33,14 +32,6 @@ export interface AccessLog extends AsyncDisposable {
   readonly lost: number;
 }
 
-interface Line {
-  readonly arrival: Arrival;
-  readonly request: ScreenedRequest;
-  readonly appGuid: string;
-  readonly outcome: Outcome;
-  readonly durationMs: number;
-}
-
 interface Deps {
   /** Speaks to the internal API. */
   client: Client;
@@ -53,9 +44,10 @@ interface Deps {
 
 const SEND_TIMEOUT_MS = 5_000;
 const RETRY_MS = 1_000;
+const NANOS_PER_MS = 1_000_000;
 
 export function createAccessLog({ client, settings, now, monotonic, log }: Deps): AccessLog {
-  let waiting: Line[] = [];
+  const queue = createBatchQueue(settings.accessLogBatchMax);
   let lost = 0;
   const lostByApp = new Map<string, number>();
   const counts = new Map<string, Map<number, number>>();
@@ -64,30 +56,23 @@ export function createAccessLog({ client, settings, now, monotonic, log }: Deps)
   let sending: Promise<void> | null = null;
   let failing = false;
 
+  const write = (appGuid: string, line: string): void => queue.add(envelopeJson(appGuid, line, stamp()));
   const send = async (): Promise<void> => {
-    const batch = waiting.slice(0, settings.accessLogBatchMax);
-    const losses = [...lostByApp];
-    if (batch.length + losses.length === 0) return;
-    const envelopes = [
-      ...batch.map(line => envelope(line.appGuid, format(line), stamp())),
-      ...losses.map(([guid, many]) => envelope(guid, lossText(many), stamp())),
-    ];
+    const batch = queue.oldest();
+    if (batch === null) return;
     const { statusCode, body } = await client.request({
       path: '/internal/logs',
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ envelopes }),
+      body: batch.body(),
       headersTimeout: SEND_TIMEOUT_MS,
       bodyTimeout: SEND_TIMEOUT_MS,
     });
     await body.dump();
     if (statusCode >= 300) throw new Error(`the API answered ${statusCode} to a batch of log lines`);
-    waiting = waiting.slice(batch.length);
-    for (const [guid, many] of losses) {
-      const left = (lostByApp.get(guid) ?? 0) - many;
-      if (left > 0) lostByApp.set(guid, left);
-      else lostByApp.delete(guid);
-    }
+    queue.taken();
+    for (const [guid, many] of lostByApp) write(guid, lossText(many));
+    lostByApp.clear();
   };
   const schedule = (ms: number): void => {
     timer ??= setTimeout(() => {
@@ -108,8 +93,7 @@ export function createAccessLog({ client, settings, now, monotonic, log }: Deps)
       )
       .finally(() => {
         sending = null;
-        if (waiting.length > 0)
-          schedule(failing ? RETRY_MS : waiting.length >= settings.accessLogBatchMax ? 0 : settings.accessLogFlushMs);
+        if (queue.lines > 0) schedule(failing ? RETRY_MS : queue.hasFull ? 0 : settings.accessLogFlushMs);
       });
   };
 
@@ -118,13 +102,13 @@ export function createAccessLog({ client, settings, now, monotonic, log }: Deps)
       const appGuid = (outcome.backend?.destination ?? entry?.item.destinations[0])?.appGuid ?? '';
       count(counts, appGuid, outcome.status);
       if (request === null || appGuid === '') return;
-      if (waiting.length >= settings.accessLogBufferMax) {
+      if (queue.lines >= settings.accessLogBufferMax) {
         lost++;
         lostByApp.set(appGuid, (lostByApp.get(appGuid) ?? 0) + 1);
         return;
       }
-      waiting.push({ arrival, request, appGuid, outcome, durationMs: monotonic() - arrival.startedMonotonicMs });
-      if (waiting.length === settings.accessLogBatchMax && !failing) flush();
+      write(appGuid, format({ arrival, request, appGuid, outcome }, monotonic() - arrival.startedMonotonicMs));
+      if (queue.hasFull && !failing) flush();
       else schedule(settings.accessLogFlushMs);
     },
     counts,
@@ -136,10 +120,10 @@ export function createAccessLog({ client, settings, now, monotonic, log }: Deps)
       await sending;
       if (timer !== null) clearTimeout(timer);
       // One last try for what is left: batches go on while the API takes them.
-      while (waiting.length > 0 && !failing)
+      while (queue.lines > 0 && !failing)
         await send().catch(error => {
           failing = true;
-          log.warn({ err: error, lines: waiting.length }, 'the last access log lines were not taken');
+          log.warn({ err: error, lines: queue.lines }, 'the last access log lines were not taken');
         });
     },
   };
@@ -153,53 +137,59 @@ function count(counts: Map<string, Map<number, number>>, appGuid: string, status
 
 /** Nanoseconds since the epoch, rising even within one ms. */
 function createStamp(now: () => number): () => string {
-  let last = 0n;
+  let lastMs = 0;
+  let within = 0;
   return () => {
-    const wall = BigInt(Math.floor(now())) * 1_000_000n;
-    last = wall > last ? wall : last + 1n;
-    return String(last);
+    const wallMs = Math.floor(now());
+    if (wallMs > lastMs) {
+      lastMs = wallMs;
+      within = 0;
+    } else if (++within === NANOS_PER_MS) {
+      lastMs++;
+      within = 0;
+    }
+    return `${lastMs}${String(within).padStart(6, '0')}`;
   };
-}
-
-function envelope(appGuid: string, line: string, timestampNs: string): LogEnvelope {
-  return { appGuid, sourceType: 'RTR', instanceId: '0', type: 'OUT', timestampNs, line };
 }
 
 function lossText(many: number): string {
   return `${many} access log ${many === 1 ? 'line was' : 'lines were'} lost: the platform was away or too busy to take them`;
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not get through
+const BREAKS_OUT = /[\u0000-\u001f\u007f-\u009f"\\]/;
+
 /** Within quotes: a field can end neither itself nor the line (threats.md 28). */
 function quoted(text: string): string {
   if (text === '') return '"-"';
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not get through
-  return `"${text.replace(/[\u0000-\u001f\u007f-\u009f"\\]/g, char => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)}"`;
+  if (!BREAKS_OUT.test(text)) return `"${text}"`;
+  return `"${text.replace(new RegExp(BREAKS_OUT, 'g'), char => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)}"`;
+}
+
+const seconds = (ms: number): string => (ms / 1000).toFixed(6);
+
+interface Ended {
+  readonly arrival: Arrival;
+  readonly request: ScreenedRequest;
+  readonly appGuid: string;
+  readonly outcome: Outcome;
 }
 
 /** CF: gorouter's access log, fields in its order. */
-function format({ arrival, request, appGuid, outcome, durationMs }: Line): string {
+function format({ arrival, request, appGuid, outcome }: Ended, durationMs: number): string {
   const { raw, origin, remotePort } = arrival;
   const { backend } = outcome;
   const { forwardedFor, forwardedProto } = forwarded(request, origin);
-  const seconds = (ms: number): string => (ms / 1000).toFixed(6);
-  return [
-    `${request.host} - [${new Date(origin.startedMs).toISOString()}]`,
-    quoted(`${raw.method} ${raw.url} HTTP/${raw.httpVersion}`),
-    outcome.status,
-    outcome.bytesIn,
-    outcome.bytesOut,
-    quoted(request.referer),
-    quoted(request.userAgent),
-    quoted(`${origin.remoteAddress}:${remotePort}`),
-    quoted(backend === null ? '' : `${backend.host}:${backend.port}`),
-    `x_forwarded_for:${quoted(forwardedFor)}`,
-    `x_forwarded_proto:${quoted(forwardedProto)}`,
-    `vcap_request_id:${quoted(origin.requestId)}`,
-    `response_time:${seconds(durationMs)}`,
-    `gorouter_time:${seconds(Math.max(0, durationMs - outcome.backendMs))}`,
-    `app_id:${quoted(appGuid)}`,
-    `app_index:${quoted(backend === null ? '' : String(backend.index))}`,
-    `instance_id:${quoted(backend?.instanceGuid ?? '')}`,
-    `x_cf_routererror:${quoted(outcome.routerError ?? '')}`,
-  ].join(' ');
+  const asked = quoted(`${raw.method} ${raw.url} HTTP/${raw.httpVersion}`);
+  const client = quoted(`${origin.remoteAddress}:${remotePort}`);
+  const copy = quoted(backend === null ? '' : `${backend.host}:${backend.port}`);
+  const ownMs = Math.max(0, durationMs - outcome.backendMs);
+  return (
+    `${request.host} - [${new Date(origin.startedMs).toISOString()}] ${asked} ${outcome.status} ${outcome.bytesIn} ${outcome.bytesOut}` +
+    ` ${quoted(request.referer)} ${quoted(request.userAgent)} ${client} ${copy}` +
+    ` x_forwarded_for:${quoted(forwardedFor)} x_forwarded_proto:${quoted(forwardedProto)} vcap_request_id:${quoted(origin.requestId)}` +
+    ` response_time:${seconds(durationMs)} gorouter_time:${seconds(ownMs)} app_id:${quoted(appGuid)}` +
+    ` app_index:${quoted(backend === null ? '' : String(backend.index))} instance_id:${quoted(backend?.instanceGuid ?? '')}` +
+    ` x_cf_routererror:${quoted(outcome.routerError ?? '')}`
+  );
 }
