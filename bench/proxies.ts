@@ -9,6 +9,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { MALLOC_ENVIRONMENT, NODE_FLAGS } from '../apps/control/src/programs.ts';
 
 /** What the backend answers. */
 export const BODY = 'x'.repeat(1_024);
@@ -101,7 +102,7 @@ export function takeLogs(folder: string): http.Server {
 
 export const hostOf = (route: number): string => `app-${route}.example.com`;
 
-/** Our router with so many routes, from a table on disk: no API is needed. */
+/** Our router with so many routes, from a table on disk, as the platform runs it: no API is needed. */
 export async function startRouter(folder: string, backendPort: number, routes: number): Promise<Running> {
   const items = Array.from({ length: routes }, (_, route) => ({
     guid: `route-${route}`,
@@ -125,7 +126,8 @@ export async function startRouter(folder: string, backendPort: number, routes: n
   writeFileSync(join(folder, 'router-table.json'), JSON.stringify({ version: 1, cursor: null, items }));
   const port = await freePort();
   const main = join(import.meta.dirname, '../apps/router/src/main.ts');
-  return launch('cupola', port, [process.execPath, main], {
+  return launch('cupola', port, [process.execPath, ...NODE_FLAGS, main], {
+    ...MALLOC_ENVIRONMENT,
     CUPOLA_STATE: folder,
     CUPOLA_ROUTER_LISTEN: `127.0.0.1:${port}`,
     CUPOLA_LOG_LEVEL: 'error',
