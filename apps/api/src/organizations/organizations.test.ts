@@ -181,7 +181,7 @@ describe('DELETE /v3/organizations/:guid', () => {
         return [table, count];
       }),
     );
-    expect(Object.fromEntries(left)).toEqual({ spaces: 1, apps: 0, routes: 0, domains: 1, roles: 4, organizations: 1 });
+    expect(Object.fromEntries(left)).toEqual({ spaces: 1, apps: 0, routes: 0, domains: 2, roles: 4, organizations: 1 });
   });
 
   test('is refused while a domain of it is shared, and then nothing is gone', async () => {
@@ -208,7 +208,7 @@ describe('what cf org reads', () => {
     const path = `/v3/organizations/${test.home.organizationGuid}`;
     const { token } = await test.userWith({ organization_user: test.home.organizationGuid });
     const get = async (part: string) => (await test.api('GET', `${path}/${part}`, { token })).body;
-    expect(named((await get('domains')).resources)).toEqual(['localhost']);
+    expect(named((await get('domains')).resources)).toEqual(['localhost', 'apps.internal']);
     expect((await get('domains/default')).name).toBe('localhost');
     expect((await get('relationships/default_isolation_segment')).data).toBeNull();
     expect((await get('usage_summary')).usage_summary).toMatchObject({ memory_in_mb: 0, routes: 0, domains: 0 });
