@@ -3,6 +3,7 @@
  * dead. The next one resumes from the cursor. While nobody answers, what is known stays as it is and only grows old.
  */
 import { type WatchLine, watchLine } from '@cupola/contract/internal';
+import { watchLines } from '@cupola/contract/watch-lines';
 import { FencedError } from '@cupola/model/errors';
 import { ROUTER_LIMITS } from '@cupola/model/limits';
 import type { Logger } from 'pino';
@@ -11,7 +12,6 @@ import { backoff, pause } from '../pause.ts';
 import type { InternalApi } from './internal-api.ts';
 
 const line = watchLine(z.unknown());
-const NEWLINE = 10;
 /** 250 placements with their environments are far below it. */
 const LINE_MAX_BYTES = 256 * 1024 * 1024;
 
@@ -62,24 +62,12 @@ async function followOnce(
     signal,
   });
   let connected = false;
-  let parts: Buffer[] = [];
-  let length = 0;
+  const take = watchLines(LINE_MAX_BYTES, text => tell(feed, state, text));
   for await (const chunk of body as AsyncIterable<Buffer>) {
     heard();
     if (!connected) feed.connected();
     connected = true;
-    let from = 0;
-    for (let at = chunk.indexOf(NEWLINE); at >= 0; at = chunk.indexOf(NEWLINE, from)) {
-      parts.push(chunk.subarray(from, at));
-      const text = Buffer.concat(parts).toString();
-      parts = [];
-      length = 0;
-      from = at + 1;
-      if (text !== '') tell(feed, state, text);
-    }
-    parts.push(chunk.subarray(from));
-    length += chunk.length - from;
-    if (length > LINE_MAX_BYTES) throw new Error(`a line of the watch is longer than ${LINE_MAX_BYTES} bytes`);
+    take(chunk);
   }
 }
 

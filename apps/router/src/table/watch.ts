@@ -3,6 +3,7 @@
  * late, doubled or lost by a broken connection does no harm: the next connection resumes from the cursor. While nobody answers, nothing is removed.
  */
 import { type RouteItem, routeItem, watchLine } from '@cupola/contract/internal';
+import { watchLines } from '@cupola/contract/watch-lines';
 import type { Logger } from 'pino';
 import type { Client } from 'undici';
 import { z } from 'zod';
@@ -14,7 +15,6 @@ const line = watchLine(z.unknown());
 const RETRY_FIRST_MS = 50;
 /** A line longer than this is no table of ours: 250,000 routes take about 200 MB. */
 const LINE_MAX_BYTES = 512 * 1024 * 1024;
-const NEWLINE = 10;
 
 interface Deps {
   client: Client;
@@ -70,22 +70,10 @@ async function followOnce(
     await body.dump();
     throw new Error(`the API answered ${statusCode} to the watch of routes`);
   }
-  let parts: Buffer[] = [];
-  let length = 0;
+  const take = watchLines(LINE_MAX_BYTES, text => apply(deps, state, text));
   for await (const chunk of body as AsyncIterable<Buffer>) {
     heard();
-    let from = 0;
-    for (let at = chunk.indexOf(NEWLINE); at >= 0; at = chunk.indexOf(NEWLINE, from)) {
-      parts.push(chunk.subarray(from, at));
-      const text = Buffer.concat(parts).toString();
-      parts = [];
-      length = 0;
-      from = at + 1;
-      if (text !== '') apply(deps, state, text);
-    }
-    parts.push(chunk.subarray(from));
-    length += chunk.length - from;
-    if (length > LINE_MAX_BYTES) throw new Error(`a line of the watch is longer than ${LINE_MAX_BYTES} bytes`);
+    take(chunk);
   }
 }
 
