@@ -53,28 +53,42 @@ const BASH_WORDS = new Set(
 /**
  * The same with sidecars: each by a shell of its own beside the command, its lines marked so that they are told apart (`logs/sidecar-lines.ts`). The first that
  * ends ends the others, and its status is the instance's (CF: codependent actions). A SIGTERM comes to all of them by itself; this shell waits for the last.
+ * Who ends is told through a pipe: `wait -n` misses a child that has ended before it is reached (bash 5.2), and then nobody notices.
  * Arguments: the command, then of each sidecar its command and its MEMORY_LIMIT (empty: none of its own).
  */
 const LAUNCHER_WITH_SIDECARS = `
 ${PREPARED}
 trap : TERM INT
 mark() { trap '' TERM INT; exec sed -u "s/^/${SIDECAR_MARK}$1${SIDECAR_MARK}/"; }
-/bin/bash -c "$1" &
+exec {told}<> <(:)
+run() {
+  trap : TERM INT
+  /bin/bash -c "$1" {told}>&- &
+  echo "began $!" >&$told
+  while wait $!; kill -0 $! 2>/dev/null; do :; done
+  wait $!
+  echo "ended $?" >&$told
+}
+run "$1" &
 all=($!)
 shift
 number=0
 while [ $# -gt 1 ]; do
-  ( [ -z "$2" ] || export MEMORY_LIMIT="$2"; exec /bin/bash -c "$1" ) > >(mark $number) 2> >(mark $number >&2) &
+  ( [ -z "$2" ] || export MEMORY_LIMIT="$2"; run "$1" ) > >(mark $number) 2> >(mark $number >&2) &
   all+=($!)
   number=$((number + 1))
   shift 2
 done
-while :; do
-  wait -n "\${all[@]}"
-  code=$?
-  for one in "\${all[@]}"; do kill -0 "$one" 2>/dev/null || break 2; done
+programs=()
+code=
+until [ \${#programs[@]} = \${#all[@]} ] && [ "$code" ]; do
+  read -r word value <&$told || continue
+  case $word in
+    began) programs+=($value) ;;
+    ended) : \${code:=$value} ;;
+  esac
 done
-kill -TERM "\${all[@]}" 2>/dev/null
+kill -TERM "\${programs[@]}" 2>/dev/null
 while :; do
   wait "\${all[@]}"
   left=0
