@@ -7,6 +7,7 @@ import { type CauseFacts, type Explanation, explainCause } from '@cupola/contrac
 import { type ReadApp, type ReadProcess, type ReadStats, readAuditEvent } from '@cupola/contract/v3/client-reads';
 import { type Cause, readCode } from '@cupola/model/causes';
 import { crashCause } from '@cupola/model/crash-cause';
+import { sentence } from '@cupola/model/sentence';
 import { stagingCause } from '@cupola/model/staging-cause';
 import { waitingCause } from '@cupola/model/waiting-reasons';
 import { CliError } from './failures.ts';
@@ -27,8 +28,8 @@ export function explainStaging(
   lines: readonly string[],
 ): { text: string; explained: Explanation } {
   const { text, code } = readCode(error);
-  const [, title = '', sentence = text] = /^(\w+) - (.*)$/s.exec(text) ?? [];
-  const read = stagingCause({ title, error: sentence, lines });
+  const [, title = '', said = text] = /^(\w+) - (.*)$/s.exec(text) ?? [];
+  const read = stagingCause({ title, error: said, lines });
   const cause = code === null || code === read.code ? read : { code, evidence: null };
   // The sentence is printed already.
   const evidence = cause.evidence !== null && text.includes(cause.evidence) ? null : cause.evidence;
@@ -119,10 +120,6 @@ export function startFailure(app: ReadApp, process: ReadProcess, { reason, expla
     explained,
     details: lines.map(logLine),
   });
-}
-
-function sentence(text: string): string {
-  return /[.!?]$/.test(text) ? text : `${text}.`;
 }
 
 /** From Diego's words (`Instance never healthy after 1m0s: ...`) and the log: other platforms say no more. */

@@ -52,8 +52,8 @@ export function usageError(message: string, next: string): CliError {
   return new CliError(message, { exitCode: EXIT.usage, next });
 }
 
-/** The same failure in the CLI's words; anything unknown is a bug and goes on as it is. */
-export function explain(error: unknown): CliError | null {
+/** The same failure in the CLI's words; anything unknown is a bug and goes on as it is. `app`: whom the next command names. */
+export function explain(error: unknown, app = 'APP'): CliError | null {
   if (error instanceof CliError) return error;
   if (error instanceof UnreachableError)
     return new CliError(error.message, {
@@ -68,7 +68,7 @@ export function explain(error: unknown): CliError | null {
           ? 'Check name and password, then: cupola login'
           : 'Log in: cupola login -a URL -u NAME',
     });
-  if (error instanceof CfApiError) return explainApiError(error);
+  if (error instanceof CfApiError) return explainApiError(error, app);
   if (error instanceof JobFailedError) return new CliError(error.message);
   if (error instanceof WaitedTooLongError)
     return new CliError(error.message, {
@@ -80,7 +80,7 @@ export function explain(error: unknown): CliError | null {
 const FORBIDDEN = 403;
 const UNAUTHENTICATED = 401;
 
-function explainApiError(error: CfApiError): CliError {
+function explainApiError(error: CfApiError, app: string): CliError {
   const { status, requestId, message, title } = error;
   if (status === UNAUTHENTICATED)
     return new CliError(message, { exitCode: EXIT.login, next: 'Log in again: cupola login' });
@@ -94,5 +94,5 @@ function explainApiError(error: CfApiError): CliError {
     });
   const code = causeOfRefusal(title, message);
   if (code === null) return new CliError(message);
-  return new CliError(message, { explained: explainCause({ code, evidence: null }, { app: 'APP' }) });
+  return new CliError(message, { explained: explainCause({ code, evidence: null }, { app }) });
 }

@@ -22,6 +22,7 @@ import {
 } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { sentence } from '@cupola/model/sentence';
 import { z } from 'zod';
 
 /** Sun_path holds 108 bytes, and the longest socket is `run/supervisor.sock`. */
@@ -102,7 +103,7 @@ export function readConfig(data: string): PlatformConfig | null {
   const parsed = schema.safeParse(JSON.parse(readFileSync(file, 'utf8')));
   if (!parsed.success)
     throw new PlainError(
-      `${file} cannot be read: ${z.prettifyError(parsed.error)}. Mend or remove that file; apps and users lie elsewhere.`,
+      `${sentence(`${file} cannot be read: ${z.prettifyError(parsed.error)}`)} Mend or remove that file; apps and users lie elsewhere.`,
     );
   return parsed.data;
 }

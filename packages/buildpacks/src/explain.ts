@@ -1,6 +1,7 @@
 /** A failed command of the build in one sentence that says what to do. Its own lines stand in the log above. */
 import { statfs } from 'node:fs/promises';
 import { StagingFailedError } from '@cupola/model/errors';
+import { sentence } from '@cupola/model/sentence';
 import { CommandFailedError } from './buildpack.ts';
 
 /** Of a word taken from a program's output into our sentence. */
@@ -29,7 +30,7 @@ export async function explaining<T>(app: string, hints: readonly Hint[], work: (
     const ended = error.signal === null ? `exit status ${error.code}` : `ended by ${error.signal}`;
     throw new StagingFailedError(
       'BuildpackCompileFailed',
-      `"${command}" failed (${ended}): ${await hint(app, hints, error)}.`,
+      sentence(`"${command}" failed (${ended}): ${await hint(app, hints, error)}`),
     );
   }
 }

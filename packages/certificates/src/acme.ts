@@ -12,6 +12,7 @@ import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { Agent } from 'node:https';
 import { join } from 'node:path';
+import { sentence } from '@cupola/model/sentence';
 import type { Certificates, Pair } from './certificates.ts';
 import { writeWhole } from './write-whole.ts';
 
@@ -235,7 +236,7 @@ function writeLedger(folder: string, ledger: Ledger): void {
 /** What to do about it, for the failures that people have. */
 function explain(error: unknown, host: string): string {
   const text = error instanceof Error ? error.message : String(error);
-  if (/rateLimited|too many/i.test(text)) return `${text}. It is asked again later.`;
+  if (/rateLimited|too many/i.test(text)) return `${sentence(text)} It is asked again later.`;
   // acme-client 5.4 fails so over a call that got no answer at all, and loses its cause.
   if (text.includes("reading 'config'")) return "the authority cannot be reached. Check this machine's network.";
   if (/ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|certificate/i.test(text))

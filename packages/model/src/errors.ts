@@ -2,6 +2,7 @@
  * Expected failures, with their facts as fields. Ports and handlers throw them; `apps/api/src/cf-error.ts` alone maps them to Cloud Foundry's codes.
  * The message is for people: what happened, then what to do next.
  */
+import { sentence } from './sentence.ts';
 
 /** Absent, or not visible to the asker: both get the same words. `resource` is CF's name with a capital: `App`, `Droplet`, `Organization`. */
 export class NotFoundError extends Error {
@@ -86,7 +87,7 @@ export class ArchiveRefusedError extends Error {
   readonly entry: string;
   readonly rule: string;
   constructor(entry: string, rule: string) {
-    super(`The archive was refused: entry "${entry}" ${rule}.`);
+    super(sentence(`The archive was refused: entry "${entry}" ${rule}`));
     this.entry = entry;
     this.rule = rule;
   }

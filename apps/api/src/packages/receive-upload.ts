@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type BaseOfChanges, baseOfChanges, type Resource, uploadedResources } from '@cupola/contract/v3/package';
 import { InvalidRequestError, UnavailableError } from '@cupola/model/errors';
 import { PUSH_LIMITS } from '@cupola/model/limits';
+import { sentence } from '@cupola/model/sentence';
 import type { ZodType } from 'zod';
 import type { ApiDeps } from '../deps.ts';
 import type { ApiRequest } from '../http/endpoint.ts';
@@ -112,7 +113,9 @@ function parseField<T>(name: string, text: unknown, schema: ZodType<T>): T {
   const parsed = schema.safeParse(value);
   if (!parsed.success)
     throw new InvalidRequestError(
-      `The field "${name}" of this upload cannot be used: ${parsed.error.issues[0]?.message ?? 'it has the wrong form'}.`,
+      sentence(
+        `The field "${name}" of this upload cannot be used: ${parsed.error.issues[0]?.message ?? 'it has the wrong form'}`,
+      ),
       'AppBitsUploadInvalid',
     );
   return parsed.data;
@@ -130,5 +133,5 @@ function asRefusal(error: unknown): unknown {
     );
   if (code !== undefined && !code.startsWith('LIMIT_') && /^E[A-Z]+$/.test(code) && code !== 'ECONNRESET')
     return whenFull(error);
-  return new InvalidRequestError(`The upload cannot be read: ${error.message}.`, 'AppBitsUploadInvalid');
+  return new InvalidRequestError(sentence(`The upload cannot be read: ${error.message}`), 'AppBitsUploadInvalid');
 }

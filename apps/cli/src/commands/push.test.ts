@@ -351,7 +351,7 @@ describe('push', () => {
           errors: [{ code: 160001, title: 'CF-AppBitsUploadInvalid', detail: 'entry "../x" leaves the folder' }],
         },
       },
-      /entry "\.\.\/x" leaves/,
+      /entry "\.\.\/x" leaves.*\nNext: cupola push web1 /s,
     ],
     [
       'a package that failed later',

@@ -162,7 +162,7 @@ async function pushOne(
     isTerminal: process.stdout.isTTY === true,
     monotonic: () => performance.now(),
   }).catch((error: unknown) => {
-    throw withStagingLog(error, staging, context);
+    throw withStagingLog(explain(error, name) ?? error, staging, context);
   });
   const { app, uploaded } = state as Required<Omit<typeof state, 'deployed'>>;
   if (goal !== 'start' && app.state === 'STARTED')

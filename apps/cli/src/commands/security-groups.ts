@@ -1,6 +1,7 @@
 /** security-groups, create-security-group and their kin: which addresses beside the public ones apps of a space may reach. */
 import { readFileSync } from 'node:fs';
 import { type ReadSecurityGroup, readSecurityGroup, readSpace } from '@cupola/contract/v3/client-reads';
+import { sentence } from '@cupola/model/sentence';
 import type { CliContext } from '../context.ts';
 import { CliError, usageError } from '../failures.ts';
 import { findOrganization, findSpace } from '../find.ts';
@@ -45,7 +46,10 @@ function rulesIn(file: string): unknown {
   try {
     return JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
-    throw usageError(`The rules cannot be read: ${(error as Error).message}.`, `Name a file with the like of ${form}`);
+    throw usageError(
+      sentence(`The rules cannot be read: ${(error as Error).message}`),
+      `Name a file with the like of ${form}`,
+    );
   }
 }
 

@@ -1,5 +1,6 @@
 /** `down`, `restart` and `status`: they speak to a running supervisor by its socket. */
 import http from 'node:http';
+import { sentence } from '@cupola/model/sentence';
 import { listInstances } from '../instances.ts';
 import { command, dataFolder, PlainError } from '../platform-config.ts';
 import { isAlive } from '../process-life.ts';
@@ -34,7 +35,7 @@ export async function askSupervisor(
   });
   if (status === 0) return null;
   if (status !== 200)
-    throw new PlainError(`The platform in ${data} answered: ${text}. Its parts write to ${data}/log.`);
+    throw new PlainError(`${sentence(`The platform in ${data} answered: ${text}`)} Its parts write to ${data}/log.`);
   return JSON.parse(text) as PlatformStatus;
 }
 

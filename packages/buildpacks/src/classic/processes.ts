@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { StagingFailedError } from '@cupola/model/errors';
+import { sentence } from '@cupola/model/sentence';
 
 export interface Sidecar {
   name: string;
@@ -26,7 +27,7 @@ async function readYaml(text: string, what: string): Promise<Record<string, unkn
     return asObject(parse(text, { maxAliasCount: 0 }));
   } catch (error) {
     const why = (error as Error).message.split('\n')[0];
-    throw new StagingFailedError('BuildpackReleaseFailed', `${what} is no YAML that can be read: ${why}.`);
+    throw new StagingFailedError('BuildpackReleaseFailed', sentence(`${what} is no YAML that can be read: ${why}`));
   }
 }
 

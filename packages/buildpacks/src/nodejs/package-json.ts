@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StagingFailedError } from '@cupola/model/errors';
+import { sentence } from '@cupola/model/sentence';
 
 export interface PackageJson {
   /** False: the app has none, everything else is empty. */
@@ -37,7 +38,10 @@ export async function readPackageJson(app: string): Promise<PackageJson> {
     source = null; // None, or a folder of that name: the app is staged without it.
   }
   const refuse = (why: string): StagingFailedError =>
-    new StagingFailedError('BuildpackCompileFailed', `package.json cannot be read: ${why}. Mend it and push again.`);
+    new StagingFailedError(
+      'BuildpackCompileFailed',
+      `${sentence(`package.json cannot be read: ${why}`)} Mend it and push again.`,
+    );
   let parsed: unknown = {};
   try {
     if (source !== null) parsed = JSON.parse(source.replace(/^\ufeff/, ''));

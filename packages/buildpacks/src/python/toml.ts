@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StagingFailedError } from '@cupola/model/errors';
+import { sentence } from '@cupola/model/sentence';
 
 export type Table = Readonly<Record<string, unknown>>;
 
@@ -13,8 +14,11 @@ export async function readToml(app: string, file: string): Promise<Table> {
   try {
     return parse(text);
   } catch (error) {
-    const where = (error as Error).message.split('\n')[0];
-    throw new StagingFailedError('BuildpackCompileFailed', `${file} cannot be read: ${where}. Mend it and push again.`);
+    const [where = ''] = (error as Error).message.split('\n');
+    throw new StagingFailedError(
+      'BuildpackCompileFailed',
+      `${sentence(`${file} cannot be read: ${where}`)} Mend it and push again.`,
+    );
   }
 }
 
