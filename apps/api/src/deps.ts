@@ -4,6 +4,7 @@ import type { BuildQueue } from '@cupola/queue/build-queue';
 import type { Sealer } from '@cupola/store/seal';
 import type { Store } from '@cupola/store/store';
 import type { Logger } from 'pino';
+import type { BuildLogs } from './builds/build-log.ts';
 import type { BuildLeases } from './builds/leases.ts';
 import type { Holds } from './holds/holds.ts';
 import type { Tails } from './logcache/tails.ts';
@@ -37,6 +38,7 @@ export interface ApiDeps {
   queue: BuildQueue;
   /** Which stagers hold the builds they have claimed. */
   leases: BuildLeases;
+  buildLogs: BuildLogs;
   sealer: Sealer;
   holds: Holds;
   /** What log tails of the cf CLI have read: a finished build is answered when they have its last line. */

@@ -1,6 +1,7 @@
 /** The API as a part: first start, its listeners and its loops, over ports that the caller has opened and closes. */
 import { HOLD_LIMITS } from '@cupola/model/limits';
 import { type Bootstrap, bootstrap } from './bootstrap.ts';
+import { createBuildLogs } from './builds/build-log.ts';
 import { createBuildLeases } from './builds/leases.ts';
 import { startOutbox } from './builds/outbox.ts';
 import type { ApiDeps } from './deps.ts';
@@ -17,7 +18,8 @@ import { createAuthenticate } from './uaa/authenticate.ts';
 import { createLoginGuard } from './uaa/login-guard.ts';
 import { openTokens } from './uaa/tokens.ts';
 
-export interface StartDeps extends Omit<ApiDeps, 'holds' | 'tails' | 'tailHolds' | 'tokens' | 'loginGuard' | 'leases'> {
+export interface StartDeps
+  extends Omit<ApiDeps, 'holds' | 'tails' | 'tailHolds' | 'tokens' | 'loginGuard' | 'leases' | 'buildLogs'> {
   listen: Listen;
   internal: { socketPath: string };
   /** Addresses and networks (`10.0.0.0/8`) that syslog drains may reach though they are not public; none when not given. */
@@ -63,6 +65,7 @@ export async function start(options: StartDeps): Promise<Api> {
     logs,
     tokens,
     leases,
+    buildLogs: createBuildLogs({ store, logs, now }),
     loginGuard: createLoginGuard(now),
     tails: createTails(),
     tailHolds: createTailHolds(logs, cap),

@@ -265,12 +265,7 @@ async function answer(state: State, request: IncomingMessage, response: ServerRe
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
   };
   const parsed = async (): Promise<unknown> => JSON.parse((await bodyOf(request)).toString('utf8'));
-  if (kind === 'logs') {
-    for (const { line, appGuid, sourceType } of logBatch.parse(await parsed()).envelopes)
-      for (const build of state.builds.values())
-        if (build.order.appGuid === appGuid && sourceType === 'STG') build.lines.push(line);
-    response.writeHead(204).end();
-  } else if (kind === 'layers') await answerLayer(state, id, url, request, response);
+  if (kind === 'layers') await answerLayer(state, id, url, request, response);
   else if (kind === 'toolchains' && request.method === 'GET') {
     const record = state.toolchains.get(decodeURIComponent(id));
     if (record === undefined) response.writeHead(404).end();
@@ -371,6 +366,9 @@ async function answerBuild(build: FakeBuild, { verb, url, response, json, parsed
   } else if (verb === 'heartbeat') {
     const { fence } = buildHeartbeat.parse(await parsed());
     if (!refused(fence)) json(200, { leaseMs: build.order.leaseMs, cancel: build.cancel });
+  } else if (verb === 'logs') {
+    build.lines.push(...logBatch.parse(await parsed()).envelopes.map(({ line }) => line));
+    response.writeHead(204).end();
   } else if (verb === 'package') {
     if (!refused(Number(url.searchParams.get('fence')))) response.writeHead(200).end(build.zip);
   } else if (verb === 'finish') {

@@ -51,7 +51,8 @@ export interface InternalClient {
   toolchain(key: string): Promise<ToolchainRecord | null>;
   putToolchain(record: ToolchainRecord): Promise<void>;
   finish(buildGuid: string, result: BuildFinish): Promise<void>;
-  log(envelopes: LogEnvelope[]): Promise<void>;
+  /** Lines of a build: the app's log has them once somebody has asked for it. */
+  log(buildGuid: string, envelopes: LogEnvelope[]): Promise<void>;
   /** What has changed in builds, until the connection breaks. */
   watchBuilds(signal: AbortSignal): AsyncIterable<BuildEntry>;
   /** Ends every call that is under way. */
@@ -141,8 +142,8 @@ export function openInternal(options: { socketPath: string; stagerId: string }):
     finish: async (guid, result) => {
       await patiently(() => call('POST', `${path(guid)}/finish`, { json: result }));
     },
-    log: async envelopes => {
-      await call('POST', '/internal/logs', { json: { envelopes } });
+    log: async (guid, envelopes) => {
+      await call('POST', `${path(guid)}/logs`, { json: { envelopes } });
     },
     watchBuilds: signal => watchBuilds(pool, signal),
     close: async () => {

@@ -9,7 +9,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { BuildFinish, BuildOrder, StagedResult } from '@cupola/contract/internal';
+import type { BuildFinish, BuildOrder, LogEnvelope, StagedResult } from '@cupola/contract/internal';
 import { withCode } from '@cupola/model/causes';
 import { DEFAULT_EGRESS } from '@cupola/model/egress';
 import { FencedError } from '@cupola/model/errors';
@@ -95,7 +95,8 @@ interface Stopping {
 async function run(deps: StagingDeps, order: BuildOrder, { stop, signal }: Stopping): Promise<void> {
   const { client, caches, now } = deps;
   const log = deps.log.child({ build: order.buildGuid, app: order.appName, attempt: order.attempt });
-  const { lines, last } = keepLast(openLogSender(client.log, { appGuid: order.appGuid, now }));
+  const send = (envelopes: LogEnvelope[]): Promise<void> => client.log(order.buildGuid, envelopes);
+  const { lines, last } = keepLast(openLogSender(send, { appGuid: order.appGuid, now }));
   const work = join(deps.folder, 'w', randomBytes(4).toString('hex'));
   mkdirSync(work, { recursive: true, mode: 0o700 });
   const lease = keepLease({

@@ -14,7 +14,7 @@
  * | `GET /internal/peers/watch` | agent | lines of {@link peerItem} |
  * | `GET /internal/routes/watch` | router | lines of {@link routeItem} |
  * | `GET /internal/layers/:digest` | agent | the layer's tar, streamed |
- * | `POST /internal/logs` | agent, router, stager | {@link logBatch} -> 204 |
+ * | `POST /internal/logs` | agent, router | {@link logBatch} -> 204 |
  * | `GET /internal/builds/next?stager=ID&wait_ms=N` | stager | held; 200 {@link buildHint} or 204 |
  * | `POST /internal/builds/:guid/claim` | stager | {@link buildClaim} -> {@link buildOrder}; 409 when not to be had |
  * | `POST /internal/builds/:guid/heartbeat` | stager | {@link buildHeartbeat} -> {@link buildHeartbeatAnswer} |
@@ -24,6 +24,7 @@
  * | `HEAD /internal/layers/:digest` | stager | 200 when stored already |
  * | `GET` and `PUT /internal/toolchains/:key` | stager | {@link toolchainRecord}; key such as `node-24.21.0-linux-x64` |
  * | `POST /internal/builds/:guid/finish` | stager | {@link buildFinish} -> 204; 409 when the fence is old |
+ * | `POST /internal/builds/:guid/logs` | stager | {@link logBatch} of that build -> 204; the app's log has them once the build is adopted |
  * | `GET /internal/builds/watch` | stager | lines of {@link buildItem}: what has been cancelled |
  * | `POST /internal/users/password` | `cupola user reset-password` | {@link userPassword} -> 204; 404 |
  * | `GET /internal/instances` and `/internal/cells` | `cupola status`, `doctor` | what runs, and where it could |

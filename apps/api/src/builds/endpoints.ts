@@ -115,6 +115,7 @@ export const buildEndpoints: Endpoint[] = [
       });
       deps.holds.own(request, 'build', build.guid);
       await logApi(deps, app.guid, `Creating build for app with guid ${app.guid}`);
+      await deps.buildLogs.release(build.guid);
       return { status: 201, body: await show(deps, build), warnings };
     },
   }),

@@ -17,9 +17,13 @@ async function open() {
   const { store } = opened;
   const queue = embeddedQueue(store);
   const leases = createBuildLeases(now);
-  const deps = { store, queue, leases, log: pino({ level: 'silent' }), now };
+  const removed: string[] = [];
+  const logs = { remove: async (guid: string) => void removed.push(guid) };
+  const deps = { store, queue, leases, logs, log: pino({ level: 'silent' }), now };
   return {
     deps,
+    /** Builds whose log was removed. */
+    removed,
     store,
     queue,
     pass: (ms: number) => {
@@ -115,7 +119,7 @@ test('a build whose time is over is FAILED, though its stager is heard', async (
   );
 });
 
-test('what nobody asked for in time goes, with the droplet it made; what was asked for stays', async () => {
+test('what nobody asked for in time goes, with the droplet it made and its log; what was asked for stays', async () => {
   await using test = await open();
   const staged = await test.build({ adopted: 0, state: 'STAGED' });
   await aDroplet(test.store, { app_guid: staged.app_guid, build_guid: staged.guid });
@@ -123,7 +127,8 @@ test('what nobody asked for in time goes, with the droplet it made; what was ask
   const kept = await aDroplet(test.store, { app_guid: asked.app_guid, build_guid: asked.guid });
   test.pass(STAGING_LIMITS.unadoptedMs);
   await using _outbox = startOutbox(test.deps);
-  await vi.waitFor(async () => expect(await test.row(staged.guid)).toBeUndefined());
+  await vi.waitFor(() => expect(test.removed).toEqual([staged.guid]));
+  expect(await test.row(staged.guid)).toBeUndefined();
   expect(await test.store.read.selectFrom('droplets').select('guid').execute()).toEqual([{ guid: kept.guid }]);
   expect(await test.row(asked.guid)).toMatchObject({ state: 'STAGED' });
 });

@@ -2,13 +2,14 @@
  * Fills the build queue from the store, where the truth is: woken by each change of a build, and every few seconds, since a queue may lose its hints. Ends
  * what has no attempts, no time, or nobody who asked for it. The decision is `packages/model/src/build-lease.ts`; nobody else offers to the queue.
  */
+import type { LogStore } from '@cupola/logs/log-store';
 import { type BuildFacts, type BuildFate, decideBuild } from '@cupola/model/build-lease';
 import { STAGING_LIMITS } from '@cupola/model/limits';
 import type { ApiDeps } from '../deps.ts';
 import { recordBuildEnd } from './build-events.ts';
 import { forgetBuild } from './forget-build.ts';
 
-type Deps = Pick<ApiDeps, 'store' | 'queue' | 'leases' | 'log' | 'now'>;
+type Deps = Pick<ApiDeps, 'store' | 'queue' | 'leases' | 'log' | 'now'> & { logs: Pick<LogStore, 'remove'> };
 /** Both parts of the question have an index. What was left for so long, while nothing of us ran, is the sweeper's. */
 const UNADOPTED_SEEN_MS = 86_400_000;
 
@@ -104,7 +105,7 @@ async function readOpen({ store, leases, now }: Deps): Promise<OpenBuild[]> {
 }
 
 /** Only as it was decided: who claimed, finished or adopted it meanwhile has moved what is asked for here. True when it was done. */
-async function apply({ store, leases }: Deps, build: OpenBuild, fate: Ending): Promise<boolean> {
+async function apply({ store, leases, logs }: Deps, build: OpenBuild, fate: Ending): Promise<boolean> {
   const done = await store.mutate(async mutation => {
     const { db, now, changed } = mutation;
     const row = await db.selectFrom('builds').selectAll().where('guid', '=', build.guid).executeTakeFirst();
@@ -132,5 +133,6 @@ async function apply({ store, leases }: Deps, build: OpenBuild, fate: Ending): P
     return fate.do === 'fail';
   });
   if (done) leases.end(build.guid);
+  if (done && fate.do === 'drop') await logs.remove(build.guid);
   return done;
 }

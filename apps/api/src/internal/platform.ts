@@ -1,18 +1,28 @@
 /** What the platform's owner and its other parts ask for: log lines in, instances out. */
 import { logBatch } from '@cupola/contract/internal';
+import type { LogLine } from '@cupola/logs/log-store';
 import { InvalidRequestError } from '@cupola/model/errors';
 import { readInstances } from '../processes/instances.ts';
 import { type InternalCall, type InternalReply, readJson } from './call.ts';
 
 export async function takeLogs(call: InternalCall): Promise<InternalReply> {
-  const { envelopes } = await readJson(call, logBatch);
-  const lines = envelopes.map(({ timestampNs, ...envelope }) => ({ ...envelope, timestampNs: BigInt(timestampNs) }));
-  await call.deps.logs.append(lines).catch((error: unknown) => {
+  await call.deps.logs.append(await readLines(call)).catch((error: unknown) => {
     // An app's guid that is none: the sender's mistake.
     if (error instanceof TypeError) throw new InvalidRequestError(error.message);
     throw error;
   });
   return { status: 204 };
+}
+
+/** Whether the app's log gets them, and when, the build says. */
+export async function takeBuildLogs(call: InternalCall): Promise<InternalReply> {
+  await call.deps.buildLogs.take(call.params.guid ?? '', await readLines(call));
+  return { status: 204 };
+}
+
+async function readLines(call: InternalCall): Promise<LogLine[]> {
+  const { envelopes } = await readJson(call, logBatch);
+  return envelopes.map(({ timestampNs, ...envelope }) => ({ ...envelope, timestampNs: BigInt(timestampNs) }));
 }
 
 /** Every instance that is wanted, for `cupola status`: as stats show it, with the crashes in a row and since when (epoch ms). */

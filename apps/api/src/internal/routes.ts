@@ -6,7 +6,7 @@ import type { InternalRoute } from './call.ts';
 import { heartbeat, listCells, registerCell, requireCell } from './cells.ts';
 import { finishBuild } from './finish-build.ts';
 import { hasLayer, readToolchain, sendLayer, storeLayer, storeToolchain } from './layers.ts';
-import { listInstances, takeLogs } from './platform.ts';
+import { listInstances, takeBuildLogs, takeLogs } from './platform.ts';
 import { takeReport } from './reports.ts';
 import { serveWatch } from './serve-watch.ts';
 import { resetPassword } from './user-password.ts';
@@ -40,6 +40,7 @@ export function internalRoutes(watches: Watches<'placements' | 'routes' | 'build
     { method: 'POST', path: '/internal/builds/:guid/heartbeat', handle: heartbeatBuild },
     { method: 'GET', path: '/internal/builds/:guid/package', handle: sendPackage },
     { method: 'POST', path: '/internal/builds/:guid/finish', handle: finishBuild },
+    { method: 'POST', path: '/internal/builds/:guid/logs', handle: takeBuildLogs },
     { method: 'HEAD', path: '/internal/layers/:digest', handle: hasLayer },
     { method: 'GET', path: '/internal/layers/:digest', handle: sendLayer },
     { method: 'PUT', path: '/internal/layers/:digest', handle: storeLayer },

@@ -85,8 +85,8 @@ export async function forgetBuilds({ store }: SweepDeps): Promise<number> {
 }
 
 /** Builds that nobody asked for and the outbox has not dropped: nothing of us ran for a day. */
-export async function forgetUnadopted({ store }: SweepDeps): Promise<number> {
-  return store.mutate(async mutation => {
+export async function forgetUnadopted({ store, logs }: SweepDeps): Promise<number> {
+  const gone = await store.mutate(async mutation => {
     const old = await mutation.db
       .selectFrom('builds')
       .select('guid')
@@ -95,8 +95,10 @@ export async function forgetUnadopted({ store }: SweepDeps): Promise<number> {
       .limit(BATCH)
       .execute();
     for (const { guid } of old) await forgetBuild(mutation, guid);
-    return old.length;
+    return old;
   });
+  for (const { guid } of gone) await logs.remove(guid);
+  return gone.length;
 }
 
 export async function forgetJobs({ store }: SweepDeps): Promise<number> {

@@ -19,7 +19,7 @@ import {
 import { forgetDeployments, forgetRevisions, forgetRunSpecs, forgetTasks } from './sweep-runs.ts';
 import { sweepUploads } from './sweep-uploads.ts';
 
-export type SweepDeps = Pick<ApiDeps, 'store' | 'blobs' | 'sealer' | 'config' | 'log' | 'now'>;
+export type SweepDeps = Pick<ApiDeps, 'store' | 'blobs' | 'logs' | 'sealer' | 'config' | 'log' | 'now'>;
 /** Answers how many were removed. */
 type Task = (deps: SweepDeps) => Promise<number>;
 
