@@ -9,6 +9,7 @@ import type { BuildLeases } from './builds/leases.ts';
 import type { Holds } from './holds/holds.ts';
 import type { Tails } from './logcache/tails.ts';
 import type { TailHolds } from './logcache/wait-for-lines.ts';
+import type { FileMover } from './resource-matches/move-later.ts';
 import type { LoginGuard } from './uaa/login-guard.ts';
 import type { Tokens } from './uaa/tokens.ts';
 
@@ -39,6 +40,7 @@ export interface ApiDeps {
   /** Which stagers hold the builds they have claimed. */
   leases: BuildLeases;
   buildLogs: BuildLogs;
+  fileMover: FileMover;
   sealer: Sealer;
   holds: Holds;
   /** What log tails of the cf CLI have read: a finished build is answered when they have its last line. */

@@ -127,6 +127,7 @@ export async function startTestApi(options: TestOptions = {}): Promise<TestApi> 
     internal: { socketPath },
     monotonic: clock.now,
     drainTargets,
+    movePauseMs: 0,
     loops,
     admin: { password: ADMIN_PASSWORD, reset: false },
     hashCost: CHEAP,

@@ -13,13 +13,17 @@ import { type Listen, startServer } from './http/server.ts';
 import { startInternal } from './internal/server.ts';
 import { createTails } from './logcache/tails.ts';
 import { createTailHolds } from './logcache/wait-for-lines.ts';
+import { createFileMover } from './resource-matches/move-later.ts';
 import { startSweeper } from './sweeper/sweeper.ts';
 import { createAuthenticate } from './uaa/authenticate.ts';
 import { createLoginGuard } from './uaa/login-guard.ts';
 import { openTokens } from './uaa/tokens.ts';
 
 export interface StartDeps
-  extends Omit<ApiDeps, 'holds' | 'tails' | 'tailHolds' | 'tokens' | 'loginGuard' | 'leases' | 'buildLogs'> {
+  extends Omit<
+    ApiDeps,
+    'holds' | 'tails' | 'tailHolds' | 'tokens' | 'loginGuard' | 'leases' | 'buildLogs' | 'fileMover'
+  > {
   listen: Listen;
   internal: { socketPath: string };
   /** Addresses and networks (`10.0.0.0/8`) that syslog drains may reach though they are not public; none when not given. */
@@ -30,6 +34,8 @@ export interface StartDeps
   hashCost?: Bootstrap['hashCost'];
   /** Ms on a clock that never jumps, by which leases are judged; this process's own when not given. */
   monotonic?: () => number;
+  /** How long pushes pause before the places of their files are moved; some seconds when not given. */
+  movePauseMs?: number;
   /** False: neither outbox nor sweeper, for tests that look at rows between two steps. */
   loops?: boolean;
 }
@@ -47,6 +53,7 @@ export async function start(options: StartDeps): Promise<Api> {
     drainTargets = [],
     admin,
     hashCost,
+    movePauseMs,
     loops = true,
     monotonic = () => performance.now(),
     ...given
@@ -66,6 +73,7 @@ export async function start(options: StartDeps): Promise<Api> {
     tokens,
     leases,
     buildLogs: createBuildLogs({ store, logs, now }),
+    fileMover: starting.use(createFileMover(given, movePauseMs)),
     loginGuard: createLoginGuard(now),
     tails: createTails(),
     tailHolds: createTailHolds(logs, cap),

@@ -15,7 +15,7 @@ import type { ApiDeps } from '../deps.ts';
 import { requireFlag } from '../flags/flags.ts';
 import type { ApiRequest } from '../http/endpoint.ts';
 import { fileKey, findResources, type ResourceRow } from '../resource-matches/match.ts';
-import { moveFiles, rememberFiles } from '../resource-matches/remember.ts';
+import { rememberFiles } from '../resource-matches/remember.ts';
 import { type FoundPackage, type PackageRow, writablePackage } from './find-package.ts';
 import { requireSpace, whenFull } from './free-space.ts';
 import { parseBase, type Received, receiveUpload } from './receive-upload.ts';
@@ -109,15 +109,12 @@ async function makePackage(deps: ApiDeps, request: ApiRequest, parts: Parts): Pr
 
 /** What was matched is known already; that it lies in a newer pack now is nothing to wait for. */
 function rememberLater(
-  { store, log }: ApiDeps,
+  { store, log, fileMover }: ApiDeps,
   { organizationGuid, pack, base }: { organizationGuid: string; pack: Pack; base: BasePack | null },
 ): void {
-  const work = async (): Promise<void> => {
-    await rememberFiles(store, { organizationGuid, pack, files: pack.files.filter(({ isNew }) => !isNew) });
-    if (base !== null)
-      await moveFiles(store, { organizationGuid, from: base.digest, to: pack.digest, moves: pack.moves });
-  };
-  work().catch((error: unknown) =>
+  if (base !== null) fileMover.later({ organizationGuid, from: base.digest, to: pack.digest, moves: pack.moves });
+  const matched = pack.files.filter(({ isNew }) => !isNew);
+  rememberFiles(store, { organizationGuid, pack, files: matched }).catch((error: unknown) =>
     log.warn({ err: error }, 'the next push will copy matched files from an older pack'),
   );
 }

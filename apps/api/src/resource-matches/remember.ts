@@ -61,7 +61,7 @@ export async function rememberFiles(store: Store, { organizationGuid, pack, file
 const MOVED_EACH = 1_000;
 const RANGES_EACH = 100;
 
-interface Moved {
+export interface Moved {
   organizationGuid: string;
   /** Digests of the older pack and of the one that started from it. */
   from: string;
