@@ -7,7 +7,7 @@ import net, { type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TlsOptions } from 'node:tls';
 import { type Answer, answers, rawAnswer } from './requests/answers.ts';
-import { type ServeDeps, serve } from './requests/serve.ts';
+import { createServe, type ServeDeps } from './requests/serve.ts';
 import { acceptsUpgrade, serveUpgrade } from './requests/upgrade.ts';
 
 export interface RouterServer {
@@ -28,31 +28,17 @@ const RESTING_MS = 1_500;
 export function createServer(deps: ServeDeps, drain: Drain, tls: TlsOptions | null = null): RouterServer {
   const { settings, log } = deps;
   const sockets = new Set<Socket>();
-  /** Plain requests in flight on each socket: a refusal of the parser may be written only where no answer has begun. */
-  const inFlight = new WeakMap<Duplex, { count: number; started: boolean }>();
-
-  const guarded = (response: ServerResponse, act: () => void): void => {
+  const serve = createServe(deps);
+  const onRequest = (message: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
     try {
-      act();
+      serve(message, response, expectsContinue);
     } catch (error) {
       // Our bug: this request fails loudly, the others go on.
       const id = randomUUID();
       log.error({ err: error, requestId: id }, 'a request failed within the router');
-      if (response.headersSent) response.destroy();
-      else {
-        response.socket?.write(rawAnswer(answers.unknownFailure(id), id));
-        response.destroy();
-      }
+      if (!response.headersSent) response.socket?.write(rawAnswer(answers.unknownFailure(id), id));
+      response.destroy();
     }
-  };
-  const onRequest = (expectsContinue: boolean) => (message: IncomingMessage, response: ServerResponse) => {
-    const state = inFlight.get(message.socket) ?? { count: 0, started: false };
-    inFlight.set(message.socket, state);
-    state.count++;
-    response.once('close', () => {
-      state.count--;
-    });
-    guarded(response, () => serve(deps, message, response, expectsContinue));
   };
   const options: http.ServerOptions = {
     maxHeaderSize: settings.headerBytesMax,
@@ -60,6 +46,7 @@ export function createServer(deps: ServeDeps, drain: Drain, tls: TlsOptions | nu
     requestTimeout: settings.requestTimeoutMs,
     keepAliveTimeout: settings.keepAliveMs,
     connectionsCheckingInterval: Math.min(SLOW_CHECK_MS, settings.headersTimeoutMs),
+    optimizeEmptyRequests: true, // A request without a body needs no stream events.
     requireHostHeader: false, // Refused by us, in the words of the table.
     shouldUpgradeCallback: acceptsUpgrade,
     noDelay: true,
@@ -68,8 +55,10 @@ export function createServer(deps: ServeDeps, drain: Drain, tls: TlsOptions | nu
   // More than our own limit, so that the screen sees that there were too many instead of a list cut short.
   server.maxHeadersCount = settings.headersMax + 1;
   server.maxConnections = settings.connectionsMax;
-  server.on('request', onRequest(false));
-  server.on('checkContinue', onRequest(true));
+  server.on('request', (message: IncomingMessage, response: ServerResponse) => onRequest(message, response, false));
+  server.on('checkContinue', (message: IncomingMessage, response: ServerResponse) =>
+    onRequest(message, response, true),
+  );
   server.on('upgrade', (message: IncomingMessage, socket: Duplex, head: Buffer) =>
     serveUpgrade(deps, message, socket, head),
   );
@@ -78,10 +67,8 @@ export function createServer(deps: ServeDeps, drain: Drain, tls: TlsOptions | nu
   );
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     const answer = refusalOf(error, settings);
-    const state = inFlight.get(socket);
-    const busy =
-      (state?.count ?? 0) > 0 &&
-      (socket as Duplex & { _httpMessage?: ServerResponse | null })._httpMessage?.headersSent !== false;
+    // A refusal of the parser may be written only where no answer has begun.
+    const busy = (socket as Duplex & { _httpMessage?: ServerResponse | null })._httpMessage?.headersSent === true;
     if (answer === null || busy || !socket.writable) socket.destroy();
     else end(socket, answer);
   });

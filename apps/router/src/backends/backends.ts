@@ -4,6 +4,7 @@
  *
  * A copy is told by its key (instance guid and address): a copy that moved, or another one at the old address, never gets an old connection.
  */
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import { Client, type Dispatcher } from 'undici';
 import type { Failure } from '../requests/journey.ts';
@@ -35,9 +36,14 @@ export interface ResponseReceiver {
   failed(failure: Failure): void;
 }
 
+export interface Sent {
+  /** Nothing more is reported, and the connection closes unless all had come. */
+  giveUp(): void;
+}
+
 export interface Backends extends AsyncDisposable {
-  /** Sends and reports to `receiver`. Returns how to give up; after that nothing more is reported. */
-  send(backend: Backend, request: OutgoingRequest, receiver: ResponseReceiver): () => void;
+  /** Sends and reports to `receiver`. */
+  send(backend: Backend, request: OutgoingRequest, receiver: ResponseReceiver): Sent;
   /** No route names that copy any more: idle connections close at once, busy ones after their request. */
   retire(key: string): void;
   readonly connections: number;
@@ -114,7 +120,7 @@ export function createBackends({ settings, monotonic }: Deps): Backends {
   return {
     send: (backend, request, receiver) => {
       const { connection, reused } = take(backend, request.idempotent);
-      const handler = createHandler(receiver, reused, whole => (whole ? giveBack(connection) : close(connection)));
+      const handler = new Handler({ receiver, reused, connection, giveBack, close });
       connection.client.dispatch(
         {
           path: request.target,
@@ -126,9 +132,7 @@ export function createBackends({ settings, monotonic }: Deps): Backends {
         },
         handler,
       );
-      return () => {
-        if (handler.silence()) close(connection);
-      };
+      return handler;
     },
     retire: key => {
       for (const connection of idle.get(key) ?? []) close(connection);
@@ -164,57 +168,84 @@ function clientFor(backend: Backend, settings: RouterSettings): Client {
   } as Client.Options);
 }
 
-interface Handler extends Dispatcher.DispatchHandler {
-  /** Reports nothing from now on. False when all has been reported already. */
-  silence(): boolean;
+interface Sending {
+  readonly receiver: ResponseReceiver;
+  /** The connection had carried a request before. */
+  readonly reused: boolean;
+  readonly connection: Connection;
+  /** After a whole exchange: only then may the connection be used again. */
+  giveBack(connection: Connection): void;
+  close(connection: Connection): void;
 }
 
-/** `done` is told whether the exchange was whole: only then may its connection be used again. */
-function createHandler(receiver: ResponseReceiver, reused: boolean, done: (whole: boolean) => void): Handler {
-  let state: 'dialling' | 'sent' | 'answering' | 'over' = 'dialling';
-  const fail = (error: Error & { code?: string }): void => {
-    if (state === 'over') return;
-    const was = state;
-    state = 'over';
-    done(false);
+/** What undici keeps of the list that it was given by the parser, and its types do not tell. */
+interface Raw {
+  readonly rawHeaders: readonly (Buffer | string)[];
+  readonly rawTrailers: readonly (Buffer | string)[] | null;
+}
+
+class Handler implements Dispatcher.DispatchHandler, Sent {
+  readonly #sending: Sending;
+  #state: 'dialling' | 'sent' | 'answering' | 'over' = 'dialling';
+
+  constructor(sending: Sending) {
+    this.#sending = sending;
+  }
+
+  onRequestStart(): void {
+    if (this.#state === 'dialling') this.#state = 'sent';
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    _headers: IncomingHttpHeaders,
+    reason?: string,
+  ): void {
+    if (this.#state === 'over') return;
+    const raw = latin1List((controller as unknown as Raw).rawHeaders);
+    if (status < 200) this.#sending.receiver.informed(status, raw);
+    else {
+      this.#state = 'answering';
+      this.#sending.receiver.head(status, reason ?? '', raw, controller);
+    }
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#state === 'answering') this.#sending.receiver.data(chunk);
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
+    if (this.#state === 'over') return;
+    this.#state = 'over';
+    const { receiver, giveBack, connection } = this.#sending;
+    giveBack(connection);
+    const raw = (controller as unknown as Raw).rawTrailers;
+    receiver.end(
+      raw === null ? Object.entries(trailers).flatMap(([name, value]) => [name, String(value)]) : latin1List(raw),
+    );
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error & { code?: string }): void {
+    if (this.#state === 'over') return;
+    const was = this.#state;
+    this.#state = 'over';
+    const { receiver, reused, close, connection } = this.#sending;
+    close(connection);
     receiver.failed({ kind: kindOf(error, was, reused), cause: causeOf(error, was) });
-  };
-  return {
-    onRequestStart: () => {
-      if (state === 'dialling') state = 'sent';
-    },
-    onResponseStart: (controller, status, _headers, reason) => {
-      if (state === 'over') return;
-      const raw = latin1List((controller as unknown as { rawHeaders: Buffer[] }).rawHeaders);
-      if (status < 200) receiver.informed(status, raw);
-      else {
-        state = 'answering';
-        receiver.head(status, reason ?? '', raw, controller);
-      }
-    },
-    onResponseData: (_controller, chunk) => {
-      if (state === 'answering') receiver.data(chunk);
-    },
-    onResponseEnd: (controller, trailers) => {
-      if (state === 'over') return;
-      state = 'over';
-      done(true);
-      const raw = (controller as unknown as { rawTrailers: Buffer[] | null }).rawTrailers;
-      receiver.end(
-        raw === null ? Object.entries(trailers).flatMap(([name, value]) => [name, String(value)]) : latin1List(raw),
-      );
-    },
-    onResponseError: (_controller, error) => fail(error),
-    silence: () => {
-      const open = state !== 'over';
-      state = 'over';
-      return open;
-    },
-  };
+  }
+
+  giveUp(): void {
+    if (this.#state === 'over') return;
+    this.#state = 'over';
+    this.#sending.close(this.#sending.connection);
+  }
 }
 
 function latin1List(raw: readonly (Buffer | string)[]): string[] {
-  return raw.map(part => (typeof part === 'string' ? part : part.toString('latin1')));
+  const list: string[] = [];
+  for (const part of raw) list.push(typeof part === 'string' ? part : part.toString('latin1'));
+  return list;
 }
 
 function kindOf(

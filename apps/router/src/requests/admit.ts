@@ -1,12 +1,12 @@
 /** From raw request to the route that it is for, the same for plain requests and upgrades: everything that is decided before a copy is chosen. */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import type { BlockList } from 'node:net';
+import type { BlockList, Socket } from 'node:net';
 import type { RouterSettings } from '../settings.ts';
 import type { RouteEntry, RouteTable } from '../table/route-table.ts';
 import { type Answer, answers } from './answers.ts';
 import type { Balance } from './balance.ts';
-import { isTrustedHop, type Origin } from './forward-headers.ts';
+import { type Hop, isTrustedHop, type Origin } from './forward-headers.ts';
 import { hashValue } from './hash-choice.ts';
 import type { Holds } from './holds.ts';
 import { type Journey, startJourney } from './journey.ts';
@@ -45,20 +45,41 @@ export interface Admitted {
 
 /** Stamps a request as it comes in. */
 export function arrive(deps: RoutingDeps, message: IncomingMessage): Arrival {
-  const { socket, method = '', url = '', httpVersion, rawHeaders } = message;
-  const remoteAddress = plainAddress(socket.remoteAddress);
+  const { method = '', url = '', httpVersion, rawHeaders } = message;
+  const client = clientOf(message.socket, deps.trustedHops);
   return {
     raw: { method, url, httpVersion, rawHeaders },
     origin: {
-      remoteAddress,
-      trusted: isTrustedHop(deps.trustedHops, remoteAddress),
-      scheme: 'encrypted' in socket ? 'https' : 'http',
+      remoteAddress: client.remoteAddress,
+      trusted: client.trusted,
+      scheme: client.scheme,
       requestId: randomUUID(),
       startedMs: deps.now(),
     },
-    remotePort: socket.remotePort ?? 0,
+    remotePort: client.remotePort,
     startedMonotonicMs: deps.monotonic(),
   };
+}
+
+interface Client extends Hop {
+  readonly remotePort: number;
+}
+
+/** Where a connection keeps who is at its other end: the same for all its requests. */
+const CLIENT = Symbol('client');
+
+function clientOf(socket: Socket & { [CLIENT]?: Client }, trustedHops: BlockList): Client {
+  const known = socket[CLIENT];
+  if (known !== undefined) return known;
+  const remoteAddress = plainAddress(socket.remoteAddress);
+  const client: Client = {
+    remoteAddress,
+    trusted: isTrustedHop(trustedHops, remoteAddress),
+    scheme: 'encrypted' in socket ? 'https' : 'http',
+    remotePort: socket.remotePort ?? 0,
+  };
+  socket[CLIENT] = client;
+  return client;
 }
 
 /** Finds the route, or the answer that ends it here. `request` is null when it was not even understood. */

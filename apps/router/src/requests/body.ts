@@ -25,6 +25,14 @@ interface Watcher {
   overflows(): void;
 }
 
+/** Of a request whose head says that none follows. */
+export const NO_BODY: RequestBody = {
+  open: () => Readable.from([]),
+  touched: false,
+  bytes: 0,
+  leave: () => undefined, // Node has seen its end.
+};
+
 export function createRequestBody(request: IncomingMessage, settings: RouterSettings, watcher: Watcher): RequestBody {
   let current: Readable | null = null;
   let attached = false;

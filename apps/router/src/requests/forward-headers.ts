@@ -115,6 +115,8 @@ export interface ResponseHeaders {
   /** A flat list for the client. */
   readonly headers: string[];
   readonly setCookies: readonly string[];
+  /** Null when there is none. */
+  readonly contentLength: number | null;
 }
 
 /** The app's answer headers without those that end here. `Trailer` stays only where trailers can follow. */
@@ -124,6 +126,7 @@ export function backwardHeaders(
 ): ResponseHeaders {
   const headers: string[] = [];
   const setCookies: string[] = [];
+  let contentLength: number | null = null;
   let nominated: Set<string> | null = null;
   for (let at = 0; at < raw.length; at += 2)
     if ((raw[at] as string).toLowerCase() === 'connection')
@@ -141,8 +144,9 @@ export function backwardHeaders(
     if (RESPONSE_HOP_BY_HOP.has(name) || nominated?.has(name)) continue;
     if (name === 'trailer' && !trailers) continue;
     if (name === 'set-cookie') setCookies.push(value);
+    else if (name === 'content-length') contentLength = Number(value);
     headers.push(raw[at] as string, value);
   }
   headers.push('X-Vcap-Request-Id', requestId);
-  return { headers, setCookies };
+  return { headers, setCookies, contentLength };
 }

@@ -51,12 +51,15 @@ interface Traveller {
   readonly idempotent: boolean;
 }
 
+/** Most requests end with the first copy that they are sent to. */
+const NONE: ReadonlySet<string> = new Set();
+
 export function startJourney({ table, balance, settings, monotonic }: Deps, traveller: Traveller): Journey {
   const { host, routeGuid, selector, sticky, hashed, idempotent } = traveller;
-  /** Copies that this request is not to be sent to (again). */
-  let tried = new Set<string>();
+  /** Copies that this request is not to be sent to again. */
+  let tried = NONE;
   /** Those of them that may have acted on it: no word of the table makes them untried. */
-  const reached = new Set<string>();
+  let reached = NONE;
   let seen: RouteEntry | null = null;
   let attempts = 0;
   let last: Failure | null = null;
@@ -65,7 +68,7 @@ export function startJourney({ table, balance, settings, monotonic }: Deps, trav
   const answer = (what: Answer): Step => ({ do: 'answer', answer: what });
   const untry = (): void => {
     attempts = reached.size;
-    tried = new Set(reached);
+    tried = reached;
   };
   const proceed = (): Step => {
     const entry = table.byGuid(routeGuid);
@@ -83,7 +86,6 @@ export function startJourney({ table, balance, settings, monotonic }: Deps, trav
       if (choice === 'full') return answer(answers.backendsFull(host));
       if (choice !== 'none') {
         attempts++;
-        tried.add(choice.key);
         return { do: 'try', backend: choice };
       }
     }
@@ -105,12 +107,13 @@ export function startJourney({ table, balance, settings, monotonic }: Deps, trav
     },
     failed: (backend, failure, bodyTouched) => {
       last = failure;
+      tried = new Set([...tried, backend.key]);
       if (failure.kind === 'refused') return answer(answers.badRequest('cannot be written as HTTP/1.1'));
       if (failure.kind === 'dial') {
         // No word of the table would make one of these usable again.
         if (seen?.retryMs === undefined) balance.pruned(backend.key);
       } else {
-        reached.add(backend.key);
+        reached = new Set([...reached, backend.key]);
         balance.failed(backend.key);
       }
       const repeatable = failure.kind === 'dial' || (failure.kind === 'ended' && idempotent && !bodyTouched);
