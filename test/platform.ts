@@ -56,8 +56,8 @@ export interface Platform extends AsyncDisposable {
     path: string,
     body?: unknown,
   ): Promise<{ status: number; body: unknown; headers: http.IncomingHttpHeaders }>;
-  /** A token of admin, as a client sends it. */
-  token(): Promise<string>;
+  /** A token of admin, or of somebody else, as a client sends it. */
+  token(user?: { username: string; password: string }): Promise<string>;
   /** A zip as the `bits` of a multipart upload, as admin. */
   upload(path: string, zip: Buffer): Promise<Answer>;
   /** Starts it again, with the ports that it had. */
@@ -199,7 +199,7 @@ export async function startPlatform(
   const status = async (): Promise<PlatformFacts> =>
     JSON.parse((await cupola(['status', '--data', data, '--json'])).stdout) as PlatformFacts;
   const password = (): string => readFileSync(join(data, 'admin-password'), 'utf8').trim();
-  const newToken = async (): Promise<string> => {
+  const newToken = async (user = { username: 'admin', password: password() }): Promise<string> => {
     const answer = await request({
       port: facts.apiPort,
       host: 'localhost',
@@ -209,7 +209,7 @@ export async function startPlatform(
         'content-type': 'application/x-www-form-urlencoded',
         authorization: `Basic ${Buffer.from('cf:').toString('base64')}`,
       },
-      body: new URLSearchParams({ grant_type: 'password', username: 'admin', password: password() }).toString(),
+      body: new URLSearchParams({ grant_type: 'password', ...user }).toString(),
     });
     if (answer.status !== 200) throw new Error(`login: ${answer.status} ${answer.body}`);
     return (JSON.parse(answer.body) as { access_token: string }).access_token;

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { InsertObject } from 'kysely';
+import { type InsertObject, type RawBuilder, sql } from 'kysely';
 import type {
   AppsTable,
   BuildsTable,
@@ -575,3 +575,47 @@ const scopeOf = (row: PlacementsTable | CopiesTable): ChangeScope => ({
   organizationGuid: row.organization_guid,
   spaceGuid: row.space_guid,
 });
+
+/** What is counted otherwise than it is, by plain `count(*)`: `list in scope: kept K, counted C`. None, whatever was done before. */
+export async function wrongCounts({ read }: Pick<Store, 'read'>): Promise<string[]> {
+  const wrong: string[] = [];
+  for (const [list, rows] of Object.entries(rowsOfLists())) {
+    const { rows: differing } = await sql<{ scope: string; kept: number | null; counted: number | null }>`
+      with places as (${rows}),
+        counted as (
+          select '' as scope, count(*) as number from places having count(*) > 0
+          union all select space_guid, count(*) from places where space_guid is not null group by space_guid
+          union all select organization_guid, count(*) from places where organization_guid is not null group by organization_guid),
+        kept as (select scope_guid as scope, count as number from list_counts where list = ${list})
+      select coalesce(kept.scope, counted.scope) as scope, kept.number as kept, counted.number as counted
+      from kept full join counted on kept.scope = counted.scope
+      where coalesce(kept.number, 0) <> coalesce(counted.number, 0)`.execute(read);
+    wrong.push(
+      ...differing.map(({ scope, kept, counted }) => `${list} in "${scope}": kept ${kept}, counted ${counted}`),
+    );
+  }
+  return wrong;
+}
+
+/** Rows of each list with where they lie, as a reader would find them without what is kept. */
+function rowsOfLists(): Record<string, RawBuilder<unknown>> {
+  const inSpaces = (list: string) =>
+    sql`select space_guid, organization_guid from ${sql.table(list)} as row
+      left join (select guid as space, organization_guid from spaces) on space = row.space_guid`;
+  const ofApps = (list: string, where = sql`1 = 1`) =>
+    sql`select space_guid, organization_guid from ${sql.table(list)} as row
+      left join (select guid as app, space_guid from apps) on app = row.app_guid
+      left join (select guid as space, organization_guid from spaces) on space = space_guid where ${where}`;
+  return {
+    ...Object.fromEntries(['apps', 'routes', 'service_instances'].map(list => [list, inSpaces(list)])),
+    ...Object.fromEntries(
+      ['processes', 'packages', 'tasks', 'deployments', 'service_bindings'].map(list => [list, ofApps(list)]),
+    ),
+    builds: ofApps('builds', sql`row.adopted = 1`),
+    droplets: ofApps(
+      'droplets',
+      sql`not exists (select 1 from builds where builds.guid = row.build_guid and builds.adopted = 0)`,
+    ),
+    audit_events: sql`select space_guid, organization_guid from audit_events`,
+  };
+}

@@ -594,6 +594,22 @@ export interface CacheClearingsTable {
   generation: number;
 }
 
+/** Where each row of a list lies, and when it was made. Kept by triggers (migration 0008), written by nobody else. */
+export interface ListedTable {
+  /** Name of its table. */
+  list: string;
+  guid: string;
+  created_at: number;
+  space_guid: string | null;
+  organization_guid: string | null;
+}
+/** How many rows of a list lie in a space or an organization; in all, where `scope_guid` is empty. None where there is no row. Kept by triggers too. */
+export interface ListCountsTable {
+  list: string;
+  scope_guid: string;
+  count: number;
+}
+
 export interface Database {
   counter: CounterTable;
   changes: ChangesTable;
@@ -648,6 +664,8 @@ export interface Database {
   feature_flags: FeatureFlagsTable;
   environment_groups: EnvironmentGroupsTable;
   build_queue: BuildQueueTable;
+  listed: ListedTable;
+  list_counts: ListCountsTable;
 }
 
 /** Kinds of the change feed. */

@@ -8,20 +8,11 @@ import type { ApiDeps } from '../deps.ts';
 import { endpoint } from '../http/endpoint.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
 import { NO_METADATA, readMetadata } from '../metadata/metadata.ts';
-import {
-  among,
-  type Condition,
-  commonConditions,
-  inOrganizations,
-  inSeenSpace,
-  listQuery,
-  named,
-  orderBy,
-  type Way,
-} from '../pages/filters.ts';
+import { among, type Condition, commonConditions, listQuery, named, orderBy } from '../pages/filters.ts';
 import { includeList } from '../pages/include.ts';
 import { listRows } from '../pages/list.ts';
 import { commaList, pageBody } from '../pages/page.ts';
+import { scopeOf } from '../pages/scope.ts';
 import { includedSpaces } from './include-spaces.ts';
 import { presentApp } from './present-app.ts';
 
@@ -52,9 +43,6 @@ const query = z.strictObject({
 function filters(asked: z.infer<typeof query>): Condition[] {
   const conditions = commonConditions('apps', asked);
   if (asked.names !== undefined) conditions.push(named('apps.name', asked.names));
-  if (asked.space_guids !== undefined) conditions.push(among('apps.space_guid', asked.space_guids));
-  if (asked.organization_guids !== undefined)
-    conditions.push(inOrganizations('apps.space_guid', asked.organization_guids));
   if (asked.stacks !== undefined) conditions.push(among('apps.stack', asked.stacks));
   if (asked.lifecycle_type !== undefined) conditions.push(among('apps.lifecycle_type', [asked.lifecycle_type]));
   if (asked.label_selector !== undefined)
@@ -69,13 +57,13 @@ export const listApps = endpoint({
   query,
   responseSchema: pageOf(appAnswer),
   handle: async (deps, request) => {
-    const given = filters(request.query);
-    const conditions = (way: Way) => [inSeenSpace(request.actor, 'apps.space_guid', way), ...given];
-    const { ask, total, rows, after } = await listRows(deps.store.read, 'apps', request.query, { conditions });
+    const { query: asked, actor } = request;
+    const scope = await scopeOf(deps.store.read, actor, { asked });
+    const conditions = filters(asked);
+    const { ask, total, rows, after } = await listRows(deps.store.read, 'apps', asked, { conditions, scope });
     const resources = await presentApps(deps, rows);
-    const { include } = request.query;
-    const included =
-      include === undefined ? {} : { included: await includedSpaces(deps, rows, { actor: request.actor, include }) };
+    const { include } = asked;
+    const included = include === undefined ? {} : { included: await includedSpaces(deps, rows, { actor, include }) };
     return { status: 200, body: pageBody(request, ask, { total, resources, after, ...included }) };
   },
 });

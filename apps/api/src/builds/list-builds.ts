@@ -7,9 +7,10 @@ import type { ApiDeps } from '../deps.ts';
 import { type ApiRequest, endpoint, type Reply } from '../http/endpoint.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
 import { NO_METADATA, readMetadata } from '../metadata/metadata.ts';
-import { among, type Condition, commonConditions, inSeenSpace, listQuery, ofApps, orderBy } from '../pages/filters.ts';
+import { among, type Condition, commonConditions, listQuery, orderBy } from '../pages/filters.ts';
 import { listRows } from '../pages/list.ts';
 import { commaList, pageBody } from '../pages/page.ts';
+import { type Scope, scopeOf } from '../pages/scope.ts';
 import type { BuildRow } from './create-build.ts';
 import { presentBuild } from './present-build.ts';
 
@@ -31,11 +32,14 @@ export async function presentBuilds({ store, config }: ApiDeps, rows: readonly B
   return rows.map(row => presentBuild(row, metadata.get(row.guid) ?? NO_METADATA, config.publicUrl));
 }
 
-async function list(deps: ApiDeps, request: ApiRequest<ListQuery, undefined>, within: Condition[]): Promise<Reply> {
+async function list(
+  deps: ApiDeps,
+  request: ApiRequest<ListQuery, undefined>,
+  { within = [], scope }: { within?: Condition[]; scope?: Scope },
+): Promise<Reply> {
   const asked = request.query;
   const conditions = [
     ...within,
-    sql<boolean>`builds.adopted = 1` as unknown as Condition,
     ...commonConditions('builds', asked),
     ...(asked.states === undefined ? [] : [among('builds.state', asked.states)]),
     ...(asked.app_guids === undefined ? [] : [among('builds.app_guid', asked.app_guids)]),
@@ -44,7 +48,11 @@ async function list(deps: ApiDeps, request: ApiRequest<ListQuery, undefined>, wi
       ? []
       : [labelSelectorCondition('build', 'builds.guid', asked.label_selector)]),
   ];
-  const { ask, total, rows, after } = await listRows(deps.store.read, 'builds', asked, { conditions });
+  const { ask, total, rows, after } = await listRows(deps.store.read, 'builds', asked, {
+    conditions,
+    shown: sql`builds.adopted = 1`,
+    ...(scope === undefined ? {} : { scope }),
+  });
   return { status: 200, body: pageBody(request, ask, { total, resources: await presentBuilds(deps, rows), after }) };
 }
 
@@ -54,7 +62,7 @@ export const listBuilds = endpoint({
   summary: 'Builds that the asker may see',
   query,
   responseSchema: buildAnswer,
-  handle: (deps, request) => list(deps, request, [ofSeenApps(request.actor, 'builds.app_guid')]),
+  handle: async (deps, request) => list(deps, request, { scope: await scopeOf(deps.store.read, request.actor) }),
 });
 
 export const listBuildsOfApp = endpoint({
@@ -65,11 +73,6 @@ export const listBuildsOfApp = endpoint({
   responseSchema: buildAnswer,
   handle: async (deps, request) => {
     const app = await seenApp(deps.store.read, request.actor, request.params.guid ?? '');
-    return list(deps, request, [among('builds.app_guid', [app.guid])]);
+    return list(deps, request, { within: [among('builds.app_guid', [app.guid])] });
   },
 });
-
-/** `column` is the guid of an app that the actor may see. */
-export function ofSeenApps(actor: ApiRequest['actor'], column: string): Condition {
-  return ofApps(column, [inSeenSpace(actor, 'apps.space_guid')]);
-}

@@ -14,7 +14,6 @@ import { recordAppEvent } from '../apps/app-events.ts';
 import { assignDroplet } from '../apps/assign-droplet.ts';
 import { appScope, findApp, type ScopedApp } from '../apps/find-app.ts';
 import { logApi } from '../apps/log-line.ts';
-import { ofSeenApps } from '../builds/list-builds.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint, type Reply } from '../http/endpoint.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
@@ -22,6 +21,7 @@ import { NO_METADATA, readMetadata, writeMetadata } from '../metadata/metadata.t
 import { among, commonConditions, listQuery, orderBy } from '../pages/filters.ts';
 import { listRows } from '../pages/list.ts';
 import { commaList, pageBody } from '../pages/page.ts';
+import { scopeOf } from '../pages/scope.ts';
 import { continueDeployment } from './canary.ts';
 import { createDeployment } from './create-deployment.ts';
 import type { DeploymentRow } from './in-flight.ts';
@@ -128,7 +128,6 @@ export const deploymentEndpoints: Endpoint[] = [
     handle: async (deps, request) => {
       const asked = request.query;
       const conditions = [
-        ofSeenApps(request.actor, 'deployments.app_guid'),
         ...commonConditions('deployments', asked),
         ...Object.entries(FILTERS).flatMap(([key, column]) => {
           const values = asked[key as keyof typeof FILTERS];
@@ -138,7 +137,10 @@ export const deploymentEndpoints: Endpoint[] = [
           ? []
           : [labelSelectorCondition('deployment', 'deployments.guid', asked.label_selector)]),
       ];
-      const { ask, total, rows, after } = await listRows(deps.store.read, 'deployments', asked, { conditions });
+      const { ask, total, rows, after } = await listRows(deps.store.read, 'deployments', asked, {
+        conditions,
+        scope: await scopeOf(deps.store.read, request.actor),
+      });
       const resources = await presentDeployments(deps, rows);
       return { status: 200, body: pageBody(request, ask, { total, resources, after }) };
     },

@@ -4,15 +4,15 @@ import type { DropletsTable } from '@cupola/store/schema';
 import { type Selectable, type SqlBool, sql } from 'kysely';
 import { z } from 'zod';
 import { seenApp } from '../apps/find-app.ts';
-import { ofSeenApps } from '../builds/list-builds.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type ApiRequest, endpoint, type Reply } from '../http/endpoint.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
 import { NO_METADATA, readMetadata } from '../metadata/metadata.ts';
 import { seenPackage } from '../packages/find-package.ts';
-import { among, type Condition, commonConditions, inOrganizations, listQuery, orderBy } from '../pages/filters.ts';
+import { among, type Condition, commonConditions, listQuery, orderBy } from '../pages/filters.ts';
 import { listRows } from '../pages/list.ts';
 import { commaList, pageBody } from '../pages/page.ts';
+import { type Scope, scopeOf } from '../pages/scope.ts';
 import { presentDroplet } from './present-droplet.ts';
 
 export type DropletRow = Selectable<DropletsTable>;
@@ -39,27 +39,26 @@ export async function presentDroplets({ store, config }: ApiDeps, rows: readonly
 export const isVisibleDroplet = sql<SqlBool>`not exists (
   select 1 from builds where builds.guid = droplets.build_guid and builds.adopted = 0)`;
 
-function ofApps(condition: Condition): Condition {
-  return sql`droplets.app_guid in (select guid from apps where ${condition})`;
-}
-
-async function list(deps: ApiDeps, request: ApiRequest<ListQuery, undefined>, within: Condition[]): Promise<Reply> {
+async function list(
+  deps: ApiDeps,
+  request: ApiRequest<ListQuery, undefined>,
+  { within = [], scope }: { within?: Condition[]; scope?: Scope },
+): Promise<Reply> {
   const asked = request.query;
   const conditions = [
     ...within,
-    isVisibleDroplet,
     ...commonConditions('droplets', asked),
     ...(asked.states === undefined ? [] : [among('droplets.state', asked.states)]),
     ...(asked.app_guids === undefined ? [] : [among('droplets.app_guid', asked.app_guids)]),
-    ...(asked.space_guids === undefined ? [] : [ofApps(among('apps.space_guid', asked.space_guids))]),
-    ...(asked.organization_guids === undefined
-      ? []
-      : [ofApps(inOrganizations('apps.space_guid', asked.organization_guids))]),
     ...(asked.label_selector === undefined
       ? []
       : [labelSelectorCondition('droplet', 'droplets.guid', asked.label_selector)]),
   ];
-  const { ask, total, rows, after } = await listRows(deps.store.read, 'droplets', asked, { conditions });
+  const { ask, total, rows, after } = await listRows(deps.store.read, 'droplets', asked, {
+    conditions,
+    shown: isVisibleDroplet,
+    ...(scope === undefined ? {} : { scope }),
+  });
   return { status: 200, body: pageBody(request, ask, { total, resources: await presentDroplets(deps, rows), after }) };
 }
 
@@ -69,7 +68,10 @@ export const listDroplets = endpoint({
   summary: 'Droplets that the asker may see',
   query,
   responseSchema: dropletAnswer,
-  handle: (deps, request) => list(deps, request, [ofSeenApps(request.actor, 'droplets.app_guid')]),
+  handle: async (deps, request) => {
+    const scope = await scopeOf(deps.store.read, request.actor, { asked: request.query });
+    return list(deps, request, { scope });
+  },
 });
 
 export const listDropletsOfApp = endpoint({
@@ -82,7 +84,7 @@ export const listDropletsOfApp = endpoint({
     const app = await seenApp(deps.store.read, request.actor, request.params.guid ?? '');
     const isCurrent = request.query.current === 'true';
     const current = isCurrent ? [among('droplets.guid', [app.current_droplet_guid ?? ''])] : [];
-    return list(deps, request, [among('droplets.app_guid', [app.guid]), ...current]);
+    return list(deps, request, { within: [among('droplets.app_guid', [app.guid]), ...current] });
   },
 });
 
@@ -94,6 +96,6 @@ export const listDropletsOfPackage = endpoint({
   responseSchema: dropletAnswer,
   handle: async (deps, request) => {
     const { row } = await seenPackage(deps.store.read, request.actor, request.params.guid ?? '');
-    return list(deps, request, [among('droplets.package_guid', [row.guid])]);
+    return list(deps, request, { within: [among('droplets.package_guid', [row.guid])] });
   },
 });

@@ -1,25 +1,30 @@
 /** Audit events, as far as the asker may see them (CF: event.rb): developers and auditors those of their spaces, an organization's auditors all of its. */
 import { auditEventAnswer } from '@cupola/contract/v3/platform';
 import { NotFoundError } from '@cupola/model/errors';
-import type { AuditEventsTable } from '@cupola/store/schema';
-import { type Selectable, type SqlBool, sql } from 'kysely';
+import type { AuditEventsTable, Database } from '@cupola/store/schema';
+import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely';
 import { z } from 'zod';
-import type { Actor } from '../access/actor.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { isoTime } from '../http/iso-time.ts';
-import { among, type Condition, commonConditions, listQuery, orderBy } from '../pages/filters.ts';
+import { among, type Condition, commonConditions, EVERY_ROW, listQuery, orderBy } from '../pages/filters.ts';
 import { listRows } from '../pages/list.ts';
 import { commaList, pageBody } from '../pages/page.ts';
+import { inPlaces, type Seeing, scopeOf } from '../pages/scope.ts';
 
-const READERS = ['space_developer', 'space_auditor', 'space_supporter'];
+const SEEING_EVENTS: Seeing = {
+  organization: ['organization_auditor'],
+  space: ['space_developer', 'space_auditor', 'space_supporter'],
+};
 
-function seenEvents(actor: Actor): Condition {
-  if (actor.isAdmin) return sql<SqlBool>`1 = 1`;
-  const guids = (types: readonly string[], key: 'spaceGuid' | 'organizationGuid'): string[] =>
-    actor.roles.filter(role => types.includes(role.type)).flatMap(role => role[key] ?? []);
-  const spaces = among('audit_events.space_guid', guids(READERS, 'spaceGuid'));
-  const organizations = among('audit_events.organization_guid', guids(['organization_auditor'], 'organizationGuid'));
-  return sql<SqlBool>`(${spaces} or ${organizations})`;
+/** An event outlives its space: which organization that was in, only events know. */
+async function homesOfEvents(db: Kysely<Database>, spaceGuids: readonly string[]) {
+  const homes: Array<{ guid: string; organization_guid: string }> = [];
+  for (const guid of spaceGuids) {
+    const events = db.selectFrom('audit_events').select('organization_guid').where('space_guid', '=', guid);
+    const one = await events.limit(1).executeTakeFirst();
+    if (one !== undefined) homes.push({ guid, organization_guid: one.organization_guid ?? '' });
+  }
+  return homes;
 }
 
 function presentEvent(event: Selectable<AuditEventsTable>, baseUrl: string) {
@@ -64,13 +69,11 @@ export const eventEndpoints: Endpoint[] = [
         values === undefined ? [] : [among(`audit_events.${column}`, values)];
       const but = query['target_guids[not]'];
       const { rows, ask, total, after } = await listRows(store.read, 'audit_events', query, {
+        scope: await scopeOf(store.read, actor, { asked: query, seeing: SEEING_EVENTS, homesOf: homesOfEvents }),
         conditions: [
-          seenEvents(actor),
           ...commonConditions('audit_events', query),
           ...filter('type', query.types),
           ...filter('target_guid', query.target_guids),
-          ...filter('space_guid', query.space_guids),
-          ...filter('organization_guid', query.organization_guids),
           ...(but === undefined ? [] : [sql<SqlBool>`not ${among('audit_events.target_guid', but)}`]),
         ],
         columns: { updated_at: 'created_at' },
@@ -85,11 +88,12 @@ export const eventEndpoints: Endpoint[] = [
     summary: 'One audit event',
     responseSchema: auditEventAnswer,
     handle: async ({ store, config }, { actor, params }) => {
+      const scope = await scopeOf(store.read, actor, { seeing: SEEING_EVENTS });
       const event = await store.read
         .selectFrom('audit_events')
         .selectAll()
         .where('guid', '=', params.guid ?? '')
-        .where(seenEvents(actor))
+        .where(scope === 'all' ? EVERY_ROW : inPlaces('audit_events', scope, 'picked'))
         .executeTakeFirst();
       if (event === undefined) throw new NotFoundError('Event');
       return { status: 200, body: presentEvent(event, config.publicUrl) };

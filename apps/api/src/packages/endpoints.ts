@@ -2,22 +2,21 @@ import { randomUUID } from 'node:crypto';
 import { createPackage as createBody, packageAnswer, updateMetadata } from '@cupola/contract/v3/package';
 import { NotFoundError, UnprocessableError } from '@cupola/model/errors';
 import type { Mutation } from '@cupola/store/store';
-import { sql } from 'kysely';
 import { z } from 'zod';
 import { maySeeSpace, requireDeveloper } from '../access/access.ts';
 import type { Actor } from '../access/actor.ts';
 import { recordAppEvent } from '../apps/app-events.ts';
 import { appScope, findApp, type ScopedApp, seenApp } from '../apps/find-app.ts';
-import { ofSeenApps } from '../builds/list-builds.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type ApiRequest, type Endpoint, endpoint, type Reply } from '../http/endpoint.ts';
 import { accepted } from '../http/replies.ts';
 import { finishedJob } from '../jobs/jobs.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
 import { deleteMetadata, NO_METADATA, readMetadata, writeMetadata } from '../metadata/metadata.ts';
-import { among, type Condition, commonConditions, inOrganizations, listQuery, orderBy } from '../pages/filters.ts';
+import { among, type Condition, commonConditions, listQuery, orderBy } from '../pages/filters.ts';
 import { listRows } from '../pages/list.ts';
 import { commaList, pageBody } from '../pages/page.ts';
+import { type Scope, scopeOf } from '../pages/scope.ts';
 import { type PackageRow, seenPackage, writablePackage } from './find-package.ts';
 import { presentPackage } from './present-package.ts';
 import { type UploadedPackage, uploadChanges, uploadPackage } from './upload.ts';
@@ -51,26 +50,26 @@ async function uploadedReply(deps: ApiDeps, { row, sentChecksum }: UploadedPacka
   return { status: 200, body: { ...shown, data } };
 }
 
-const ofApps = (condition: Condition): Condition =>
-  sql`packages.app_guid in (select guid from apps where ${condition})`;
-
-async function list(deps: ApiDeps, request: ApiRequest<ListQuery, undefined>, within: Condition): Promise<Reply> {
+async function list(
+  deps: ApiDeps,
+  request: ApiRequest<ListQuery, undefined>,
+  { within = [], scope }: { within?: Condition[]; scope?: Scope },
+): Promise<Reply> {
   const asked = request.query;
   const conditions = [
-    within,
+    ...within,
     ...commonConditions('packages', asked),
     ...(asked.states === undefined ? [] : [among('packages.state', asked.states)]),
     ...(asked.types === undefined ? [] : [among('packages.type', asked.types)]),
     ...(asked.app_guids === undefined ? [] : [among('packages.app_guid', asked.app_guids)]),
-    ...(asked.space_guids === undefined ? [] : [ofApps(among('apps.space_guid', asked.space_guids))]),
-    ...(asked.organization_guids === undefined
-      ? []
-      : [ofApps(inOrganizations('apps.space_guid', asked.organization_guids))]),
     ...(asked.label_selector === undefined
       ? []
       : [labelSelectorCondition('package', 'packages.guid', asked.label_selector)]),
   ];
-  const { ask, total, rows, after } = await listRows(deps.store.read, 'packages', asked, { conditions });
+  const { ask, total, rows, after } = await listRows(deps.store.read, 'packages', asked, {
+    conditions,
+    ...(scope === undefined ? {} : { scope }),
+  });
   return { status: 200, body: pageBody(request, ask, { total, resources: await presentPackages(deps, rows), after }) };
 }
 
@@ -140,7 +139,10 @@ export const packageEndpoints: Endpoint[] = [
     summary: 'Packages that the asker may see',
     query,
     responseSchema: packageAnswer,
-    handle: (deps, request) => list(deps, request, ofSeenApps(request.actor, 'packages.app_guid')),
+    handle: async (deps, request) => {
+      const scope = await scopeOf(deps.store.read, request.actor, { asked: request.query });
+      return list(deps, request, { scope });
+    },
   }),
   endpoint({
     method: 'GET',
@@ -150,7 +152,7 @@ export const packageEndpoints: Endpoint[] = [
     responseSchema: packageAnswer,
     handle: async (deps, request) => {
       const app = await seenApp(deps.store.read, request.actor, request.params.guid ?? '');
-      return list(deps, request, among('packages.app_guid', [app.guid]));
+      return list(deps, request, { within: [among('packages.app_guid', [app.guid])] });
     },
   }),
   endpoint({

@@ -47,26 +47,19 @@ export type Condition = RawBuilder<SqlBool>;
 /** Holds for every row. Told from the others, so that a list of all there is has no condition, and is counted without looking at rows. */
 export const EVERY_ROW: Condition = sql<SqlBool>`1 = 1`;
 
-/** `column in (...)`; an empty list matches nothing. */
-export function among(column: string, values: readonly string[]): Condition {
-  return values.length === 0 ? sql<SqlBool>`1 = 0` : sql<SqlBool>`${sql.ref(column)} in (${sql.join([...values])})`;
+/** `column in (...)`; an empty list matches nothing. Where `column` is an expression no index of its column will do. */
+export function among(column: string | RawBuilder<unknown>, values: readonly string[]): Condition {
+  const asked = typeof column === 'string' ? sql.ref(column) : column;
+  return values.length === 0 ? sql<SqlBool>`1 = 0` : sql<SqlBool>`${asked} in (${sql.join([...values])})`;
 }
 
-/**
- * How rows are found that fulfil a condition: `sought` by an index on what it is about, then put in order, or `walked`: in order by an index on that, and
- * those that do not fulfil it are left out. Walking ends with the page, so it is the better one where much is seen.
- */
-export type Way = 'sought' | 'walked';
-
 /** `column` is the guid of a space that the actor may see. */
-export function inSeenSpace(actor: Actor, column: string, way: Way = 'sought'): Condition {
+export function inSeenSpace(actor: Actor, column: string): Condition {
   const seen = visible(actor);
   if (seen.all) return EVERY_ROW;
   const own = among('guid', seen.spaceGuids);
   const managed = among('organization_guid', seen.wholeOrganizationGuids);
-  // An expression, no column: no index will do.
-  const asked = way === 'sought' ? sql.ref(column) : sql`(${sql.ref(column)} || '')`;
-  return sql<SqlBool>`${asked} in (select guid from spaces where ${own} or ${managed})`;
+  return sql<SqlBool>`${sql.ref(column)} in (select guid from spaces where ${own} or ${managed})`;
 }
 
 /** `column` is the guid of an organization that the actor may see. */
@@ -78,11 +71,6 @@ export function inSeenOrganization(actor: Actor, column: string): Condition {
 /** `column` is one of these names, whatever their case, as unique names are. */
 export function named(column: string, names: readonly string[]): Condition {
   return sql<SqlBool>`lower(${sql.ref(column)}) in (${sql.join(names.map(name => name.toLowerCase()))})`;
-}
-
-/** `column` is the guid of a space in one of these organizations. */
-export function inOrganizations(column: string, organizationGuids: readonly string[]): Condition {
-  return sql<SqlBool>`${sql.ref(column)} in (select guid from spaces where ${among('organization_guid', organizationGuids)})`;
 }
 
 type TimeQuery = { guids?: string[] } & Partial<
@@ -114,28 +102,8 @@ function toSeconds(text: string): number {
   return at / 1_000;
 }
 
-/** `order by` of a list, ties by guid; `columns` maps what clients say to columns where they differ. */
-export function orderOf(
-  table: string,
-  order: string | undefined,
-  columns: Record<string, string> = {},
-): RawBuilder<unknown> {
-  const name = (order ?? 'created_at').replace(/^[+-]/, '');
-  const direction = sql.raw(order?.startsWith('-') === true ? 'desc' : 'asc');
-  const column = sql.ref(`${table}.${columns[name] ?? name}`);
-  return sql`${column} ${direction}, ${sql.ref(`${table}.guid`)} ${direction}`;
-}
-
 /** All of them. */
 export function all(conditions: readonly Condition[]): Condition {
   const some = conditions.filter(condition => condition !== EVERY_ROW);
   return some.length === 0 ? EVERY_ROW : sql<SqlBool>`${sql.join(some, sql` and `)}`;
-}
-
-/** `column` is the guid of an app that fulfils all of them. */
-export function ofApps(column: string, conditions: readonly Condition[]): Condition {
-  const where = all(conditions);
-  return where === EVERY_ROW
-    ? EVERY_ROW
-    : sql<SqlBool>`${sql.ref(column)} in (select apps.guid from apps where ${where})`;
 }

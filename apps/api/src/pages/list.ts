@@ -4,8 +4,9 @@
  */
 import type { Database } from '@cupola/store/schema';
 import { type Kysely, type Selectable, sql } from 'kysely';
-import { all, type Condition, EVERY_ROW, orderOf, type Way } from './filters.ts';
+import { all, type Condition, EVERY_ROW } from './filters.ts';
 import { type PageAsk, pageAsk } from './page.ts';
+import { inPlaces, keptCount, type PlacedList, type Run, runsOf, type Scope, type Way } from './scope.ts';
 
 interface ListQuery {
   page?: number | undefined;
@@ -23,40 +24,116 @@ export interface Listed<Row> {
 
 /** Longer lists are walked (`Way`): putting so many rows in order costs more than leaving out those between the rows of a page (ours, by measurement). */
 const SOUGHT_MAX = 2_000;
+/** Filters that find a few rows by an index of their own: whose they are is looked up for each of them. */
+const NARROW = ['guids', 'names', 'app_guids', 'package_guids', 'hosts', 'target_guids', 'service_instance_guids'];
 
-type Conditions = readonly Condition[] | ((way: Way) => readonly Condition[]);
+interface ListOptions {
+  conditions: readonly Condition[];
+  /** For what is listed by place (`scope.ts`): of which places. Where nothing else is asked for, such a list costs the same however long it is. */
+  scope?: Scope;
+  /** With a scope: what rows fulfil that are in the list at all. */
+  shown?: Condition;
+  /** What a list is ordered by when its reader does not say. */
+  order?: string;
+  /** What clients say to columns, where they differ. */
+  columns?: Record<string, string>;
+}
 
-/**
- * @param options.conditions a function where it matters how rows are found: for lists that may be long for somebody who does not see all of them.
- * @param options.columns what clients say to columns, where they differ.
- * @param options.order what a list is ordered by when its reader does not say.
- */
+/** A part of a list, in an order: `column` and guid, or both the other way. */
+interface Part {
+  column: string;
+  isDescending: boolean;
+  later: Condition;
+  limit: number;
+  offset: number;
+}
+
 export async function listRows<Table extends keyof Database>(
   db: Kysely<Database>,
   table: Table,
   query: ListQuery,
-  options: { conditions: Conditions; order?: string; columns?: Record<string, string> },
+  options: ListOptions,
 ): Promise<Listed<Selectable<Database[Table]>>> {
   const ask = pageAsk(query);
   const order = query.order_by ?? options.order ?? 'created_at';
-  const conditions = (way: Way) =>
-    typeof options.conditions === 'function' ? options.conditions(way) : options.conditions;
-  const total = await countRows(db, table, all(conditions('sought')));
-  const place = readPlace(query.after, order);
   const name = order.replace(/^[+-]/, '');
   const column = options.columns?.[name] ?? name;
-  const later = (from: Place): Condition =>
-    sql`(${sql.ref(`${table}.${column}`)}, ${sql.ref(`${table}.guid`)}) ${sql.raw(order.startsWith('-') ? '<' : '>')} (${from.value}, ${from.guid})`;
-  const wanted = conditions(total > SOUGHT_MAX ? 'walked' : 'sought');
-  const part = place === null ? partOf(ask, total) : { limit: ask.perPage, offset: 0, fromEnd: false };
-  const { rows } = await sql<Selectable<Database[Table]>>`
-    select ${sql.table(table)}.* from ${sql.table(table)} ${whereOf(place === null ? wanted : [...wanted, later(place)])}
-    order by ${orderOf(table, part.fromEnd ? opposite(order) : order, options.columns)}
-    limit ${part.limit} offset ${part.offset}`.execute(db);
-  if (part.fromEnd) rows.reverse();
+  const isDescending = order.startsWith('-');
+  const place = readPlace(query.after, order);
+  const total = await totalOf(db, table, query, options);
+  const { limit, offset, fromEnd } =
+    place === null ? partOf(ask, total) : { limit: ask.perPage, offset: 0, fromEnd: false };
+  const later = place === null ? EVERY_ROW : laterThan(place, { column, isDescending });
+  const part = { column, isDescending: isDescending !== fromEnd, later, limit, offset };
+  const rows = await rowsOf<Selectable<Database[Table]>>(db, table, { part, total, query, options });
+  if (fromEnd) rows.reverse();
   const last = rows.at(-1) as Record<string, unknown> | undefined;
   const after = last === undefined ? null : writePlace(order, last[column], String(last.guid));
   return { ask, total, rows, after };
+}
+
+const isNarrow = (query: ListQuery): boolean => NARROW.some(name => name in query);
+
+async function totalOf(
+  db: Kysely<Database>,
+  table: keyof Database,
+  query: ListQuery,
+  options: ListOptions,
+): Promise<number> {
+  const { conditions, scope } = options;
+  if (scope !== undefined && conditions.length === 0) return keptCount(db, table as PlacedList, scope);
+  return countRows(db, table, all(conditionsOf(table, options, isNarrow(query) ? 'picked' : 'sought')));
+}
+
+function conditionsOf(table: keyof Database, options: ListOptions, way: Way): Condition[] {
+  const { conditions, scope = 'all', shown = EVERY_ROW } = options;
+  return [...(scope === 'all' ? [] : [inPlaces(table as PlacedList, scope, way)]), shown, ...conditions];
+}
+
+async function rowsOf<Row>(
+  db: Kysely<Database>,
+  table: keyof Database,
+  asked: { part: Part; total: number; query: ListQuery; options: ListOptions },
+): Promise<Row[]> {
+  const { part, total, query, options } = asked;
+  const { scope, conditions } = options;
+  if (total === 0) return [];
+  const runs =
+    scope === undefined || scope === 'all' || conditions.length > 0
+      ? null
+      : await runsOf(db, { list: table as PlacedList, places: scope, ...part });
+  if (runs !== null) return mergedRows(db, table, { part, runs });
+  const way = isNarrow(query) ? 'picked' : total > SOUGHT_MAX ? 'walked' : 'sought';
+  const { rows } = await sql<Row>`
+    select ${sql.table(table)}.* from ${sql.table(table)} ${whereOf([...conditionsOf(table, options, way), part.later])}
+    ${orderOf(part)} limit ${part.limit} offset ${part.offset}`.execute(db);
+  return rows;
+}
+
+/** The runs are read no further than the page goes. */
+async function mergedRows<Row>(
+  db: Kysely<Database>,
+  table: keyof Database,
+  { part, runs }: { part: Part; runs: readonly Run[] },
+): Promise<Row[]> {
+  const direction = sql.raw(part.isDescending ? 'desc' : 'asc');
+  const { rows } = await sql<Row>`
+    select ${sql.table(table)}.* from (
+      ${sql.join([...runs], sql` union all `)}
+      order by key ${direction}, guid ${direction} limit ${part.limit} offset ${part.offset}
+    ) as page
+    inner join ${sql.table(table)} on ${sql.ref(`${table}.guid`)} = page.guid
+    order by page.key ${direction}, page.guid ${direction}`.execute(db);
+  return rows;
+}
+
+function orderOf({ column, isDescending }: Part) {
+  const direction = sql.raw(isDescending ? 'desc' : 'asc');
+  return sql`order by ${sql.ref(column)} ${direction}, guid ${direction}`;
+}
+
+function laterThan(from: Place, { column, isDescending }: Pick<Part, 'column' | 'isDescending'>): Condition {
+  return sql`(${sql.ref(column)}, guid) ${sql.raw(isDescending ? '<' : '>')} (${from.value}, ${from.guid})`;
 }
 
 function whereOf(conditions: readonly Condition[]) {
@@ -76,8 +153,6 @@ function partOf({ offset, perPage }: PageAsk, total: number): { limit: number; o
   const limit = Math.min(perPage, total - offset);
   return { limit, offset: total - offset - limit, fromEnd: true };
 }
-
-const opposite = (order: string): string => (order.startsWith('-') ? order.slice(1) : `-${order.replace(/^\+/, '')}`);
 
 interface Place {
   value: string | number;

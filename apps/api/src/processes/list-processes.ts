@@ -10,18 +10,10 @@ import { type ApiRequest, type Endpoint, endpoint, type Reply } from '../http/en
 import { inChunks } from '../internal/views/in-chunks.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
 import { NO_METADATA, readMetadata } from '../metadata/metadata.ts';
-import {
-  among,
-  type Condition,
-  commonConditions,
-  inOrganizations,
-  inSeenSpace,
-  listQuery,
-  ofApps,
-  orderBy,
-} from '../pages/filters.ts';
+import { among, type Condition, commonConditions, listQuery, orderBy } from '../pages/filters.ts';
 import { listRows } from '../pages/list.ts';
 import { commaList, pageBody } from '../pages/page.ts';
+import { type Scope, scopeOf } from '../pages/scope.ts';
 import type { ProcessRow } from './find-process.ts';
 import { readInstances } from './instances.ts';
 import { presentProcess } from './present-process.ts';
@@ -83,18 +75,10 @@ export async function presentProcesses(
   });
 }
 
-/** Processes whose app fulfils the conditions. */
-function whereApp(conditions: readonly Condition[]): Condition {
-  return ofApps('processes.app_guid', conditions);
-}
-
 function filters(asked: ListQuery): Condition[] {
   const conditions = commonConditions('processes', asked);
   if (asked.types !== undefined) conditions.push(among('processes.type', asked.types));
   if (asked.app_guids !== undefined) conditions.push(among('processes.app_guid', asked.app_guids));
-  if (asked.space_guids !== undefined) conditions.push(whereApp([among('apps.space_guid', asked.space_guids)]));
-  if (asked.organization_guids !== undefined)
-    conditions.push(whereApp([inOrganizations('apps.space_guid', asked.organization_guids)]));
   if (asked.label_selector !== undefined)
     conditions.push(labelSelectorCondition('process', 'processes.guid', asked.label_selector));
   return conditions;
@@ -103,9 +87,9 @@ function filters(asked: ListQuery): Condition[] {
 async function reply(
   deps: ApiDeps,
   request: ApiRequest<ListQuery, unknown>,
-  conditions: readonly Condition[],
+  within: { conditions: readonly Condition[]; scope?: Scope },
 ): Promise<Reply> {
-  const { ask, total, rows, after } = await listRows(deps.store.read, 'processes', request.query, { conditions });
+  const { ask, total, rows, after } = await listRows(deps.store.read, 'processes', request.query, within);
   const embed = request.query.embed !== undefined;
   const resources = await presentProcesses(deps, rows, { secrets: 'hidden in list', embed });
   return { status: 200, body: pageBody(request, ask, { total, resources, after }) };
@@ -118,9 +102,9 @@ export const processLists: Endpoint[] = [
     summary: 'Processes of apps that the asker may see',
     query: listAllQuery,
     responseSchema: pageOf(processAnswer),
-    handle: (deps, request) => {
-      const seen = whereApp([inSeenSpace(request.actor, 'apps.space_guid')]);
-      return reply(deps, request, [seen, ...filters(request.query)]);
+    handle: async (deps, request) => {
+      const scope = await scopeOf(deps.store.read, request.actor, { asked: request.query });
+      return reply(deps, request, { scope, conditions: filters(request.query) });
     },
   }),
   endpoint({
@@ -131,7 +115,8 @@ export const processLists: Endpoint[] = [
     responseSchema: pageOf(processAnswer),
     handle: async (deps, request) => {
       const app = await seenApp(deps.store.read, request.actor, request.params.guid ?? '');
-      return reply(deps, request, [among('processes.app_guid', [app.guid]), ...filters(request.query)]);
+      const conditions = [among('processes.app_guid', [app.guid]), ...filters(request.query)];
+      return reply(deps, request, { conditions });
     },
   }),
 ];

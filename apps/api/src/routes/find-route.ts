@@ -1,11 +1,11 @@
 /** Finding a route for an actor, with the names around it, in one query. Auditors of an organization see its routes too, though not its spaces, as in CF. */
 import { ForbiddenError, NotFoundError } from '@cupola/model/errors';
 import type { Database, RoutesTable } from '@cupola/store/schema';
-import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely';
+import type { Kysely, Selectable } from 'kysely';
 import { holdsInOrganization, maySeeSpace, requireDeveloper } from '../access/access.ts';
 import type { Actor } from '../access/actor.ts';
 import { APP_MANAGERS, appScope } from '../apps/find-app.ts';
-import { type Condition, EVERY_ROW, inOrganizations, inSeenSpace, type Way } from '../pages/filters.ts';
+import { SEEING, type Seeing } from '../pages/scope.ts';
 
 export interface ScopedRoute extends Selectable<RoutesTable> {
   domain_name: string;
@@ -14,16 +14,11 @@ export interface ScopedRoute extends Selectable<RoutesTable> {
   organization_name: string;
 }
 
-/** `routes.space_guid` is of a space whose routes the actor may see. */
-export function seenRoutes(actor: Actor, way: Way = 'sought'): Condition {
-  if (actor.isAdmin) return EVERY_ROW;
-  const audited = actor.roles.flatMap(role =>
-    role.type === 'organization_auditor' && role.organizationGuid !== null ? [role.organizationGuid] : [],
-  );
-  const seen = inSeenSpace(actor, 'routes.space_guid', way);
-  // Either condition by an index means both: where rows are walked, the first one keeps it from that.
-  return sql<SqlBool>`(${seen} or ${inOrganizations('routes.space_guid', audited)})`;
-}
+/** By which roles one sees routes. */
+export const SEEING_ROUTES: Seeing = {
+  ...SEEING,
+  organization: [...SEEING.organization, 'organization_auditor'],
+};
 
 /** @throws NotFoundError */
 export async function seenRoute(db: Kysely<Database>, actor: Actor, guid: string): Promise<ScopedRoute> {

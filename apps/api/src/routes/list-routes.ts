@@ -14,21 +14,13 @@ import { type ApiRequest, type Endpoint, endpoint, type Reply } from '../http/en
 import { inChunks } from '../internal/views/in-chunks.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
 import { NO_METADATA, readMetadata } from '../metadata/metadata.ts';
-import {
-  among,
-  type Condition,
-  commonConditions,
-  inOrganizations,
-  listQuery,
-  named,
-  orderBy,
-  type Way,
-} from '../pages/filters.ts';
+import { among, type Condition, commonConditions, listQuery, named, orderBy } from '../pages/filters.ts';
 import { includeList } from '../pages/include.ts';
 import { listRows } from '../pages/list.ts';
 import { commaList, pageBody } from '../pages/page.ts';
+import { scopeOf } from '../pages/scope.ts';
 import type { Destination } from './destinations.ts';
-import { seenRoutes } from './find-route.ts';
+import { SEEING_ROUTES } from './find-route.ts';
 import { presentRoute } from './present-route.ts';
 
 type Route = Selectable<RoutesTable>;
@@ -120,9 +112,6 @@ function filters(asked: ListQuery, appsPort: number | null): Condition[] {
   if (asked.ports !== undefined && !asked.ports.some(port => port === '0' || port === String(appsPort)))
     conditions.push(sql<SqlBool>`1 = 0`);
   if (asked.domain_guids !== undefined) conditions.push(among('routes.domain_guid', asked.domain_guids));
-  if (asked.space_guids !== undefined) conditions.push(among('routes.space_guid', asked.space_guids));
-  if (asked.organization_guids !== undefined)
-    conditions.push(inOrganizations('routes.space_guid', asked.organization_guids));
   if (asked.app_guids !== undefined) conditions.push(leadsTo(asked.app_guids));
   // No route is bound to a service: there are none yet.
   if (asked.service_instance_guids !== undefined) conditions.push(sql<SqlBool>`1 = 0`);
@@ -140,8 +129,11 @@ async function reply(
   request: ApiRequest<ListQuery, unknown>,
   given: readonly Condition[],
 ): Promise<Reply> {
-  const conditions = (way: Way) => [seenRoutes(request.actor, way), ...given];
-  const { ask, total, rows, after } = await listRows(deps.store.read, 'routes', request.query, { conditions });
+  const scope = await scopeOf(deps.store.read, request.actor, { asked: request.query, seeing: SEEING_ROUTES });
+  const { ask, total, rows, after } = await listRows(deps.store.read, 'routes', request.query, {
+    conditions: given,
+    scope,
+  });
   const resources = await presentRoutes(deps, rows);
   const included = await includedOfRoutes(deps, request.actor, rows, request.query.include);
   return { status: 200, body: pageBody(request, ask, { total, resources, after, ...included }) };

@@ -3,17 +3,17 @@ import { pageOf } from '@cupola/contract/v3/parts';
 import { serviceBindingAnswer } from '@cupola/contract/v3/service';
 import { sql } from 'kysely';
 import { z } from 'zod';
-import type { Actor } from '../access/actor.ts';
 import { presentApps } from '../apps/list-apps.ts';
 import type { ApiDeps } from '../deps.ts';
 import { endpoint } from '../http/endpoint.ts';
 import { inChunks } from '../internal/views/in-chunks.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
 import { NO_METADATA, readMetadata } from '../metadata/metadata.ts';
-import { among, type Condition, commonConditions, inSeenSpace, listQuery, ofApps, orderBy } from '../pages/filters.ts';
+import { among, type Condition, commonConditions, listQuery, orderBy } from '../pages/filters.ts';
 import { includeList } from '../pages/include.ts';
 import { listRows } from '../pages/list.ts';
 import { commaList, pageBody } from '../pages/page.ts';
+import { scopeOf } from '../pages/scope.ts';
 import type { BindingRow } from './change-binding.ts';
 import { presentInstances } from './list-instances.ts';
 import { presentBinding } from './present.ts';
@@ -36,11 +36,6 @@ const query = z.strictObject({
   order_by: orderBy('name'),
 });
 type ListQuery = z.infer<typeof query>;
-
-/** Of an app in a space that the actor may see: both ends are in one space. */
-function seenBindings(actor: Actor): Condition {
-  return ofApps('service_bindings.app_guid', [inSeenSpace(actor, 'apps.space_guid')]);
-}
 
 function filters(asked: ListQuery): Condition[] {
   const conditions = commonConditions('service_bindings', asked);
@@ -107,9 +102,10 @@ export const listBindings = endpoint({
   query,
   responseSchema: pageOf(serviceBindingAnswer),
   handle: async (deps, request) => {
-    const conditions = [seenBindings(request.actor), ...filters(request.query)];
     const { ask, total, rows, after } = await listRows(deps.store.read, 'service_bindings', request.query, {
-      conditions,
+      conditions: filters(request.query),
+      // Where its app is: both ends are in one space.
+      scope: await scopeOf(deps.store.read, request.actor),
     });
     const resources = await presentBindings(deps, rows);
     const included = await includedOfBindings(deps, rows, request.query.include);

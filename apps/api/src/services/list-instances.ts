@@ -8,17 +8,10 @@ import { endpoint } from '../http/endpoint.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
 import { NO_METADATA, readMetadata } from '../metadata/metadata.ts';
 import { fieldList, includedSpaceFields, spaceFields } from '../pages/fields.ts';
-import {
-  among,
-  type Condition,
-  commonConditions,
-  inOrganizations,
-  inSeenSpace,
-  listQuery,
-  orderBy,
-} from '../pages/filters.ts';
+import { among, type Condition, commonConditions, listQuery, orderBy } from '../pages/filters.ts';
 import { listRows } from '../pages/list.ts';
 import { commaList, pageBody } from '../pages/page.ts';
+import { scopeOf } from '../pages/scope.ts';
 import type { InstanceRow } from './find-instance.ts';
 import { presentInstance } from './present.ts';
 import { openSecrets } from './secrets.ts';
@@ -83,9 +76,6 @@ export async function presentInstances({ store, sealer, config }: ApiDeps, rows:
 function filters(asked: z.infer<typeof query>): Condition[] {
   const conditions = commonConditions('service_instances', asked);
   if (asked.names !== undefined) conditions.push(among('service_instances.name', asked.names));
-  if (asked.space_guids !== undefined) conditions.push(among('service_instances.space_guid', asked.space_guids));
-  if (asked.organization_guids !== undefined)
-    conditions.push(inOrganizations('service_instances.space_guid', asked.organization_guids));
   // Only managed ones have plans, and there is none.
   if (asked.type === 'managed' || asked.service_plan_guids !== undefined || asked.service_plan_names !== undefined)
     conditions.push(sql`1 = 0`);
@@ -101,12 +91,13 @@ export const listInstances = endpoint({
   query,
   responseSchema: pageOf(serviceInstanceAnswer),
   handle: async (deps, request) => {
-    const conditions = [inSeenSpace(request.actor, 'service_instances.space_guid'), ...filters(request.query)];
-    const { ask, total, rows, after } = await listRows(deps.store.read, 'service_instances', request.query, {
-      conditions,
+    const { query: asked, actor } = request;
+    const { ask, total, rows, after } = await listRows(deps.store.read, 'service_instances', asked, {
+      conditions: filters(asked),
+      scope: await scopeOf(deps.store.read, actor, { asked }),
     });
     const resources = await presentInstances(deps, rows);
-    const included = await includedOfInstances(deps, rows, request.query);
+    const included = await includedOfInstances(deps, rows, asked);
     return { status: 200, body: pageBody(request, ask, { total, resources, after, ...included }) };
   },
 });

@@ -12,16 +12,16 @@ import type { Actor } from '../access/actor.ts';
 import { recordAppEvent } from '../apps/app-events.ts';
 import { APP_MANAGERS, appScope, findApp, type ScopedApp, seenApp, writableApp } from '../apps/find-app.ts';
 import type { ShownMetadata } from '../apps/present-app.ts';
-import { ofSeenApps } from '../builds/list-builds.ts';
 import type { ApiDeps } from '../deps.ts';
 import { requireFlag } from '../flags/flags.ts';
 import { type ApiRequest, type Endpoint, endpoint, type Reply } from '../http/endpoint.ts';
 import { isoTime } from '../http/iso-time.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
 import { NO_METADATA, readMetadata, writeMetadata } from '../metadata/metadata.ts';
-import { among, type Condition, commonConditions, inOrganizations, listQuery, orderBy } from '../pages/filters.ts';
+import { among, type Condition, commonConditions, listQuery, orderBy } from '../pages/filters.ts';
 import { listRows } from '../pages/list.ts';
 import { commaList, pageBody } from '../pages/page.ts';
+import { type Scope, scopeOf } from '../pages/scope.ts';
 import { createTask, eventData, type TaskRow } from './create-task.ts';
 
 const USER = 'vcap';
@@ -115,32 +115,28 @@ const allQuery = z.strictObject({
 });
 type ListQuery = z.output<typeof ofAppQuery> & z.output<typeof allQuery>;
 
-const ofApps = (condition: Condition): Condition =>
-  sql<SqlBool>`tasks.app_guid in (select guid from apps where ${condition})`;
-
 async function list(
   deps: ApiDeps,
   request: ApiRequest<Partial<ListQuery>, undefined>,
-  { within, showsCommand }: { within: Condition; showsCommand: boolean },
+  { within = [], scope, showsCommand }: { within?: Condition[]; scope?: Scope; showsCommand: boolean },
 ): Promise<Reply> {
   const asked = request.query;
   const numbers = asked.sequence_ids?.flatMap(text => (/^\d{1,9}$/.test(text) ? [Number(text)] : []));
   const conditions = [
-    within,
+    ...within,
     ...commonConditions('tasks', asked),
     ...(asked.names === undefined ? [] : [among('tasks.name', asked.names)]),
     ...(asked.states === undefined ? [] : [among('tasks.state', asked.states)]),
     ...(asked.app_guids === undefined ? [] : [among('tasks.app_guid', asked.app_guids)]),
-    ...(asked.space_guids === undefined ? [] : [ofApps(among('apps.space_guid', asked.space_guids))]),
-    ...(asked.organization_guids === undefined
-      ? []
-      : [ofApps(inOrganizations('apps.space_guid', asked.organization_guids))]),
     ...(numbers === undefined
       ? []
       : [numbers.length === 0 ? sql<SqlBool>`1 = 0` : sql<SqlBool>`tasks.sequence_id in (${sql.join(numbers)})`]),
     ...(asked.label_selector === undefined ? [] : [labelSelectorCondition('task', 'tasks.guid', asked.label_selector)]),
   ];
-  const { ask, total, rows, after } = await listRows(deps.store.read, 'tasks', asked, { conditions });
+  const { ask, total, rows, after } = await listRows(deps.store.read, 'tasks', asked, {
+    conditions,
+    ...(scope === undefined ? {} : { scope }),
+  });
   const resources = await presentTasks(deps, rows, showsCommand);
   return { status: 200, body: pageBody(request, ask, { total, resources, after }) };
 }
@@ -171,8 +167,10 @@ export const taskEndpoints: Endpoint[] = [
     summary: 'Tasks that the asker may see, without their commands',
     query: allQuery,
     responseSchema: pageOf(taskAnswer),
-    handle: (deps, request) =>
-      list(deps, request, { within: ofSeenApps(request.actor, 'tasks.app_guid'), showsCommand: false }),
+    handle: async (deps, request) => {
+      const scope = await scopeOf(deps.store.read, request.actor, { asked: request.query });
+      return list(deps, request, { scope, showsCommand: false });
+    },
   }),
   endpoint({
     method: 'GET',
@@ -182,7 +180,7 @@ export const taskEndpoints: Endpoint[] = [
     responseSchema: pageOf(taskAnswer),
     handle: async (deps, request) => {
       const app = await seenApp(deps.store.read, request.actor, request.params.guid ?? '');
-      const within = among('tasks.app_guid', [app.guid]);
+      const within = [among('tasks.app_guid', [app.guid])];
       return list(deps, request, { within, showsCommand: mayReadSecrets(request.actor, app) });
     },
   }),
