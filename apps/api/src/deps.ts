@@ -4,9 +4,11 @@ import type { BuildQueue } from '@cupola/queue/build-queue';
 import type { Sealer } from '@cupola/store/seal';
 import type { Store } from '@cupola/store/store';
 import type { Logger } from 'pino';
+import type { ShownApp } from './apps/present-app.ts';
 import type { BuildLogs } from './builds/build-log.ts';
 import type { BuildLeases } from './builds/leases.ts';
 import type { Holds } from './holds/holds.ts';
+import type { ShownTexts } from './http/json-text.ts';
 import type { Tails } from './logcache/tails.ts';
 import type { TailHolds } from './logcache/wait-for-lines.ts';
 import type { FileMover } from './resource-matches/move-later.ts';
@@ -46,6 +48,7 @@ export interface ApiDeps {
   /** What log tails of the cf CLI have read: a finished build is answered when they have its last line. */
   tails: Tails;
   tailHolds: TailHolds;
+  shownApps: ShownTexts<ShownApp>;
   tokens: Tokens;
   loginGuard: LoginGuard;
   config: ApiConfig;

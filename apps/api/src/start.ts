@@ -1,5 +1,6 @@
 /** The API as a part: first start, its listeners and its loops, over ports that the caller has opened and closes. */
 import { HOLD_LIMITS } from '@cupola/model/limits';
+import { SHOWN_COLUMNS, type ShownApp } from './apps/present-app.ts';
 import { type Bootstrap, bootstrap } from './bootstrap.ts';
 import { createBuildLogs } from './builds/build-log.ts';
 import { createBuildLeases } from './builds/leases.ts';
@@ -9,6 +10,7 @@ import { withDrains } from './drains/drains.ts';
 import { endpoints } from './endpoints.ts';
 import { createHolds } from './holds/create-holds.ts';
 import { createTokenCap } from './holds/token-cap.ts';
+import { createShownTexts } from './http/json-text.ts';
 import { type Listen, startServer } from './http/server.ts';
 import { startInternal } from './internal/server.ts';
 import { createTails } from './logcache/tails.ts';
@@ -19,10 +21,13 @@ import { createAuthenticate } from './uaa/authenticate.ts';
 import { createLoginGuard } from './uaa/login-guard.ts';
 import { openTokens } from './uaa/tokens.ts';
 
+/** Of some 2 kB each (ours). */
+const SHOWN_APPS_MAX = 1_000;
+
 export interface StartDeps
   extends Omit<
     ApiDeps,
-    'holds' | 'tails' | 'tailHolds' | 'tokens' | 'loginGuard' | 'leases' | 'buildLogs' | 'fileMover'
+    'holds' | 'tails' | 'tailHolds' | 'shownApps' | 'tokens' | 'loginGuard' | 'leases' | 'buildLogs' | 'fileMover'
   > {
   listen: Listen;
   internal: { socketPath: string };
@@ -76,6 +81,7 @@ export async function start(options: StartDeps): Promise<Api> {
     fileMover: starting.use(createFileMover(given, movePauseMs)),
     loginGuard: createLoginGuard(now),
     tails: createTails(),
+    shownApps: createShownTexts<ShownApp>(SHOWN_COLUMNS, { max: SHOWN_APPS_MAX }),
     tailHolds: createTailHolds(logs, cap),
     holds: createHolds({ store, monotonic, cap }),
   };

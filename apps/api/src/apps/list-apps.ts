@@ -6,6 +6,7 @@ import type { Selectable } from 'kysely';
 import { z } from 'zod';
 import type { ApiDeps } from '../deps.ts';
 import { endpoint } from '../http/endpoint.ts';
+import { JsonTexts } from '../http/json-text.ts';
 import { labelSelectorCondition } from '../metadata/label-selector.ts';
 import { NO_METADATA, readMetadata } from '../metadata/metadata.ts';
 import { among, type Condition, commonConditions, listQuery, named, orderBy } from '../pages/filters.ts';
@@ -14,7 +15,7 @@ import { listRows } from '../pages/list.ts';
 import { commaList, pageBody } from '../pages/page.ts';
 import { scopeOf } from '../pages/scope.ts';
 import { includedSpaces } from './include-spaces.ts';
-import { presentApp } from './present-app.ts';
+import { presentApp, SHOWN_COLUMNS, type ShownApp } from './present-app.ts';
 
 export const includeOfApps = includeList('space', 'org', 'space.organization').exactOptional();
 
@@ -25,6 +26,21 @@ export async function presentApps({ store, config }: ApiDeps, apps: ReadonlyArra
     apps.map(app => app.guid),
   );
   return apps.map(app => presentApp(app, metadata.get(app.guid) ?? NO_METADATA, config.publicUrl));
+}
+
+/** As `presentApps`, as JSON: for lists, where most apps are what they were when they were last shown. */
+async function appTexts({ store, config, shownApps }: ApiDeps, apps: readonly ShownApp[]) {
+  const guids = apps.map(app => app.guid);
+  const found = await readMetadata(store.read, 'app', guids);
+  const baseUrl = config.publicUrl;
+  const texts = apps.map(app => {
+    // One and the same for all that have none: those with labels are shown anew.
+    const metadata = found.get(app.guid) ?? NO_METADATA;
+    return shownApps.textOf(app.guid, { of: app, beside: [metadata, baseUrl] }, () =>
+      presentApp(app, metadata, baseUrl),
+    );
+  });
+  return new JsonTexts(texts);
 }
 
 const query = z.strictObject({
@@ -60,8 +76,12 @@ export const listApps = endpoint({
     const { query: asked, actor } = request;
     const scope = await scopeOf(deps.store.read, actor, { asked });
     const conditions = filters(asked);
-    const { ask, total, rows, after } = await listRows(deps.store.read, 'apps', asked, { conditions, scope });
-    const resources = await presentApps(deps, rows);
+    const { ask, total, rows, after } = await listRows(deps.store.read, 'apps', asked, {
+      conditions,
+      scope,
+      only: SHOWN_COLUMNS,
+    });
+    const resources = await appTexts(deps, rows);
     const { include } = asked;
     const included = include === undefined ? {} : { included: await includedSpaces(deps, rows, { actor, include }) };
     return { status: 200, body: pageBody(request, ask, { total, resources, after, ...included }) };

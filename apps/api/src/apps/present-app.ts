@@ -8,7 +8,22 @@ export interface ShownMetadata {
   annotations: Record<string, string>;
 }
 
-export function presentApp(app: Selectable<AppsTable>, metadata: ShownMetadata, baseUrl: string): AppAnswer {
+/** What of an app's row is shown. Whoever keeps what was shown compares these: no other column may be used below. */
+export const SHOWN_COLUMNS = [
+  'guid',
+  'created_at',
+  'updated_at',
+  'name',
+  'state',
+  'lifecycle_type',
+  'buildpacks_json',
+  'stack',
+  'space_guid',
+  'current_droplet_guid',
+] as const satisfies ReadonlyArray<keyof AppsTable>;
+export type ShownApp = Pick<Selectable<AppsTable>, (typeof SHOWN_COLUMNS)[number]>;
+
+export function presentApp(app: ShownApp, metadata: ShownMetadata, baseUrl: string): AppAnswer {
   const self = `${baseUrl}/v3/apps/${app.guid}`;
   const href = (path: string): { href: string } => ({ href: `${self}/${path}` });
   const action = (name: string): { href: string; method: string } => ({ ...href(`actions/${name}`), method: 'POST' });

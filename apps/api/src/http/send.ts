@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { CfFailure } from '../cf-error.ts';
 import type { Reply } from './endpoint.ts';
+import { jsonOf } from './json-text.ts';
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 
@@ -17,7 +18,7 @@ export async function sendReply(response: ServerResponse, reply: Reply): Promise
   if (reply.body === undefined) return sendBytes(response, reply.status, null);
   const isText = typeof reply.body === 'string';
   response.setHeader('Content-Type', reply.contentType ?? (isText ? 'text/plain; charset=utf-8' : JSON_TYPE));
-  sendBytes(response, reply.status, Buffer.from(isText ? String(reply.body) : JSON.stringify(reply.body)));
+  sendBytes(response, reply.status, isText ? Buffer.from(String(reply.body)) : jsonOf(reply.body));
 }
 
 export function sendFailure(response: ServerResponse, failure: CfFailure): void {

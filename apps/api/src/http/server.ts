@@ -108,12 +108,21 @@ function makeApp(deps: Deps, around: Around): express.Express {
     logWhenDone(deps.api.log, request, response, id);
     next();
   });
+  const answer = async (request: express.Request, response: express.Response, endpoint: Endpoint): Promise<void> => {
+    const exchange = { request, response, endpoint, log: deps.api.log };
+    await serve(deps, exchange, around).catch(error => fail(exchange, error));
+  };
+  // Express tries 300 paths one after another. Those without parameters are found at once; written otherwise (`/v3/apps/`, HEAD) they are its own.
+  const literal = new Map(
+    deps.endpoints.filter(({ path }) => !path.includes(':')).map(one => [`${one.method} ${one.path}`, one]),
+  );
+  app.use((request, response, next) => {
+    const endpoint = literal.get(`${request.method} ${request.path}`);
+    return endpoint === undefined ? next() : answer(request, response, endpoint);
+  });
   for (const endpoint of deps.endpoints) {
     const method = endpoint.method.toLowerCase() as 'get' | 'post' | 'patch' | 'put' | 'delete';
-    app[method](endpoint.path, async (request, response) => {
-      const exchange = { request, response, endpoint, log: deps.api.log };
-      await serve(deps, exchange, around).catch(error => fail(exchange, error));
-    });
+    app[method](endpoint.path, (request, response) => answer(request, response, endpoint));
   }
   app.use((request, response) => fail({ request, response, log: deps.api.log }, new NotFoundError(UNKNOWN_REQUEST)));
   // Four parameters make it Express's error handler: a path that cannot be decoded comes here.

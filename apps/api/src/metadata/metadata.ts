@@ -2,7 +2,7 @@
 import { UnprocessableError } from '@cupola/model/errors';
 import type { Database } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import type { ShownMetadata } from '../apps/present-app.ts';
 import { metadataErrors } from './rules.ts';
 
@@ -12,7 +12,7 @@ export interface MetadataBody {
   annotations?: unknown;
 }
 /** What nobody has labelled or annotated shows. */
-export const NO_METADATA: ShownMetadata = { labels: {}, annotations: {} };
+export const NO_METADATA: ShownMetadata = Object.freeze({ labels: Object.freeze({}), annotations: Object.freeze({}) });
 
 /** CF's `max_labels_per_resource`, `max_annotations_per_resource`. */
 const MAX = { labels: 50, annotations: 200 } as const;
@@ -83,28 +83,25 @@ function tooMany(table: keyof typeof MAX, asked: number): UnprocessableError {
   );
 }
 
-/** Of every guid that was asked for, those without any too. */
+/** Of those that have any. */
 export async function readMetadata(
   db: Kysely<Database>,
   kind: string,
   guids: readonly string[],
 ): Promise<Map<string, ShownMetadata>> {
-  const found = new Map<string, ShownMetadata>(guids.map(guid => [guid, { labels: {}, annotations: {} }]));
+  const found = new Map<string, ShownMetadata>();
   // Parameters of one statement are bounded; pages are not (5,000).
   for (let from = 0; from < guids.length; from += GUIDS_PER_QUERY) {
     const some = guids.slice(from, from + GUIDS_PER_QUERY);
-    for (const table of ['labels', 'annotations'] as const) {
-      const rows = await db
-        .selectFrom(table)
-        .select(['resource_guid', 'key', 'value'])
-        .where('kind', '=', kind)
-        .where('resource_guid', 'in', some)
-        .orderBy('key')
-        .execute();
-      for (const { resource_guid, key, value } of rows) {
-        const shown = found.get(resource_guid);
-        if (shown !== undefined) shown[table][key] = value;
-      }
+    const wanted = sql`kind = ${kind} and resource_guid in (${sql.join(some)})`;
+    const { rows } = await sql<{ part: keyof ShownMetadata; guid: string; key: string; value: string }>`
+      select 'labels' as part, resource_guid as guid, key, value from labels where ${wanted}
+      union all select 'annotations' as part, resource_guid as guid, key, value from annotations where ${wanted}
+      order by key`.execute(db);
+    for (const { part, guid, key, value } of rows) {
+      const shown = found.get(guid) ?? { labels: {}, annotations: {} };
+      shown[part][key] = value;
+      found.set(guid, shown);
     }
   }
   return found;

@@ -3,7 +3,7 @@
  * a list costs what the first one does; who jumps into the middle of a list pays for an OFFSET (foundations.md 23).
  */
 import type { Database } from '@cupola/store/schema';
-import { type Kysely, type Selectable, sql } from 'kysely';
+import { type Kysely, type RawBuilder, type Selectable, sql } from 'kysely';
 import { all, type Condition, EVERY_ROW } from './filters.ts';
 import { type PageAsk, pageAsk } from './page.ts';
 import { inPlaces, keptCount, type PlacedList, type Run, runsOf, type Scope, type Way } from './scope.ts';
@@ -27,10 +27,12 @@ const SOUGHT_MAX = 2_000;
 /** Filters that find a few rows by an index of their own: whose they are is looked up for each of them. */
 const NARROW = ['guids', 'names', 'app_guids', 'package_guids', 'hosts', 'target_guids', 'service_instance_guids'];
 
-interface ListOptions {
+interface ListOptions<Column extends string = string> {
   conditions: readonly Condition[];
   /** For what is listed by place (`scope.ts`): of which places. Where nothing else is asked for, such a list costs the same however long it is. */
   scope?: Scope;
+  /** The columns that are read, `guid` and what is ordered by among them; all, when not given. */
+  only?: readonly Column[];
   /** With a scope: what rows fulfil that are in the list at all. */
   shown?: Condition;
   /** What a list is ordered by when its reader does not say. */
@@ -48,12 +50,12 @@ interface Part {
   offset: number;
 }
 
-export async function listRows<Table extends keyof Database>(
+export async function listRows<Table extends keyof Database, Column extends keyof Selectable<Database[Table]> & string>(
   db: Kysely<Database>,
   table: Table,
   query: ListQuery,
-  options: ListOptions,
-): Promise<Listed<Selectable<Database[Table]>>> {
+  options: ListOptions<Column>,
+): Promise<Listed<Pick<Selectable<Database[Table]>, Column>>> {
   const ask = pageAsk(query);
   const order = query.order_by ?? options.order ?? 'created_at';
   const name = order.replace(/^[+-]/, '');
@@ -65,7 +67,7 @@ export async function listRows<Table extends keyof Database>(
     place === null ? partOf(ask, total) : { limit: ask.perPage, offset: 0, fromEnd: false };
   const later = place === null ? EVERY_ROW : laterThan(place, { column, isDescending });
   const part = { column, isDescending: isDescending !== fromEnd, later, limit, offset };
-  const rows = await rowsOf<Selectable<Database[Table]>>(db, table, { part, total, query, options });
+  const rows = await rowsOf<Pick<Selectable<Database[Table]>, Column>>(db, table, { part, total, query, options });
   if (fromEnd) rows.reverse();
   const last = rows.at(-1) as Record<string, unknown> | undefined;
   const after = last === undefined ? null : writePlace(order, last[column], String(last.guid));
@@ -102,10 +104,11 @@ async function rowsOf<Row>(
     scope === undefined || scope === 'all' || conditions.length > 0
       ? null
       : await runsOf(db, { list: table as PlacedList, places: scope, ...part });
-  if (runs !== null) return mergedRows(db, table, { part, runs });
+  const read = columnsOf(table, options);
+  if (runs !== null) return mergedRows(db, table, { read, part, runs });
   const way = isNarrow(query) ? 'picked' : total > SOUGHT_MAX ? 'walked' : 'sought';
   const { rows } = await sql<Row>`
-    select ${sql.table(table)}.* from ${sql.table(table)} ${whereOf([...conditionsOf(table, options, way), part.later])}
+    select ${read} from ${sql.table(table)} ${whereOf([...conditionsOf(table, options, way), part.later])}
     ${orderOf(part)} limit ${part.limit} offset ${part.offset}`.execute(db);
   return rows;
 }
@@ -114,17 +117,21 @@ async function rowsOf<Row>(
 async function mergedRows<Row>(
   db: Kysely<Database>,
   table: keyof Database,
-  { part, runs }: { part: Part; runs: readonly Run[] },
+  { read, part, runs }: { read: RawBuilder<unknown>; part: Part; runs: readonly Run[] },
 ): Promise<Row[]> {
   const direction = sql.raw(part.isDescending ? 'desc' : 'asc');
   const { rows } = await sql<Row>`
-    select ${sql.table(table)}.* from (
+    select ${read} from (
       ${sql.join([...runs], sql` union all `)}
       order by key ${direction}, guid ${direction} limit ${part.limit} offset ${part.offset}
     ) as page
     inner join ${sql.table(table)} on ${sql.ref(`${table}.guid`)} = page.guid
     order by page.key ${direction}, page.guid ${direction}`.execute(db);
   return rows;
+}
+
+function columnsOf(table: keyof Database, { only }: ListOptions): RawBuilder<unknown> {
+  return only === undefined ? sql`${sql.table(table)}.*` : sql.join(only.map(column => sql.ref(`${table}.${column}`)));
 }
 
 function orderOf({ column, isDescending }: Part) {

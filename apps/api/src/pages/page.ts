@@ -1,6 +1,7 @@
 /** Lists in Cloud Foundry's form: pages by number, links absolute and with every filter. */
 import { z } from 'zod';
 import type { ApiRequest } from '../http/endpoint.ts';
+import type { JsonTexts } from '../http/json-text.ts';
 
 const PER_PAGE_MAX = 5_000;
 
@@ -48,7 +49,12 @@ export function pageAsk(query: { page?: number | undefined; per_page?: number | 
 export function pageBody(
   request: ApiRequest<unknown, unknown>,
   { page, perPage }: PageAsk,
-  list: { total: number; resources: unknown[]; included?: Record<string, unknown[]>; after?: string | null },
+  list: {
+    total: number;
+    resources: unknown[] | JsonTexts;
+    included?: Record<string, unknown[]>;
+    after?: string | null;
+  },
 ): Record<string, unknown> {
   const pages = Math.max(1, Math.ceil(list.total / perPage));
   const link = (number: number, after: string | null = null): { href: string } => {

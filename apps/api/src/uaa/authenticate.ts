@@ -2,8 +2,7 @@
 import { UnauthenticatedError } from '@cupola/model/errors';
 import type { RoleType } from '@cupola/model/states';
 import type { Database } from '@cupola/store/schema';
-import type { Kysely } from 'kysely';
-import { sql } from 'kysely';
+import { type CompiledQuery, type Kysely, sql } from 'kysely';
 import type { Actor } from '../access/actor.ts';
 import type { Authenticate } from '../http/server.ts';
 import { revocationKey } from './revocations.ts';
@@ -14,26 +13,28 @@ const BEARER = /^bearer\s+(\S+)$/i;
 const ADMIN = 'cloud_controller.admin';
 
 export function createAuthenticate(read: Kysely<Database>, tokens: Tokens): Authenticate {
+  // Asked for each request: making the statement anew would take longer than running it.
+  const ofUser = usersQuery(read).compile();
   return async (authorization, options) => {
     if (authorization === undefined || authorization.trim() === '') throw new UnauthenticatedError('NotAuthenticated');
     const token = BEARER.exec(authorization)?.[1];
     if (token === undefined) throw new UnauthenticatedError('InvalidAuthToken');
     const claims = await tokens.verify(token, options);
-    const actor = claims.user_id === undefined ? await clientOf(read, claims) : await userOf(read, claims);
+    const actor = claims.user_id === undefined ? await clientOf(read, claims) : await userOf(read, ofUser, claims);
     if (actor === null) throw new UnauthenticatedError('InvalidAuthToken');
     return actor;
   };
 }
 
-async function userOf(read: Kysely<Database>, claims: TokenClaims): Promise<Actor | null> {
-  const rows = await read
+function usersQuery(read: Kysely<Database>) {
+  return read
     .selectFrom('users')
     .leftJoin('roles', 'roles.user_guid', 'users.guid')
     .leftJoin('spaces', 'spaces.guid', 'roles.space_guid')
     .leftJoin('organizations', join =>
       join.on('organizations.guid', '=', sql<string>`coalesce(roles.organization_guid, spaces.organization_guid)`),
     )
-    .where('users.guid', '=', claims.user_id ?? '')
+    .where('users.guid', '=', '')
     .select([
       'users.username',
       'users.origin',
@@ -42,8 +43,16 @@ async function userOf(read: Kysely<Database>, claims: TokenClaims): Promise<Acto
       'roles.space_guid',
       'organizations.guid as organization_guid',
       'organizations.suspended',
-    ])
-    .execute();
+    ]);
+}
+
+async function userOf(
+  read: Kysely<Database>,
+  query: CompiledQuery<RoleRow & UserRow>,
+  claims: TokenClaims,
+): Promise<Actor | null> {
+  // The guid is its only parameter.
+  const { rows } = await read.executeQuery<RoleRow & UserRow>({ ...query, parameters: [claims.user_id ?? ''] });
   const first = rows[0];
   if (first === undefined) return null;
   return {
@@ -89,6 +98,11 @@ async function clientOf(read: Kysely<Database>, claims: TokenClaims): Promise<Ac
   };
 }
 
+interface UserRow {
+  username: string;
+  origin: string;
+  is_admin: 0 | 1;
+}
 interface RoleRow {
   type: RoleType | null;
   space_guid: string | null;
