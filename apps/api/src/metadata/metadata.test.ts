@@ -23,10 +23,7 @@ describe('writeMetadata()', () => {
   test('knows resources apart by kind', async () => {
     await using opened = await openTestStore();
     await write(opened.store, 'same', { labels: { a: '1' } });
-    expect((await readMetadata(opened.store.read, 'space', ['same'])).get('same')).toEqual({
-      labels: {},
-      annotations: {},
-    });
+    expect((await readMetadata(opened.store.read, 'space', ['same'])).get('same')).toBeUndefined();
   });
 
   test.each([
@@ -78,7 +75,7 @@ describe('writeMetadata()', () => {
     await write(store, 'p', { labels: { a: '1' } });
     await store.mutate(mutation => deleteMetadata(mutation, 'organization', ['o']));
     const read = await readMetadata(store.read, 'organization', ['o', 'p']);
-    expect([read.get('o'), read.get('p')?.labels]).toEqual([{ labels: {}, annotations: {} }, { a: '1' }]);
+    expect([read.get('o'), read.get('p')?.labels]).toEqual([undefined, { a: '1' }]);
   });
 });
 

@@ -4,7 +4,7 @@
  */
 import { InvalidRequestError } from '@cupola/model/errors';
 import type { Database } from '@cupola/store/schema';
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 
 interface Use {
   memoryMb: number;
@@ -20,6 +20,9 @@ export interface QuotaUse extends Use {
 
 const NOTHING: Use = { memoryMb: 0, instances: 0, logRateBytes: 0, hasUnlimitedLogRate: false };
 
+/** Instances and what each may use are 32 bits, what all of them may use is more than a number of JavaScript holds: as long as it does, this is exact. */
+const asDouble = (column: string) => sql<number>`cast(${sql.ref(column)} as double precision)`;
+
 /** What the STARTED apps of an organization use by their present settings. Ask before a change, in its transaction. */
 export async function quotaUse(db: Kysely<Database>, organizationGuid: string): Promise<QuotaUse> {
   const rows = await db
@@ -32,14 +35,14 @@ export async function quotaUse(db: Kysely<Database>, organizationGuid: string): 
     .groupBy('apps.space_guid')
     .select(({ fn, eb }) => [
       'apps.space_guid',
-      fn.sum<number>(eb('processes.instances', '*', eb.ref('processes.memory_mb'))).as('memory'),
+      fn.sum<number>(eb('processes.instances', '*', asDouble('processes.memory_mb'))).as('memory'),
       fn.sum<number>('processes.instances').as('instances'),
       fn
         .sum<number>(
           eb
             .case()
             .when('processes.log_rate_limit_bytes', '>', 0)
-            .then(eb('processes.instances', '*', eb.ref('processes.log_rate_limit_bytes')))
+            .then(eb('processes.instances', '*', asDouble('processes.log_rate_limit_bytes')))
             .else(0)
             .end(),
         )
