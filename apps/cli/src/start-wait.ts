@@ -1,5 +1,5 @@
 /** Waiting for an app to run after start, restart, scale or push, and telling why it does not. */
-import { type ReadApp, readProcess, readStats } from '@cupola/contract/v3/client-reads';
+import { type ReadApp, type ReadProcess, readProcess, readStats } from '@cupola/contract/v3/client-reads';
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
 import type { CliContext } from './context.ts';
 import { areHopeless, startFailure, startTrouble } from './explain-failure.ts';
@@ -7,14 +7,14 @@ import { areHopeless, startFailure, startTrouble } from './explain-failure.ts';
 /** cf's CF_STARTUP_TIMEOUT. */
 const START_LIMIT_MS = 5 * 60_000;
 /**
- * Returns when every process with instances has one that runs (as cf does), or, with `all`, when all of them run. Throws with the cause and the last log
+ * Returns the app's processes when every process with instances has one that runs (as cf does), or, with `all`, when all of them run. Throws with the cause and the last log
  * lines when no instance of a process will.
  */
 export async function waitUntilRunning(
   context: CliContext,
   app: ReadApp,
   { all = false }: { all?: boolean } = {},
-): Promise<void> {
+): Promise<ReadProcess[]> {
   const client = context.client();
   const processes = await client.all(readProcess, `/v3/apps/${app.guid}/processes`);
   for (const process of processes) {
@@ -36,4 +36,5 @@ export async function waitUntilRunning(
     if (resources.length > 0 && !resources.some(({ state }) => state === 'RUNNING'))
       throw startFailure(app, process, await startTrouble(client, app, { process, instances: resources }));
   }
+  return processes;
 }

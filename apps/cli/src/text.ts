@@ -1,6 +1,7 @@
 /** Pure text: tables, sizes, durations, log lines. */
 import type { ClientLogLine } from '@cupola/client/logs';
 import type { Explanation } from '@cupola/contract/causes';
+import { usageError } from './failures.ts';
 
 /** Columns as wide as their widest cell; the last one as it is. */
 export function table(rows: readonly (readonly string[])[]): string {
@@ -29,10 +30,11 @@ export function bytes(count: number): string {
   return `${Number.isInteger(value) ? value : value.toFixed(1)}${UNITS[unit]}`;
 }
 
-/** `64M`, `1G`, `512MB` in mebibytes; null for anything else. */
-export function parseMegabytes(text: string): number | null {
+/** What a flag says, `64M`, `1G` or `512MB`, in mebibytes. @throws usage error for anything else. */
+export function megabytes(flag: string, text: string): number {
   const [, digits, unit] = /^(\d+)\s*([MGT])B?$/i.exec(text.trim()) ?? [];
-  if (digits === undefined || unit === undefined) return null;
+  if (digits === undefined || unit === undefined)
+    throw usageError(`${flag} ${text} is no size.`, `Write it like ${flag} 256M or ${flag} 1G`);
   return Number(digits) * { M: 1, G: 1024, T: 1024 * 1024 }[unit.toUpperCase() as 'M' | 'G' | 'T'];
 }
 

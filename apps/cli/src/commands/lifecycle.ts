@@ -5,7 +5,6 @@ import {
   type ReadApp,
   type ReadPackage,
   readApp,
-  readDroplet,
   readPackage,
   readProcess,
   readRoute,
@@ -16,8 +15,9 @@ import { question } from '../prompt.ts';
 import { assignDroplet } from '../push/run-app.ts';
 import { stage } from '../push/stage.ts';
 import { waitUntilRunning } from '../start-wait.ts';
-import { harmless, parseMegabytes } from '../text.ts';
+import { harmless, megabytes } from '../text.ts';
 import { showApp } from './apps.ts';
+import { hasDroplet } from './releases.ts';
 
 export async function start(context: CliContext, name: string): Promise<void> {
   const app = await findApp(context, name);
@@ -51,13 +51,8 @@ const NOT_FOUND = 404;
 
 /** An app that was pushed with --no-start has a package, but nothing to run yet: stages it, as cf's start does. */
 async function ensureDroplet(context: CliContext, app: ReadApp): Promise<void> {
+  if (await hasDroplet(context, app)) return;
   const client = context.client();
-  try {
-    await client.read(readDroplet, { path: `/v3/apps/${app.guid}/droplets/current` });
-    return;
-  } catch (error) {
-    if (!(error instanceof CfApiError) || error.status !== NOT_FOUND) throw error;
-  }
   const newest: ReadPackage | null = await client.first(readPackage, '/v3/packages', {
     app_guids: app.guid,
     states: 'READY',
@@ -113,12 +108,6 @@ export async function scale(
     }
   }
   await showApp(context, app);
-}
-
-function megabytes(flag: string, text: string): number {
-  const value = parseMegabytes(text);
-  if (value === null) throw usageError(`${flag} ${text} is no size.`, `Write it like ${flag} 256M or ${flag} 1G`);
-  return value;
 }
 
 interface DeleteFlags {

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import type { ClientLogLine } from '@cupola/client/logs';
 import { type Explanation, explainCause } from '@cupola/contract/causes';
-import { type ReadApp, readProcess, readRoute } from '@cupola/contract/v3/client-reads';
+import { type ReadApp, type ReadProcess, readRoute } from '@cupola/contract/v3/client-reads';
 import { configFolder } from '../config.ts';
 import { type CliContext, findApp } from '../context.ts';
 import { CliError, explain, usageError } from '../failures.ts';
@@ -10,7 +10,7 @@ import { openFolderMemory } from '../files/pushed-folder.ts';
 import { filesNotKept } from '../files-not-kept.ts';
 import { type ManifestPlan, type PushFlags, planManifest } from '../manifest/manifest.ts';
 import { type Phase, runPhases } from '../push/phases.ts';
-import { assignDroplet, type Deployed, type DeploymentChoice, runDroplet } from '../push/run-app.ts';
+import { assignDroplet, type Deployed, type DeploymentChoice, type RanDroplet, runDroplet } from '../push/run-app.ts';
 import { stage } from '../push/stage.ts';
 import { type Prepared, prepareUpload, type Uploaded, upload } from '../push/upload-app.ts';
 import { bytes, explanationText, harmless, logLine, plural, seconds } from '../text.ts';
@@ -111,15 +111,19 @@ async function pushOne(
     folder,
     place: [client.endpoints.api, context.target().space.guid, name],
   });
-  const state: { app?: ReadApp; uploaded?: Uploaded; dropletGuid?: string; deployed?: Deployed } = {};
+  const state: { app?: ReadApp; uploaded?: Uploaded; dropletGuid?: string; ran?: RanDroplet } = {};
   const staging: ClientLogLine[] = [];
+  // While the folder is looked at: what the manifest has made is there.
+  const finding = applying.then(() => findApp(context, name));
+  const reading = finding.then(({ guid }) => client.all(readRoute, `/v3/apps/${guid}/routes`));
+  reading.catch(() => undefined); // Thrown where it is awaited below.
   const phases: Phase[] = [
     {
       title: `Upload ${folder}`,
       run: async show => {
-        const prepared = await together(prepareUpload(client, folder, memory), applying);
+        const prepared = await together(prepareUpload(client, folder, memory), finding);
         for (const path of prepared.walked?.skipped ?? []) show(`left out: ${path} is no file, folder or link`);
-        state.app = await findApp(context, name);
+        state.app = await finding;
         state.uploaded = await upload(client, prepared, {
           appGuid: state.app.guid,
           memory,
@@ -153,8 +157,8 @@ async function pushOne(
       run: async () => {
         const { app, dropletGuid } = state as Required<typeof state>;
         const startTimeout = options.startTimeout ?? null;
-        state.deployed = await runDroplet(context, { app, dropletGuid, deployment, startTimeout });
-        return state.deployed === 'canary' ? 'Started a canary' : 'Started';
+        state.ran = await runDroplet(context, { app, dropletGuid, deployment, startTimeout });
+        return state.ran.deployed === 'canary' ? 'Started a canary' : 'Started';
       },
     });
   const tookMs = await runPhases(phases, {
@@ -164,33 +168,30 @@ async function pushOne(
   }).catch((error: unknown) => {
     throw withStagingLog(explain(error, name) ?? error, staging, context);
   });
-  const { app, uploaded } = state as Required<Omit<typeof state, 'deployed'>>;
+  const { app, uploaded } = state as Required<Omit<typeof state, 'ran'>>;
   if (goal !== 'start' && app.state === 'STARTED')
     await client.act({ method: 'POST', path: `/v3/apps/${app.guid}/actions/stop` });
-  const [routes, processes, notKept] = await Promise.all([
-    client.all(readRoute, `/v3/apps/${app.guid}/routes`),
-    goal === 'start' ? client.all(readProcess, `/v3/apps/${app.guid}/processes`) : [],
+  const [routes, notKept] = await Promise.all([
+    reading,
     goal === 'start' ? filesNotKept(context, app, { settle: true }) : null,
   ]);
   const urls = routes.map(route => appUrl(client.endpoints, route.url));
-  const [uploadMs = 0, stageMs = 0, startMs = 0] = tookMs;
   return {
-    name,
-    guid: app.guid,
-    url: urls[0] ?? null,
-    urls,
-    goal,
-    deployed: state.deployed ?? null,
-    idle: [...new Set(processes.filter(({ instances }) => instances === 0).map(({ type }) => type))],
+    ...{ name, guid: app.guid, url: urls[0] ?? null, urls, goal },
+    deployed: state.ran?.deployed ?? null,
+    idle: idleTypes(state.ran?.processes ?? []),
     warning: notKept === null ? null : explainCause({ code: 'files-not-kept', evidence: notKept }, { app: name }),
     files: { total: uploaded.files, matched: uploaded.matchedFiles, sentBytes: uploaded.sentBytes },
-    seconds: {
-      total: round(performance.now() - startedMs),
-      upload: round(uploadMs),
-      stage: round(stageMs),
-      start: round(startMs),
-    },
+    seconds: split(tookMs, performance.now() - startedMs),
   };
+}
+
+function idleTypes(processes: readonly ReadProcess[]): string[] {
+  return [...new Set(processes.filter(({ instances }) => instances === 0).map(({ type }) => type))];
+}
+
+function split([uploadMs = 0, stageMs = 0, startMs = 0]: readonly number[], totalMs: number): PushedApp['seconds'] {
+  return { total: round(totalMs), upload: round(uploadMs), stage: round(stageMs), start: round(startMs) };
 }
 
 /** What a deployment is asked for; null: a restart. The API says what of it does not go together. */
@@ -207,9 +208,9 @@ function deploymentOf({ strategy, maxInFlight, instanceSteps }: PushOptions): De
 }
 
 /** Awaits both; what the API says about the manifest counts more than a fault of a folder. */
-async function together(preparing: Promise<Prepared>, applying: Promise<void>): Promise<Prepared> {
-  const [prepared] = await Promise.allSettled([preparing, applying]);
-  await applying;
+async function together(preparing: Promise<Prepared>, finding: Promise<ReadApp>): Promise<Prepared> {
+  const [prepared] = await Promise.allSettled([preparing, finding]);
+  await finding;
   if (prepared.status === 'rejected') throw prepared.reason;
   return prepared.value;
 }

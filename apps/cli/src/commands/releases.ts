@@ -1,4 +1,5 @@
 /** restage, revisions, rollback, events: what an app ran, and going back to it. */
+import { CfApiError } from '@cupola/client/errors';
 import {
   type ReadApp,
   type ReadRevision,
@@ -153,9 +154,13 @@ async function newest(context: CliContext, app: ReadApp) {
 
 /** Whether an app has anything to run. */
 export async function hasDroplet(context: CliContext, app: ReadApp): Promise<boolean> {
-  return context
-    .client()
-    .read(readDroplet, { path: `/v3/apps/${app.guid}/droplets/current` })
-    .then(() => true)
-    .catch(() => false);
+  try {
+    await context.client().read(readDroplet, { path: `/v3/apps/${app.guid}/droplets/current` });
+    return true;
+  } catch (error) {
+    if (!(error instanceof CfApiError) || error.status !== NOT_FOUND) throw error;
+    return false;
+  }
 }
+
+const NOT_FOUND = 404;

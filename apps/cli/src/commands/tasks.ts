@@ -4,7 +4,7 @@ import { recentLines } from '@cupola/client/logs';
 import { readTask } from '@cupola/contract/v3/client-reads';
 import { type CliContext, findApp } from '../context.ts';
 import { CliError, usageError } from '../failures.ts';
-import { logLine, parseMegabytes, table } from '../text.ts';
+import { logLine, megabytes, table } from '../text.ts';
 import { hasDroplet } from './releases.ts';
 
 export interface RunTaskFlags {
@@ -64,12 +64,6 @@ export async function runTask(context: CliContext, name: string, flags: RunTaskF
     );
   for (const line of output) context.say(logLine(line));
   context.result({ task: ended }, `Task ${ended.sequence_id} (${ended.name}) has succeeded.`);
-}
-
-function megabytes(flag: string, text: string): number {
-  const value = parseMegabytes(text);
-  if (value === null) throw usageError(`${flag} ${text} is no size.`, `Write it like ${flag} 256M or ${flag} 1G`);
-  return value;
 }
 
 export async function tasks(context: CliContext, name: string): Promise<void> {

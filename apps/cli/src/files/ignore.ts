@@ -20,6 +20,8 @@ const DEFAULT_LINES = [
 export interface IgnoreRules {
   /** `path` is relative, with slashes; one at its end for a folder. */
   ignores(path: string): boolean;
+  /** As `ignores`, of an entry called `name` whose folder is not ignored. */
+  ignoresEntry(path: string, name: string): boolean;
   /** Nothing below an ignored folder can come back: a walk may leave it out whole. */
   readonly isFinal: boolean;
 }
@@ -38,19 +40,18 @@ interface Group {
 export function readIgnoreRules(text: string | null): IgnoreRules {
   const rules = [...DEFAULT_LINES, ...(text?.split('\n') ?? [])].flatMap(line => readRule(line) ?? []);
   const groups = groupsOf(rules);
+  const judge = (path: string, parts: readonly string[]): boolean => {
+    let ignored = false;
+    for (const { negated, names, patterns } of groups)
+      if (ignored === negated && (parts.some(part => names.has(part)) || patterns.some(pattern => pattern.test(path))))
+        ignored = !negated;
+    return ignored;
+  };
+  const isFinal = rules.every(({ negated }) => !negated);
   return {
-    ignores: path => {
-      let ignored = false;
-      const parts = path.split('/');
-      for (const { negated, names, patterns } of groups)
-        if (
-          ignored === negated &&
-          (parts.some(part => names.has(part)) || patterns.some(pattern => pattern.test(path)))
-        )
-          ignored = !negated;
-      return ignored;
-    },
-    isFinal: rules.every(({ negated }) => !negated),
+    ignores: path => judge(path, path.split('/')),
+    ignoresEntry: (path, name) => judge(path, isFinal ? [name] : path.split('/')),
+    isFinal,
   };
 }
 

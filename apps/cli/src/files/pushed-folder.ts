@@ -20,7 +20,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { Walked } from './walk.ts';
+import type { Walked, WalkedFile } from './walk.ts';
 
 /** What the disk said of a file when it was hashed. */
 export interface Seen {
@@ -29,11 +29,6 @@ export interface Seen {
   /** Null: too young then to tell its next change by. */
   readonly ctimeMs: number | null;
   readonly inode: number;
-}
-
-export interface FormerFile extends Seen {
-  readonly mode: number;
-  readonly sha1: string;
 }
 
 export interface FormerPackage {
@@ -46,7 +41,7 @@ export interface PushedFolder {
   /** Null: made by a server that takes no changes. */
   readonly package: FormerPackage | null;
   /** By path. */
-  readonly files: ReadonlyMap<string, FormerFile>;
+  readonly files: ReadonlyMap<string, WalkedFile>;
   readonly emptyFolders: readonly string[];
 }
 
@@ -127,9 +122,9 @@ function written({ files, emptyFolders }: Walked, made: FormerPackage | null): z
     modes: files.map(({ mode }) => mode),
     sha1s: files.map(({ sha1 }) => sha1),
     sizes: files.map(({ sizeBytes }) => sizeBytes),
-    mtimes: files.map(({ seen }) => seen.mtimeMs),
-    ctimes: files.map(({ seen }) => seen.ctimeMs),
-    inodes: files.map(({ seen }) => seen.inode),
+    mtimes: files.map(({ mtimeMs }) => mtimeMs),
+    ctimes: files.map(({ ctimeMs }) => ctimeMs),
+    inodes: files.map(({ inode }) => inode),
   };
 }
 
@@ -139,9 +134,11 @@ function read(value: unknown): PushedFolder {
   const columns = value as Columns;
   const { length } = columns.paths;
   for (const name of COLUMNS) if (columns[name].length !== length) throw new Error(`${name} is cut short`);
-  const files = new Map<string, FormerFile>();
-  for (let at = 0; at < length; at++)
-    files.set(columns.paths[at] as string, {
+  const files = new Map<string, WalkedFile>();
+  for (let at = 0; at < length; at++) {
+    const path = columns.paths[at] as string;
+    files.set(path, {
+      path,
       mode: columns.modes[at] as number,
       sha1: columns.sha1s[at] as string,
       sizeBytes: columns.sizes[at] as number,
@@ -149,5 +146,6 @@ function read(value: unknown): PushedFolder {
       ctimeMs: columns.ctimes[at] as number | null,
       inode: columns.inodes[at] as number,
     });
+  }
   return { package: made, files, emptyFolders };
 }

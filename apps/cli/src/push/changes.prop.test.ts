@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { FormerFile, PushedFolder } from '../files/pushed-folder.ts';
+import type { PushedFolder } from '../files/pushed-folder.ts';
 import type { Walked, WalkedFile } from '../files/walk.ts';
 import { baseOf } from './changes.ts';
 
@@ -15,14 +15,14 @@ interface Listing {
 }
 
 const walkedOf = ({ files, folders }: Listing): Walked => ({
-  files: Object.entries(files).map(([path, one]): WalkedFile => ({ path, ...one, sizeBytes: 1, seen: SEEN })),
+  files: Object.entries(files).map(([path, one]): WalkedFile => ({ path, ...one, ...SEEN })),
   links: [],
   emptyFolders: folders,
   skipped: [],
 });
 const formerOf = ({ files, folders }: Listing): PushedFolder => ({
   package: { guid: 'p', checksum: 'c', appGuid: 'a' },
-  files: new Map(Object.entries(files).map(([path, one]): [string, FormerFile] => [path, { ...one, ...SEEN }])),
+  files: new Map(Object.entries(files).map(([path, one]): [string, WalkedFile] => [path, { path, ...one, ...SEEN }])),
   emptyFolders: folders,
 });
 

@@ -1,6 +1,6 @@
 /** What of a folder differs from the package that the last push of it made: the rest is neither asked for nor sent again. */
 import type { BaseOfChanges } from '@cupola/contract/v3/package';
-import type { FormerFile, FormerPackage, PushedFolder } from '../files/pushed-folder.ts';
+import type { FormerPackage, PushedFolder } from '../files/pushed-folder.ts';
 import type { Walked, WalkedFile } from '../files/walk.ts';
 
 /** True for a file that lies in the package as it lies here. */
@@ -9,7 +9,9 @@ export function staysIn(former: PushedFolder | null): (file: WalkedFile) => bool
   return file => isSame(file, former.files.get(file.path));
 }
 
-function isSame({ sha1, sizeBytes, mode }: WalkedFile, before: FormerFile | undefined): boolean {
+function isSame(file: WalkedFile, before: WalkedFile | undefined): boolean {
+  const { sha1, sizeBytes, mode } = file;
+  if (file === before) return true;
   return before !== undefined && before.sha1 === sha1 && before.sizeBytes === sizeBytes && before.mode === mode;
 }
 
@@ -28,8 +30,7 @@ export function baseOf(former: PushedFolder | null, walked: Walked): Base | null
   const stays = staysIn(former);
   const files = walked.files.filter(file => !stays(file));
   if (files.length === walked.files.length) return null;
-  const changed = new Set(files.map(({ path }) => path));
-  const here = new Set(walked.files.map(({ path }) => path));
+  const changed = files.filter(({ path }) => former.files.has(path)).map(({ path }) => path);
   const foldersHere = new Set(walked.emptyFolders);
   const foldersBefore = new Set(former.emptyFolders);
   return {
@@ -38,11 +39,19 @@ export function baseOf(former: PushedFolder | null, walked: Walked): Base | null
       guid: former.package.guid,
       checksum: former.package.checksum,
       without: [
-        ...[...former.files.keys()].filter(path => changed.has(path) || !here.has(path)),
+        ...changed,
+        ...goneFiles(former, walked, { stayed: walked.files.length - files.length + changed.length }),
         ...former.emptyFolders.filter(path => !foldersHere.has(path)),
       ],
     },
     files,
     emptyFolders: walked.emptyFolders.filter(path => !foldersBefore.has(path)),
   };
+}
+
+/** Mostly none are: that is told by their number. */
+function goneFiles({ files }: PushedFolder, walked: Walked, { stayed }: { stayed: number }): string[] {
+  if (stayed === files.size) return [];
+  const here = new Set(walked.files.map(({ path }) => path));
+  return [...files.keys()].filter(path => !here.has(path));
 }

@@ -3,6 +3,7 @@ import type { CloudClient } from '@cupola/client/cloud-client';
 import {
   type ReadApp,
   type ReadDeployment,
+  type ReadProcess,
   readDeployment,
   readProcess,
   readStats,
@@ -33,17 +34,25 @@ interface Run {
 /** How a deployment left the app: all on the new version, or a canary beside the former one, which waits for a word. */
 export type Deployed = 'whole' | 'canary';
 
+export interface RanDroplet {
+  readonly deployed: Deployed;
+  /** Of the app, as they are now. */
+  readonly processes: readonly ReadProcess[];
+}
+
 export async function runDroplet(
   context: CliContext,
   { app, dropletGuid, deployment, startTimeout }: Run,
-): Promise<Deployed> {
-  if (deployment !== null)
-    return deploy(context, { app, what: { droplet: { guid: dropletGuid } }, choice: deployment, startTimeout });
+): Promise<RanDroplet> {
   const client = context.client();
+  if (deployment !== null) {
+    const what = { droplet: { guid: dropletGuid } };
+    const deployed = await deploy(context, { app, what, choice: deployment, startTimeout });
+    return { deployed, processes: await client.all(readProcess, `/v3/apps/${app.guid}/processes`) };
+  }
   await assignDroplet(client, app, dropletGuid);
   await client.act({ method: 'POST', path: `/v3/apps/${app.guid}/actions/restart` });
-  await waitUntilRunning(context, app);
-  return 'whole';
+  return { deployed: 'whole', processes: await waitUntilRunning(context, app) };
 }
 
 /** What the app runs from its next start on, and its tasks from now on. */
