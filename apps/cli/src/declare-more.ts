@@ -8,6 +8,7 @@ export function declareMore(program: Command): void {
   declareTasks(program);
   declareServices(program);
   declareSecurityGroups(program);
+  declareNetworkPolicies(program);
   declarePlaces(program);
   declareUsers(program);
 }
@@ -182,6 +183,25 @@ function declareSecurityGroups(program: Command): void {
         (await load()).unbindSecurityGroup(context, name, { ...flags, organization, space }),
       ),
     );
+}
+
+function declareNetworkPolicies(program: Command): void {
+  const load = () => import('./commands/network-policies.ts');
+  command(program, 'network-policies', 'list which apps of the space may reach which, past the router')
+    .option('--source <app>', 'only those of this app')
+    .action(flags => withContext(flags.json === true, async context => (await load()).networkPolicies(context, flags)));
+  for (const [name, description, act] of [
+    ['add-network-policy', 'let instances of one app reach those of another', 'addNetworkPolicy'],
+    ['remove-network-policy', 'undo it', 'removeNetworkPolicy'],
+  ] as const)
+    command(program, `${name} <source> <destination>`, description)
+      .option('--protocol <name>', 'tcp or udp, with --port (tcp)')
+      .option('--port <port>', 'one, or a range: 8080-8090 (8080)')
+      .option('-s, --space <name>', 'space of the destination (the targeted one)')
+      .option('-o, --organization <name>', 'its organization (the targeted one)')
+      .action((source: string, destination: string, flags) =>
+        withContext(flags.json === true, async context => (await load())[act](context, [source, destination], flags)),
+      );
 }
 
 function declarePlaces(program: Command): void {

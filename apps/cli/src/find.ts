@@ -1,5 +1,6 @@
 /** Finding what a command names: organization, space, domain, route, service instance, user. Who errs by a letter is told what is near. */
 import {
+  type ReadDomain,
   type ReadRoute,
   type ReadServiceInstance,
   readApp,
@@ -54,7 +55,7 @@ export async function findSpace(
   });
 }
 
-export async function findDomain(context: CliContext, name: string): Promise<Named> {
+export async function findDomain(context: CliContext, name: string): Promise<ReadDomain> {
   const client = context.client();
   const found = await client.first(readDomain, '/v3/domains', { names: name });
   if (found !== null) return found;
@@ -65,7 +66,7 @@ export async function findDomain(context: CliContext, name: string): Promise<Nam
 }
 
 export interface RouteName {
-  readonly domain: Named;
+  readonly domain: ReadDomain;
   readonly host: string;
   readonly path: string;
 }

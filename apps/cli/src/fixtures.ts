@@ -44,6 +44,7 @@ const app = {
   name: 'web1',
   state: 'STOPPED',
   lifecycle: { type: 'buildpack', data: { buildpacks: [], stack: 'host' } },
+  relationships: { space: { data: { guid: 'space-1' } } },
 };
 const web = {
   guid: 'process-1',
@@ -75,7 +76,10 @@ function usual(
     }),
     'GET /v3/info': () => ({ body: { name: 'fake', custom: { apps_scheme: 'http', apps_port: 8080 } } }),
     'GET /v3/organizations': () => ({ body: page([{ guid: 'org-1', name: 'cupola' }]) }),
-    'GET /v3/spaces': () => ({ body: page([{ guid: 'space-1', name: 'dev' }]) }),
+    'GET /v3/spaces': () => ({
+      body: page([{ guid: 'space-1', name: 'dev', relationships: { organization: { data: { guid: 'org-1' } } } }]),
+    }),
+    'GET /v3/domains': () => ({ body: page([{ guid: 'domain-1', name: 'localhost', internal: false }]) }),
     'POST /v3/spaces': () => ({ status: 201, body: { guid: 'space-2', name: 'new' } }),
     'POST /v3/roles': () => ({ status: 201, body: { guid: 'role-1' } }),
     'POST /v3/spaces/*/actions/apply_manifest': () => ({

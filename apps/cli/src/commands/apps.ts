@@ -22,7 +22,7 @@ import { waitingCause } from '@cupola/model/waiting-reasons';
 import { type CliContext, findApp } from '../context.ts';
 import { CliError, EXIT, usageError } from '../failures.ts';
 import { bytes, explanationText, logLine, table } from '../text.ts';
-import { appUrl } from '../urls.ts';
+import { readUrls, urlsOf } from '../urls.ts';
 import { activeDeployment, canaryText } from './deployments.ts';
 
 const AT_ONCE = 8;
@@ -43,10 +43,11 @@ export async function apps(context: CliContext): Promise<void> {
   const { space } = context.target();
   const client = context.client();
   const within = { space_guids: space.guid };
-  const [all, processes, routes] = await Promise.all([
+  const [all, processes, routes, urlOf] = await Promise.all([
     client.all(readApp, '/v3/apps', { ...within, order_by: 'name' }),
     client.all(readProcess, '/v3/processes', within),
     client.all(readRoute, '/v3/routes', within),
+    readUrls(client),
   ]);
   const started = new Set(all.filter(({ state }) => state === 'STARTED').map(({ guid }) => guid));
   const ofApp = (process: ReadProcess): string => process.relationships?.app?.data?.guid ?? '';
@@ -64,7 +65,7 @@ export async function apps(context: CliContext): Promise<void> {
     processes: processes
       .filter(process => ofApp(process) === app.guid)
       .map(({ guid, type, instances }) => ({ type, running: running.get(guid) ?? 0, instances })),
-    urls: routesOf(routes, app).map(({ url }) => appUrl(client.endpoints, url)),
+    urls: routesOf(routes, app).map(urlOf.url),
   }));
   const rows = list.map(app => [
     app.name,
@@ -104,7 +105,7 @@ export async function showApp(context: CliContext, found: ReadApp): Promise<void
     activeDeployment(context, found),
   ]);
   const stats = await mapSome(processes, process => statsOf(context, process));
-  const urls = routes.map(({ url }) => appUrl(client.endpoints, url));
+  const urls = await urlsOf(client, routes);
   const value = {
     name: found.name,
     guid: found.guid,

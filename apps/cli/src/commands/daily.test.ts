@@ -65,6 +65,9 @@ async function aPlatform() {
     ['POST /v3/security_groups/*/relationships/running_spaces', { body: {} }],
     ['POST /v3/security_groups/*/relationships/staging_spaces', { body: {} }],
     ['DELETE /v3/security_groups/*/relationships/running_spaces/*', { status: 204 }],
+    ['GET /networking/v1/external/policies', { body: { total_policies: 1, policies: [POLICY] } }],
+    ['POST /networking/v1/external/policies', { body: {} }],
+    ['POST /networking/v1/external/policies/delete', { body: {} }],
     ['GET /v3/users', page({ guid: 'user-2', username: 'bob', origin: 'uaa' })],
     ['POST /v3/users', { status: 201, body: { guid: 'user-2' } }],
     ['POST /Users', { status: 201, body: { id: 'user-2' } }],
@@ -96,6 +99,8 @@ test.each([
   [['service', 'db'], /tags +pg/],
   [['service', 'db', '--guid'], /^service-1\n$/],
   [['security-groups'], /db +tcp 10\.0\.5\.7 5432 +running +1/],
+  [['network-policies'], /web1 +web1 +tcp +8080 +dev +cupola$/m],
+  [['network-policies', '--source', 'web1'], /web1 +web1 +tcp +8080/],
   [['users'], /bob +user-2 +uaa/],
 ])('%j shows it to people, and as one object to programs', async (args, text) => {
   await using cf = await aPlatform();
@@ -106,6 +111,10 @@ test.each([
   expect(typeof JSON.parse((await user.run([...args, '--json'])).stdout)).toBe('object');
 });
 
+const POLICY = {
+  source: { id: 'app-1' },
+  destination: { id: 'app-1', protocol: 'tcp', ports: { start: 8080, end: 8080 } },
+};
 const RULES = [{ protocol: 'tcp', destination: '10.0.5.7', ports: '5432' }];
 const GROUP = {
   guid: 'group-1',
@@ -189,6 +198,17 @@ test.each<[string[], string, unknown]>([
     null,
   ],
   [['delete-security-group', 'db', '-f'], 'DELETE /v3/security_groups/group-1', null],
+  [['add-network-policy', 'web1', 'web1'], 'POST /networking/v1/external/policies', { policies: [POLICY] }],
+  [
+    ['add-network-policy', 'web1', 'web1', '-s', 'dev', '-o', 'cupola', '--protocol', 'UDP', '--port', '53-54'],
+    'POST /networking/v1/external/policies',
+    {
+      policies: [
+        { source: { id: 'app-1' }, destination: { id: 'app-1', protocol: 'udp', ports: { start: 53, end: 54 } } },
+      ],
+    },
+  ],
+  [['remove-network-policy', 'web1', 'web1'], 'POST /networking/v1/external/policies/delete', { policies: [POLICY] }],
   [['create-org', 'new'], 'POST /v3/organizations', { name: 'new' }],
   [['delete-org', 'cupola', '-f'], 'DELETE /v3/organizations/org-1', null],
   [['delete-space', 'dev', '-f'], 'DELETE /v3/spaces/space-1', null],
@@ -434,6 +454,48 @@ test('scale names the processes that there are, run-task what to push first, and
     code: 2,
     stderr: expect.stringContaining('"destination":"10.0.5.7"'),
   });
+});
+
+test.each([
+  [['--port', '80'], 2, /--protocol and --port go together\.\n.*--protocol tcp --port 8080/],
+  [['-o', 'cupola'], 2, /-o needs the space too\.\n.*-s SPACE -o cupola/],
+  [['--protocol', 'icmp', '--port', '1'], 2, /no protocol icmp\.\n.*udp/],
+  [['--protocol', 'tcp', '--port', 'http'], 2, /--port http is no port\.\n.*8080-8090/],
+  [
+    ['--protocol', 'tcp', '--port', '81'],
+    1,
+    /No policy says that web1 may reach web1 by tcp on 81\.\n.*network-policies/,
+  ],
+] as const)('remove-network-policy web1 web1 %j ends with %i and what to do', async (flags, code, words) => {
+  await using cf = await aPlatform();
+  using user = await loggedIn(cf);
+  expect(await user.run(['remove-network-policy', 'web1', 'web1', ...flags])).toMatchObject({
+    code,
+    stderr: expect.stringMatching(words),
+  });
+});
+
+test("a route on an internal domain is shown with the instances' port, behind those that a browser reaches", async () => {
+  await using cf = await aPlatform();
+  using user = await loggedIn(cf);
+  const domain = (guid: string) => ({
+    relationships: { domain: toOne(guid) },
+    destinations: [{ app: { guid: 'app-1' } }],
+  });
+  const inside = { guid: 'route-2', host: 'web1', url: 'web1.apps.internal', ...domain('domain-2') };
+  const outside = { guid: 'route-1', host: 'web1', url: 'web1.localhost:9000', ...domain('domain-1') };
+  const internal = { guid: 'domain-2', name: 'apps.internal', internal: true };
+  cf.answer('GET /v3/domains', page({ guid: 'domain-1', name: 'localhost' }, internal));
+  cf.answer('GET /v3/apps/*/routes', page(inside, outside));
+  cf.answer('GET /v3/routes', page(inside, outside));
+  for (const args of [['app', 'web1'], ['routes'], ['apps']])
+    expect((await user.run(args)).stdout).toContain('http://web1.apps.internal:8080');
+  expect(JSON.parse((await user.run(['app', 'web1', '--json'])).stdout)).toMatchObject({
+    urls: ['http://web1.localhost:9000', 'http://web1.apps.internal:8080'],
+  });
+  cf.answer('GET /v3/domains', page(internal));
+  const mapped = await user.run(['map-route', 'web1', 'apps.internal', '--hostname', 'web1']);
+  expect(mapped.stdout).toMatch(/add-network-policy SOURCE web1\) at\nhttp:\/\/web1\.apps\.internal:8080\n$/);
 });
 
 test('push --task stages and starts nothing, and says how a task is run', async () => {

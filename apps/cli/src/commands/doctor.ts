@@ -14,7 +14,7 @@ import { explainStaging, startTrouble } from '../explain-failure.ts';
 import { CliError } from '../failures.ts';
 import { filesNotKept } from '../files-not-kept.ts';
 import { explanationText, logLine } from '../text.ts';
-import { appUrl } from '../urls.ts';
+import { urlsOf } from '../urls.ts';
 import { hasDroplet } from './releases.ts';
 
 interface Finding {
@@ -140,8 +140,8 @@ async function routing(context: CliContext, app: ReadApp): Promise<Finding[]> {
 
 async function firstUrl(context: CliContext, app: ReadApp): Promise<string | null> {
   const client = context.client();
-  const [route] = await client.all(readRoute, `/v3/apps/${app.guid}/routes`);
-  return route === undefined ? null : appUrl(client.endpoints, route.url);
+  const [first] = await urlsOf(client, await client.all(readRoute, `/v3/apps/${app.guid}/routes`));
+  return first ?? null;
 }
 
 /** The cell says it once, in the app's log, when the app has come up. */

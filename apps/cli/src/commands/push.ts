@@ -14,7 +14,7 @@ import { assignDroplet, type Deployed, type DeploymentChoice, type RanDroplet, r
 import { stage } from '../push/stage.ts';
 import { type Prepared, prepareUpload, type Uploaded, upload } from '../push/upload-app.ts';
 import { bytes, explanationText, harmless, logLine, plural, seconds } from '../text.ts';
-import { appUrl } from '../urls.ts';
+import { urlsOf } from '../urls.ts';
 import { canaryText } from './deployments.ts';
 
 export interface PushOptions extends PushFlags {
@@ -115,7 +115,9 @@ async function pushOne(
   const staging: ClientLogLine[] = [];
   // While the folder is looked at: what the manifest has made is there.
   const finding = applying.then(() => findApp(context, name));
-  const reading = finding.then(({ guid }) => client.all(readRoute, `/v3/apps/${guid}/routes`));
+  const reading = finding.then(async ({ guid }) =>
+    urlsOf(client, await client.all(readRoute, `/v3/apps/${guid}/routes`)),
+  );
   reading.catch(() => undefined); // Thrown where it is awaited below.
   const phases: Phase[] = [
     {
@@ -171,11 +173,10 @@ async function pushOne(
   const { app, uploaded } = state as Required<Omit<typeof state, 'ran'>>;
   if (goal !== 'start' && app.state === 'STARTED')
     await client.act({ method: 'POST', path: `/v3/apps/${app.guid}/actions/stop` });
-  const [routes, notKept] = await Promise.all([
+  const [urls, notKept] = await Promise.all([
     reading,
     goal === 'start' ? filesNotKept(context, app, { settle: true }) : null,
   ]);
-  const urls = routes.map(route => appUrl(client.endpoints, route.url));
   return {
     ...{ name, guid: app.guid, url: urls[0] ?? null, urls, goal },
     deployed: state.ran?.deployed ?? null,

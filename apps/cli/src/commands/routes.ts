@@ -5,7 +5,7 @@ import { CliError } from '../failures.ts';
 import { findDomain, findRoute, type RouteName, routeText } from '../find.ts';
 import { confirm } from '../prompt.ts';
 import { table } from '../text.ts';
-import { appUrl } from '../urls.ts';
+import { appUrl, internalUrl, readUrls } from '../urls.ts';
 
 export interface RouteFlags {
   hostname?: string;
@@ -22,10 +22,10 @@ export async function routes(context: CliContext): Promise<void> {
   const { space } = context.target();
   const client = context.client();
   const all = await client.all(readRoute, '/v3/routes', { space_guids: space.guid });
-  const apps = await appNames(context);
+  const [apps, urlOf] = await Promise.all([appNames(context), readUrls(client)]);
   const list = all.map(route => ({
     guid: route.guid,
-    url: appUrl(client.endpoints, route.url),
+    url: urlOf.url(route),
     apps: [...new Set((route.destinations ?? []).map(({ app }) => apps.get(app?.guid ?? '') ?? app?.guid ?? ''))],
   }));
   context.result(
@@ -74,7 +74,7 @@ async function ensureRoute(context: CliContext, name: RouteName): Promise<{ guid
 export async function createRoute(context: CliContext, domain: string, flags: RouteFlags): Promise<void> {
   const name = await nameOf(context, domain, flags);
   const { guid, made } = await ensureRoute(context, name);
-  const url = appUrl(context.client().endpoints, routeText(name));
+  const url = urlOf(context, name);
   context.result(
     { guid, url, made },
     made
@@ -96,8 +96,17 @@ export async function mapRoute(
     path: `/v3/routes/${guid}/destinations`,
     json: { destinations: [{ app: { guid: found.guid } }] },
   });
-  const url = appUrl(context.client().endpoints, routeText(name));
-  context.result({ guid, url, app }, `${app} answers at\n${url}`);
+  const url = urlOf(context, name);
+  const says =
+    name.domain.internal === true ? `${app} answers apps that may reach it${LET_REACH(app)} at` : `${app} answers at`;
+  context.result({ guid, url, app }, `${says}\n${url}`);
+}
+
+const LET_REACH = (app: string): string => ` (let one: cupola add-network-policy SOURCE ${app})`;
+
+function urlOf(context: CliContext, name: RouteName): string {
+  const text = routeText(name);
+  return name.domain.internal === true ? internalUrl(text) : appUrl(context.client().endpoints, text);
 }
 
 export async function unmapRoute(

@@ -55,8 +55,13 @@ export const readPage = z.object({
 });
 
 export const readOrganization = z.object({ guid: z.string(), name: z.string() });
-export const readSpace = z.object({ guid: z.string(), name: z.string() });
 export const readDomain = z.object({ guid: z.string(), name: z.string(), internal: z.boolean().nullish() });
+export type ReadDomain = z.infer<typeof readDomain>;
+export const readSpace = z.object({
+  guid: z.string(),
+  name: z.string(),
+  relationships: z.object({ organization: toOne }).nullish(),
+});
 
 export const readApp = z.object({
   guid: z.string(),
@@ -68,6 +73,7 @@ export const readApp = z.object({
       data: z.object({ buildpacks: z.array(z.string()).nullish(), stack: z.string().nullish() }).nullish(),
     })
     .nullish(),
+  relationships: z.object({ space: toOne }).nullish(),
 });
 export type ReadApp = z.infer<typeof readApp>;
 
@@ -108,6 +114,7 @@ export const readRoute = z.object({
   destinations: z
     .array(z.object({ guid: z.string().nullish(), app: z.object({ guid: z.string().nullish() }).nullish() }))
     .nullish(),
+  relationships: z.object({ domain: toOne }).nullish(),
 });
 export type ReadRoute = z.infer<typeof readRoute>;
 
