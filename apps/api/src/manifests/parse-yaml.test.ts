@@ -24,7 +24,7 @@ describe('parseManifestYaml()', () => {
     });
   });
 
-  test('a billion laughs are refused within a second', async () => {
+  test('a billion laughs are refused', async () => {
     const rows = ['a0: &a0 [x,x,x,x,x,x,x,x,x]'];
     for (let at = 1; at < 12; at++)
       rows.push(

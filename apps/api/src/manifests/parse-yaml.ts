@@ -1,6 +1,6 @@
 /**
  * YAML of a manifest, read so that no text can hold up the API (CF had CVE-2020-5423): what is small and has few anchors is read at once, 10 ms at most;
- * anything else in a thread of its own, which is ended after its time.
+ * anything else in a thread of its own, which is ended when it has used up its time of the processor: a busy machine makes no manifest too dear.
  */
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -13,7 +13,11 @@ const INLINE_BYTES_MAX = 16 * 1024;
 /** Anchors cost their square. */
 const INLINE_ANCHORS_MAX = 100;
 /** threats.md 32. */
-const WORKER_BUDGET_MS = 2_000;
+const WORKER_CPU_MS = 2_000;
+/** Looked at this often. */
+const LOOK_MS = 50;
+/** Beyond it nobody waits, however little it got of the processor (ours). */
+const WORKER_MAX_MS = 20_000;
 const WORKER_HEAP_MB = 256;
 
 /** @throws UnprocessableError over a limit; InvalidRequestError (`MessageParseError`) for what is no YAML. */
@@ -38,14 +42,20 @@ async function readInWorker(text: string): Promise<YamlReading> {
   });
   const { promise, resolve } = Promise.withResolvers<YamlReading>();
   const tooDear = { refused: 'The manifest takes too long to read. Use fewer anchors and keys, or split it.' };
-  const timer = setTimeout(() => resolve(tooDear), WORKER_BUDGET_MS);
+  const over = setTimeout(() => resolve(tooDear), WORKER_MAX_MS);
+  const look = async (): Promise<void> => {
+    const { user, system } = await worker.cpuUsage();
+    if ((user + system) / 1_000 > WORKER_CPU_MS) resolve(tooDear);
+  };
+  const looking = setInterval(() => look().catch(() => undefined), LOOK_MS); // It has ended: what it found is on its way.
   worker.once('message', (reading: YamlReading) => resolve(reading));
   // Out of its heap, or out of its stack: the text did that.
   worker.once('error', () => resolve(tooDear));
   try {
     return await promise;
   } finally {
-    clearTimeout(timer);
+    clearTimeout(over);
+    clearInterval(looking);
     await worker.terminate();
   }
 }
