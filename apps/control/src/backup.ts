@@ -1,7 +1,8 @@
 /**
  * What a backup holds, and taking one while the platform runs. The store is copied first, by SQLite's own means; then every blob is linked, which takes
  * milliseconds. Blobs never change and are swept only when no row has named them for an hour, so all that the copied rows name is there; it is looked up
- * all the same, and taken again if not. Left out: what can be made anew (instances, layers, caches) and the apps' logs.
+ * all the same, and taken again if not. Left out: what can be made anew (instances, layers, caches), the apps' logs, and, unless they are asked for, the root
+ * filesystems of added stacks, which are larger than all the rest: what they were made of is told.
  */
 import { spawn } from 'node:child_process';
 import {
@@ -24,9 +25,10 @@ import { DatabaseSync } from 'node:sqlite';
 import { pipeline } from 'node:stream/promises';
 import { createZstdCompress } from 'node:zlib';
 import { openFileBlobs } from '@cupola/blobs/files';
+import { readStacks } from '@cupola/images/rootfs/installed-stacks';
 import { backupTo } from '@cupola/store/sqlite';
 import { z } from 'zod';
-import { PlainError } from './platform-config.ts';
+import { PlainError, stacksFolder } from './platform-config.ts';
 import { VERSION } from './version.ts';
 
 const BACKUP_FORMAT = 1;
@@ -38,16 +40,32 @@ export const aboutBackup = z.object({
   madeAt: z.string(),
   apps: z.number().int(),
   users: z.number().int(),
+  /** Those that were added. */
+  stacks: z.array(
+    z.object({
+      name: z.string(),
+      /** What it was made of; null: it was added before that was kept. */
+      source: z.string().nullable(),
+      /** That push onto it. */
+      apps: z.number().int(),
+      isCarried: z.boolean(),
+    }),
+  ),
 });
 export type AboutBackup = z.infer<typeof aboutBackup>;
 
-/** Of `state`, beside store and blobs: sealing keys, certificates, stacks that were added. */
-const STATE_KEPT = ['keys', 'tls', 'stacks'];
+/** Of `state`, beside store and blobs: sealing keys, certificates. */
+const STATE_KEPT = ['keys', 'tls'];
 const PLATFORM_KEPT = ['config.json', 'admin-password'];
 const TRIES_MAX = 3;
 
 /** Writes the backup of the platform in `data` to `file`, which is there whole or not at all. Returns what it holds and its size. */
-export async function takeBackup(data: string, file: string): Promise<AboutBackup & { sizeBytes: number }> {
+export async function takeBackup(
+  data: string,
+  file: string,
+  { withStacks }: { withStacks: boolean },
+): Promise<AboutBackup & { sizeBytes: number }> {
+  const stacks = readStacks(stacksFolder(data));
   // Beside the blobs, so that they can be linked.
   const work = join(data, `backup-${process.pid}`);
   try {
@@ -60,9 +78,15 @@ export async function takeBackup(data: string, file: string): Promise<AboutBacku
       version: VERSION,
       madeAt: new Date().toISOString(),
       ...count(join(work, 'state', 'store.db')),
+      stacks: stacks.map(({ name, source = null }) => ({
+        ...{ name, source, isCarried: withStacks },
+        apps: countApps(join(work, 'state', 'store.db'), name),
+      })),
     };
     writeFileSync(join(work, ABOUT_FILE), `${JSON.stringify(about)}\n`);
-    await pack(work, file);
+    // Read where they lie: a folder of a stack never changes.
+    const carried = withStacks && stacks.length > 0 ? ['index.json', ...stacks.map(({ folder }) => folder)] : [];
+    await pack(work, file, { data, names: carried.map(name => join('stacks', name)) });
     return { ...about, sizeBytes: statSync(file).size };
   } finally {
     rmSync(work, { recursive: true, force: true });
@@ -127,13 +151,21 @@ function count(store: string): { apps: number; users: number } {
   return { apps: rows('apps'), users: rows('users') };
 }
 
+function countApps(store: string, stack: string): number {
+  using database = new DatabaseSync(store, { readOnly: true });
+  return Number(database.prepare('select count(*) as apps from apps where stack = ?').get(stack)?.apps ?? 0);
+}
+
 /** A tar, compressed, readable by its owner alone: it holds keys and passwords. Durable when it resolves. */
-async function pack(folder: string, file: string): Promise<void> {
+async function pack(folder: string, file: string, more: { data: string; names: readonly string[] }): Promise<void> {
   const part = `${file}.part`;
   const fd = openSync(part, 'w', 0o600);
   try {
     const names = [ABOUT_FILE, ...readdirSync(folder).filter(name => name !== ABOUT_FILE)];
-    const tar = spawn('tar', ['-C', folder, '-cf', '-', ...names], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const besides = more.names.length === 0 ? [] : ['-C', more.data, ...more.names];
+    const tar = spawn('tar', ['-C', folder, '-cf', '-', ...names, ...besides], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     const ended = endOf(tar);
     const { createWriteStream } = await import('node:fs');
     await pipeline(tar.stdout, createZstdCompress(), createWriteStream(part, { fd, autoClose: false }));

@@ -28,7 +28,7 @@ const KINDS: ReadonlyArray<readonly [name: string, folders: readonly string[], k
     `of each app the newest ${RETENTION.packages} packages and ${RETENTION.droplets} droplets, and what is current or runs; an hour after nothing names them the others go`,
   ],
   ['uploads under way', ['state/uploads'], 'until they are checked, or given up'],
-  ['stacks', ['state/stacks'], 'until they are removed'],
+  ['stacks', ['state/stacks', 'stacks'], 'until they are removed'],
   ["apps' logs", ['state/logs'], 'the newest 4 MB of each app, 1 GB of all'],
   ['build caches', ['cell/builds/cache'], '1 GB of each app, 5 GB of all; the least used go first'],
   ['toolchains', ['cell/builds/toolchains', 'cell/builds/toolchain-layers'], 'fetched once for all apps'],

@@ -104,8 +104,9 @@ program
   .command('backup <file>')
   .description('write everything that cannot be made anew into a file, while the platform runs')
   .option(...data)
+  .option('--with-stacks', 'the root filesystems of added stacks too: they may be larger than all the rest')
   .option('--json', 'print one JSON object')
-  .action(async (file: string, flags: DataFlag) => {
+  .action(async (file: string, flags: DataFlag & { withStacks?: boolean }) => {
     const { backup } = await import('./commands/backup.ts');
     await backup(file, flags);
   });

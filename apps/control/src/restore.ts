@@ -37,7 +37,7 @@ export async function restoreBackup(data: string, file: string, flags: UpFlags):
 }
 
 async function unpack(file: string, folder: string): Promise<void> {
-  const tar = spawn('tar', ['-C', folder, '-xf', '-', '--no-same-owner', '--no-overwrite-dir'], {
+  const tar = spawn('tar', ['-C', folder, '-xpf', '-', '--no-same-owner', '--no-overwrite-dir'], {
     stdio: ['pipe', 'ignore', 'pipe'],
   });
   const ended = endOf(tar);

@@ -1,6 +1,6 @@
 /** `stack add|list|remove`: root filesystems beside the machine's own, for apps that need another distribution or other packages than it has. */
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { importRootfs } from '@cupola/images/rootfs/import-rootfs';
 import { type InstalledStack, pruneStacks, readStacks, writeStacks } from '@cupola/images/rootfs/installed-stacks';
 import { HOST_STACK } from '@cupola/model/host-stack';
@@ -32,7 +32,10 @@ export async function addStack(source: string, flags: Flags & { name?: string })
   const { digest, abiKey, description } = await importRootfs(source, { folder: fresh, say }).catch((error: Error) => {
     throw new PlainError(`${source} cannot be a stack: ${error.message}`);
   });
-  const stack: InstalledStack = { name, folder: `${name}.${digest.slice(0, SHORT)}`, digest, abiKey, description };
+  const stack: InstalledStack = {
+    ...{ name, folder: `${name}.${digest.slice(0, SHORT)}`, digest, abiKey, description },
+    source: existsSync(source) ? resolve(source) : source,
+  };
   const place = join(folder, stack.folder);
   // The same once more is the same: what stands on it goes on.
   if (existsSync(place)) rmSync(fresh, { recursive: true, force: true });

@@ -24,6 +24,8 @@ const installedStack = z.object({
   digest: z.string(),
   abiKey: z.string(),
   description: z.string(),
+  /** What it was made of, as `stack add` was told. */
+  source: z.string().exactOptional(),
 });
 export type InstalledStack = z.infer<typeof installedStack>;
 
