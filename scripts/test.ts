@@ -29,6 +29,7 @@ const NEEDED: Record<string, string> = {
   bundle: 'ruby-bundler',
   unzip: 'unzip',
   dockerd: 'docker.io',
+  pg_ctlcluster: 'postgresql',
 };
 
 function hasTool(name: string): boolean {

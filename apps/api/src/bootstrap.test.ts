@@ -1,5 +1,5 @@
-import { openTestStore } from '@cupola/store/fixtures';
 import type { Store } from '@cupola/store/store';
+import { openTestStore } from '@cupola/store/test-store';
 import { describe, expect, test } from 'vitest';
 import { bootstrap } from './bootstrap.ts';
 import { isPassword } from './uaa/passwords.ts';

@@ -15,7 +15,7 @@ import {
   UnprocessableError,
   UnprocessableListError,
 } from '@cupola/model/errors';
-import { StoreFullError, UniqueViolationError } from '@cupola/store/errors';
+import { StoreFullError, StoreUnavailableError, UniqueViolationError } from '@cupola/store/errors';
 import { UaaError } from './uaa/uaa-error.ts';
 
 export interface CfFailure {
@@ -47,6 +47,8 @@ export function cfFailure(error: unknown): CfFailure {
   if (error instanceof FencedError) return failure('AgentFenced', error.message);
   if (error instanceof UnavailableError) return retryLater(error.title, error.message, error.retryAfterSeconds);
   if (error instanceof StoreFullError) return retryLater('InsufficientStorage', error.message, RETRY_AFTER_SECONDS);
+  if (error instanceof StoreUnavailableError)
+    return retryLater('ServiceUnavailable', error.message, RETRY_AFTER_SECONDS);
   // Names are looked up before they are taken, in the same transaction; what still collides was asked for twice at once.
   if (error instanceof UniqueViolationError)
     return failure('UniquenessError', 'The same thing exists already. Look for it, or use another name.');

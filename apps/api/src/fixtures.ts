@@ -10,8 +10,8 @@ import { openSegmentLogs } from '@cupola/logs/segments';
 import { ROLE_TYPES, type RoleType } from '@cupola/model/states';
 import { embeddedQueue } from '@cupola/queue/embedded';
 import { aRole, aUser, testSealer } from '@cupola/store/fixtures';
-import { openSqliteStore } from '@cupola/store/sqlite';
 import type { Store } from '@cupola/store/store';
+import { openTestStore } from '@cupola/store/test-store';
 import { pino } from 'pino';
 import type { ApiDeps } from './deps.ts';
 import { start } from './start.ts';
@@ -91,8 +91,7 @@ export async function startTestApi(options: TestOptions = {}): Promise<TestApi> 
       passed += ms;
     },
   };
-  const store = await openSqliteStore({ path: join(folder, 'store.db'), now: clock.now });
-  stack.defer(() => store.close());
+  const { store } = stack.use(await openTestStore({ now: clock.now }));
   const signingKey = await SIGNING_KEY;
   await store.note(({ db }) => db.insertInto('signing_keys').values(signingKey).execute());
   const logs = openSegmentLogs({ folder: join(folder, 'logs') });

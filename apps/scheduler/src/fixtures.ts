@@ -1,13 +1,14 @@
 /** A scheduler on a real store with a clock in the test's hand, and apps as a start leaves them. */
 import { randomUUID } from 'node:crypto';
-import { anApp, aProcess, aRunSpec, openTestStore } from '@cupola/store/fixtures';
+import { anApp, aProcess, aRunSpec } from '@cupola/store/fixtures';
 import type { ProcessesTable } from '@cupola/store/schema';
-import type { SqliteStore } from '@cupola/store/sqlite';
+import type { Store } from '@cupola/store/store';
+import { openTestStore } from '@cupola/store/test-store';
 import { pino } from 'pino';
 import { start } from './start.ts';
 
 export interface TestScheduler extends AsyncDisposable {
-  store: SqliteStore;
+  store: Store;
   /** What it has logged so far, a message each. */
   said: readonly string[];
   /** Moves the monotonic clock. */
@@ -65,7 +66,7 @@ export async function startTestScheduler(): Promise<TestScheduler> {
 
 /** A started app whose process runs a spec of its own; 64 MB a copy. */
 export async function aStartedProcess(
-  store: SqliteStore,
+  store: Store,
   given: Partial<ProcessesTable> & { specMemoryMb?: number } = {},
 ): Promise<ProcessesTable> {
   const { specMemoryMb = 64, ...values } = given;
@@ -76,7 +77,7 @@ export async function aStartedProcess(
 
 /** What `cf restart` leaves: a new run spec, a higher start sequence. */
 export async function startAnew(
-  store: SqliteStore,
+  store: Store,
   process: ProcessesTable,
   { memoryMb = 64 }: { memoryMb?: number } = {},
 ): Promise<ProcessesTable> {

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { aCell, aCopy, aDeployment, aProcess } from '@cupola/store/fixtures';
 import type { DeploymentsTable, PlacementsTable, ProcessesTable } from '@cupola/store/schema';
-import type { SqliteStore } from '@cupola/store/sqlite';
+import type { Store } from '@cupola/store/store';
 import { expect, test } from 'vitest';
 import { aStartedProcess, found, startAnew, startTestScheduler } from './fixtures.ts';
 
 /** As `POST /v3/deployments` leaves it: a second web process beside the one that serves, with one instance to begin with. */
-async function aRollingApp(store: SqliteStore, given: { instances?: number } = {}) {
+async function aRollingApp(store: Store, given: { instances?: number } = {}) {
   const { instances = 2 } = given;
   const old = await aStartedProcess(store, { instances });
   const app_guid = old.app_guid;
@@ -23,7 +23,7 @@ async function aRollingApp(store: SqliteStore, given: { instances?: number } = {
 }
 
 /** Its placements become copies that serve, as long as the test lasts. */
-async function serve(store: SqliteStore, process: ProcessesTable, count: number): Promise<void> {
+async function serve(store: Store, process: ProcessesTable, count: number): Promise<void> {
   const placements = await found(async () => {
     const rows = await placementsOf(store, process);
     return rows.length === count ? rows : null;
@@ -36,13 +36,13 @@ async function serve(store: SqliteStore, process: ProcessesTable, count: number)
   }
 }
 
-const placementsOf = (store: SqliteStore, { guid }: ProcessesTable): Promise<PlacementsTable[]> =>
+const placementsOf = (store: Store, { guid }: ProcessesTable): Promise<PlacementsTable[]> =>
   store.read.selectFrom('placements').selectAll().where('process_guid', '=', guid).execute();
 
-const instancesOf = async (store: SqliteStore, { guid }: ProcessesTable): Promise<number | undefined> =>
+const instancesOf = async (store: Store, { guid }: ProcessesTable): Promise<number | undefined> =>
   (await store.read.selectFrom('processes').select('instances').where('guid', '=', guid).executeTakeFirst())?.instances;
 
-const stateOf = async (store: SqliteStore, guid: string): Promise<string> =>
+const stateOf = async (store: Store, guid: string): Promise<string> =>
   (await store.read.selectFrom('deployments').select('state').where('guid', '=', guid).executeTakeFirstOrThrow()).state;
 
 test('a rolling deployment moves one instance at a time, and ends with the new process alone', async () => {

@@ -1,29 +1,29 @@
 import { aCell, aCopy, aTask } from '@cupola/store/fixtures';
 import type { CopiesTable, PlacementsTable, TasksTable } from '@cupola/store/schema';
-import type { SqliteStore } from '@cupola/store/sqlite';
+import type { Store } from '@cupola/store/store';
 import { expect, test } from 'vitest';
 import { found, startTestScheduler } from './fixtures.ts';
 
-const taskOf = (store: SqliteStore, { guid }: TasksTable): Promise<TasksTable> =>
+const taskOf = (store: Store, { guid }: TasksTable): Promise<TasksTable> =>
   store.read.selectFrom('tasks').selectAll().where('guid', '=', guid).executeTakeFirstOrThrow();
 
-const became = (store: SqliteStore, task: TasksTable, state: TasksTable['state']): Promise<TasksTable> =>
+const became = (store: Store, task: TasksTable, state: TasksTable['state']): Promise<TasksTable> =>
   found(async () => {
     const row = await taskOf(store, task);
     return row.state === state ? row : null;
   });
 
-const placementsOf = (store: SqliteStore, { guid }: TasksTable): Promise<PlacementsTable[]> =>
+const placementsOf = (store: Store, { guid }: TasksTable): Promise<PlacementsTable[]> =>
   store.read.selectFrom('placements').selectAll().where('process_guid', '=', guid).execute();
 
-const placed = (store: SqliteStore, task: TasksTable): Promise<PlacementsTable> =>
+const placed = (store: Store, task: TasksTable): Promise<PlacementsTable> =>
   found(async () => (await placementsOf(store, task))[0]);
 
-const withdrawn = (store: SqliteStore, task: TasksTable): Promise<true> =>
+const withdrawn = (store: Store, task: TasksTable): Promise<true> =>
   found(async () => ((await placementsOf(store, task)).length === 0 ? true : null));
 
 /** What its cell reports. */
-const report = (store: SqliteStore, placement: PlacementsTable, facts: Partial<CopiesTable>) => {
+const report = (store: Store, placement: PlacementsTable, facts: Partial<CopiesTable>) => {
   const { guid, generation, process_guid, app_guid, index_number, run_spec_guid, cell_id } = placement;
   return aCopy(store, { guid, generation, process_guid, app_guid, index_number, run_spec_guid, cell_id, ...facts });
 };

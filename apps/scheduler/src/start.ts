@@ -47,6 +47,7 @@ export async function start(deps: SchedulerDeps): Promise<AsyncDisposable> {
   const leadership = await takeLead(deps.store, randomUUID());
   const wake = makeWake();
   const unsubscribe = deps.store.subscribe(changes => {
+    if (changes === null) return wake.now();
     const kinds = changes.map(({ kind }) => kind).filter(kind => WAKING.has(kind));
     if (kinds.some(kind => kind !== 'copy')) wake.now();
     // What became of a copy is for routers first: their view is read in this turn of the loop, and a pass of ours would come before it.

@@ -1,16 +1,15 @@
-import { openTestStore } from '@cupola/store/fixtures';
+import { openTestStore } from '@cupola/store/test-store';
 import { describe, expect, test } from 'vitest';
 import { buildQueueContract } from './build-queue.contract.ts';
 import { embeddedQueue } from './embedded.ts';
 
 async function openEmbedded() {
   let clock = 1_000_000;
-  const { store, path, [Symbol.asyncDispose]: dispose } = await openTestStore({ now: () => clock });
+  const { store, [Symbol.asyncDispose]: dispose } = await openTestStore({ now: () => clock });
   const queue = embeddedQueue(store);
   return {
     queue,
     store,
-    path,
     pass: async (ms: number) => {
       clock += ms;
     },

@@ -26,6 +26,17 @@ export class StoreFullError extends Error {
   }
 }
 
+/** The database does not answer. What was asked for was not done, as far as is known: it may be asked again. */
+export class StoreUnavailableError extends Error {
+  override readonly name = 'StoreUnavailableError';
+  constructor(options: { cause: unknown }) {
+    super(
+      'The database cannot be reached at the moment. Try again in a few seconds; apps and their routes go on.',
+      options,
+    );
+  }
+}
+
 /** The file is not what was written: no part of it can be trusted. */
 export class DamagedStoreError extends Error {
   override readonly name = 'DamagedStoreError';

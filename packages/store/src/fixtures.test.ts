@@ -21,10 +21,9 @@ import {
   aSpace,
   aTask,
   aUser,
-  openTestStore,
-  type TestStore,
   testSealer,
 } from './fixtures.ts';
+import { openTestStore, type TestStore } from './test-store.ts';
 
 describe('builders', () => {
   test.each([

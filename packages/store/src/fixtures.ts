@@ -1,11 +1,8 @@
 /**
- * A real store in a temp folder, and builders that insert one row with good defaults and return it. What a row needs above it (an app's space, its
+ * Builders that insert one row with good defaults and return it. What a row needs above it (an app's space, its
  * organization) is made too unless its guid is given: `await aProcess(store, { instances: 3 })`. For tests of any workspace.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { type InsertObject, type RawBuilder, sql } from 'kysely';
 import type {
   AppsTable,
@@ -35,32 +32,10 @@ import type {
   UsersTable,
 } from './schema.ts';
 import { aesSealer, type Sealer } from './seal.ts';
-import { openSqliteStore, type SqliteStore } from './sqlite.ts';
 import type { ChangeScope, Store } from './store.ts';
 
 /** The sealer of every fixture: what the builders seal, a test's handlers can open. */
 export const testSealer: Sealer = aesSealer(new Map([['test', Buffer.alloc(32, 7)]]), 'test');
-
-export interface TestStore extends AsyncDisposable {
-  store: SqliteStore;
-  /** The store's file; its folder goes away with the test. */
-  path: string;
-}
-
-/** `await using test = await openTestStore()`. */
-export async function openTestStore(options: { now?: () => number; changesKept?: number } = {}): Promise<TestStore> {
-  const folder = await mkdtemp(join(tmpdir(), 'cupola-store-'));
-  const path = join(folder, 'store.db');
-  const store = await openSqliteStore({ path, ...options });
-  return {
-    store,
-    path,
-    [Symbol.asyncDispose]: async () => {
-      await store.close();
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
-}
 
 type Writable = Pick<Store, 'mutate'>;
 interface Row<T extends keyof Database> {
@@ -600,21 +575,21 @@ export async function wrongCounts({ read }: Pick<Store, 'read'>): Promise<string
 /** Rows of each list with where they lie, as a reader would find them without what is kept. */
 function rowsOfLists(): Record<string, RawBuilder<unknown>> {
   const inSpaces = (list: string) =>
-    sql`select space_guid, organization_guid from ${sql.table(list)} as row
-      left join (select guid as space, organization_guid from spaces) on space = row.space_guid`;
+    sql`select space_guid, organization_guid from ${sql.table(list)} as one
+      left join (select guid as space, organization_guid from spaces) as home on space = one.space_guid`;
   const ofApps = (list: string, where = sql`1 = 1`) =>
-    sql`select space_guid, organization_guid from ${sql.table(list)} as row
-      left join (select guid as app, space_guid from apps) on app = row.app_guid
-      left join (select guid as space, organization_guid from spaces) on space = space_guid where ${where}`;
+    sql`select space_guid, organization_guid from ${sql.table(list)} as one
+      left join (select guid as app, space_guid from apps) as owner on app = one.app_guid
+      left join (select guid as space, organization_guid from spaces) as home on space = space_guid where ${where}`;
   return {
     ...Object.fromEntries(['apps', 'routes', 'service_instances'].map(list => [list, inSpaces(list)])),
     ...Object.fromEntries(
       ['processes', 'packages', 'tasks', 'deployments', 'service_bindings'].map(list => [list, ofApps(list)]),
     ),
-    builds: ofApps('builds', sql`row.adopted = 1`),
+    builds: ofApps('builds', sql`one.adopted = 1`),
     droplets: ofApps(
       'droplets',
-      sql`not exists (select 1 from builds where builds.guid = row.build_guid and builds.adopted = 0)`,
+      sql`not exists (select 1 from builds where builds.guid = one.build_guid and builds.adopted = 0)`,
     ),
     audit_events: sql`select space_guid, organization_guid from audit_events`,
   };

@@ -6,15 +6,14 @@
  * Each change has a revision of its own, in the order of the mutations: a reader that takes `limit` changes can go on anywhere.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { DatabaseSync } from 'node:sqlite';
-import type { Kysely, Transaction } from 'kysely';
+import type { Transaction } from 'kysely';
 import type { ChangeKind, Database } from './schema.ts';
-import { asStoreError } from './sqlite-driver.ts';
 import type { Change, ChangeScope, Mutation } from './store.ts';
+import type { Writer } from './writer.ts';
 
 /** Larger groups save no more fsyncs worth having and hold the event loop longer (16 to 32 measured, toolchain.md). */
 const GROUP_MAX = 32;
-/** Rows of one INSERT: five parameters each stay far below SQLite's 32,766. */
+/** Rows of one INSERT: five parameters each stay far below SQLite's 32,766 and PostgreSQL's 65,535. */
 const CHANGES_PER_INSERT = 500;
 
 interface Job {
@@ -24,10 +23,10 @@ interface Job {
   reject(error: unknown): void;
 }
 type Outcome = { job: Job } & ({ value: unknown } | { error: unknown });
-/** Why nothing of a group was written, and whether its mutations may do better one by one. */
+/** Why nothing of a group was written, and how it is tried again. */
 interface Undone {
   error: unknown;
-  retryAlone: boolean;
+  retry: 'one by one' | 'once more' | 'never';
 }
 
 export interface GroupCommit {
@@ -37,15 +36,14 @@ export interface GroupCommit {
 }
 
 interface Deps {
-  connection: DatabaseSync;
-  db: Kysely<Database>;
+  writer: Writer;
   now(): number;
   /** After each COMMIT that moved the revision. Must not throw. */
   committed(changes: readonly Change[]): void;
 }
 
-/** The writer of a store: all that writes goes through it, one group at a time. */
-export function groupCommit({ connection, db, now, committed }: Deps): GroupCommit {
+/** All that writes to a store goes through it, one group at a time. */
+export function groupCommit({ writer, now, committed }: Deps): GroupCommit {
   const waiting: Job[] = [];
   let draining: Promise<void> | null = null;
   let closed = false;
@@ -55,22 +53,24 @@ export function groupCommit({ connection, db, now, committed }: Deps): GroupComm
 
   async function runGroup(group: readonly Job[]): Promise<Undone | null> {
     try {
-      connection.exec('begin immediate');
+      await writer.begin();
     } catch (error) {
-      // Another process holds the file, or it is gone: each of the group would wait as long again.
-      return { error: asStoreError(error), retryAlone: false };
+      // Another process holds the store, or it is gone: each of the group would wait as long again.
+      return { error: writer.asError(error), retry: writer.isPassing(error) ? 'once more' : 'never' };
     }
+    const isAlone = group.length === 1;
     const changes: Change[] = [];
     const outcomes: Outcome[] = [];
     try {
       const at = now();
       for (const job of group)
-        outcomes.push(await inMutation.run(true, () => runOne({ connection, db, at, changes }, job)));
-      await writeChanges(db, changes);
-      connection.exec('commit');
+        outcomes.push(await inMutation.run(true, () => runOne({ writer, at, changes, isAlone }, job)));
+      if (isAlone && outcomes.some(outcome => 'error' in outcome)) await writer.rollback();
+      else await commit(writer, changes);
     } catch (error) {
-      rollBack(connection);
-      return { error: asStoreError(error), retryAlone: group.length > 1 };
+      await writer.rollback();
+      const retry = writer.isPassing(error) ? 'once more' : isAlone ? 'never' : 'one by one';
+      return { error: writer.asError(error), retry };
     }
     for (const outcome of outcomes)
       'error' in outcome ? outcome.job.reject(outcome.error) : outcome.job.resolve(outcome.value);
@@ -78,12 +78,13 @@ export function groupCommit({ connection, db, now, committed }: Deps): GroupComm
     return null;
   }
 
-  async function settle(group: readonly Job[]): Promise<void> {
+  async function settle(group: readonly Job[], isAgain = false): Promise<void> {
     const undone = await runGroup(group);
-    // The driver is synchronous: without a turn of the loop, timers and requests would starve.
+    // An engine in this process is synchronous: without a turn of the loop, timers and requests would starve.
     await new Promise(resolve => setImmediate(resolve));
     if (undone === null) return;
-    for (const job of group) undone.retryAlone ? await settle([job]) : job.reject(undone.error);
+    if (undone.retry === 'once more' && !isAgain) return await settle(group, true);
+    for (const job of group) undone.retry === 'one by one' ? await settle([job]) : job.reject(undone.error);
   }
 
   async function drain(): Promise<void> {
@@ -114,24 +115,16 @@ export function groupCommit({ connection, db, now, committed }: Deps): GroupComm
   };
 }
 
-function rollBack(connection: DatabaseSync): void {
-  try {
-    if (connection.isTransaction) connection.exec('rollback');
-  } catch {
-    // The error that led here is answered; a connection that cannot even roll back refuses the next BEGIN and says why.
-  }
-}
-
 interface Group {
-  connection: DatabaseSync;
-  db: Kysely<Database>;
+  writer: Writer;
   at: number;
   changes: Change[];
+  isAlone: boolean;
 }
 
-/** Throws only when SQLite itself has ended the transaction. */
-async function runOne({ connection, db, at, changes }: Group, job: Job): Promise<Outcome> {
-  connection.exec('savepoint mutation');
+/** Throws only when the engine itself has ended the transaction. A mutation that is alone needs no savepoint: the transaction is its own. */
+async function runOne({ writer, at, changes, isAlone }: Group, job: Job): Promise<Outcome> {
+  if (!isAlone) await writer.savepoint();
   const mine: Change[] = [];
   const changed = (kind: ChangeKind, guid: string, scope: ChangeScope = {}): void => {
     const { organizationGuid = null, spaceGuid = null } = scope;
@@ -139,24 +132,24 @@ async function runOne({ connection, db, at, changes }: Group, job: Job): Promise
   };
   try {
     // To its user it is a transaction: it is open for as long as `work` runs.
-    const value = await job.work({ db: db as unknown as Transaction<Database>, now: at, changed });
-    connection.exec('release mutation');
+    const value = await job.work({ db: writer.db as unknown as Transaction<Database>, now: at, changed });
+    if (!isAlone) await writer.release();
     if (job.feeds) changes.push(...mine);
     return { job, value };
   } catch (error) {
-    if (!connection.isTransaction) throw error;
-    connection.exec('rollback to mutation; release mutation');
+    if (!writer.isOpen()) throw error;
+    if (!isAlone) await writer.rollbackToSavepoint();
     return { job, error };
   }
 }
 
-/** Gives the changes their revisions. BEGIN IMMEDIATE is the counter's lock here; PostgreSQL's adapter locks the row first. */
-async function writeChanges(db: Kysely<Database>, changes: Change[]): Promise<void> {
-  if (changes.length === 0) return;
-  const { revision } = await db.selectFrom('counter').select('revision').executeTakeFirstOrThrow();
+/** Gives the changes their revisions. */
+async function commit(writer: Writer, changes: Change[]): Promise<void> {
+  if (changes.length === 0) return await writer.commit(null);
+  const revision = await writer.revision();
   for (const [index, change] of changes.entries()) change.revision = revision + index + 1;
   for (let from = 0; from < changes.length; from += CHANGES_PER_INSERT)
-    await db
+    await writer.db
       .insertInto('changes')
       .values(
         changes.slice(from, from + CHANGES_PER_INSERT).map(change => ({
@@ -168,8 +161,5 @@ async function writeChanges(db: Kysely<Database>, changes: Change[]): Promise<vo
         })),
       )
       .execute();
-  await db
-    .updateTable('counter')
-    .set({ revision: revision + changes.length })
-    .execute();
+  await writer.commit(revision + changes.length);
 }

@@ -13,14 +13,14 @@ import {
   aRoute,
   aSpace,
   aTask,
-  openTestStore,
   wrongCounts,
 } from './fixtures.ts';
 import type { Database } from './schema.ts';
-import type { SqliteStore } from './sqlite.ts';
+import type { Store } from './store.ts';
+import { openTestStore } from './test-store.ts';
 
 interface World {
-  store: SqliteStore;
+  store: Store;
   spaces: string[];
   apps: string[];
   /** Counts up: names and numbers that are free. */

@@ -208,6 +208,15 @@ export function storeContract(open: Open): void {
       expect(await opened.store.changesAfter({ ...now, revision: now.revision + 1 }, 10)).toBeNull();
     });
 
+    test('newEpoch() ends every cursor, and leaves the revision', async () => {
+      await using opened = await open();
+      const before = await opened.store.cursor();
+      await opened.store.mutate(put('a'));
+      await opened.store.newEpoch();
+      expect(await opened.store.changesAfter(before, 10)).toBeNull();
+      expect((await opened.store.cursor()).revision).toBe(1);
+    });
+
     test('changesAfter() is null for what was compacted away, and whole for what was not', async () => {
       await using opened = await open({ changesKept: 50 });
       const start = await opened.store.cursor();
@@ -244,7 +253,7 @@ export function storeContract(open: Open): void {
     test('subscribe() is called after the commit, in order, once for each change, until it is stopped', async () => {
       await using opened = await open();
       const told: Change[] = [];
-      const stop = opened.store.subscribe(changes => told.push(...changes));
+      const stop = opened.store.subscribe(changes => told.push(...(changes ?? [])));
       await Promise.all([opened.store.mutate(put('a')), opened.store.mutate(put('b'))]);
       await opened.store.mutate(put('c'));
       stop();

@@ -30,6 +30,9 @@ export interface Cursor {
   revision: number;
 }
 
+/** Null: what has changed is not known any more (the feed was compacted while this process was cut off, or the epoch is new); look at everything. */
+export type Listener = (changes: readonly Change[] | null) => void;
+
 /** The truth. One adapter for each engine; one contract test. */
 export interface Store {
   /** Reads, on a connection of their own: they see what is committed. */
@@ -45,7 +48,9 @@ export interface Store {
   cursor(): Promise<Cursor>;
   /** Changes after `after`, in order, at most `limit`; null when the cursor is unknown or compacted away: list again. */
   changesAfter(after: Cursor, limit: number): Promise<Change[] | null>;
-  /** Called after each commit that moved the revision, with the changes in order. A wake-up only; returns how to stop. */
-  subscribe(listener: (changes: readonly Change[]) => void): () => void;
+  /** Called after each commit that moved the revision, by whichever process, with the changes in order. A wake-up only; returns how to stop. */
+  subscribe(listener: Listener): () => void;
+  /** Ends every cursor: after a restore, whose revisions are given again. */
+  newEpoch(): Promise<void>;
   close(): Promise<void>;
 }

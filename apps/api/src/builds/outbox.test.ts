@@ -1,7 +1,8 @@
 import { STAGING_LIMITS } from '@cupola/model/limits';
 import { embeddedQueue } from '@cupola/queue/embedded';
-import { aBuild, aDroplet, anApp, anOrganization, aSpace, openTestStore } from '@cupola/store/fixtures';
+import { aBuild, aDroplet, anApp, anOrganization, aSpace } from '@cupola/store/fixtures';
 import type { BuildsTable } from '@cupola/store/schema';
+import { openTestStore } from '@cupola/store/test-store';
 import { pino } from 'pino';
 import { expect, test, vi } from 'vitest';
 import { createBuildLeases } from './leases.ts';

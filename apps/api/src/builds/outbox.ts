@@ -44,7 +44,7 @@ export function startOutbox(deps: Deps): AsyncDisposable {
     if (!closed) running ??= loop();
   };
   const unsubscribe = store.subscribe(changes => {
-    if (changes.some(({ kind }) => kind === 'build')) wake();
+    if (changes === null || changes.some(({ kind }) => kind === 'build')) wake();
   });
   const timer = setInterval(wake, STAGING_LIMITS.outboxRepeatMs);
   wake();

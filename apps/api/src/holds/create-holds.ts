@@ -94,7 +94,7 @@ async function readUntilFinal<T>(
 ): Promise<T> {
   let wake = (): void => undefined;
   const unsubscribe = store.subscribe(changes => {
-    if (changes.some(({ kind, guid }) => concerns(kind, guid))) wake();
+    if (changes === null || changes.some(({ kind, guid }) => concerns(kind, guid))) wake();
   });
   const stop = (): void => wake();
   over.addEventListener('abort', stop);

@@ -1,6 +1,6 @@
-import { aBuild, openTestStore } from '@cupola/store/fixtures';
-import type { SqliteStore } from '@cupola/store/sqlite';
+import { aBuild } from '@cupola/store/fixtures';
 import type { Store } from '@cupola/store/store';
+import { openTestStore } from '@cupola/store/test-store';
 import { pino } from 'pino';
 import { expect, test, vi } from 'vitest';
 import { startTestApi } from '../fixtures.ts';
@@ -12,7 +12,7 @@ const log = pino({ level: 'silent' });
 const now = () => 0;
 
 /** The same store, whose statements are counted; `fails` makes the next ones fail. */
-function counted(store: SqliteStore) {
+function counted(store: Store) {
   const state = { statements: 0, fails: false };
   const read = store.read.withPlugin({
     transformQuery: ({ node }) => {

@@ -113,7 +113,7 @@ export function startWatches<Name extends string>(views: Record<Name, View>, dep
   }
 
   const unsubscribe = store.subscribe(changes => {
-    if (changes.some(({ kind }) => AT_ONCE.has(kind))) wake();
+    if (changes === null || changes.some(({ kind }) => AT_ONCE.has(kind))) wake();
     else setImmediate(wake);
   });
   const beat = setInterval(() => {

@@ -1,4 +1,5 @@
-import { anOrganization, openTestStore } from '@cupola/store/fixtures';
+import { anOrganization } from '@cupola/store/fixtures';
+import { openTestStore } from '@cupola/store/test-store';
 import { describe, expect, test } from 'vitest';
 import { labelSelectorCondition } from './label-selector.ts';
 import { deleteMetadata, readMetadata, writeMetadata } from './metadata.ts';

@@ -1,4 +1,5 @@
-import { anOrganization, aQuota, openTestStore } from '@cupola/store/fixtures';
+import { anOrganization, aQuota } from '@cupola/store/fixtures';
+import { openTestStore } from '@cupola/store/test-store';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ApiRequest } from '../http/endpoint.ts';

@@ -41,9 +41,13 @@ interface ListOptions<Column extends string = string> {
   columns?: Record<string, string>;
 }
 
-/** A part of a list, in an order: `column` and guid, or both the other way. */
+/** Columns that lists are ordered by and that may be null: SQLite has those first, PostgreSQL last. As text without a character they are first on both. */
+const NULLABLE = new Set(['service_bindings.name']);
+
+/** A part of a list, in an order: `column` (as `key` has it) and guid, or both the other way. */
 interface Part {
   column: string;
+  key: RawBuilder<unknown>;
   isDescending: boolean;
   later: Condition;
   limit: number;
@@ -60,17 +64,18 @@ export async function listRows<Table extends keyof Database, Column extends keyo
   const order = query.order_by ?? options.order ?? 'created_at';
   const name = order.replace(/^[+-]/, '');
   const column = options.columns?.[name] ?? name;
+  const key = NULLABLE.has(`${table}.${column}`) ? sql`coalesce(${sql.ref(column)}, '')` : sql.ref(column);
   const isDescending = order.startsWith('-');
   const place = readPlace(query.after, order);
   const total = await totalOf(db, table, query, options);
   const { limit, offset, fromEnd } =
     place === null ? partOf(ask, total) : { limit: ask.perPage, offset: 0, fromEnd: false };
-  const later = place === null ? EVERY_ROW : laterThan(place, { column, isDescending });
-  const part = { column, isDescending: isDescending !== fromEnd, later, limit, offset };
+  const later = place === null ? EVERY_ROW : laterThan(place, { key, isDescending });
+  const part = { column, key, isDescending: isDescending !== fromEnd, later, limit, offset };
   const rows = await rowsOf<Pick<Selectable<Database[Table]>, Column>>(db, table, { part, total, query, options });
   if (fromEnd) rows.reverse();
   const last = rows.at(-1) as Record<string, unknown> | undefined;
-  const after = last === undefined ? null : writePlace(order, last[column], String(last.guid));
+  const after = last === undefined ? null : writePlace(order, last[column] ?? '', String(last.guid));
   return { ask, total, rows, after };
 }
 
@@ -134,13 +139,13 @@ function columnsOf(table: keyof Database, { only }: ListOptions): RawBuilder<unk
   return only === undefined ? sql`${sql.table(table)}.*` : sql.join(only.map(column => sql.ref(`${table}.${column}`)));
 }
 
-function orderOf({ column, isDescending }: Part) {
+function orderOf({ key, isDescending }: Part) {
   const direction = sql.raw(isDescending ? 'desc' : 'asc');
-  return sql`order by ${sql.ref(column)} ${direction}, guid ${direction}`;
+  return sql`order by ${key} ${direction}, guid ${direction}`;
 }
 
-function laterThan(from: Place, { column, isDescending }: Pick<Part, 'column' | 'isDescending'>): Condition {
-  return sql`(${sql.ref(column)}, guid) ${sql.raw(isDescending ? '<' : '>')} (${from.value}, ${from.guid})`;
+function laterThan(from: Place, { key, isDescending }: Pick<Part, 'key' | 'isDescending'>): Condition {
+  return sql`(${key}, guid) ${sql.raw(isDescending ? '<' : '>')} (${from.value}, ${from.guid})`;
 }
 
 function whereOf(conditions: readonly Condition[]) {

@@ -1,12 +1,5 @@
-import {
-  anApp,
-  anOrganization,
-  aPackage,
-  aSpace,
-  openTestStore,
-  type TestStore,
-  wrongCounts,
-} from '@cupola/store/fixtures';
+import { anApp, anOrganization, aPackage, aSpace, wrongCounts } from '@cupola/store/fixtures';
+import { openTestStore, type TestStore } from '@cupola/store/test-store';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { maySeeSpace } from '../access/access.ts';

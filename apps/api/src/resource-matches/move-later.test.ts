@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { anOrganization, openTestStore } from '@cupola/store/fixtures';
+import { anOrganization } from '@cupola/store/fixtures';
 import type { Store } from '@cupola/store/store';
+import { openTestStore } from '@cupola/store/test-store';
 import { pino } from 'pino';
 import { expect, test, vi } from 'vitest';
 import { createFileMover } from './move-later.ts';

@@ -91,14 +91,13 @@ describe('POST /v3/roles', () => {
     const manager = await test.userWith({ organization_manager: organizationGuid });
     const spaceManager = await test.userWith({ space_manager: spaceGuid });
     const user = { guid: member.guid };
-    const statuses = async (type: string) =>
-      Promise.all(
-        [member.token, spaceManager.token, manager.token].map(async token => {
-          const isOfSpace = type.startsWith('space_');
-          const body = isOfSpace ? inSpace(type, spaceGuid, user) : inOrganization(type, organizationGuid, user);
-          return (await give(test, body, token)).status;
-        }),
-      );
+    const statuses = async (type: string) => {
+      const isOfSpace = type.startsWith('space_');
+      const body = isOfSpace ? inSpace(type, spaceGuid, user) : inOrganization(type, organizationGuid, user);
+      const given: number[] = [];
+      for (const { token } of [member, spaceManager, manager]) given.push((await give(test, body, token)).status);
+      return given;
+    };
     expect(await statuses('organization_auditor')).toEqual([403, 403, 201]);
     expect(await statuses('space_developer')).toEqual([403, 201, 422]);
     expect((await give(test, inSpace('space_auditor', spaceGuid, user), manager.token)).status).toBe(201);

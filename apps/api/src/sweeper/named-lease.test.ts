@@ -1,4 +1,4 @@
-import { openTestStore } from '@cupola/store/fixtures';
+import { openTestStore } from '@cupola/store/test-store';
 import { expect, test } from 'vitest';
 import { createNamedLease } from './named-lease.ts';
 

@@ -1,5 +1,6 @@
 import { PUSH_LIMITS, TOKEN_LIMITS } from '@cupola/model/limits';
-import { openTestStore, testSealer } from '@cupola/store/fixtures';
+import { testSealer } from '@cupola/store/fixtures';
+import { openTestStore } from '@cupola/store/test-store';
 import { exportJWK, generateKeyPair, importJWK, jwtVerify, SignJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { startTestApi } from '../fixtures.ts';

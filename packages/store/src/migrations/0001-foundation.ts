@@ -3,6 +3,7 @@
  * No foreign keys: deletes run in the order of what a user asked for, and a deferred key would end a whole group at its COMMIT.
  */
 import { type Kysely, SqliteAdapter, sql } from 'kysely';
+import { typeOf } from './make-tables.ts';
 
 type Column = 'key' | 'int key' | 'text' | 'text?' | 'int' | 'int?';
 
@@ -350,15 +351,13 @@ const INDEXES: Array<[table: string, columns: string]> = [
   ['build_queue', 'priority, offered_at'],
 ];
 
-/** STRICT holds SQLite to the declared types; PostgreSQL always does. `bigint` is 64 bits there, INTEGER (STRICT wants that name) is here. */
+/** STRICT holds SQLite to the declared types; PostgreSQL always does. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   const isSqlite = db.getExecutor().adapter instanceof SqliteAdapter;
-  const typeOf = (column: Column): 'text' | 'integer' | 'bigint' =>
-    column.startsWith('int') ? (isSqlite ? 'integer' : 'bigint') : 'text';
   for (const [table, columns] of Object.entries<Record<string, Column>>(TABLES)) {
     let builder = db.schema.createTable(table);
     for (const [name, column] of Object.entries(columns))
-      builder = builder.addColumn(name, typeOf(column), definition => {
+      builder = builder.addColumn(name, typeOf(db, column), definition => {
         if (column.endsWith('key')) return definition.primaryKey().notNull();
         return column.endsWith('?') ? definition : definition.notNull();
       });

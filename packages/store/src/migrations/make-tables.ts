@@ -1,5 +1,5 @@
 /** Making tables on SQLite (STRICT) and PostgreSQL alike, for the migrations after the first one: a table is its columns, each of a kind. */
-import { type Kysely, SqliteAdapter, sql } from 'kysely';
+import { type Expression, type Kysely, SqliteAdapter, sql } from 'kysely';
 
 export type Column = 'key' | 'text' | 'text?' | 'int' | 'int?';
 export type Tables = Record<string, Record<string, Column>>;
@@ -7,10 +7,14 @@ export type Tables = Record<string, Record<string, Column>>;
 /** The columns of everything with a guid and two times. */
 export const STAMPED = { guid: 'key', created_at: 'int', updated_at: 'int' } as const;
 
-/** `bigint` is 64 bits on PostgreSQL; INTEGER, which STRICT wants, is on SQLite. */
-function typeOf(db: Kysely<unknown>, column: Column): 'text' | 'integer' | 'bigint' {
-  if (!column.startsWith('int')) return 'text';
-  return db.getExecutor().adapter instanceof SqliteAdapter ? 'integer' : 'bigint';
+/**
+ * `bigint` is 64 bits on PostgreSQL; INTEGER, which STRICT wants, is on SQLite. Texts are compared by their bytes on both, whatever the database's own order
+ * is: pages are read by key.
+ */
+export function typeOf(db: Kysely<unknown>, column: string): Expression<unknown> {
+  const isSqlite = db.getExecutor().adapter instanceof SqliteAdapter;
+  if (column.startsWith('int')) return isSqlite ? sql`integer` : sql`bigint`;
+  return isSqlite ? sql`text` : sql`text collate "C"`;
 }
 
 export async function makeTables(db: Kysely<unknown>, tables: Tables): Promise<void> {

@@ -1,15 +1,7 @@
-import {
-  aCopy,
-  aDestination,
-  aDomain,
-  anApp,
-  aPlacement,
-  aProcess,
-  aRoute,
-  openTestStore,
-} from '@cupola/store/fixtures';
+import { aCopy, aDestination, aDomain, anApp, aPlacement, aProcess, aRoute } from '@cupola/store/fixtures';
 import type { ChangeKind } from '@cupola/store/schema';
 import type { Mutation, Store } from '@cupola/store/store';
+import { openTestStore } from '@cupola/store/test-store';
 import fc from 'fast-check';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
