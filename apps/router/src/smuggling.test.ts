@@ -197,7 +197,7 @@ const OURS = /^(?:X-Request-Start|X-Vcap-Request-Id): .*\r\n/gim;
 const TAIL =
   'X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nX-CF-ApplicationId: app-1\r\nX-CF-InstanceId: copy-0\r\nX-CF-InstanceIndex: 0\r\n';
 const seen = (line: string, headers = '', framing = '', body = ''): string =>
-  `${line}\r\nhost: app.localhost\r\nconnection: keep-alive\r\n${headers}${TAIL}${framing}\r\n${body}`;
+  `${line}\r\nHost: app.localhost\r\n${headers}${TAIL}${framing}\r\n${body}`;
 
 /** Name, bytes, what the backend gets (but for request id and start). */
 const ACCEPTED: [string, string, string][] = [
@@ -223,44 +223,44 @@ const ACCEPTED: [string, string, string][] = [
   [
     'length',
     post(`${HOST}Content-Length: 5\r\n`, 'hello'),
-    seen('POST / HTTP/1.1', '', 'content-length: 5\r\n', 'hello'),
+    seen('POST / HTTP/1.1', '', 'Content-Length: 5\r\n', 'hello'),
   ],
   [
     'length with zeros before',
     post(`${HOST}Content-Length: 005\r\n`, 'hello'),
-    seen('POST / HTTP/1.1', '', 'content-length: 5\r\n', 'hello'),
+    seen('POST / HTTP/1.1', '', 'Content-Length: 5\r\n', 'hello'),
   ],
-  ['length 0', post(`${HOST}Content-Length: 0\r\n`), seen('POST / HTTP/1.1', '', 'content-length: 0\r\n')],
-  ['no length', post(HOST), seen('POST / HTTP/1.1', '', 'content-length: 0\r\n')],
+  ['length 0', post(`${HOST}Content-Length: 0\r\n`), seen('POST / HTTP/1.1', '', 'Content-Length: 0\r\n')],
+  ['no length', post(HOST), seen('POST / HTTP/1.1', '', 'Content-Length: 0\r\n')],
   [
     'chunks',
     chunked('5\r\nhello\r\n0\r\n\r\n'),
-    seen('POST / HTTP/1.1', '', 'transfer-encoding: chunked\r\n', '5\r\nhello\r\n0\r\n\r\n'),
+    seen('POST / HTTP/1.1', '', 'Transfer-Encoding: chunked\r\n', '5\r\nhello\r\n0\r\n\r\n'),
   ],
   [
     'chunk size with zeros',
     chunked('00005\r\nhello\r\n00\r\n\r\n'),
-    seen('POST / HTTP/1.1', '', 'transfer-encoding: chunked\r\n', '5\r\nhello\r\n0\r\n\r\n'),
+    seen('POST / HTTP/1.1', '', 'Transfer-Encoding: chunked\r\n', '5\r\nhello\r\n0\r\n\r\n'),
   ],
   [
     'chunk size in upper case',
     chunked('A\r\nhellohello\r\n0\r\n\r\n'),
-    seen('POST / HTTP/1.1', '', 'transfer-encoding: chunked\r\n', 'a\r\nhellohello\r\n0\r\n\r\n'),
+    seen('POST / HTTP/1.1', '', 'Transfer-Encoding: chunked\r\n', 'a\r\nhellohello\r\n0\r\n\r\n'),
   ],
   [
     'chunk extension',
     chunked('5;a=b\r\nhello\r\n0\r\n\r\n'),
-    seen('POST / HTTP/1.1', '', 'transfer-encoding: chunked\r\n', '5\r\nhello\r\n0\r\n\r\n'),
+    seen('POST / HTTP/1.1', '', 'Transfer-Encoding: chunked\r\n', '5\r\nhello\r\n0\r\n\r\n'),
   ],
   [
     'trailer',
     chunked('5\r\nhello\r\n0\r\nX-A: b\r\n\r\n'),
-    seen('POST / HTTP/1.1', '', 'transfer-encoding: chunked\r\n', '5\r\nhello\r\n0\r\n\r\n'),
+    seen('POST / HTTP/1.1', '', 'Transfer-Encoding: chunked\r\n', '5\r\nhello\r\n0\r\n\r\n'),
   ],
   [
     'chunked in other case',
     chunked('5\r\nhello\r\n0\r\n\r\n', 'Transfer-Encoding: cHuNkEd'),
-    seen('POST / HTTP/1.1', '', 'transfer-encoding: chunked\r\n', '5\r\nhello\r\n0\r\n\r\n'),
+    seen('POST / HTTP/1.1', '', 'Transfer-Encoding: chunked\r\n', '5\r\nhello\r\n0\r\n\r\n'),
   ],
   [
     'hop-by-hop headers end here',
@@ -282,7 +282,7 @@ const ACCEPTED: [string, string, string][] = [
   [
     'Connection cannot take the length away',
     post(`${HOST}Connection: Content-Length\r\nContent-Length: 5\r\n`, 'hello'),
-    seen('POST / HTTP/1.1', '', 'content-length: 5\r\n', 'hello'),
+    seen('POST / HTTP/1.1', '', 'Content-Length: 5\r\n', 'hello'),
   ],
   [
     'forged platform headers',
@@ -313,22 +313,22 @@ const ACCEPTED: [string, string, string][] = [
   [
     'upgrade with a body is no upgrade',
     `GET / HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 5\r\n\r\nhello`,
-    `GET / HTTP/1.1\r\nhost: app.localhost\r\nconnection: close\r\n${TAIL}content-length: 5\r\n\r\nhello`,
+    `GET / HTTP/1.1\r\nHost: app.localhost\r\n${TAIL}Connection: close\r\nContent-Length: 5\r\n\r\nhello`,
   ],
   [
     'upgrade of a POST is no upgrade',
     post(`${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 5\r\n`, 'hello'),
-    seen('POST / HTTP/1.1', '', 'content-length: 5\r\n', 'hello'),
+    seen('POST / HTTP/1.1', '', 'Content-Length: 5\r\n', 'hello'),
   ],
   [
     'GET with a body',
     `GET / HTTP/1.1\r\n${HOST}Content-Length: 5\r\n\r\nhello`,
-    `GET / HTTP/1.1\r\nhost: app.localhost\r\nconnection: close\r\n${TAIL}content-length: 5\r\n\r\nhello`,
+    `GET / HTTP/1.1\r\nHost: app.localhost\r\n${TAIL}Connection: close\r\nContent-Length: 5\r\n\r\nhello`,
   ],
   [
     'host with port, dot and case',
     get('Host: APP.Localhost.:8080\r\n'),
-    `GET / HTTP/1.1\r\nhost: APP.Localhost.:8080\r\nconnection: keep-alive\r\n${TAIL}\r\n`,
+    `GET / HTTP/1.1\r\nHost: APP.Localhost.:8080\r\n${TAIL}\r\n`,
   ],
   ['200 headers', get(`${HOST}${'X-A: b\r\n'.repeat(199)}`), seen('GET / HTTP/1.1', 'X-A: b\r\n'.repeat(199))],
 ];
@@ -366,7 +366,7 @@ describe('a request that could be read in two ways', () => {
     got = '';
     const answer = await raw(router.port, bytes, /\r\n\r\nok$|\r\nok\r\n0\r\n\r\n$/);
     expect(answer).toMatch(/^HTTP\/1.1 200 OK/);
-    expect(got.replace(OURS, '').replace(/^(content-length|transfer-encoding): .*\r\n/gm, line => line)).toBe(expected);
+    expect(got.replace(OURS, '')).toBe(expected);
   });
 });
 

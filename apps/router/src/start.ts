@@ -74,7 +74,7 @@ export async function start(deps: RouterDeps): Promise<Router> {
 
   const balance = createBalance({ settings, monotonic });
   const holds = createHolds(settings);
-  const backends = createBackends({ settings, monotonic });
+  const backends = createBackends({ settings, log, monotonic });
   const table = withSystemHosts(createRouteTable(tableListener({ balance, holds, backends })), deps.system);
   const known = keepTable({ file: tableFile, table, monotonic, log });
   const watchClient = internalClient(deps.internal);

@@ -21,12 +21,12 @@ const HOP_BY_HOP = new Set([
   'expect',
   'http2-settings',
 ]);
-/** Written anew below, or by the HTTP client. */
-const REWRITTEN = new Set(['host', 'x-request-start', 'x-forwarded-for', 'x-forwarded-proto']);
+/** Written anew below, or with the request's framing (request-writer.ts). */
+const REWRITTEN = new Set(['host', 'content-length', 'x-request-start', 'x-forwarded-for', 'x-forwarded-proto']);
 const SELECTORS = new Set(['x-cf-app-instance', 'x-cf-process-instance']);
 
 /** Framing and routing words: an underscore variant of one of these is never meant well. */
-const CRITICAL = new Set([...HOP_BY_HOP, ...REWRITTEN, 'content-length', 'forwarded']);
+const CRITICAL = new Set([...HOP_BY_HOP, ...REWRITTEN, 'forwarded']);
 
 /** Whether a client's header of that lower-case name goes on to the app. */
 function passes(name: string, trusted: boolean): boolean {

@@ -1,7 +1,8 @@
 /** Serves one plain request: client to copy and back, streaming both ways at the slower side's pace, with one record for the access log at its end. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
-import type { Backends, Flow, ResponseReceiver, Sent } from '../backends/backends.ts';
+import type { Backends, Sent } from '../backends/backends.ts';
+import type { Flow, ResponseReceiver } from '../backends/connection.ts';
 import type { AccessLog, Outcome } from '../logs/access-log.ts';
 import type { Backend } from '../table/route-table.ts';
 import { type Admitted, type Arrival, admit, arrive, type RoutingDeps } from './admit.ts';
@@ -70,6 +71,7 @@ class Exchange implements ResponseReceiver {
   readonly #outcome: Outcome;
   #under: Under | null = null;
   #flow: Flow | null = null;
+  #isPaused = false;
   /** Length of the answer's body as its head says; null when it does not. */
   #answerBytes: number | null = null;
   #over = false;
@@ -133,7 +135,7 @@ class Exchange implements ResponseReceiver {
     if (under?.is === 'hold') under.leave();
     else if (under?.is === 'attempt') {
       this.#settle();
-      under.sent?.giveUp();
+      under.sent?.giveUp(this);
     }
     this.#under = null;
   }
@@ -175,6 +177,7 @@ class Exchange implements ResponseReceiver {
         target: request.target,
         headers: forwardHeaders(this.#arrival.raw, request, this.#arrival.origin, backend),
         body: request.hasBody ? this.#body.open() : null,
+        contentLength: request.contentLength,
         idempotent: request.idempotent,
       },
       this,
@@ -208,10 +211,12 @@ class Exchange implements ResponseReceiver {
     this.#answerBytes = contentLength;
     this.#outcome.status = status;
     response.writeHead(status, PLAIN_REASON.test(reason) ? reason : '', headers);
-    // A first chunk usually comes with the head and shares its packet; where none does, the head must not wait for it.
-    queueMicrotask(() => {
-      if (this.#outcome.bytesOut === 0 && !response.writableEnded && !response.destroyed) response.flushHeaders();
-    });
+  }
+
+  /** A first chunk usually comes with the head and shares its packet; where none does, the head must not wait for it. */
+  flush(): void {
+    const { response } = this.#given;
+    if (this.#outcome.bytesOut === 0 && !response.writableEnded && !response.destroyed) response.flushHeaders();
   }
 
   data(chunk: Buffer): void {
@@ -220,15 +225,19 @@ class Exchange implements ResponseReceiver {
     this.#outcome.bytesOut += chunk.length;
     // Most answers come in one piece: head and body go out in one write, without a cork for what might follow.
     if (isWhole && message.method !== 'HEAD') return void response.end(chunk);
-    if (response.write(chunk) || message.method === 'HEAD') return;
-    const flow = this.#flow;
-    flow?.pause();
-    response.once('drain', () => flow?.resume());
+    if (response.write(chunk) || this.#isPaused || message.method === 'HEAD') return;
+    this.#isPaused = true; // What was read already still comes.
+    this.#flow?.pause();
+    response.once('drain', () => {
+      this.#isPaused = false;
+      this.#flow?.resume();
+    });
   }
 
   end(rawTrailers: string[]): void {
     const { response } = this.#given;
     this.#settle();
+    this.#flow = null;
     this.#body.leave();
     if (rawTrailers.length > 0) addTrailers(response, rawTrailers);
     if (!response.writableEnded) response.end();
