@@ -150,3 +150,19 @@ test('nodejs_buildpack says what a native module said, where the headers are not
     /failed \(exit status 1\): the headers of Node\.js could not be fetched/,
   );
 });
+
+test('nodejs_buildpack installs by a lockfile without asking the registry, and asks where what is cached lacks a version', async () => {
+  using stage = aStage({
+    'package.json': '{"name":"a","version":"1.0.0","dependencies":{"b":"1"}}',
+    'package-lock.json': '{"name":"a","version":"1.0.0","lockfileVersion":3,"packages":{}}',
+  });
+  const ran: string[] = [];
+  stage.run = async (argv, environment) => {
+    ran.push(argv.join(' '));
+    expect(environment?.NODE_COMPILE_CACHE).toBe(join(stage.cache, 'compile'));
+    if (argv.includes('--prefer-offline'))
+      throw new CommandFailedError(argv, { code: 1, signal: null, output: 'npm error code ETARGET' });
+  };
+  await nodejsBuildpack.compile(stage);
+  expect(ran).toEqual(['npm ci --omit=dev --prefer-offline', 'npm ci --omit=dev']);
+});

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { cp, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Stage } from '../buildpack.ts';
+import { CommandFailedError, type Stage } from '../buildpack.ts';
 import { explaining } from '../explain.ts';
 import { headersFor, wantsHeaders } from './headers.ts';
 import { NODE_HINTS } from './hints.ts';
@@ -112,19 +112,29 @@ export async function installAndBuild(stage: Stage, project: Project): Promise<v
   for (const file of TIMED_FILES) await rm(join(stage.app, file), { force: true });
 }
 
-/** Once more, with headers, where a native module found none. */
+/** Once more, with headers, where a native module found none; or asking the registry anew, where what is cached knows no version of the lockfile. */
 async function install(stage: Stage, project: Project, what: { dev: boolean }): Promise<void> {
   const { manager, nodeVersion, environment } = project;
   const argv = [...manager.program, ...manager.install(what)];
+  // Package managers keep their compiled code where it outlives the build: else each compiles itself anew.
+  const run = (args: readonly string[]): Promise<void> =>
+    stage.run(args, { NODE_COMPILE_CACHE: join(stage.cache, 'compile'), ...environment });
   try {
-    await stage.run(argv, environment);
+    await run(argv);
   } catch (error) {
+    if (isStale(error) && argv.includes(OFFLINE)) return await run(argv.filter(arg => arg !== OFFLINE));
     if (!wantsHeaders(error) || environment.npm_config_nodedir !== undefined) throw error;
     const headers = await headersFor(stage, { version: nodeVersion, environment });
     if (headers === null) throw error;
     Object.assign(environment, headers);
-    await stage.run(argv, environment);
+    await run(argv);
   }
+}
+
+const OFFLINE = '--prefer-offline';
+
+function isStale(error: unknown): boolean {
+  return error instanceof CommandFailedError && /\bETARGET\b/.test(error.output);
 }
 
 async function restoreCaches(stage: Stage, { build }: InstallPlan): Promise<void> {

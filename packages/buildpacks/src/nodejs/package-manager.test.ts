@@ -10,7 +10,11 @@ const choose = async (files: Record<string, string>) => {
 
 test('choosePackageManager() goes by the lockfile; npm without one', async () => {
   expect((await choose({})).install({ dev: false })).toEqual(['install', '--no-package-lock', '--omit=dev']);
-  expect((await choose({ 'package-lock.json': '{}' })).install({ dev: true })).toEqual(['ci', '--include=dev']);
+  expect((await choose({ 'package-lock.json': '{}' })).install({ dev: true })).toEqual([
+    'ci',
+    '--include=dev',
+    '--prefer-offline',
+  ]);
   expect(await choose({ 'yarn.lock': '# yarn lockfile v1\n' })).toMatchObject({ name: 'yarn', range: '1.x' });
   expect(await choose({ 'pnpm-lock.yaml': "lockfileVersion: '6.0'\n" })).toMatchObject({ name: 'pnpm', range: '8.x' });
 });

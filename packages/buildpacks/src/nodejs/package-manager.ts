@@ -67,6 +67,8 @@ function npm(common: Common): PackageManager {
     install: ({ dev }) => [
       ...(common.lockfile === null ? ['install', '--no-package-lock'] : ['ci']),
       dev ? '--include=dev' : '--omit=dev',
+      // The lockfile says which and by which checksum: asking the registry whether they are still so is a third of the time.
+      ...(common.lockfile === null ? [] : ['--prefer-offline']),
     ],
     runScript: script => ['run', script],
     prune: ['prune', '--omit=dev', ...(common.lockfile === null ? ['--no-package-lock'] : [])],
