@@ -9,6 +9,7 @@ import type { BuildLogs } from './builds/build-log.ts';
 import type { BuildLeases } from './builds/leases.ts';
 import type { Holds } from './holds/holds.ts';
 import type { ShownTexts } from './http/json-text.ts';
+import type { Envelopes } from './logcache/envelopes.ts';
 import type { Tails } from './logcache/tails.ts';
 import type { TailHolds } from './logcache/wait-for-lines.ts';
 import type { FileMover } from './resource-matches/move-later.ts';
@@ -48,6 +49,7 @@ export interface ApiDeps {
   /** What log tails of the cf CLI have read: a finished build is answered when they have its last line. */
   tails: Tails;
   tailHolds: TailHolds;
+  envelopes: Envelopes;
   shownApps: ShownTexts<ShownApp>;
   tokens: Tokens;
   loginGuard: LoginGuard;

@@ -1,4 +1,6 @@
 /** The API as a part: first start, its listeners and its loops, over ports that the caller has opened and closes. */
+
+import { withRecent } from '@cupola/logs/recent';
 import { HOLD_LIMITS } from '@cupola/model/limits';
 import { SHOWN_COLUMNS, type ShownApp } from './apps/present-app.ts';
 import { type Bootstrap, bootstrap } from './bootstrap.ts';
@@ -13,6 +15,7 @@ import { createTokenCap } from './holds/token-cap.ts';
 import { createShownTexts } from './http/json-text.ts';
 import { type Listen, startServer } from './http/server.ts';
 import { startInternal } from './internal/server.ts';
+import { createEnvelopes } from './logcache/envelopes.ts';
 import { createTails } from './logcache/tails.ts';
 import { createTailHolds } from './logcache/wait-for-lines.ts';
 import { createFileMover } from './resource-matches/move-later.ts';
@@ -27,7 +30,16 @@ const SHOWN_APPS_MAX = 1_000;
 export interface StartDeps
   extends Omit<
     ApiDeps,
-    'holds' | 'tails' | 'tailHolds' | 'shownApps' | 'tokens' | 'loginGuard' | 'leases' | 'buildLogs' | 'fileMover'
+    | 'holds'
+    | 'tails'
+    | 'tailHolds'
+    | 'shownApps'
+    | 'envelopes'
+    | 'tokens'
+    | 'loginGuard'
+    | 'leases'
+    | 'buildLogs'
+    | 'fileMover'
   > {
   listen: Listen;
   internal: { socketPath: string };
@@ -69,7 +81,9 @@ export async function start(options: StartDeps): Promise<Api> {
     bootstrap(store, { appsDomain: config.appsDomain, admin, ...(hashCost === undefined ? {} : { hashCost }) }),
   ]);
   await using starting = new AsyncDisposableStack();
-  const logs = starting.use(withDrains({ ...given, targets: drainTargets, monotonic }));
+  const logs = starting.use(
+    withDrains({ ...given, logs: starting.use(withRecent(given.logs)), targets: drainTargets, monotonic }),
+  );
   const leases = createBuildLeases(monotonic);
   const cap = createTokenCap(HOLD_LIMITS.perTokenMax);
   const deps: ApiDeps = {
@@ -82,6 +96,7 @@ export async function start(options: StartDeps): Promise<Api> {
     loginGuard: createLoginGuard(now),
     tails: createTails(),
     shownApps: createShownTexts<ShownApp>(SHOWN_COLUMNS, { max: SHOWN_APPS_MAX }),
+    envelopes: createEnvelopes(),
     tailHolds: createTailHolds(logs, cap),
     holds: createHolds({ store, monotonic, cap }),
   };

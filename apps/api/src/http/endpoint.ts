@@ -34,7 +34,7 @@ export interface ApiRequest<Query = Record<string, string>, Body = unknown> {
 
 export interface Reply {
   status: number;
-  /** Sent as JSON, `JsonTexts` as lists; a string or Readable is sent as it is, with `contentType`. Absent: no body. */
+  /** Sent as JSON, `JsonTexts` as lists; a string, Buffer or Readable is sent as it is, with `contentType`. Absent: no body. */
   body?: unknown;
   contentType?: string;
   headers?: Record<string, string>;

@@ -6,7 +6,7 @@ import type { CfFailure } from '../cf-error.ts';
 import type { Reply } from './endpoint.ts';
 import { jsonOf } from './json-text.ts';
 
-const JSON_TYPE = 'application/json; charset=utf-8';
+export const JSON_TYPE = 'application/json; charset=utf-8';
 
 /** Resolves when the answer is on its way; a stream's, when it has ended. A client that leaves meanwhile is no failure. */
 export async function sendReply(response: ServerResponse, reply: Reply): Promise<void> {
@@ -16,9 +16,14 @@ export async function sendReply(response: ServerResponse, reply: Reply): Promise
     response.setHeader('X-Cf-Warnings', reply.warnings.map(formEncode).join(','));
   if (reply.body instanceof Readable) return sendStream(response, reply, reply.body);
   if (reply.body === undefined) return sendBytes(response, reply.status, null);
-  const isText = typeof reply.body === 'string';
-  response.setHeader('Content-Type', reply.contentType ?? (isText ? 'text/plain; charset=utf-8' : JSON_TYPE));
-  sendBytes(response, reply.status, isText ? Buffer.from(String(reply.body)) : jsonOf(reply.body));
+  const textType = typeof reply.body === 'string' ? 'text/plain; charset=utf-8' : JSON_TYPE;
+  response.setHeader('Content-Type', reply.contentType ?? textType);
+  sendBytes(response, reply.status, bytesOf(reply.body));
+}
+
+function bytesOf(body: unknown): Buffer {
+  if (body instanceof Buffer) return body;
+  return typeof body === 'string' ? Buffer.from(body) : jsonOf(body);
 }
 
 export function sendFailure(response: ServerResponse, failure: CfFailure): void {

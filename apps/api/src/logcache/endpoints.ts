@@ -5,6 +5,7 @@ import type { ScopedApp } from '../apps/find-app.ts';
 import { seenApp } from '../apps/find-app.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type ApiRequest, type Endpoint, endpoint } from '../http/endpoint.ts';
+import { JSON_TYPE } from '../http/send.ts';
 import { type ReadAsk, type ReadQuery, readAsk, readQuery } from './read-ask.ts';
 import { type AnsweredLine, readLatest, readPlain, readTail } from './read-lines.ts';
 
@@ -51,33 +52,6 @@ async function runningBuild({ store, now }: ApiDeps, appGuid: string): Promise<{
 /** A build that was staged ahead may have ended before the CLI's tail begins: the CLI waits a second after each archive. */
 const FRESH_MS = 3_000;
 
-/** Which part of a CF a line would come from: readers of envelopes tell an app's own lines (rep) from others by it. */
-function originOf(sourceType: string): string {
-  if (sourceType === 'API') return 'cloud_controller';
-  return sourceType === 'RTR' ? 'gorouter' : 'rep';
-}
-
-function envelope(line: AnsweredLine, app: ScopedApp): Record<string, unknown> {
-  return {
-    timestamp: String(line.answeredNs),
-    source_id: line.appGuid,
-    instance_id: line.instanceId,
-    deprecated_tags: {},
-    tags: {
-      origin: originOf(line.sourceType),
-      source_type: line.sourceType,
-      app_id: app.guid,
-      app_name: app.name,
-      space_id: app.space_guid,
-      space_name: app.space_name,
-      organization_id: app.organization_guid,
-      organization_name: app.organization_name,
-      instance_id: line.instanceId,
-    },
-    log: { payload: Buffer.from(line.line).toString('base64'), type: line.type },
-  };
-}
-
 export const logCacheEndpoints: Endpoint[] = [
   endpoint({
     method: 'GET',
@@ -99,7 +73,7 @@ export const logCacheEndpoints: Endpoint[] = [
         throw error instanceof NotFoundError ? new NotFoundError('Source') : error;
       });
       const lines = await read(deps, request, app);
-      return { status: 200, body: { envelopes: { batch: lines.map(line => envelope(line, app)) } } };
+      return { status: 200, body: deps.envelopes.batchOf(lines, app), contentType: JSON_TYPE };
     },
   }),
 ];

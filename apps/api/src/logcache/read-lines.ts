@@ -12,8 +12,9 @@ const SHIFT_NS = HOLD_LIMITS.tailShiftNs;
 /** What the CLI takes off the time of the newest envelope to begin its tail at. */
 const CLI_OFFSET_NS = 1_000_000_000n;
 
-/** A line as it is answered: the time is the client's, not always the true one. */
-export interface AnsweredLine extends LogLine {
+/** A line as it is answered: the time is the client's, not always the true one. The line is the store's own object, by which its envelope is remembered. */
+export interface AnsweredLine {
+  line: LogLine;
   answeredNs: bigint;
 }
 
@@ -31,7 +32,7 @@ export async function readPlain({ logs }: LogReader, appGuid: string, ask: ReadA
     limit: ask.limit,
     descending: ask.descending,
   });
-  return lines.map(line => ({ ...line, answeredNs: line.timestampNs }));
+  return lines.map(line => ({ line, answeredNs: line.timestampNs }));
 }
 
 /**
@@ -48,7 +49,7 @@ export async function readLatest(
   if (newest === undefined || build === null) return newest === undefined ? [] : [newest];
   const answeredNs = build.beganNs - SHIFT_NS + CLI_OFFSET_NS;
   reader.tails.shifted(appGuid, answeredNs - CLI_OFFSET_NS, build.beganNs);
-  return [{ ...newest, answeredNs }];
+  return [{ line: newest.line, answeredNs }];
 }
 
 /** What came since the tail's last answer. Notes how far the tail has come. */
@@ -64,7 +65,7 @@ export async function readTail(
   const lines = await readPlain(reader, appGuid, { ...ask, startNs });
   // A tail once set back stays so: going back to true times would show its last two seconds again.
   if (!isStaging && startNs === ask.startNs) return lines;
-  const last = lines.at(-1);
+  const last = lines.at(-1)?.line;
   if (last !== undefined) tails.shifted(appGuid, last.timestampNs - SHIFT_NS + 1n, last.timestampNs + 1n);
-  return lines.map(line => ({ ...line, answeredNs: line.timestampNs - SHIFT_NS }));
+  return lines.map(({ line }) => ({ line, answeredNs: line.timestampNs - SHIFT_NS }));
 }
