@@ -1,5 +1,5 @@
 /**
- * What a backup holds, and taking one while the platform runs. The store is copied first, by SQLite's own means; then every blob is linked, which takes
+ * What a backup holds, and taking one while the platform runs. The store is copied first, as it is at one moment; then every blob is linked, which takes
  * milliseconds. Blobs never change and are swept only when no row has named them for an hour, so all that the copied rows name is there; it is looked up
  * all the same, and taken again if not. Left out: what can be made anew (instances, layers, caches), the apps' logs, and, unless they are asked for, the root
  * filesystems of added stacks, which are larger than all the rest: what they were made of is told.
@@ -26,8 +26,10 @@ import { pipeline } from 'node:stream/promises';
 import { createZstdCompress } from 'node:zlib';
 import { openFileBlobs } from '@cupola/blobs/files';
 import { readStacks } from '@cupola/images/rootfs/installed-stacks';
-import { backupTo } from '@cupola/store/sqlite';
+import { copyStore } from '@cupola/store/copy-store';
+import { backupTo, openSqliteStore } from '@cupola/store/sqlite';
 import { z } from 'zod';
+import { EMBEDDED, openStoreAsItIs, storePlace } from './open-store.ts';
 import { PlainError, stacksFolder } from './platform-config.ts';
 import { VERSION } from './version.ts';
 
@@ -97,7 +99,7 @@ async function copyState(from: string, to: string): Promise<void> {
   const store = join(to, 'store.db');
   for (let tried = 1; ; tried++) {
     rmSync(store, { force: true });
-    await backupTo(join(from, 'store.db'), store);
+    await copyOfStore(from, store);
     linkAll(join(from, 'blobs'), join(to, 'blobs'));
     const missing = await missingBlobs(store, join(to, 'blobs'));
     if (missing.length === 0) break;
@@ -108,6 +110,18 @@ async function copyState(from: string, to: string): Promise<void> {
   }
   for (const name of STATE_KEPT)
     if (existsSync(join(from, name))) cpSync(join(from, name), join(to, name), { recursive: true });
+}
+
+/** As SQLite's file, whatever the platform's own is: what is restored has no other server than this machine. */
+async function copyOfStore(state: string, file: string): Promise<void> {
+  if (storePlace(state) === EMBEDDED) return backupTo(join(state, 'store.db'), file);
+  const source = await openStoreAsItIs(state);
+  try {
+    const target = await openSqliteStore({ path: file });
+    await copyStore(source, target).finally(() => target.close());
+  } finally {
+    await source.close();
+  }
 }
 
 /** Every finished blob; where the file system has no links they are copied. */

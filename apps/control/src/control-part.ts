@@ -8,9 +8,9 @@ import { CELL_LIMITS } from '@cupola/model/limits';
 import { embeddedQueue } from '@cupola/queue/embedded';
 import { start as startScheduler } from '@cupola/scheduler/start';
 import { loadSealer } from '@cupola/store/key-file';
-import { openSqliteStore } from '@cupola/store/sqlite';
 import { type Logger, pino } from 'pino';
 import { z } from 'zod';
+import { openStore } from './open-store.ts';
 import { type RunningPart, runPart } from './part-process.ts';
 import { VERSION } from './version.ts';
 
@@ -41,7 +41,7 @@ async function startControl(env: z.infer<typeof environment>, log: Logger): Prom
   const uploadFolder = join(state, 'uploads');
   mkdirSync(uploadFolder, { recursive: true, mode: 0o700 });
   const stack = new AsyncDisposableStack();
-  const store = await openSqliteStore({ path: join(state, 'store.db') });
+  const store = await openStore(state);
   stack.defer(() => store.close());
   const logs = openSegmentLogs({ folder: join(state, 'logs') });
   stack.defer(() => logs.close());

@@ -126,6 +126,17 @@ program
   });
 
 program
+  .command('migrate')
+  .description("move the platform's state to PostgreSQL, or back into the data folder; apps go on meanwhile")
+  .requiredOption('--to <place>', 'postgres://USER:PASSWORD@HOST:5432/DATABASE, an empty database; or: embedded')
+  .option(...data)
+  .option('--json', 'print one JSON object')
+  .action(async (flags: DataFlag & { to: string }) => {
+    const { migrate } = await import('./commands/migrate.ts');
+    await migrate(flags);
+  });
+
+program
   .command('user')
   .description('users of the platform on this machine')
   .command('reset-password <name>')

@@ -109,7 +109,7 @@ export function readConfig(data: string): PlatformConfig | null {
 }
 
 /** Written whole and durable: a kill leaves the old file or the new one. */
-function writeDurable(file: string, text: string, mode: number): void {
+export function writeDurable(file: string, text: string, mode: number): void {
   const temporary = `${file}.new`;
   const fd = openSync(temporary, 'w', mode);
   writeSync(fd, text);

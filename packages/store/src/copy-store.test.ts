@@ -70,7 +70,7 @@ describe.skipIf(!hasPostgres())('copyStore()', () => {
     await fill(from.store);
     await aUser(to.store, { username: 'theirs' });
     const before = await contentOf(to.store);
-    await expect(copyStore(from.store, to.store)).rejects.toThrow('in use');
+    await expect(copyStore(from.store, to.store)).rejects.toThrow('already');
     expect(await contentOf(to.store)).toEqual(before);
   });
 });

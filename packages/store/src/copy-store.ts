@@ -20,7 +20,7 @@ export async function copyStore(from: Store, to: Store): Promise<void> {
     const { revision } = await source.selectFrom('counter').select('revision').executeTakeFirstOrThrow();
     await to.note(async ({ db }) => {
       if ((await db.selectFrom('users').select('guid').limit(1).execute()).length > 0)
-        throw new Error('the store to copy to is in use already');
+        throw new Error('There is a platform in that database already: an empty one is needed.');
       for (const table of tables) await copyTable(source, db, table);
       await db.updateTable('counter').set({ revision }).execute();
     });

@@ -2,7 +2,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { chownSync, globSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, globSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -52,6 +52,8 @@ export async function startPostgres({ durable = false } = {}): Promise<PostgresS
   const folder = mkdtempSync(join(tmpdir(), 'cupola-postgres-'));
   const as = owner();
   if ('uid' in as) chownSync(folder, as.uid, as.gid);
+  // Of the socket: who may connect is the server's to say.
+  chmodSync(folder, 0o755);
   const data = join(folder, 'data');
   // An order of words that is not that of bytes, as most databases have it: ours must not depend on it.
   const words = ['-D', data, '-U', USER, '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync'];

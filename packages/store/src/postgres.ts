@@ -8,7 +8,7 @@ import { migrate } from './migrate.ts';
 import { kyselyOver, poolClient, readersOf } from './postgres/dialect.ts';
 import { holdConnection } from './postgres/held-connection.ts';
 import { postgresWriter } from './postgres/postgres-writer.ts';
-import { findPrimary, MIGRATING, type Primary } from './postgres/primary.ts';
+import { findPrimary, MIGRATING, type Primary, READING } from './postgres/primary.ts';
 import { CHANNEL, startTail } from './postgres/tail.ts';
 import type { Store } from './store.ts';
 
@@ -68,6 +68,11 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     newEpoch: () => newEpoch(commits),
     close: () => (closing ??= close()),
   };
+}
+
+/** Throws what `openPostgresStore` would when nobody takes writes there, and changes nothing. */
+export async function reachPostgres(url: string): Promise<void> {
+  await (await findPrimary(url).connect(READING)).end();
 }
 
 async function migrateTo(primary: Primary): Promise<void> {

@@ -1,10 +1,12 @@
 /** `down`, `restart` and `status`: they speak to a running supervisor by its socket. */
 import http from 'node:http';
+import { join } from 'node:path';
 import { sentence } from '@cupola/model/sentence';
 import { listInstances } from '../instances.ts';
+import { EMBEDDED, shownPlace, storePlace } from '../open-store.ts';
 import { command, dataFolder, PlainError } from '../platform-config.ts';
 import { isAlive } from '../process-life.ts';
-import { ownPrograms } from '../programs.ts';
+import { ownPrograms, type Programs } from '../programs.ts';
 import { type PlatformStatus, socketPath } from '../supervisor.ts';
 
 interface Flags {
@@ -62,11 +64,14 @@ export async function down(flags: Flags): Promise<void> {
     );
 }
 
+/** By the programs of who asks, if they are of the platform's checkout. */
+export function restartPath({ root, bundle }: Programs): `/restart?${string}` {
+  return `/restart?${new URLSearchParams({ root, ...(bundle === null ? {} : { bundle }) })}`;
+}
+
 export async function restart(flags: Flags): Promise<void> {
   const data = dataFolder(flags.data);
-  const { root, bundle } = ownPrograms();
-  const query = new URLSearchParams({ root, ...(bundle === null ? {} : { bundle }) });
-  const status = await askSupervisor(data, `/restart?${query}`);
+  const status = await askSupervisor(data, restartPath(ownPrograms()));
   if (status === null) throw notRunning(data);
   if (flags.json) console.log(JSON.stringify(status));
   else console.log('Every part of Cupola has been swapped for a fresh one; the instances ran on.');
@@ -77,9 +82,10 @@ export async function status(flags: Flags): Promise<void> {
   const found = await askSupervisor(data, '/status');
   if (found === null) throw notRunning(data);
   const instances = await listInstances(data);
-  if (flags.json) return console.log(JSON.stringify({ ...found, instances }, null, 2));
+  const store = shownPlace(storePlace(join(data, 'state')));
+  if (flags.json) return console.log(JSON.stringify({ ...found, store, instances }, null, 2));
   console.log(
-    `api    ${found.api}\napps   http://NAME.${found.domain}:${found.port}, https://NAME.${found.domain}:${found.httpsPort}\ndata   ${found.data}\n`,
+    `api    ${found.api}\napps   http://NAME.${found.domain}:${found.port}, https://NAME.${found.domain}:${found.httpsPort}\ndata   ${found.data}${store === EMBEDDED ? '' : `\nstore  ${store}`}\n`,
   );
   console.log('part        pid      restarts');
   for (const { name, pid, restarts } of [{ name: 'supervisor', pid: found.pid, restarts: 0 }, ...found.parts])

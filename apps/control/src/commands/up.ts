@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, openSync, readFileSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { installMissing } from '../install.ts';
+import { storeFailure } from '../open-store.ts';
 import {
   adminPassword,
   command,
@@ -43,6 +44,9 @@ export async function up(options: UpOptions): Promise<void> {
   makeFolders(data);
   const password = adminPassword(data, options.adminPassword);
   if (options.install) installMissing(say);
+  const failure = await storeFailure(join(data, 'state'));
+  if (failure !== null)
+    say(`${failure}. The platform serves as soon as it answers; where it lies is in ${data}/state/database.`);
   if (options.detach === true) return detach(options, data, password);
 
   const supervisor = await startSupervisor({
