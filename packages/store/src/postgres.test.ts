@@ -36,9 +36,21 @@ describe.skipIf(!hasPostgres())('on a real server', () => {
     await server?.[Symbol.asyncDispose]();
   });
 
-  const open = async (url: string, options = {}): Promise<Opened> => {
-    const store = await openPostgresStore({ url, ...options });
+  const openAt = async (database: string, options = {}): Promise<Opened> => {
+    const store = await openPostgresStore({ url: server.url(database), ...options });
     return { store, [Symbol.asyncDispose]: () => store.close() };
+  };
+  /** On a database of its own, which goes with it: a server that was killed looks at every file that it has before it answers again. */
+  const open = async (options = {}): Promise<Opened> => {
+    const database = await server.database();
+    const { store } = await openAt(database, options);
+    return {
+      store,
+      [Symbol.asyncDispose]: async () => {
+        await store.close();
+        await server.drop(database);
+      },
+    };
   };
   const openProxied = async (): Promise<Proxied> => {
     const database = await server.database();
@@ -52,16 +64,16 @@ describe.skipIf(!hasPostgres())('on a real server', () => {
       [Symbol.asyncDispose]: async () => {
         await Promise.all([store.close(), direct.close()]);
         await proxy[Symbol.asyncDispose]();
+        await server.drop(database);
       },
     };
   };
 
-  describe('Store on PostgreSQL', () =>
-    storeContract(async options => open(server.url(await server.database()), options)));
+  describe('Store on PostgreSQL', () => storeContract(async options => open(options)));
 
   describe('rows are as SQLite has them', () => {
     test('a unique index names table and columns, however long', async () => {
-      await using opened = await open(server.url(await server.database()));
+      await using opened = await open();
       const { guid: space_guid } = await aSpace(opened.store);
       await anApp(opened.store, { name: 'Shop', space_guid });
       const error = await anApp(opened.store, { name: 'shop', space_guid }).catch(caught => caught);
@@ -70,7 +82,7 @@ describe.skipIf(!hasPostgres())('on a real server', () => {
     });
 
     test('texts are ordered by their bytes, whatever the order of the database is', async () => {
-      await using opened = await open(server.url(await server.database()));
+      await using opened = await open();
       const keys = ['B', 'a', 'Z', 'b', '_', 'é'];
       for (const key of keys) await opened.store.mutate(put(key));
       expect(await keysOf(opened.store)).toEqual(keys.toSorted());
@@ -79,18 +91,19 @@ describe.skipIf(!hasPostgres())('on a real server', () => {
 
   describe('several processes', () => {
     test('two that open an empty database at once both get it', async () => {
-      const url = server.url(await server.database());
-      const [one, two] = await Promise.all([open(url), open(url)]);
+      const database = await server.database();
+      const [one, two] = await Promise.all([openAt(database), openAt(database)]);
       await one.store.mutate(put('a'));
       expect(await keysOf(two.store)).toEqual(['a']);
       expect(await two.store.cursor()).toEqual(await one.store.cursor());
       await Promise.all([one[Symbol.asyncDispose](), two[Symbol.asyncDispose]()]);
+      await server.drop(database);
     });
 
     test('each hears all changes, in the order of their revisions, none twice', async () => {
-      const url = server.url(await server.database());
-      await using one = await open(url);
-      await using two = await open(url);
+      const database = await server.database();
+      await using one = await openAt(database);
+      await using two = await openAt(database);
       const told = [one, two].map(({ store }) => {
         const changes: Change[] = [];
         store.subscribe(some => changes.push(...(some ?? [])));
@@ -149,7 +162,7 @@ describe.skipIf(!hasPostgres())('on a real server', () => {
     });
 
     test('a server that is away answers nobody, and everybody once it is back; the feed goes on', async () => {
-      await using opened = await open(server.url(await server.database()));
+      await using opened = await open();
       const told: string[] = [];
       opened.store.subscribe(changes => told.push(...(changes ?? []).map(({ guid }) => guid)));
       await opened.store.mutate(put('a'));
@@ -163,7 +176,7 @@ describe.skipIf(!hasPostgres())('on a real server', () => {
     });
 
     test('kill -9 of the server loses nothing that was answered', async () => {
-      await using opened = await open(server.url(await server.database()));
+      await using opened = await open();
       const answered: string[] = [];
       const writing = names(400, 'k').map(key => opened.store.mutate(put(key)).then(() => answered.push(key)));
       await Promise.any(writing);
