@@ -42,17 +42,19 @@ export const aboutBackup = z.object({
   madeAt: z.string(),
   apps: z.number().int(),
   users: z.number().int(),
-  /** Those that were added. */
-  stacks: z.array(
-    z.object({
-      name: z.string(),
-      /** What it was made of; null: it was added before that was kept. */
-      source: z.string().nullable(),
-      /** That push onto it. */
-      apps: z.number().int(),
-      isCarried: z.boolean(),
-    }),
-  ),
+  /** Those that were added. A backup of before they were told has none. */
+  stacks: z
+    .array(
+      z.object({
+        name: z.string(),
+        /** What it was made of; null: it was added before that was kept. */
+        source: z.string().nullable(),
+        /** That push onto it. */
+        apps: z.number().int(),
+        isCarried: z.boolean(),
+      }),
+    )
+    .default([]),
 });
 export type AboutBackup = z.infer<typeof aboutBackup>;
 
