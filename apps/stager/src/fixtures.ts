@@ -126,6 +126,7 @@ export async function readTar(tar: Buffer): Promise<Map<string, { type: string; 
 }
 
 /** Longer than anything takes on a busy machine; shorter than a test may last. */
+const HINT_REPEAT_MS = 500;
 const WAIT_MS = 110_000;
 
 const AN_ORDER = {
@@ -321,8 +322,10 @@ async function answerNext(
 ): Promise<void> {
   const give = (): boolean => {
     const buildGuid = state.waiting.shift();
-    if (buildGuid !== undefined) json(200, { buildGuid });
-    return buildGuid !== undefined;
+    if (buildGuid === undefined) return false;
+    json(200, { buildGuid });
+    hintAgain(state, buildGuid);
+    return true;
   };
   if (give()) return;
   const look = (): void => {
@@ -341,6 +344,18 @@ async function answerNext(
   };
   response.on('close', end);
   state.wakes.add(look);
+}
+
+/** As the API's outbox does: who was given the hint may have been gone already. */
+function hintAgain(state: State, buildGuid: string): void {
+  const build = state.builds.get(buildGuid);
+  const attempts = build?.attempts;
+  const timer = setTimeout(() => {
+    if (build === undefined || build.attempts !== attempts || build.cancel || build.finish !== null) return;
+    state.waiting.push(buildGuid);
+    wake(state);
+  }, HINT_REPEAT_MS);
+  timer.unref();
 }
 
 interface Call {
