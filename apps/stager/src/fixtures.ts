@@ -125,8 +125,9 @@ export async function readTar(tar: Buffer): Promise<Map<string, { type: string; 
   return entries;
 }
 
-/** Longer than anything takes on a busy machine; shorter than a test may last. */
+/** A hint that nobody has followed. */
 const HINT_REPEAT_MS = 500;
+/** Longer than anything takes on a busy machine; shorter than a test may last. */
 const WAIT_MS = 110_000;
 
 const AN_ORDER = {

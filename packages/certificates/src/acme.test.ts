@@ -280,9 +280,13 @@ describe.skipIf(!hasGo())('with Pebble', () => {
     const { port, server } = await door(() => null);
     await using authority = await pebble({ httpPort: port });
     const acme = acmeAt(authority.directoryUrl, authority.ca);
-    await acme.pairFor('app.cupola.dev');
-    await acme.idle();
-    expect(said[0]).toMatch(/no certificate for app\.cupola\.dev .*port 80 or 443 is the router's/);
+    // On a busy machine a call may get no answer at all: that is said, and it is asked again a day later.
+    for (let tries = 0; tries < 5 && (said.at(-1) ?? 'cannot be reached').includes('cannot be reached'); tries++) {
+      nowMs += 24 * HOUR_MS;
+      await acme.pairFor('app.cupola.dev');
+      await acme.idle();
+    }
+    expect(said.at(-1)).toMatch(/no certificate for app\.cupola\.dev .*port 80 or 443 is the router's/);
     expect(await acme.pairFor('app.cupola.dev')).toBeNull();
     server.close();
   });
