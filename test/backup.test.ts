@@ -1,11 +1,11 @@
 /** A platform that is backed up while it works, and comes to life elsewhere with everything in it. */
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Platform, ROOT, startPlatform, until } from './platform.ts';
+import { appFolder, type Platform, ROOT, startPlatform, until } from './platform.ts';
 
 const run = promisify(execFile);
 
@@ -44,14 +44,7 @@ describe('backup and restore', () => {
     rmSync(work, { recursive: true, force: true });
   });
 
-  function folder(name: string): string {
-    const made = join(work, name);
-    mkdirSync(made, { recursive: true });
-    cpSync(join(ROOT, 'examples/node-hello/server.js'), join(made, 'server.js'));
-    writeFileSync(join(made, 'package.json'), JSON.stringify({ name, scripts: { start: 'node server.js' } }));
-    writeFileSync(join(made, 'manifest.yml'), `applications:\n- name: ${name}\n  memory: 64M\n`);
-    return made;
-  }
+  const folder = (name: string): string => appFolder(work, name);
 
   test('the backup is readable by its owner alone, and the platform works on', async () => {
     expect(statSync(file).mode & 0o777).toBe(0o600);

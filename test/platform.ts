@@ -4,7 +4,7 @@
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -63,6 +63,16 @@ export interface Platform extends AsyncDisposable {
   /** Starts it again, with the ports that it had. */
   up(): Promise<void>;
   down(): Promise<void>;
+}
+
+/** A folder `NAME` in `work` with a small app of that name: one file, no dependencies. */
+export function appFolder(work: string, name: string): string {
+  const made = join(work, name);
+  mkdirSync(made, { recursive: true });
+  cpSync(join(ROOT, 'examples/node-hello/server.js'), join(made, 'server.js'));
+  writeFileSync(join(made, 'package.json'), JSON.stringify({ name, scripts: { start: 'node server.js' } }));
+  writeFileSync(join(made, 'manifest.yml'), `applications:\n- name: ${name}\n  memory: 64M\n`);
+  return made;
 }
 
 /** Runs `probe` until it answers something other than null, false or undefined; throws after `limitMs` with what it saw last. */

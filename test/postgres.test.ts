@@ -1,10 +1,10 @@
 /** A platform whose state moves to a real PostgreSQL while it serves, lives through that server's death, and moves back. */
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hasPostgres, type PostgresServer, startPostgres } from '@cupola/store/postgres-server';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Platform, ROOT, startPlatform, until } from './platform.ts';
+import { appFolder, type Platform, startPlatform, until } from './platform.ts';
 
 interface Resources {
   resources: { guid: string; name: string }[];
@@ -29,14 +29,7 @@ describe.skipIf(!hasPostgres())('state on PostgreSQL', () => {
     rmSync(work, { recursive: true, force: true });
   });
 
-  function folder(name: string): string {
-    const made = join(work, name);
-    mkdirSync(made, { recursive: true });
-    cpSync(join(ROOT, 'examples/node-hello/server.js'), join(made, 'server.js'));
-    writeFileSync(join(made, 'package.json'), JSON.stringify({ name, scripts: { start: 'node server.js' } }));
-    writeFileSync(join(made, 'manifest.yml'), `applications:\n- name: ${name}\n  memory: 64M\n`);
-    return made;
-  }
+  const folder = (name: string): string => appFolder(work, name);
 
   const migrate = (to: string) => platform.cupola(['migrate', '--to', to, '--data', platform.data]);
   const appNames = async (): Promise<string[]> =>

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import type pg from 'pg';
-import { CHANGES_KEPT, changesAfter, compaction, createSubscribers, newEpoch, readCursor } from './feed.ts';
+import { CHANGES_KEPT, changesAfter, compaction, createSubscribers, readCursor } from './feed.ts';
 import { type GroupCommit, groupCommit } from './group-commit.ts';
 import { migrate } from './migrate.ts';
 import { kyselyOver, poolClient, readersOf } from './postgres/dialect.ts';
@@ -11,6 +11,7 @@ import { postgresWriter } from './postgres/postgres-writer.ts';
 import { findPrimary, MIGRATING, type Primary, READING } from './postgres/primary.ts';
 import { CHANNEL, startTail } from './postgres/tail.ts';
 import type { Store } from './store.ts';
+import { storeOver } from './store-over.ts';
 
 export interface PostgresOptions {
   /** `postgres://USER:PASSWORD@HOST:5432/DATABASE`; of several hosts, `HOST:5432,HOST:5432`, the one that takes writes is used. */
@@ -52,22 +53,15 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
       compact(changes.at(-1)?.revision ?? 0);
     },
   });
-  const close = async (): Promise<void> => {
-    await commits.close();
-    await tail[Symbol.asyncDispose]();
-    await Promise.all([connection.close(), read.destroy()]);
-  };
-  let closing: Promise<void> | undefined;
-  return {
+  return storeOver({
     read,
-    mutate: work => commits.run(work, { feeds: true }),
-    note: work => commits.run(work, { feeds: false }),
-    cursor: () => readCursor(read),
-    changesAfter: (after, limit) => changesAfter(read, after, limit),
+    commits,
     subscribe,
-    newEpoch: () => newEpoch(commits),
-    close: () => (closing ??= close()),
-  };
+    end: async () => {
+      await tail[Symbol.asyncDispose]();
+      await Promise.all([connection.close(), read.destroy()]);
+    },
+  });
 }
 
 /** Throws what `openPostgresStore` would when nobody takes writes there, and changes nothing. */

@@ -4,12 +4,13 @@ import { dirname } from 'node:path';
 import { backup, type DatabaseSync } from 'node:sqlite';
 import { Kysely } from 'kysely';
 import { DamagedStoreError } from './errors.ts';
-import { CHANGES_KEPT, changesAfter, compaction, createSubscribers, newEpoch, readCursor } from './feed.ts';
+import { CHANGES_KEPT, compaction, createSubscribers } from './feed.ts';
 import { type GroupCommit, groupCommit } from './group-commit.ts';
 import { migrate } from './migrate.ts';
 import type { Database } from './schema.ts';
 import { asStoreError, nodeSqliteDialect, openConnection } from './sqlite-driver.ts';
 import type { Store } from './store.ts';
+import { storeOver } from './store-over.ts';
 import type { Writer } from './writer.ts';
 
 /** More than any store has: a backup in one step. */
@@ -40,23 +41,16 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
       compact(changes.at(-1)?.revision ?? 0);
     },
   });
-  const close = async (): Promise<void> => {
-    await commits.close();
-    // The writer last: the last connection to close takes the -wal file away, by which the next start knows a clean stop.
-    await read.destroy();
-    await write.destroy();
-  };
-  let closing: Promise<void> | undefined;
-  return {
+  return storeOver({
     read,
-    mutate: work => commits.run(work, { feeds: true }),
-    note: work => commits.run(work, { feeds: false }),
-    cursor: () => readCursor(read),
-    changesAfter: (after, limit) => changesAfter(read, after, limit),
+    commits,
     subscribe,
-    newEpoch: () => newEpoch(commits),
-    close: () => (closing ??= close()),
-  };
+    end: async () => {
+      // The writer last: the last connection to close takes the -wal file away, by which the next start knows a clean stop.
+      await read.destroy();
+      await write.destroy();
+    },
+  });
 }
 
 /** BEGIN IMMEDIATE is the counter's lock here. */
