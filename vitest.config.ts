@@ -13,7 +13,7 @@ function onPostgres() {
     include: [
       process.env.CUPOLA_TEST_ALL === '1' ? 'apps/api/**/*.test.ts' : `apps/api/src/{${QUERIES.join()}}/**/*.test.ts`,
       'apps/scheduler/**/*.test.ts',
-      'packages/queue/**/*.test.ts',
+      'packages/queue/src/embedded.test.ts',
     ],
     env: { CUPOLA_TEST_STORE: 'postgres' },
     globalSetup: 'test/postgres-setup.ts',

@@ -17,6 +17,7 @@ const PACKAGES = [
   'buildpacks',
   'client',
   'certificates',
+  'redis',
 ];
 const without = (...names: string[]): string[] => PACKAGES.filter(name => !names.includes(name));
 
@@ -25,9 +26,10 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'packages/contract': ['model'],
   'packages/archive': ['model'],
   'packages/store': ['model', 'archive'],
-  'packages/queue': ['model', 'archive', 'store'],
+  'packages/redis': [],
+  'packages/queue': ['model', 'archive', 'store', 'redis'],
   'packages/blobs': ['model', 'archive'],
-  'packages/logs': ['model', 'archive'],
+  'packages/logs': ['model', 'archive', 'redis'],
   'packages/images': ['model', 'archive'],
   'packages/sandbox': ['model', 'archive'],
   'packages/buildpacks': ['model', 'archive'],

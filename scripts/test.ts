@@ -30,6 +30,7 @@ const NEEDED: Record<string, string> = {
   unzip: 'unzip',
   dockerd: 'docker.io',
   pg_ctlcluster: 'postgresql',
+  'redis-server': 'redis-server',
 };
 
 function hasTool(name: string): boolean {

@@ -169,3 +169,21 @@ test('a build that was adopted between look and act is left alone', async () => 
   await vi.waitFor(async () => expect(await test.hints()).toHaveLength(1));
   expect(await test.row(guid)).toMatchObject({ adopted: 1, state: 'STAGING' });
 });
+
+test('a queue that takes no hints keeps no build from being ended, and is asked once in a pass', async () => {
+  await using test = await open();
+  for (const created_at of [START, START + 1]) await test.build({ created_at });
+  const { guid } = await test.build({ created_at: START + 2, attempts: STAGING_LIMITS.attemptsMax });
+  const offer = vi.fn(async () => {
+    throw new Error('no queue');
+  });
+  {
+    await using _outbox = startOutbox({
+      ...test.deps,
+      queue: { ...test.queue, offer },
+      store: { ...test.store, subscribe: () => () => undefined },
+    });
+    await vi.waitFor(async () => expect(await test.row(guid)).toMatchObject({ state: 'FAILED' }));
+  }
+  expect(offer).toHaveBeenCalledOnce();
+});

@@ -5,6 +5,7 @@
 import type { LogStore } from '@cupola/logs/log-store';
 import { type BuildFacts, type BuildFate, decideBuild } from '@cupola/model/build-lease';
 import { STAGING_LIMITS } from '@cupola/model/limits';
+import type { BuildHint } from '@cupola/queue/build-queue';
 import type { ApiDeps } from '../deps.ts';
 import { recordBuildEnd } from './build-events.ts';
 import { forgetBuild } from './forget-build.ts';
@@ -60,14 +61,27 @@ export function startOutbox(deps: Deps): AsyncDisposable {
 
 async function passOnce(deps: Deps): Promise<void> {
   const unfinished = new Map<string, number>();
+  let isQueueAway = false;
   for (const build of await readOpen(deps)) {
     // Organizations take turns: the more builds of one are open, the later its next one.
     const priority = 1 + (unfinished.get(build.organizationGuid) ?? 0);
     if (build.facts.state === 'STAGING') unfinished.set(build.organizationGuid, priority);
     const fate = decideBuild(build.facts, deps.now());
     if (fate.do === 'wait') continue;
-    if (fate.do === 'offer') await deps.queue.offer({ buildGuid: build.guid, priority });
-    else if (await apply(deps, build, fate)) await deps.queue.done(build.guid);
+    if (fate.do === 'offer') {
+      if (!isQueueAway) isQueueAway = !(await offer(deps, { buildGuid: build.guid, priority }));
+    } else if (await apply(deps, build, fate)) await deps.queue.done(build.guid);
+  }
+}
+
+/** False when the queue is away: that keeps no build from being ended, and the next pass offers again. */
+async function offer({ queue, log }: Deps, hint: BuildHint): Promise<boolean> {
+  try {
+    await queue.offer(hint);
+    return true;
+  } catch (error) {
+    log.warn({ err: error }, 'builds wait: the build queue took no hint; it is tried again every few seconds');
+    return false;
   }
 }
 

@@ -1,0 +1,8 @@
+/** Redis did not answer in time, or cannot be reached. What was asked for may still have been done. */
+export class RedisUnavailableError extends Error {
+  override readonly name = 'RedisUnavailableError';
+  /** @param address host and port, never the password. */
+  constructor(address: string, options?: { cause?: unknown }) {
+    super(`Redis at ${address} does not answer: is it running, and is its address right?`, options);
+  }
+}

@@ -1,0 +1,87 @@
+/** For tests: a Redis server of its own in a temp folder, on a port that was free. Keeps its data over a restart, as an operator would have it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+
+export interface RedisServer extends AsyncDisposable {
+  url: string;
+  /** SIGSTOP and SIGCONT freeze and thaw it. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void;
+  /** Ends it at once; `start` brings it back with its data. */
+  kill(): Promise<void>;
+  start(): Promise<void>;
+  /** Runs one command on a connection of its own. */
+  command(name: string, ...words: string[]): Promise<unknown>;
+}
+
+export async function startRedis({ settings = [] }: { settings?: readonly string[] } = {}): Promise<RedisServer> {
+  const folder = mkdtempSync(join(tmpdir(), 'cupola-redis-'));
+  const port = await freePort();
+  const url = `redis://127.0.0.1:${port}`;
+  let server: ChildProcess;
+
+  async function start(): Promise<void> {
+    const words = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--appendonly', 'yes', '--save', ''];
+    server = spawn('redis-server', [...words, ...settings], { stdio: 'ignore', cwd: folder });
+    const missing = once(server, 'error').then(([error]) => {
+      throw new Error('Redis cannot be started: apt-get install redis-server', { cause: error });
+    });
+    missing.catch(() => undefined);
+    await Promise.race([untilItAnswers(), missing]);
+  }
+
+  async function untilItAnswers(): Promise<void> {
+    while (server.exitCode === null) {
+      const client = new Redis(url, { retryStrategy: () => null, lazyConnect: true });
+      client.on('error', () => undefined);
+      try {
+        await client.connect();
+        return client.disconnect();
+      } catch {
+        client.disconnect(); // Not yet.
+        await new Promise(resolve => setTimeout(resolve, 10));
+      }
+    }
+    throw new Error(`redis-server ended with ${server.exitCode}`);
+  }
+
+  async function kill(): Promise<void> {
+    if (server.exitCode !== null || server.signalCode !== null) return;
+    const ended = once(server, 'exit');
+    server.kill('SIGKILL');
+    await ended;
+  }
+
+  await start();
+  return {
+    url,
+    signal: signal => server.kill(signal),
+    kill,
+    start,
+    command: async (name, ...words) => {
+      const client = new Redis(url);
+      try {
+        return await client.call(name, ...words);
+      } finally {
+        client.disconnect();
+      }
+    },
+    [Symbol.asyncDispose]: async () => {
+      await kill();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
