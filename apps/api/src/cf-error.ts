@@ -3,6 +3,7 @@
  * id. Several things wrong with one request are an entry each.
  */
 import { CF_ERRORS, type CfErrorTitle, knownTitle } from '@cupola/contract/cf-errors';
+import { LogsUnavailableError } from '@cupola/logs/errors';
 import {
   ArchiveRefusedError,
   FencedError,
@@ -47,7 +48,7 @@ export function cfFailure(error: unknown): CfFailure {
   if (error instanceof FencedError) return failure('AgentFenced', error.message);
   if (error instanceof UnavailableError) return retryLater(error.title, error.message, error.retryAfterSeconds);
   if (error instanceof StoreFullError) return retryLater('InsufficientStorage', error.message, RETRY_AFTER_SECONDS);
-  if (error instanceof StoreUnavailableError)
+  if (error instanceof StoreUnavailableError || error instanceof LogsUnavailableError)
     return retryLater('ServiceUnavailable', error.message, RETRY_AFTER_SECONDS);
   // Names are looked up before they are taken, in the same transaction; what still collides was asked for twice at once.
   if (error instanceof UniqueViolationError)

@@ -6,6 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openFileBlobs } from '@cupola/blobs/files';
+import type { LogStore } from '@cupola/logs/log-store';
 import { openSegmentLogs } from '@cupola/logs/segments';
 import { ROLE_TYPES, type RoleType } from '@cupola/model/states';
 import { embeddedQueue } from '@cupola/queue/embedded';
@@ -77,10 +78,13 @@ export interface TestOptions {
   loops?: boolean;
   /** What the API gets for the store: to look at it, or to undo what it writes. */
   wrapStore?: (store: Store) => Store;
+  /** What the API gets for the logs. */
+  wrapLogs?: (logs: LogStore) => LogStore;
 }
 
 export async function startTestApi(options: TestOptions = {}): Promise<TestApi> {
   const { appsPort = 8_080, drainTargets = [], log, loops = false, wrapStore = (store: Store) => store } = options;
+  const { wrapLogs = (logs: LogStore) => logs } = options;
   const folder = await mkdtemp(join(tmpdir(), 'cupola-api-'));
   const stack = new AsyncDisposableStack();
   stack.defer(() => rm(folder, { recursive: true, force: true }));
@@ -122,6 +126,7 @@ export async function startTestApi(options: TestOptions = {}): Promise<TestApi> 
   const api = await start({
     ...deps,
     store: wrapStore(store),
+    logs: wrapLogs(logs),
     listen: { host: '127.0.0.1', port: 0 },
     internal: { socketPath },
     monotonic: clock.now,

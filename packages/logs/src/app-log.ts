@@ -3,10 +3,9 @@
  * restarts, since readers ask for "what came after that one".
  */
 import type { AppSegments } from './app-segments.ts';
+import { claimedNs } from './claimed-time.ts';
 import type { LogLine, LogQuery } from './log-store.ts';
-
-/** A sender's clock may be ahead by so much; times further on would pull all later lines with them. */
-const AHEAD_MAX_NS = 1_000_000_000n;
+import { ownLine } from './own-line.ts';
 
 export interface AppLog {
   readonly bytes: number;
@@ -52,8 +51,7 @@ export function appLog({ appGuid, segments, maxBytes, now }: AppLogOptions): App
   });
 
   function stamp(line: LogLine): LogLine {
-    const nowNs = BigInt(now()) * 1_000_000n;
-    const claimed = line.timestampNs > nowNs + AHEAD_MAX_NS ? nowNs : line.timestampNs;
+    const claimed = claimedNs(line, now());
     newestNs = claimed > newestNs ? claimed : newestNs + 1n;
     return { ...line, timestampNs: newestNs };
   }
@@ -61,14 +59,8 @@ export function appLog({ appGuid, segments, maxBytes, now }: AppLogOptions): App
   /** Nothing when nothing was lost, or when the notice cannot be written either. */
   async function sayLoss(): Promise<LogLine[]> {
     if (lost === 0) return [];
-    const notice = stamp({
-      appGuid,
-      sourceType: 'API',
-      instanceId: '0',
-      type: 'ERR',
-      timestampNs: BigInt(now()) * 1_000_000n,
-      line: `${lost} log lines were lost: they could not be written (is the disk full?)`,
-    });
+    const words = `${lost} log lines were lost: they could not be written (is the disk full?)`;
+    const notice = stamp(ownLine(appGuid, BigInt(now()) * 1_000_000n, words));
     if ((await segments.write([notice])) > 0) return [];
     lost = 0;
     return [notice];

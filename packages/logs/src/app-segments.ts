@@ -6,7 +6,9 @@ import { readdirSync, statSync } from 'node:fs';
 import { appendFile, mkdir, readFile, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LogLine, LogQuery } from './log-store.ts';
+import { droppedLine } from './own-line.ts';
 import { decodeRow, encodeRow } from './row.ts';
+import { isWanted } from './wanted.ts';
 
 interface Segment {
   firstNs: bigint;
@@ -157,24 +159,8 @@ async function readSegments(
 /** Says at the oldest end how many lines are gone, to whom asks for times from before it. */
 function droppedNotice(query: LogQuery, oldest: Segment | undefined): LogLine[] {
   if (oldest === undefined || oldest.linesBefore === 0) return [];
-  const notice: LogLine = {
-    appGuid: query.appGuid,
-    sourceType: 'API',
-    instanceId: '0',
-    type: 'ERR',
-    timestampNs: oldest.firstNs - 1n,
-    line: `${oldest.linesBefore} older log lines were dropped to keep within the space for logs`,
-  };
+  const notice = droppedLine(query.appGuid, { timestampNs: oldest.firstNs - 1n, count: oldest.linesBefore });
   return isWanted(query, notice) ? [notice] : [];
-}
-
-function isWanted({ startNs, endNs, sourceTypes }: LogQuery, line: LogLine): boolean {
-  if (startNs !== undefined && line.timestampNs < startNs) return false;
-  if (endNs !== undefined && line.timestampNs >= endNs) return false;
-  return (
-    sourceTypes === undefined ||
-    sourceTypes.some(type => (type.endsWith('/') ? line.sourceType.startsWith(type) : line.sourceType === type))
-  );
 }
 
 /** Dropped while it was to be read. */

@@ -4,9 +4,11 @@
  */
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { assertAppGuid, isAppGuid } from './app-guid.ts';
 import { type AppLog, appLog } from './app-log.ts';
 import { appSegments } from './app-segments.ts';
 import type { LogLine, LogStore } from './log-store.ts';
+import { tellAll } from './tell-all.ts';
 
 const MIB = 1024 * 1024;
 /** A budget is spent in so many segments: what is dropped at once is that part of it. */
@@ -45,19 +47,11 @@ export function openSegmentLogs(options: SegmentLogsOptions): LogStore {
   }
 
   async function appendTo(appGuid: string, lines: readonly LogLine[]): Promise<void> {
-    if (!isAppGuid(appGuid)) throw new TypeError(`"${appGuid}" is no app's guid`);
+    assertAppGuid(appGuid);
     const log = apps.get(appGuid) ?? open(appGuid);
     apps.set(appGuid, log);
     const stamped = await log.append(lines);
-    for (const listener of followers.get(appGuid) ?? [])
-      try {
-        listener(stamped);
-      } catch (error) {
-        // A listener's bug is no reason to tell the sender that its lines were refused. It ends the process as any uncaught error does.
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
+    tellAll(followers.get(appGuid), stamped);
   }
 
   return {
@@ -89,6 +83,3 @@ export function openSegmentLogs(options: SegmentLogsOptions): LogStore {
     },
   };
 }
-
-/** Guids come from senders: nothing else may become a path. */
-const isAppGuid = (text: string): boolean => /^[\w-]{1,100}$/.test(text);

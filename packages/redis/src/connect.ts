@@ -38,31 +38,34 @@ export function connectRedis(url: string, { isListener = false } = {}): RedisLin
   });
   let lastError: unknown;
   let awaySinceMs = performance.now();
+  let up = Promise.withResolvers<true>();
   client.on('error', error => {
     lastError = error;
   });
   client.on('close', () => {
     // Each attempt that fails closes too; the first one counts.
-    if (awaySinceMs === Number.POSITIVE_INFINITY) awaySinceMs = performance.now();
+    if (awaySinceMs !== Number.POSITIVE_INFINITY) return;
+    awaySinceMs = performance.now();
+    up = Promise.withResolvers();
   });
   client.on('ready', () => {
     awaySinceMs = Number.POSITIVE_INFINITY;
+    up.resolve(true);
   });
   const unavailable = (cause: unknown): RedisUnavailableError => new RedisUnavailableError(address, { cause });
 
   async function untilReady(): Promise<void> {
-    if (client.status === 'ready') return;
     const leftMs = awaySinceMs + GAP_MS - performance.now();
     if (leftMs <= 0 || client.status === 'end') throw unavailable(lastError);
-    const isReady = await within(leftMs, new Promise<true>(resolve => client.once('ready', () => resolve(true))));
-    if (isReady === null) throw unavailable(lastError);
+    if ((await within(leftMs, up.promise)) === null) throw unavailable(lastError);
   }
 
   return {
     client,
     address,
     run: async commands => {
-      await untilReady();
+      // At once when it can be: what is asked for in an order is sent in that order.
+      if (client.status !== 'ready') await untilReady();
       const answered = commands().then(
         value => ({ value }),
         (error: unknown) => {

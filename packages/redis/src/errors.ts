@@ -2,7 +2,11 @@
 export class RedisUnavailableError extends Error {
   override readonly name = 'RedisUnavailableError';
   /** @param address host and port, never the password. */
-  constructor(address: string, options?: { cause?: unknown }) {
-    super(`Redis at ${address} does not answer: is it running, and is its address right?`, options);
+  constructor(address: string, options: { cause: unknown }) {
+    const said = options.cause instanceof Error ? ` (${options.cause.message})` : '';
+    super(
+      `Redis at ${address} does not answer${said}: is it running, and are its address and password right?`,
+      options,
+    );
   }
 }

@@ -1,3 +1,4 @@
+import { LogsUnavailableError } from '@cupola/logs/errors';
 import { describe, expect, test } from 'vitest';
 import { startTestApi, type TestApi } from '../fixtures.ts';
 import { callInternal } from '../internal/fixtures.ts';
@@ -77,4 +78,18 @@ describe('the log of a build that was staged ahead', () => {
     await expect.poll(() => linesOf(test, build.buildGuid)).toEqual([]);
     expect(await linesOf(test, build.app.guid)).toEqual([]);
   });
+});
+
+test('logs that cannot be read keep no build from being asked for, said and shown; reading them is a 503', async () => {
+  const read = async () => {
+    throw new LogsUnavailableError({ cause: 'Redis is away' });
+  };
+  await using test = await startTestApi({ wrapLogs: logs => ({ ...logs, read }) });
+  const build = await uploaded(test);
+  await say(test, build, 'detecting');
+  expect((await stage(test, build.packageGuid)).status).toBe(201);
+  await say(test, build, 'installing');
+  expect((await test.api('GET', `/v3/builds/${build.buildGuid}`, { token: test.admin })).status).toBe(200);
+  const answer = await test.api('GET', `/api/v1/read/${build.app.guid}`, { token: test.admin });
+  expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '5']);
 });

@@ -5,6 +5,7 @@
  */
 import type { LogLine } from '@cupola/logs/log-store';
 import type { ApiDeps } from '../deps.ts';
+import { noLines } from './no-lines.ts';
 
 type Deps = Pick<ApiDeps, 'store' | 'logs' | 'now'>;
 
@@ -38,7 +39,8 @@ export function createBuildLogs({ store, logs, now }: Deps): BuildLogs {
       .executeTakeFirst();
 
   async function release(buildGuid: string, appGuid: string): Promise<void> {
-    const held = await logs.read({ appGuid: buildGuid, limit: HELD_LINES_MAX, descending: false });
+    // Unread they stay where they are: the next batch of the build releases them.
+    const held = await logs.read({ appGuid: buildGuid, limit: HELD_LINES_MAX, descending: false }).catch(noLines);
     if (held.length === 0) return;
     const timestampNs = BigInt(now()) * 1_000_000n;
     await logs.append(held.map(line => ({ ...line, appGuid, timestampNs })));

@@ -20,6 +20,7 @@ import { recordBuildUsage } from '../usage-events/record-usage.ts';
 import { recordBuildEnd } from './build-events.ts';
 import { type BuildRow, createBuild } from './create-build.ts';
 import { listBuilds, listBuildsOfApp, presentBuilds } from './list-builds.ts';
+import { noLines } from './no-lines.ts';
 
 const NO_PACKAGE = 'Unable to use package. Ensure that the package exists and you have access to it.';
 
@@ -61,13 +62,8 @@ async function waitForTail(
 ): Promise<void> {
   if (build.state === 'STAGING' || request.preferWaitSeconds !== null) return;
   if (!isCliAgent(request.userAgent) || !holds.owns(request, 'build', build.guid)) return;
-  const [last] = await logs.read({
-    appGuid: build.app_guid,
-    startNs: BigInt(build.created_at) * 1_000_000n,
-    limit: 1,
-    descending: true,
-    sourceTypes: ['STG'],
-  });
+  const query = { startNs: BigInt(build.created_at) * 1_000_000n, limit: 1, descending: true, sourceTypes: ['STG'] };
+  const [last] = await logs.read({ appGuid: build.app_guid, ...query }).catch(noLines);
   if (last === undefined) return;
   await tails.waitPassed(build.app_guid, last.timestampNs, {
     timeoutMs: HOLD_LIMITS.buildLogFenceMs,
