@@ -29,6 +29,7 @@ const NEEDED: Record<string, string> = {
   bundle: 'ruby-bundler',
   unzip: 'unzip',
   dockerd: 'docker.io',
+  containerd: 'containerd',
   pg_ctlcluster: 'postgresql',
   'redis-server': 'redis-server',
 };

@@ -1,8 +1,8 @@
 /** An app as an image, in the hands of a real Docker engine: `cupola image save`, `docker load`, `docker run`. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { type DockerEngine, dockerMissing, startDockerEngine } from '@cupola/sandbox/docker/engine-server';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type DockerEngine, dockerMissing, startDockerEngine } from './docker-engine.ts';
 import { type Platform, ROOT, startPlatform, until } from './platform.ts';
 
 describe.skipIf(dockerMissing() !== null)('an image of an app', () => {

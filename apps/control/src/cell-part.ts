@@ -38,6 +38,8 @@ const environment = z.object({
     .default('')
     .transform(text => (text === '' ? [] : text.split(',').map(Number))),
   CUPOLA_ALLOW_UNSANDBOXED: z.enum(['0', '1']),
+  /** Empty: no Docker. */
+  CUPOLA_DOCKER_HOST: z.string().default(''),
   CUPOLA_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 
@@ -57,19 +59,8 @@ async function startCell(env: z.infer<typeof environment>, log: Logger): Promise
     hostPorts: env.CUPOLA_HOST_PORTS,
     log,
   });
-  const open = {
-    installation: env.CUPOLA_INSTALLATION,
-    allowUnsandboxed: env.CUPOLA_ALLOW_UNSANDBOXED === '1',
-    canaryUid: CANARY_UID,
-    separateNetwork: networks !== null,
-  };
-  const instances = await sandboxesOrRefuse({
-    ...open,
-    folder: join(env.CUPOLA_CELL, 'instances', 'sandboxes'),
-    spareAfterMs: SPARE_AFTER_MS,
-  });
+  const { instances, builds } = await openBoth(env, networks !== null);
   stack.defer(() => instances.close());
-  const builds = await sandboxesOrRefuse({ ...open, folder: join(env.CUPOLA_CELL, 'builds', 'sandboxes') });
   stack.defer(() => builds.close());
   log.info({ rung: instances.report }, 'the sandbox of this machine');
   const offered = offeredStacks(env.CUPOLA_STACKS, { hasRoot: instances.report.enforced.fs });
@@ -132,6 +123,36 @@ async function startCell(env: z.infer<typeof environment>, log: Logger): Promise
       await stack.disposeAsync();
     },
   };
+}
+
+/** For apps and for builds, in folders of their own. @throws RefusedStartError */
+async function openBoth(
+  env: z.infer<typeof environment>,
+  separateNetwork: boolean,
+): Promise<{ instances: Sandboxes; builds: Sandboxes }> {
+  if (env.CUPOLA_DOCKER_HOST !== '' && !separateNetwork)
+    throw new RefusedStartError(
+      'Apps in Docker get their network from us: start ./cupola as root, with nftables and iproute2 installed, or with --sandbox auto.',
+    );
+  const open = {
+    installation: env.CUPOLA_INSTALLATION,
+    allowUnsandboxed: env.CUPOLA_ALLOW_UNSANDBOXED === '1',
+    canaryUid: CANARY_UID,
+    separateNetwork,
+    ...(env.CUPOLA_DOCKER_HOST === '' ? {} : { dockerHost: env.CUPOLA_DOCKER_HOST }),
+  };
+  const instances = await sandboxesOrRefuse({
+    ...open,
+    folder: join(env.CUPOLA_CELL, 'instances', 'sandboxes'),
+    spareAfterMs: SPARE_AFTER_MS,
+  });
+  try {
+    const builds = await sandboxesOrRefuse({ ...open, folder: join(env.CUPOLA_CELL, 'builds', 'sandboxes') });
+    return { instances, builds };
+  } catch (error) {
+    await instances.close();
+    throw error;
+  }
 }
 
 /** The machine's own, and those that were added, each time as the index says; a plain process (`hasRoot` false) stands on the machine only. */

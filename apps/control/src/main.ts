@@ -42,6 +42,8 @@ program
   .option('--admin-password <password>', 'password of the user admin (one is made at first start)')
   .option('--no-install', 'install no Debian packages')
   .option('--allow-unsandboxed', 'run apps as plain processes where no sandbox works: for trusted code only')
+  .option('--sandbox <kind>', 'docker: run apps and builds in a Docker engine (auto: in the strongest sandbox here)')
+  .option('--docker-host <url>', 'its address (unix:///var/run/docker.sock)')
   .option('--detach', 'come back once it serves; stop it with `cupola down`')
   .option('--json', 'print one JSON object')
   .action(

@@ -60,6 +60,7 @@ export function startParts(options: Options): { control: Part; cell: Part; route
       CUPOLA_STATE: join(data, 'state'),
       CUPOLA_CELL: join(data, 'cell'),
       CUPOLA_HOST_PORTS: config.hostPorts.join(','),
+      CUPOLA_DOCKER_HOST: config.dockerHost ?? '',
     },
     passFds: [],
   }));

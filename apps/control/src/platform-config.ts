@@ -50,6 +50,8 @@ const schema = z.object({
   platformUid: z.number().int().nullable(),
   ownerUid: z.number().int(),
   allowUnsandboxed: z.boolean(),
+  /** Address of the Docker engine that apps and builds run in; null: the strongest sandbox of this machine's own. */
+  dockerHost: z.string().nullable().default(null),
 });
 export type PlatformConfig = z.infer<typeof schema>;
 
@@ -71,6 +73,9 @@ export interface UpFlags {
   hostPorts?: string | undefined;
   adminPassword?: string | undefined;
   allowUnsandboxed?: boolean | undefined;
+  /** `auto` or `docker`. */
+  sandbox?: string | undefined;
+  dockerHost?: string | undefined;
 }
 
 /** An error whose message is all that the user needs: printed without a stack, exit code 1. */
@@ -149,7 +154,21 @@ export function resolveConfig(data: string, flags: UpFlags): PlatformConfig {
     platformUid: uid === 0 ? PLATFORM_UID : null,
     ownerUid: uid,
     allowUnsandboxed: flags.allowUnsandboxed ?? known?.allowUnsandboxed ?? false,
+    dockerHost: dockerHostOf(flags, known?.dockerHost ?? null),
   };
+}
+
+/** Where Debian's engine, and Docker's own, listen. */
+const DOCKER_SOCKET = 'unix:///var/run/docker.sock';
+
+/** Only where the operator has said so: whoever speaks to an engine is root on its machine. */
+function dockerHostOf({ sandbox, dockerHost }: UpFlags, known: string | null): string | null {
+  if (sandbox !== undefined && sandbox !== 'auto' && sandbox !== 'docker')
+    throw new PlainError(`"${sandbox}" is no sandbox to choose. Say --sandbox docker, or --sandbox auto.`);
+  const isDocker = sandbox === undefined ? known !== null : sandbox === 'docker';
+  if (!isDocker && dockerHost !== undefined)
+    throw new PlainError('An engine is used where apps shall run in Docker: add --sandbox docker.');
+  return isDocker ? (dockerHost ?? known ?? DOCKER_SOCKET) : null;
 }
 
 function portList(text: string): number[] {

@@ -8,6 +8,13 @@ touch /usr/.cupola-canary 2>/dev/null && echo usr writable || echo usr read-only
 grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status | tr -d ':' | tr '\\t' ' '
 if [ -x /usr/bin/unshare ]; then unshare --user true 2>/dev/null && echo userns open || echo userns closed; fi
 echo uid $(id -u)
+first() { for file; do [ -r "$file" ] && cat "$file" && return; done; echo 0; }
+cd /sys/fs/cgroup 2>/dev/null && {
+  echo memory $(first memory/memory.limit_in_bytes memory.max)
+  echo processes $(first pids/pids.max pids.max)
+  echo cpu $(first cpu/cpu.shares cpu.weight)
+}
+echo disk $(stat -f -c '%b %S' /tmp | { read blocks size; echo $((blocks * size / 1048576)); })
 echo done 1
 `;
 
@@ -30,6 +37,8 @@ export interface CanaryResult {
   /** Null when the rung may be used. */
   refusedBecause: string | null;
   seen: Pick<Enforced, 'pid' | 'fs' | 'seccomp' | 'userns'>;
+  /** As the sandbox itself sees them, on a rung that shows it its control group; 0 where it does not. */
+  limits: { memoryMb: number; pidsMax: number; cpu: number; diskMb: number };
 }
 
 /** Must show, or the rung is unusable: other pids hidden, root read-only, no capabilities, no_new_privs. */
@@ -42,6 +51,7 @@ export async function readCanary(sandbox: RunningSandbox): Promise<CanaryResult>
     else said.push(line);
   }
   await sandbox.ended;
+  const number = (key: string): number => Number(seen.get(key)) || 0;
   const pid = Number(seen.get('pids')) > 0 && Number(seen.get('pids')) < 12;
   const fs = seen.get('usr') === 'read-only';
   const noCapabilities = Number.parseInt(seen.get('CapEff') ?? 'f', 16) === 0;
@@ -56,5 +66,11 @@ export async function readCanary(sandbox: RunningSandbox): Promise<CanaryResult>
   return {
     refusedBecause: reasons.length === 0 ? null : (reasons[0] ?? null),
     seen: { pid, fs, seccomp: seen.get('Seccomp') === '2', userns: seen.get('userns') === 'closed' },
+    limits: {
+      memoryMb: number('memory') / 1024 / 1024,
+      pidsMax: number('processes'),
+      cpu: number('cpu'),
+      diskMb: number('disk'),
+    },
   };
 }

@@ -1,10 +1,11 @@
 /** The writable disk of a sandbox: as root a loop image of exactly the size asked for, else a plain folder ("soft": reported, not enforced). */
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { closeSync, ftruncateSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
+import { findTool } from './rungs.ts';
 import { SandboxError } from './sandbox.ts';
 
 const run = promisify(execFile);
@@ -16,7 +17,7 @@ const INODES_MIN = 1_024;
 const IMAGE_MIN_MB = 8;
 
 /** Makes an empty ext4 file system in a sparse file. Throws SandboxError when mkfs fails. */
-export async function makeImage(path: string, diskMb: number): Promise<void> {
+async function makeImage(path: string, diskMb: number): Promise<void> {
   const fd = openSync(path, 'w', 0o600);
   ftruncateSync(fd, Math.max(IMAGE_MIN_MB, diskMb) * 1024 * 1024);
   closeSync(fd);
@@ -59,4 +60,20 @@ export function openDiskTemplates(folder: string): DiskTemplates {
       return known;
     },
   };
+}
+
+/** Whether a loop image can be made and mounted here: tried, since device nodes may be missing in a container. */
+export async function imagesWork(folder: string): Promise<boolean> {
+  if (findTool('mkfs.ext4') === null) return false;
+  const place = mkdtempSync(join(folder, 'canary-disk-'));
+  const image = join(place, 'image');
+  try {
+    await makeImage(image, 8);
+    const mount = ['--', 'mount', '-o', 'loop,nosuid,nodev', image, place];
+    return spawnSync('unshare', ['--mount', '--propagation', 'private', ...mount], { stdio: 'ignore' }).status === 0;
+  } catch {
+    return false; // mkfs itself failed: disks are soft here.
+  } finally {
+    rmSync(place, { recursive: true, force: true });
+  }
 }

@@ -23,7 +23,7 @@ import { COMPLAINTS, comeUp, type LauncherOptions, type Spares, type WaitingShim
 /** A sandbox that does not run by then hangs: a mount on a dead disk, a tool that waits for something (ours; a slow machine needs under a second). */
 const START_MS = 30_000;
 
-function bootId(): string {
+export function bootId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   } catch {

@@ -1,6 +1,7 @@
 /** Names and addresses of a platform's networks: slot N of its block is a /30, .1 the host's end of a veth pair, .2 the sandbox's. */
+import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { type Cidr, formatAddress, sizeOf } from './cidr.ts';
+import { type Cidr, formatAddress, parseCidr, sizeOf } from './cidr.ts';
 
 export const SLOT_BITS = 30;
 
@@ -35,3 +36,19 @@ export const placeIn =
       address: formatAddress(base + 2),
     };
   };
+
+/** What makes the sandbox's end of the pair its network, inside. */
+export const insideCommands = ({ gateway, address }: Pick<Place, 'gateway' | 'address'>): string[][] => [
+  ['link', 'set', 'lo', 'up'],
+  ['link', 'set', 'eth0', 'addrgenmode', 'none'],
+  ['addr', 'add', `${address}/${SLOT_BITS}`, 'dev', 'eth0'],
+  ['link', 'set', 'eth0', 'up'],
+  ['route', 'add', 'default', 'via', gateway],
+];
+
+/** Of the network that has this address. */
+export function gatewayOf(address: string): string {
+  const parsed = parseCidr(`${address}/32`);
+  assert(parsed !== null, 'addresses of networks are IPv4');
+  return formatAddress(parsed.base - 1);
+}

@@ -5,7 +5,7 @@ import { type Egress, type EgressChain, egressChain } from './egress-chains.ts';
 import { type Leads, openLeads } from './network-leads.ts';
 import type { Lease, Memory } from './network-memory.ts';
 import { openPeers } from './network-peers.ts';
-import { type Names, type Place, SLOT_BITS } from './network-place.ts';
+import { insideCommands, type Names, type Place, SLOT_BITS } from './network-place.ts';
 import { ipBatch, namespacesNamed, nft } from './network-tools.ts';
 import type { LeasedNetwork, Networks } from './networks.ts';
 import { SandboxError } from './sandbox.ts';
@@ -21,16 +21,7 @@ async function makeNamespace({ name, link, gateway, address }: Place): Promise<v
     ['addr', 'add', `${gateway}/${SLOT_BITS}`, 'dev', link],
     ['link', 'set', link, 'up'],
   ]);
-  await ipBatch(
-    [
-      ['link', 'set', 'lo', 'up'],
-      ['link', 'set', 'eth0', 'addrgenmode', 'none'],
-      ['addr', 'add', `${address}/${SLOT_BITS}`, 'dev', 'eth0'],
-      ['link', 'set', 'eth0', 'up'],
-      ['route', 'add', 'default', 'via', gateway],
-    ],
-    ['-n', name],
-  );
+  await ipBatch(insideCommands({ gateway, address }), ['-n', name]);
 }
 
 /** The pairs first: with a namespace alone its end would go a while later. Those that are not there are passed over. */

@@ -19,7 +19,7 @@ export function networksMissing(): string | null {
 }
 
 /** Throws with what the tool said. */
-async function tool(name: 'ip' | 'nft', args: string[], input = ''): Promise<string> {
+async function tool(name: 'ip' | 'nft' | 'nsenter', args: string[], input = ''): Promise<string> {
   const running = run(findTool(name) ?? name, args, { maxBuffer: 16 * 1024 * 1024 });
   running.child.stdin?.on('error', () => undefined); // It ended before it read all: told by its exit code.
   running.child.stdin?.end(input);
@@ -35,6 +35,13 @@ const ip = (...args: string[]): Promise<string> => tool('ip', args);
 /** Several commands in one process, up to the first that fails. */
 export const ipBatch = (commands: string[][], before: string[] = []): Promise<string> =>
   tool('ip', [...before, '-batch', '-'], commands.map(words => `${words.join(' ')}\n`).join(''));
+/** The same in the network of a process, which has no name here. */
+export const ipBatchOf = (pid: number, commands: string[][]): Promise<string> =>
+  tool(
+    'nsenter',
+    [`--net=/proc/${pid}/ns/net`, findTool('ip') ?? 'ip', '-batch', '-'],
+    commands.map(words => `${words.join(' ')}\n`).join(''),
+  );
 /** The whole file or nothing of it. */
 export const loadRules = (rules: string): Promise<string> => tool('nft', ['-f', '-'], rules);
 export const nft = (...args: string[]): Promise<string> => tool('nft', args);

@@ -1,15 +1,16 @@
 /** Climbs the ladder: tries each rung by a canary, strongest first, and runs everything in the first that holds. */
-import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CanaryResult, canarySpec, readCanary } from './canary.ts';
 import { openCgroups } from './cgroups.ts';
-import { makeImage, openDiskTemplates } from './disk.ts';
+import { imagesWork, openDiskTemplates } from './disk.ts';
 import { adoptFolder, knownGuids, launch } from './launcher.ts';
-import { allRungs, findTool, type Rung, type RungName } from './rungs.ts';
+import { reportOf } from './rung-report.ts';
+import { allRungs, type Rung, type RungName } from './rungs.ts';
 import { type RungReport, SandboxError, type Sandboxes } from './sandbox.ts';
 import { writeSeccompFilter } from './seccomp.ts';
+import { readRung } from './shim-folder.ts';
 import { type LauncherOptions, openSpares, type Spares } from './waiting-shim.ts';
 
 export interface OpenOptions {
@@ -25,6 +26,8 @@ export interface OpenOptions {
   canaryUid: number;
   /** Each sandbox has a network of its own with egress rules (the agent's pool): adds to the report. */
   separateNetwork: boolean;
+  /** Runs them as containers of this Docker engine, and in nothing else: only where the operator has said so. */
+  dockerHost?: string;
   /** Keeps a shim ready ahead, which makes a start faster; another comes up this long after it was taken. None where it is not given. */
   spareAfterMs?: number;
 }
@@ -98,7 +101,7 @@ function makeReport(
   seen: CanaryResult['seen'],
   network: boolean,
 ): RungReport {
-  const enforced = {
+  return reportOf(rung.tool ?? rung.name, rung.name, {
     ...seen,
     net: network,
     egress: network,
@@ -107,42 +110,7 @@ function makeReport(
     pids: cgroups?.enforced.pids ?? false,
     disk: disks !== null && rung.hasRoot,
     uid: privileged,
-  };
-  const words: Array<[keyof typeof enforced, string]> = [
-    ['pid', 'apps see other processes'],
-    ['fs', 'apps see the files of this machine'],
-    ['uid', 'all apps run as your own user: start as root to give each app a user of its own'],
-    ['net', "apps share this machine's network: start as root, with nftables and iproute2, to separate them"],
-    ['egress', 'apps reach every address that this machine reaches'],
-    ['mem', 'memory limits are not enforced: no control group may be written here'],
-    ['cpu', 'CPU shares are not enforced'],
-    ['pids', 'the number of processes is not limited'],
-    ['disk', 'disk limits are not enforced: only measured'],
-    ['seccomp', 'no system-call filter'],
-    ['userns', 'apps may make user namespaces of their own'],
-  ];
-  return {
-    driver: rung.tool ?? rung.name,
-    rung: rung.name,
-    enforced,
-    missing: words.filter(([key]) => !enforced[key]).map(([, text]) => text),
-  };
-}
-
-/** Whether a loop image can be made and mounted here: tried, since device nodes may be missing in a container. */
-async function imagesWork(folder: string): Promise<boolean> {
-  if (findTool('mkfs.ext4') === null) return false;
-  const place = mkdtempSync(join(folder, 'canary-disk-'));
-  const image = join(place, 'image');
-  try {
-    await makeImage(image, 8);
-    const mount = ['--', 'mount', '-o', 'loop,nosuid,nodev', image, place];
-    return spawnSync('unshare', ['--mount', '--propagation', 'private', ...mount], { stdio: 'ignore' }).status === 0;
-  } catch {
-    return false; // mkfs itself failed: disks are soft here.
-  } finally {
-    rmSync(place, { recursive: true, force: true });
-  }
+  });
 }
 
 type Base = Omit<LauncherOptions, 'rung' | 'folder'>;
@@ -164,7 +132,7 @@ async function makeBase({ folder, installation }: OpenOptions): Promise<Base> {
 /** Every rung with what its canary showed: for `doctor`. */
 export async function tryRungs(open: OpenOptions): Promise<RungTrial[]> {
   const base = await makeBase(open);
-  const trials: RungTrial[] = [];
+  const trials: RungTrial[] = open.dockerHost === undefined ? [] : [await tryDocker(open, open.dockerHost)];
   for (const rung of allRungs()) {
     const { options: _, ...trial } = await tryRung(rung, open, base);
     trials.push(trial);
@@ -173,8 +141,41 @@ export async function tryRungs(open: OpenOptions): Promise<RungTrial[]> {
   return trials;
 }
 
+async function tryDocker(open: OpenOptions, host: string): Promise<RungTrial> {
+  const trial = { name: 'docker', debianPackage: 'docker.io' } as const;
+  try {
+    const sandboxes = await openDockerAt(open, host);
+    await sandboxes.close();
+    return { ...trial, usable: true, why: null, report: sandboxes.report };
+  } catch (error) {
+    if (!(error instanceof SandboxError)) throw error;
+    return { ...trial, usable: false, why: error.message, report: null };
+  }
+}
+
+/** Loaded only where it is wanted. */
+async function openDockerAt(open: OpenOptions, host: string): Promise<Sandboxes> {
+  const { openDocker } = await import('./docker/open-docker.ts');
+  return openDocker({ ...open, host });
+}
+
+/** What an engine keeps is not known by shims, nor the other way round: whoever changes that must end the one before. */
+function refuseMixed({ folder, dockerHost }: OpenOptions): void {
+  const isDocker = dockerHost !== undefined;
+  mkdirSync(folder, { recursive: true, mode: 0o711 });
+  const others = knownGuids(folder)
+    .map(guid => readRung(join(folder, guid)))
+    .filter(rung => rung !== null && (rung === 'docker') !== isDocker);
+  if (others.length > 0)
+    throw new SandboxError(
+      `${others.length} of what runs here was started ${isDocker ? 'without Docker' : 'in Docker'}. Start the platform as before (--sandbox ${isDocker ? 'auto' : 'docker'}), take it down, and then up again with --sandbox ${isDocker ? 'docker' : 'auto'}.`,
+    );
+}
+
 /** Throws SandboxError, naming what each rung lacks, when none holds. */
 export async function openSandboxes(open: OpenOptions): Promise<Sandboxes> {
+  refuseMixed(open);
+  if (open.dockerHost !== undefined) return await openDockerAt(open, open.dockerHost);
   const base = await makeBase(open);
   const refused: string[] = [];
   for (const rung of allRungs()) {

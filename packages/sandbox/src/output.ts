@@ -17,7 +17,8 @@ const SEGMENT_BYTES = 1024 * 1024;
 type Stream = 'o' | 'e';
 
 /** A place in the log: a byte of a record's body. */
-interface Place {
+export interface Place {
+  /** Later ones have larger numbers. */
   segment: number;
   /** Where the record begins in its segment. */
   offset: number;
@@ -89,7 +90,7 @@ interface Begun {
   /** Where its first byte lies. */
   place: Place;
 }
-type Line = OutputLine & { position: string };
+export type Line = OutputLine & { position: string };
 
 /** Joins chunks to lines, for each stream apart, going on from a position: chunks may begin before it. */
 export function lineSplitter(from: Position): { push(chunk: Chunk): Line[]; flush(): Line[] } {
@@ -171,16 +172,28 @@ export function lineSplitter(from: Position): { push(chunk: Chunk): Line[]; flus
   };
 }
 
+/** Where output is kept: by a shim, or by an engine. */
+export interface Log {
+  /** Changes whenever something is written. */
+  folder: string;
+  /** Every record after a place, and how much is gone that was not read. */
+  readOn(from: Place): Iterable<Chunk>;
+  /** Takes out what is too much, and tells of it now and then. */
+  limit?: { pass(line: Line): Line[]; rest(isLast: boolean): Line[] };
+}
+
+/** Lines of what a shim keeps in its folder, as `followLog`. */
+export function followOutput(folder: string, from: string | undefined, ended: Promise<unknown>): AsyncIterable<Line> {
+  return followLog({ folder, readOn: at => readOn(folder, at) }, from, ended);
+}
+
 /**
  * Lines of a sandbox as they come, then to the end once `ended` resolves. Woken by the file system (1 ms), with a slow look as a net.
  */
-export async function* followOutput(
-  folder: string,
-  from: string | undefined,
-  ended: Promise<unknown>,
-): AsyncIterable<Line> {
+export async function* followLog(log: Log, from: string | undefined, ended: Promise<unknown>): AsyncIterable<Line> {
   const position = parsePosition(from);
   const splitter = lineSplitter(position);
+  const { pass, rest } = log.limit ?? { pass: (line: Line) => [line], rest: () => [] };
   let readTo = [position.next, position.begun.o, position.begun.e]
     .filter(place => place !== undefined)
     .reduce((first, place) => (isBefore(place, first) ? place : first));
@@ -191,7 +204,7 @@ export async function* followOutput(
     over = true;
     poke();
   });
-  const watcher = existsSync(folder) ? watch(folder, { persistent: false }, poke) : null;
+  const watcher = existsSync(log.folder) ? watch(log.folder, { persistent: false }, poke) : null;
   watcher?.on('error', poke);
   const net = setInterval(poke, LOOK_ANYWAY_MS);
   net.unref();
@@ -199,14 +212,16 @@ export async function* followOutput(
     for (;;) {
       const isLast = over;
       wake = Promise.withResolvers();
-      for (const chunk of readOn(folder, readTo)) {
+      for (const chunk of log.readOn(readTo)) {
         readTo = chunk.next;
-        yield* splitter.push(chunk);
+        for (const line of splitter.push(chunk)) yield* pass(line);
       }
       if (isLast) break;
+      yield* rest(false);
       await wake.promise;
     }
-    yield* splitter.flush();
+    for (const line of splitter.flush()) yield* pass(line);
+    yield* rest(true);
   } finally {
     clearInterval(net);
     watcher?.close();

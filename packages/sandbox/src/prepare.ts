@@ -120,7 +120,11 @@ function hostsRoot(rung: Rung, spec: SandboxSpec, places: RungPlaces): Pick<Shim
 }
 
 /** Only the app may read them. The second is there where a name is one that no shell can assign. */
-function environmentFiles(spec: SandboxSpec, path: string, { privileged }: Pick<RungPlaces, 'privileged'>): ShimFile[] {
+export function environmentFiles(
+  spec: SandboxSpec,
+  path: string,
+  { privileged }: Pick<RungPlaces, 'privileged'>,
+): ShimFile[] {
   const { shell, more } = formatEnvironment(spec.environment);
   const secret = (name: string, text: string): ShimFile => ({
     path: name,

@@ -67,7 +67,7 @@ export function running(kept: Kept): RunningSandbox {
   };
 }
 
-interface HostProcess {
+export interface HostProcess {
   pid: number;
   /** As /proc/PID/stat has it: with the pid it names one process. */
   start: string;
@@ -105,7 +105,7 @@ async function killRest(
 }
 
 /** Fields of /proc/PID/stat from the state on; null when it is gone, or has ended and nobody has reaped it. */
-function readStat(pid: number | string): string[] | null {
+export function readStat(pid: number | string): string[] | null {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /s, '')
@@ -117,7 +117,7 @@ function readStat(pid: number | string): string[] | null {
 }
 
 /** Whether that very process still runs: its pid may be another's by now, which has begun later. */
-const runs = ({ pid, start }: HostProcess): boolean => readStat(pid)?.[19] === start;
+export const runs = ({ pid, start }: HostProcess): boolean => readStat(pid)?.[19] === start;
 
 /** What runs in a process group. */
 function groupOf(leader: number): number[] {
@@ -135,7 +135,7 @@ function kill(pid: number): void {
 }
 
 /** Of an image as the app would see it, else of the files. */
-async function diskUsage(folder: string, pid: number | null): Promise<number> {
+export async function diskUsage(folder: string, pid: number | null): Promise<number> {
   if ((await stat(join(folder, 'disk.img')).catch(() => null)) !== null) {
     const seen = pid === null ? null : await statfs(`/proc/${pid}/root/tmp`).catch(() => null);
     return seen === null ? 0 : (seen.blocks - seen.bfree) * seen.bsize;
@@ -153,6 +153,11 @@ export async function removeAll({ cgroup, folder, guid, rung }: Omit<Kept, 'stat
   // It fails where it knows nothing of the container any more: then there is nothing to forget.
   if (forget !== null) await run(forget[0] ?? '', forget.slice(1)).catch(() => undefined);
   await cgroup?.remove();
+  removeFolder(folder);
+}
+
+/** However closed what is in it. Idempotent. */
+export function removeFolder(folder: string): void {
   try {
     rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
   } catch (error) {

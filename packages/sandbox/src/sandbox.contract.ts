@@ -9,7 +9,6 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
-  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -22,7 +21,6 @@ import { aSpec, finish, layer, pidsWith, readUntil, runToEnd, script, tempFolder
 import { networksMissing } from './network-tools.ts';
 import { type LeasedNetwork, openNetworks } from './networks.ts';
 import { type Enforced, SandboxError, type Sandboxes } from './sandbox.ts';
-import { readState } from './shim-folder.ts';
 
 /** What a rung does not promise is no test that was skipped: it is said in its report, and tested there. */
 const notPromised = (_title: string, _run: () => unknown): void => undefined;
@@ -34,6 +32,10 @@ export interface Opened extends AsyncDisposable {
   installation: string;
   /** As a new agent would, on the same folder. */
   again(): Promise<Sandboxes>;
+  /** What keeps a sandbox besides itself is lost: its shim is killed, its container removed. */
+  loseKeeper(guid: string): Promise<void>;
+  /** What has ended looks as if it had run before the last boot, and nobody knew its end. */
+  reboot(guid: string): void;
 }
 type Open = () => Promise<Opened>;
 
@@ -52,8 +54,6 @@ const cgroupsOf = ({ installation }: Opened, guid: string): string[] =>
   ['', ...readdirSync('/sys/fs/cgroup')]
     .map(hierarchy => join('/sys/fs/cgroup', hierarchy, 'cupola', installation, guid))
     .filter(path => existsSync(path));
-const shimPid = (folder: string, guid: string): number => readState(join(folder, guid))?.shimPid ?? 0;
-
 function endings(open: Open): void {
   test('start() hands out the lines of both streams, the last one without its newline too', async () => {
     await using opened = await open();
@@ -206,7 +206,7 @@ function aStack(): Disposable & { path: string } {
   return stack;
 }
 
-function insides(open: Open, enforced: Enforced): void {
+function insides(open: Open, enforced: Enforced, idInside: string | null): void {
   (enforced.fs ? test : notPromised)(
     'on a stack of its own it sees that, read-only, and nothing of this machine',
     async () => {
@@ -394,10 +394,11 @@ function insides(open: Open, enforced: Enforced): void {
       expect(ran.out.filter(line => line !== '' && !line.endsWith(':'))).toEqual(['vcap', 'cupola']);
     });
 
-    test('the app is vcap, 2000 inside, and owns its home', async () => {
+    test('the app is vcap, and owns its home', async () => {
       await using opened = await open();
-      const ran = await runToEnd(opened.sandboxes, script('id -u; id -un; id -G; stat -c %u /home/vcap /tmp'));
-      expect(ran.out).toEqual(['2000', 'vcap', '2000', '2000', '2000']);
+      const spec = script('id -u; id -un; id -G; stat -c %u /home/vcap /tmp');
+      const id = idInside ?? String(spec.uid);
+      expect((await runToEnd(opened.sandboxes, spec)).out).toEqual([id, 'vcap', id, id, id]);
     });
 
     test('only its own processes are to be seen, and its own hostname', async () => {
@@ -599,20 +600,18 @@ function lives(open: Open): void {
     await using opened = await open();
     const first = await opened.sandboxes.start(aSpec());
     await first.ended;
-    const file = join(opened.folder, first.guid, 'state');
-    writeFileSync(file, readFileSync(file, 'utf8').replace(/^boot .*$/m, 'boot another'));
-    rmSync(join(opened.folder, first.guid, 'exit'));
+    opened.reboot(first.guid);
     const [second] = await opened.sandboxes.adopt();
     expect(await second?.ended).toMatchObject({ lost: true, code: null });
     await second?.remove();
   });
 
-  test('a shim that is killed takes its app with it, and is told as lost', async () => {
+  test('a keeper that is lost takes its app with it, and is told as lost', async () => {
     await using opened = await open();
     const marker = randomUUID();
     const sandbox = await opened.sandboxes.start(script(`sh -c 'echo ready; sleep 1000; : ${marker}'; exit 0`));
     await readUntil(sandbox, line => line === 'ready');
-    process.kill(shimPid(opened.folder, sandbox.guid), 'SIGKILL');
+    await opened.loseKeeper(sandbox.guid);
     expect(await sandbox.ended).toMatchObject({ lost: true, code: null, signal: null, outOfMemory: false });
     expect(pidsWith(marker)).toEqual([]);
     await sandbox.remove();
@@ -678,9 +677,10 @@ use IO::Socket::INET; $| = 1;
 my $l = IO::Socket::INET->new(LocalAddr => '0.0.0.0', LocalPort => 8080, Listen => 5) or die; print "ready\n";
 while (my $c = $l->accept) { open(my $d, '<', '/proc/net/dev'); print $c join ' ', sort map { /^ *([a-z0-9]+):/ ? $1 : () } <$d>; close $c }`;
 
-export function sandboxContract(open: Open, enforced: Enforced): void {
+/** @param idInside as which every app sees itself; null: each by the user id that this machine knows it by. */
+export function sandboxContract(open: Open, enforced: Enforced, idInside: string | null = '2000'): void {
   describe('how it ends', () => endings(open));
-  describe('what is inside', () => insides(open, enforced));
+  describe('what is inside', () => insides(open, enforced, idInside));
   describe('limits and logs', () => limits(open, enforced));
   describe('how it outlives us', () => lives(open));
   describe.runIf(networksMissing() === null)('with a network of its own', () => networks(open));

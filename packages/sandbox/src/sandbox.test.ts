@@ -1,5 +1,6 @@
 /** The contract on every rung that this machine has, as who we are. */
 import { randomUUID } from 'node:crypto';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { CANARY_UID, tempFolder } from './fixtures.ts';
@@ -7,6 +8,7 @@ import { type OpenOptions, openSandboxes, tryRungs } from './open-sandboxes.ts';
 import type { RungName } from './rungs.ts';
 import { type Opened, sandboxContract } from './sandbox.contract.ts';
 import { SandboxError, type Sandboxes } from './sandbox.ts';
+import { readState } from './shim-folder.ts';
 
 const options = (folder: string): OpenOptions => ({
   folder: join(folder, 'sandboxes'),
@@ -37,6 +39,12 @@ function shared(only: RungName, more: Partial<OpenOptions> = {}): { open(): Prom
         folder: how.folder,
         installation: how.installation,
         again: () => openSandboxes({ ...options(path), installation: how.installation, only }),
+        loseKeeper: async guid => void process.kill(readState(join(how.folder, guid))?.shimPid ?? 0, 'SIGKILL'),
+        reboot: guid => {
+          const file = join(how.folder, guid, 'state');
+          writeFileSync(file, readFileSync(file, 'utf8').replace(/^boot .*$/m, 'boot another'));
+          rmSync(join(how.folder, guid, 'exit'));
+        },
         [Symbol.asyncDispose]: clean,
       };
     },

@@ -36,7 +36,7 @@ sub publish_exit {    # TEXT
 }
 
 my ($outer_uid, $outer_gid) = ($<, $( + 0);
-my (%spec, @mounts, @argv, @links, @folders, @files);
+my (%spec, @mounts, @argv, @links, @folders, @files, @attach, @seal);
 sub read_spec {    # FILE WHOLE: lines of KEY and fields, separated by tabs, percent-encoded
   open(my $in, '<', $_[0]) or return 0;
   (@mounts, @links, @folders, @files) = ();
@@ -47,6 +47,8 @@ sub read_spec {    # FILE WHOLE: lines of KEY and fields, separated by tabs, per
     elsif ($key eq 'arg') { push @argv, $f[0] }
     elsif ($key eq 'link') { push @links, [@f] }
     elsif ($key eq 'folder') { push @folders, $f[0] }
+    elsif ($key eq 'attach') { push @attach, $f[0] }
+    elsif ($key eq 'seal') { push @seal, $f[0] }
     elsif ($key eq 'file') { push @files, [@f] if $_[1] }    # Secrets among them: only for who writes them
     else { $spec{$key} = $f[0] }
   }
@@ -58,7 +60,8 @@ sub read_spec {    # FILE WHOLE: lines of KEY and fields, separated by tabs, per
     setresgid => 149, dup3 => 24, mknodat => 33, setsid => 157, sethostname => 161, clone => 220)
   : (prctl => 157, mount => 165, umount2 => 166, pivot_root => 155, unshare => 272, setns => 308, clock_gettime => 228, setgroups => 116, setresuid => 117,
     setresgid => 119, dup3 => 292, mknodat => 259, setsid => 112, sethostname => 170, clone => 56);
-($nr{pidfd_open}, $nr{mount_setattr}) = (434, 442);    # The same on all
+($nr{pidfd_open}, $nr{mount_setattr}, $nr{open_tree}, $nr{move_mount}) = (434, 442, 428, 429);    # The same on all
+if ($kind eq 'guest') { exit be_host() }
 
 syscall($nr{prctl}, 36, 1, 0, 0, 0);    # PR_SET_CHILD_SUBREAPER: what the sandbox leaves behind becomes ours
 for my $fifo ('ctl', 'alive') { syscall($nr{mknodat}, -100, "$fifo", 010600, 0) }
@@ -308,6 +311,52 @@ sub enter_root {    # It takes the place of the host's
   syscall($nr{umount2}, $here, 2) == 0 or fail('umount2');    # MNT_DETACH: the old root, which lies above
   chdir '/' or fail('chdir /');
   mount('none', '/', '', $BIND | $REMOUNT | $RDONLY | $NOSUID | $NODEV);
+}
+
+# A guest is an engine's container, whose first process waits at a FIFO. What its engine cannot mount is put together here, in a mount namespace of our own, while
+# the engine starts it, and moved into its namespace then: nothing shows on the host, and it goes with the container. Speaks with the agent by lines; ends once
+# the app's init runs.
+sub be_host {
+  $fail_w = *STDERR;
+  read_spec('spec', 1) or fail('spec');
+  for my $fifo ('go', 'told') {
+    syscall($nr{mknodat}, -100, "$fifo", 010600, 0) == 0 or fail($fifo);
+    chown $spec{owner}, $spec{owner}, $fifo or fail($fifo);
+  }
+  # Held open read-write: the container opens its ends without waiting for us.
+  sysopen(my $go, 'go', 2) or fail('go');
+  sysopen(my $told, 'told', 2) or fail('told');
+  syswrite STDOUT, "ready\n";
+  syscall($nr{unshare}, $NEWNS) == 0 or fail('unshare');
+  mount('none', '/', '', $REC | $PRIVATE);
+  mount('tmpfs', $spec{root}, 'tmpfs', $NOSUID | $NODEV, 'size=4m,mode=755');
+  make_image();
+  make_folders();
+  furnish();
+  my @trees = map {
+    my $fd = syscall($nr{open_tree}, -100, "$spec{root}$_", 1 | 0x8000 | 0x80000);    # CLONE, RECURSIVE, CLOEXEC
+    $fd >= 0 or fail('open_tree (needs Linux 5.12)');
+    [$fd, $_];
+  } @attach;
+  my $pid = hear();
+  my @own = stat 'go';
+  my @its = stat "/proc/$pid/root/run/cupola/go";
+  "@own[0, 1]" eq "@its[0, 1]" or fail("process $pid is not the container here: does the engine run on another machine, or see other processes?");
+  open(my $namespace, '<', "/proc/$pid/ns/mnt") or fail('namespace');
+  syscall($nr{setns}, fileno($namespace), $NEWNS) == 0 or fail('setns');
+  for (@trees) { my ($fd, $at) = @$_; syscall($nr{move_mount}, $fd, my $here = '', -100, "$at", 4) == 0 or fail("mount $at") }
+  my $attributes = pack 'Q4', 1 | 2 | 4, 0, 0, 0;    # RDONLY, NOSUID, NODEV
+  for (@seal) { syscall($nr{mount_setattr}, -100, "$_", 0x8000, $attributes, 32) == 0 or fail("seal $_") }
+  syswrite STDOUT, "attached\n";
+  hear();
+  syswrite $go, "go\n";
+  sysread $told, my $word, 3;
+  return 0;
+}
+sub hear {    # A line of the agent's; without it, nothing more is to be done
+  my $line = '';
+  while ($line !~ /\n/) { sysread(STDIN, $line, 256, length $line) or exit 1 }
+  return $line =~ s/\n.*//sr;
 }
 
 my ($status, $drain_until);

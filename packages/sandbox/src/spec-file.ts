@@ -8,6 +8,8 @@ export type ShimKind =
   | 'exec'
   /** By a tool that ends and leaves a file `pid`. */
   | 'detached'
+  /** By Docker's engine, which is their shim too: ours only makes what the engine cannot mount, and ends once they run. */
+  | 'guest'
   /** Without anything of their own. */
   | 'process';
 
@@ -58,6 +60,10 @@ export interface ShimSpec {
   files: ShimFile[];
   mounts: ShimMount[];
   argv: string[];
+  /** Of a guest: which of its mounts are moved into it, with all that is below them. */
+  attach?: string[];
+  /** Of a guest: what its engine has mounted read-only, and may be writable further down. */
+  seal?: string[];
 }
 
 /** Percent-encodes what separates or could be misread. */
@@ -114,6 +120,8 @@ export function formatShimSpec(spec: ShimSpec): string {
     ...spec.files.map(({ path, mode, owner, text }) => ['file', path, mode, String(owner ?? ''), text]),
     ...spec.mounts.map(mountLine),
     ...spec.argv.map(argument => ['arg', argument]),
+    ...(spec.attach ?? []).map(path => ['attach', path]),
+    ...(spec.seal ?? []).map(path => ['seal', path]),
   ];
   return format(lines);
 }

@@ -27,7 +27,7 @@ export interface WaitingShim {
 
 /** What the shim itself dies of, in the instance folder. */
 export const COMPLAINTS = 'shim.err';
-const SHIM = join(import.meta.dirname, 'shim.pl');
+export const SHIM = join(import.meta.dirname, 'shim.pl');
 
 /** Never throws for the shim's sake: its end tells. */
 export function comeUp(

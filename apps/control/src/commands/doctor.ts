@@ -41,6 +41,7 @@ async function look(data: string): Promise<Findings> {
   const folder = mkdtempSync(join(tmpdir(), 'cupola-doctor-'));
   const lacking = ['ip', 'nft'].filter(tool => findTool(tool) === null);
   const why = !isRoot ? 'needs root' : lacking.length > 0 ? `needs the tools ${lacking.join(' and ')}` : null;
+  const dockerHost = readConfig(data)?.dockerHost ?? null;
   try {
     const rungs = await tryRungs({
       folder: join(folder, 'sandboxes'),
@@ -48,6 +49,7 @@ async function look(data: string): Promise<Findings> {
       allowUnsandboxed: readConfig(data)?.allowUnsandboxed ?? false,
       canaryUid: CANARY_UID,
       separateNetwork: why === null,
+      ...(dockerHost === null ? {} : { dockerHost }),
     });
     return {
       node: process.version,
@@ -66,7 +68,9 @@ async function look(data: string): Promise<Findings> {
 }
 
 function report(found: Findings): string[] {
-  const chosen = found.rungs.find(({ usable }) => usable);
+  // Where the operator has chosen Docker there is nothing else.
+  const docker = found.rungs.find(({ name }) => name === 'docker');
+  const chosen = (docker === undefined ? found.rungs : [docker]).find(({ usable }) => usable);
   return [
     `Node.js    ${found.node}`,
     `system     ${found.system}, started by ${found.user === 'root' ? 'root' : 'an ordinary user'}`,
@@ -85,7 +89,9 @@ function report(found: Findings): string[] {
     '',
     ...(chosen === undefined
       ? [
-          'No sandbox works here, so apps are refused. Install bubblewrap, or run as root; for trusted code only: ./cupola up --allow-unsandboxed',
+          docker === undefined
+            ? 'No sandbox works here, so apps are refused. Install bubblewrap, or run as root; for trusted code only: ./cupola up --allow-unsandboxed'
+            : 'Apps shall run in Docker, which does not work here, so they are refused. Mend it, or choose another: ./cupola up --sandbox auto',
         ]
       : chosen.report === null || chosen.report.missing.length === 0
         ? [`Apps run in ${chosen.name}: everything that Cupola can enforce is enforced.`]

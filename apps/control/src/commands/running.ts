@@ -1,8 +1,10 @@
 /** `down`, `restart` and `status`: they speak to a running supervisor by its socket. */
 import http from 'node:http';
 import { join } from 'node:path';
+import type { RungReport } from '@cupola/contract/internal';
 import { sentence } from '@cupola/model/sentence';
 import { listInstances } from '../instances.ts';
+import { internalGet } from '../internal-get.ts';
 import { EMBEDDED, shownPlace, storePlace } from '../open-store.ts';
 import { command, dataFolder, PlainError } from '../platform-config.ts';
 import { isAlive } from '../process-life.ts';
@@ -82,11 +84,16 @@ export async function status(flags: Flags): Promise<void> {
   const found = await askSupervisor(data, '/status');
   if (found === null) throw notRunning(data);
   const instances = await listInstances(data);
+  const cells = await listCells(data);
   const store = shownPlace(storePlace(join(data, 'state')));
-  if (flags.json) return console.log(JSON.stringify({ ...found, store, instances }, null, 2));
+  if (flags.json)
+    return console.log(
+      JSON.stringify({ ...found, store, cells: cells.map(({ name, rung }) => ({ name, rung })), instances }, null, 2),
+    );
   console.log(
-    `api    ${found.api}\napps   http://NAME.${found.domain}:${found.port}, https://NAME.${found.domain}:${found.httpsPort}\ndata   ${found.data}${store === EMBEDDED ? '' : `\nstore  ${store}`}\n`,
+    `api    ${found.api}\napps   http://NAME.${found.domain}:${found.port}, https://NAME.${found.domain}:${found.httpsPort}\ndata   ${found.data}${store === EMBEDDED ? '' : `\nstore  ${store}`}`,
   );
+  console.log(`${cells.flatMap(cellLines).join('\n')}\n`);
   console.log('part        pid      restarts');
   for (const { name, pid, restarts } of [{ name: 'supervisor', pid: found.pid, restarts: 0 }, ...found.parts])
     console.log(`${name.padEnd(11)} ${String(pid ?? 'down').padEnd(8)} ${restarts}`);
@@ -97,4 +104,21 @@ export async function status(flags: Flags): Promise<void> {
     console.log(
       `${`${app}/${process}/${index}`.padEnd(31)} ${state.padEnd(9)} ${String(crashes).padEnd(9)} ${new Date(since).toISOString()}`,
     );
+}
+
+interface CellLine {
+  name: string;
+  rung: RungReport;
+}
+
+/** Empty while the API is away. */
+async function listCells(data: string): Promise<CellLine[]> {
+  const answer = (await internalGet(data, '/internal/cells')) as { cells: CellLine[] } | null;
+  return answer?.cells ?? [];
+}
+
+/** What each cell says of its sandbox. */
+function cellLines({ name, rung: { driver, rung, missing } }: CellLine): string[] {
+  const where = `cell   ${name}: apps run in ${rung}${driver.startsWith('Docker') ? ` (${driver})` : ''}`;
+  return missing.length === 0 ? [where] : [`${where}. Less than could be:`, ...missing.map(text => `       - ${text}`)];
 }

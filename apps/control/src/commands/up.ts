@@ -96,6 +96,8 @@ async function detach(options: UpOptions, data: string, password: string): Promi
     ...(options.domain === undefined ? [] : ['--domain', options.domain]),
     ...(options.hostPorts === undefined ? [] : ['--host-ports', options.hostPorts]),
     ...(options.allowUnsandboxed === true ? ['--allow-unsandboxed'] : []),
+    ...(options.sandbox === undefined ? [] : ['--sandbox', options.sandbox]),
+    ...(options.dockerHost === undefined ? [] : ['--docker-host', options.dockerHost]),
   ];
   const before = statSync(join(data, 'log', 'supervisor.log')).size;
   const programs = ownPrograms();

@@ -1,0 +1,168 @@
+/** One start: the instance folder, the container, what we mount and move into it, the word to go on. */
+import { chownSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { DiskTemplates } from '../disk.ts';
+import { etcFiles, hostBase, ownMounts, stackBase } from '../host-root.ts';
+import { ENVIRONMENT_INSIDE, hostnameOf } from '../inside.ts';
+import { bootId } from '../launcher.ts';
+import { gatewayOf, insideCommands } from '../network-place.ts';
+import { ipBatch, ipBatchOf } from '../network-tools.ts';
+import { environmentFiles } from '../prepare.ts';
+import { readStat, removeFolder } from '../running.ts';
+import { type RunningSandbox, SandboxError, type SandboxSpec } from '../sandbox.ts';
+import { formatShimSpec } from '../spec-file.ts';
+import { containerOptions, mountPoints, sealed, splitMounts } from './container-options.ts';
+import type { ContainerEnd, Ends } from './ends.ts';
+import { type ContainerFacts, type Engine, EngineError } from './engine.ts';
+import { comeAsHost, type Guest, specFile } from './guest.ts';
+import { type RootImage, rootImage } from './root-image.ts';
+import { type ContainerState, writeState } from './state-file.ts';
+
+/** A sandbox that does not run by then hangs (as on every rung). */
+const START_MS = 30_000;
+/** Beside the spec, which the helper takes for a shim's: what was started by an engine is not for shims. */
+const RUNG = 'rung';
+
+export interface LaunchDeps {
+  engine: Engine;
+  ends: Ends;
+  images: RootImages;
+  /** Holds one folder for each sandbox. */
+  folder: string;
+  owner: string;
+  installation: string;
+  /** Null: disks are plain folders. */
+  disks: DiskTemplates | null;
+  running(guid: string, state: ContainerState, end: Promise<ContainerEnd>): RunningSandbox;
+}
+
+export interface RootImages {
+  /** The engine has it. */
+  ensure(image: RootImage): Promise<void>;
+  /** It had it, and somebody has removed it since. */
+  forget(image: RootImage): void;
+  /** Those that nothing stands on any more. */
+  removeAll(): Promise<void>;
+}
+
+/** @throws SandboxError when no app code ran; nothing is left behind then (a container, where the engine has gone away, until it is back). */
+export async function launchContainer(deps: LaunchDeps, spec: SandboxSpec): Promise<RunningSandbox> {
+  const { engine, ends } = deps;
+  const folder = join(deps.folder, spec.guid);
+  if (existsSync(folder)) throw new SandboxError(`there is a sandbox ${spec.guid} already`);
+  let host: Guest | null = null;
+  let container: string | null = null;
+  try {
+    const { image, create } = await fill(deps, spec, folder);
+    host = comeAsHost(folder);
+    await Promise.all([host.ready(), deps.images.ensure(image)]);
+    container = await create();
+    await engine.start(container);
+    const { pid, logPath } = await runningNow(engine, container);
+    const late = setTimeout(() => void host?.kill(), START_MS);
+    try {
+      await Promise.all([host.attach(pid), moveNetwork(spec.network, pid)]);
+      const end = ends.of(container);
+      await Promise.race([host.go(), end.then(() => endedTooSoon())]);
+      const state: ContainerState = {
+        container,
+        init: { pid, start: readStat(pid)?.[19] ?? '' },
+        boot: bootId(),
+        startedMs: Date.now(),
+        logPath,
+        logRate: spec.logRateBytesPerSecond,
+      };
+      writeState(folder, state);
+      return deps.running(spec.guid, state, end);
+    } finally {
+      clearTimeout(late);
+    }
+  } catch (error) {
+    await host?.kill();
+    // Where the engine has gone away, what it has made is without a folder once it is back, and goes then.
+    if (container !== null) await engine.remove(container).catch(() => undefined);
+    removeFolder(folder);
+    throw error instanceof SandboxError
+      ? error
+      : new SandboxError(`the sandbox could not be set up: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function endedTooSoon(): never {
+  throw new SandboxError('the sandbox could not be set up: its container ended before the app began');
+}
+
+async function runningNow(engine: Engine, id: string): Promise<ContainerFacts> {
+  const facts = await engine.inspect(id);
+  return facts?.isRunning && facts.pid > 0 ? facts : endedTooSoon();
+}
+
+/** Everything that the helper and the engine read. */
+async function fill(
+  deps: LaunchDeps,
+  spec: SandboxSpec,
+  folder: string,
+): Promise<{ image: RootImage; create(): Promise<string> }> {
+  mkdirSync(join(folder, 'disk'), { recursive: true, mode: 0o700 });
+  mkdirSync(join(folder, 'root'));
+  writeFileSync(join(folder, RUNG), 'docker');
+  const base = spec.stackRoot === undefined ? hostBase() : stackBase(spec.stackRoot);
+  const { engine: engineMounts, ours } = splitMounts(spec.mounts);
+  const points = mountPoints(ours);
+  const image = rootImage(base, points);
+  const files = writeFiles(spec, folder);
+  const places = { owner: deps.owner, installation: deps.installation, folder, base: base.mounts, files, engineMounts };
+  const template = (await deps.disks?.path(spec.limits.diskMb)) ?? null;
+  const forHelper = {
+    root: join(folder, 'root'),
+    hostname: hostnameOf(spec.guid),
+    disk: join(folder, 'disk'),
+    logRate: spec.logRateBytesPerSecond,
+    owner: spec.uid,
+    ...(template === null ? {} : { image: { path: join(folder, 'disk.img'), template } }),
+    files: [],
+    mounts: ownMounts({ ...spec, mounts: ours }, join(folder, 'disk')),
+    argv: [],
+    attach: points,
+    seal: sealed(places),
+  };
+  writeFileSync(specFile(folder), formatShimSpec(forHelper), { mode: 0o600 });
+  const options = containerOptions(spec, { ...places, image: image.name });
+  const create = (): Promise<string> => deps.engine.create(`cupola-${spec.guid}`, options);
+  return {
+    image,
+    create: async () => {
+      try {
+        return await create();
+      } catch (error) {
+        if (!(error instanceof EngineError) || error.status !== 404) throw error;
+        deps.images.forget(image);
+        await deps.images.ensure(image);
+        return create();
+      }
+    },
+  };
+}
+
+/** Each is shown by itself: of the folder around them nothing may be seen. */
+function writeFiles(spec: SandboxSpec, folder: string): Array<{ path: string; source: string }> {
+  const etc = Object.entries({ ...etcFiles(spec), ...spec.files });
+  const all = [
+    ...etc.map(([path, text]) => ({ path, mode: '0644', owner: 0, text })),
+    ...environmentFiles(spec, ENVIRONMENT_INSIDE, { privileged: true }),
+  ];
+  return all.map(({ path, mode, owner = 0, text }, index) => {
+    const source = join(folder, `file.${index}`);
+    writeFileSync(source, text, { mode: Number.parseInt(mode, 8) });
+    chownSync(source, owner, owner);
+    return { path, source };
+  });
+}
+
+/** The sandbox's end of the pair leaves the namespace that was made ahead; the host's end, with its rules, stays what it is. */
+async function moveNetwork(network: SandboxSpec['network'], pid: number): Promise<void> {
+  if (network.kind === 'host') return;
+  const { name, address } = network;
+  await ipBatch([['link', 'set', 'eth0', 'netns', String(pid)]], ['-n', name]);
+  await ipBatchOf(pid, insideCommands({ gateway: gatewayOf(address), address }));
+}
