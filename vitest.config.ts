@@ -38,6 +38,7 @@ export default defineConfig({
         test: {
           name: 'packages',
           include: ['packages/**/*.test.ts', 'scripts/**/*.test.ts'],
+          exclude: ['**/s3.test.ts'],
           isolate: false,
           pool: 'forks',
           testTimeout: 60_000,
@@ -45,7 +46,24 @@ export default defineConfig({
         },
       },
       {
-        test: { name: 'apps', include: ['apps/**/*.test.ts'], pool: 'forks', testTimeout: 60_000, hookTimeout: 60_000 },
+        test: {
+          name: 'apps',
+          include: ['apps/**/*.test.ts'],
+          exclude: ['**/s3.test.ts'],
+          pool: 'forks',
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 's3',
+          include: ['{apps,packages}/**/s3.test.ts'],
+          globalSetup: 'test/s3-setup.ts',
+          pool: 'forks',
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
       },
       ...onPostgres(),
       {

@@ -2,6 +2,7 @@
  * The one place where failures become Cloud Foundry's errors. An unknown one is a bug: 500 without details; who asked finds it in the log by the request's
  * id. Several things wrong with one request are an entry each.
  */
+import { BlobsUnavailableError } from '@cupola/blobs/errors';
 import { CF_ERRORS, type CfErrorTitle, knownTitle } from '@cupola/contract/cf-errors';
 import { LogsUnavailableError } from '@cupola/logs/errors';
 import {
@@ -30,6 +31,9 @@ export interface CfFailure {
 /** When a client should ask again after a failure that passes (failure-rules.md 6). */
 const RETRY_AFTER_SECONDS = 5;
 
+/** A server of the operator's that we stand on does not answer. */
+const UNAVAILABLE = [StoreUnavailableError, LogsUnavailableError, BlobsUnavailableError];
+
 export function cfFailure(error: unknown): CfFailure {
   if (error instanceof UnprocessableListError) return failure('UnprocessableEntity', ...error.details);
   if (error instanceof UnprocessableError)
@@ -48,8 +52,8 @@ export function cfFailure(error: unknown): CfFailure {
   if (error instanceof FencedError) return failure('AgentFenced', error.message);
   if (error instanceof UnavailableError) return retryLater(error.title, error.message, error.retryAfterSeconds);
   if (error instanceof StoreFullError) return retryLater('InsufficientStorage', error.message, RETRY_AFTER_SECONDS);
-  if (error instanceof StoreUnavailableError || error instanceof LogsUnavailableError)
-    return retryLater('ServiceUnavailable', error.message, RETRY_AFTER_SECONDS);
+  if (UNAVAILABLE.some(kind => error instanceof kind))
+    return retryLater('ServiceUnavailable', (error as Error).message, RETRY_AFTER_SECONDS);
   // Names are looked up before they are taken, in the same transaction; what still collides was asked for twice at once.
   if (error instanceof UniqueViolationError)
     return failure('UniquenessError', 'The same thing exists already. Look for it, or use another name.');

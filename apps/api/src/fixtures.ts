@@ -5,6 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { BlobStore } from '@cupola/blobs/blob-store';
 import { openFileBlobs } from '@cupola/blobs/files';
 import type { LogStore } from '@cupola/logs/log-store';
 import { openSegmentLogs } from '@cupola/logs/segments';
@@ -78,6 +79,8 @@ export interface TestOptions {
   loops?: boolean;
   /** What the API gets for the store: to look at it, or to undo what it writes. */
   wrapStore?: (store: Store) => Store;
+  /** Blobs elsewhere than in the test's folder; closed by who opened them. */
+  blobs?: BlobStore;
   /** What the API gets for the logs. */
   wrapLogs?: (logs: LogStore) => LogStore;
 }
@@ -102,7 +105,7 @@ export async function startTestApi(options: TestOptions = {}): Promise<TestApi> 
   stack.defer(() => logs.close());
   const queue = embeddedQueue(store);
   stack.defer(() => queue.close());
-  const blobs = openFileBlobs({ folder: join(folder, 'blobs') });
+  const blobs = options.blobs ?? openFileBlobs({ folder: join(folder, 'blobs') });
   const socketPath = join(folder, 'internal.sock');
   const deps = {
     store,

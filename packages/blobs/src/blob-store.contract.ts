@@ -1,6 +1,6 @@
 /** What every blob store promises. An adapter's test file calls it with a way to open an empty one. */
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -181,8 +181,27 @@ export function blobStoreContract(open: Open): void {
     expect(await listed(opened.blobs)).toEqual([{ digest: sha256('b'), sizeBytes: 1 }]);
   });
 
-  test('localPath() is null for what is no digest', async () => {
+  test('remove() leaves what was stored again meanwhile', async () => {
     await using opened = await open();
-    expect(opened.blobs.localPath('../../etc/passwd')).toBeNull();
+    const { digest } = await opened.blobs.put(body('a'));
+    await opened.blobs.remove(digest, { unlessStoredSinceMs: Date.now() - 60_000 });
+    expect(await opened.blobs.stat(digest)).toEqual({ digest, sizeBytes: 1 });
+    await opened.blobs.remove(digest, { unlessStoredSinceMs: Date.now() + 60_000 });
+    expect(await opened.blobs.stat(digest)).toBeNull();
+  });
+
+  describe('localFile()', () => {
+    test('localFile() is a file with the bytes', async () => {
+      await using opened = await open();
+      const { digest } = await opened.blobs.put(body('precious'), { expectedDigest: sha256('precious') });
+      const [one, two] = await Promise.all([opened.blobs.localFile(digest), opened.blobs.localFile(digest)]);
+      expect((await readFile(one ?? '')).toString()).toBe('precious');
+      expect(two).toBe(one);
+    });
+
+    test.each([unknown, '../../etc/passwd'])('localFile(%j) is null', async digest => {
+      await using opened = await open();
+      expect(await opened.blobs.localFile(digest)).toBeNull();
+    });
   });
 }

@@ -18,3 +18,15 @@ export class DigestMismatchError extends Error {
     this.actual = actual;
   }
 }
+
+/** The server with the blobs does not answer, or refuses us. What was asked for may be asked again. */
+export class BlobsUnavailableError extends Error {
+  override readonly name = 'BlobsUnavailableError';
+  constructor(options: { cause: unknown }) {
+    const { name, message } = options.cause instanceof Error ? options.cause : new Error('no answer');
+    super(
+      `The server with the packages and droplets cannot be used at the moment (${message || name}). Try again in a few seconds; apps and their routes go on.`,
+      options,
+    );
+  }
+}

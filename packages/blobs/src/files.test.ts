@@ -15,7 +15,7 @@ async function openInTemporaryFolder() {
     blobs,
     folder,
     damage: async (digest: string) => {
-      const path = blobs.localPath(digest) ?? '';
+      const path = (await blobs.localFile(digest)) ?? '';
       const bytes = await readFile(path);
       bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
       await writeFile(path, bytes);
@@ -26,10 +26,10 @@ async function openInTemporaryFolder() {
 
 describe('BlobStore as files', () => blobStoreContract(openInTemporaryFolder));
 
-test('localPath() is the file, which only its owner reads', async () => {
+test('localFile() is the file, which only its owner reads', async () => {
   await using opened = await openInTemporaryFolder();
   const { digest } = await opened.blobs.put(Readable.from(['a']));
-  const path = opened.blobs.localPath(digest) ?? '';
+  const path = (await opened.blobs.localFile(digest)) ?? '';
   expect(readFileSync(path, 'utf8')).toBe('a');
   expect(path).toBe(join(opened.folder, digest.slice(0, 2), digest.slice(2)));
   expect(statSync(path).mode & 0o777).toBe(0o600);
@@ -61,7 +61,7 @@ test('openVerified() keeps damaged bytes under corrupt/, to be looked at', async
 test('openVerified() finds a blob that was cut short', async () => {
   await using opened = await openInTemporaryFolder();
   const { digest } = await opened.blobs.put(Readable.from(['precious']));
-  writeFileSync(opened.blobs.localPath(digest) ?? '', '');
+  writeFileSync((await opened.blobs.localFile(digest)) ?? '', '');
   await expect(buffer(await opened.blobs.openVerified(digest))).rejects.toMatchObject({ name: 'DigestMismatchError' });
 });
 

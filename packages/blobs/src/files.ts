@@ -6,9 +6,11 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { Readable, Transform } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { BlobInfo, BlobStore } from './blob-store.ts';
+import { assertDigest, isDigest } from './digest.ts';
 import { BlobMissingError, DigestMismatchError } from './errors.ts';
+import { verifying } from './verifying.ts';
 
 const READ_BYTES = 256 * 1024;
 
@@ -49,7 +51,7 @@ export function openFileBlobs({ folder }: { folder: string }): BlobStore {
       }
     },
     adopt: async (path, info) => {
-      if (!isDigest(info.digest)) throw new TypeError(`"${info.digest}" is no sha-256 in hex`);
+      assertDigest(info.digest);
       await syncPath(path);
       return publish(path, info);
     },
@@ -74,10 +76,15 @@ export function openFileBlobs({ folder }: { folder: string }): BlobStore {
       check.on('close', () => file.destroy());
       return file.pipe(check);
     },
-    localPath: digest => (isDigest(digest) ? pathOf(digest) : null),
+    localFile: async digest => {
+      const found = isDigest(digest) ? await stat(pathOf(digest)).catch(whenMissing) : null;
+      return found === null ? null : pathOf(digest);
+    },
+    readUrl: async () => null,
     list: () => listBlobs(folder),
-    remove: async digest => {
-      if (isDigest(digest)) await rm(pathOf(digest), { force: true });
+    remove: async (digest, { unlessStoredSinceMs = Number.POSITIVE_INFINITY } = {}) => {
+      const found = isDigest(digest) ? await stat(pathOf(digest)).catch(whenMissing) : null;
+      if (found !== null && found.mtimeMs < unlessStoredSinceMs) await rm(pathOf(digest), { force: true });
     },
     space: async () => {
       const { bavail, blocks, bsize } = await statfs(folder);
@@ -85,9 +92,6 @@ export function openFileBlobs({ folder }: { folder: string }): BlobStore {
     },
   };
 }
-
-/** Digests come from requests too: nothing else may become a path. */
-const isDigest = (text: string): boolean => /^[0-9a-f]{64}$/.test(text);
 
 async function* listBlobs(folder: string): AsyncGenerator<BlobInfo & { storedAtMs: number }> {
   for (const prefix of (await readdir(folder)).filter(name => /^[0-9a-f]{2}$/.test(name)))
@@ -114,27 +118,6 @@ async function writeHashed(path: string, body: Readable): Promise<BlobInfo> {
     await handle.close();
   }
   return { digest: hash.digest('hex'), sizeBytes };
-}
-
-/** Passes bytes on, holding one chunk back: the last one goes out only when the whole is what it should be. */
-function verifying(digest: string, setAside: () => Promise<void>): Transform {
-  const hash = createHash('sha256');
-  let held: Buffer | undefined;
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      hash.update(chunk);
-      const ready = held;
-      held = chunk;
-      done(null, ready);
-    },
-    flush(done) {
-      const actual = hash.digest('hex');
-      if (actual === digest) return done(null, held);
-      const mismatch = () => done(new DigestMismatchError(digest, actual));
-      // Removed meanwhile, or a full disk: the reader is warned all the same, and the next one finds the damage again.
-      setAside().then(mismatch, mismatch);
-    },
-  });
 }
 
 /** Of a file or a folder. */

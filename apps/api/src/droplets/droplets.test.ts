@@ -112,7 +112,7 @@ describe('GET /v3/droplets/:guid/download', () => {
     const { app } = await aStagedDroplet(test);
     const layer = await aLayer(test, 'app', { 'home/vcap/app/big': 'x'.repeat(3_000_000) });
     const lie = { ...layer, digest: 'f'.repeat(64) };
-    const path = test.deps.blobs.localPath(layer.digest) ?? '';
+    const path = (await test.deps.blobs.localFile(layer.digest)) ?? '';
     await test.deps.blobs.adopt(path, lie);
     const droplet = await aDroplet(test.deps.store, { app_guid: app.guid, layers_json: JSON.stringify([lie]) });
     const answer = await fetch(new URL(`/v3/droplets/${droplet.guid}/download`, test.url), {

@@ -45,7 +45,7 @@ test('a damaged layer never comes whole, and its droplets are FAILED with the re
   const layers = [{ digest: DIGEST, sizeBytes: LAYER.length, kind: 'app', mountPath: '/home/vcap' }];
   const damaged = await aDroplet(store, { layers_json: JSON.stringify(layers) });
   const sound = await aDroplet(store);
-  await writeFile(blobs.localPath(DIGEST) ?? '', 'A tar of a layer');
+  await writeFile((await blobs.localFile(DIGEST)) ?? '', 'A tar of a layer');
   await expect(call(test, 'GET', URL)).rejects.toThrow();
   await vi.waitFor(async () => {
     const droplets = await store.read.selectFrom('droplets').select(['guid', 'state', 'error']).execute();

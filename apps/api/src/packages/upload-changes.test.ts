@@ -35,7 +35,7 @@ const baseOf = ({ body }: TestAnswer, without: readonly string[] = []) => ({
 async function filesOf(test: TestApi, { body }: TestAnswer): Promise<Record<string, string>> {
   const out = join(test.deps.config.uploadFolder, '..', '..', `out-${body.guid}`);
   mkdirSync(out);
-  await unzip(test.deps.blobs.localPath(body.data.checksum.value) ?? '', out, { unpackedMaxBytes: 10_000_000 });
+  await unzip((await test.deps.blobs.localFile(body.data.checksum.value)) ?? '', out, { unpackedMaxBytes: 10_000_000 });
   return Object.fromEntries(readdirSync(out).map(name => [name, readFileSync(join(out, name), 'utf8')]));
 }
 
@@ -147,7 +147,7 @@ describe('POST /v3/packages/:guid/upload_changes', () => {
     await using test = await startTestApi();
     const app = await anAppWithWeb(test);
     const first = await pushed(test, app.guid, { bits: APP });
-    const file = test.deps.blobs.localPath(first.body.data.checksum.value) ?? '';
+    const file = (await test.deps.blobs.localFile(first.body.data.checksum.value)) ?? '';
     writeFileSync(file, readFileSync(file).fill(0, 0, 60));
     expect((await changed(test, app.guid, { base: baseOf(first) })).status).toBe(422);
     expect(await test.deps.store.read.selectFrom('resources').selectAll().execute()).toEqual([]);

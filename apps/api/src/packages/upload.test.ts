@@ -26,7 +26,7 @@ async function filesOf(test: TestApi, guid: string): Promise<Record<string, stri
     .executeTakeFirstOrThrow();
   const out = join(test.deps.config.uploadFolder, '..', '..', `out-${guid}`);
   mkdirSync(out);
-  await unzip(test.deps.blobs.localPath(digest ?? '') ?? '', out, { unpackedMaxBytes: 10_000_000 });
+  await unzip((await test.deps.blobs.localFile(digest ?? '')) ?? '', out, { unpackedMaxBytes: 10_000_000 });
   const files = readdirSync(out, { recursive: true, withFileTypes: true }).filter(found => !found.isDirectory());
   return Object.fromEntries(
     files
@@ -228,7 +228,7 @@ describe('POST /v3/packages/:guid/upload', () => {
     await using test = await startTestApi();
     const app = await anAppWithWeb(test);
     const first = await pushed(test, app.guid, { bits: APP });
-    const file = test.deps.blobs.localPath(first.body.data.checksum.value) ?? '';
+    const file = (await test.deps.blobs.localFile(first.body.data.checksum.value)) ?? '';
     writeFileSync(file, readFileSync(file).fill(0, 0, 60));
     const refused = await pushed(test, app.guid, { resources: [offered('server.js', SERVER)] });
     expect([refused.status, refused.body.errors[0].code]).toEqual([400, 160001]);
@@ -244,7 +244,7 @@ describe('POST /v3/packages/:guid/upload', () => {
     await using test = await startTestApi();
     const app = await anAppWithWeb(test);
     const first = await pushed(test, app.guid, { bits: APP });
-    truncateSync(test.deps.blobs.localPath(first.body.data.checksum.value) ?? '', 40);
+    truncateSync((await test.deps.blobs.localFile(first.body.data.checksum.value)) ?? '', 40);
     expect((await pushed(test, app.guid, { resources: [offered('server.js', SERVER)] })).status).toBe(400);
     const second = await pushed(test, app.guid, { bits: [{ name: 'b', content: 'other' }] });
     await test.deps.blobs.remove(second.body.data.checksum.value);

@@ -71,7 +71,7 @@ async function findBase({ store, blobs }: ApiDeps, { app }: FoundPackage, { base
     .where('state', '=', 'READY')
     .where('digest', '=', checksum)
     .executeTakeFirst();
-  const file = row === undefined ? null : blobs.localPath(checksum);
+  const file = row === undefined ? null : await blobs.localFile(checksum);
   if (row === undefined || file === null)
     throw new UnprocessableError(`The app has no READY package ${guid} with that checksum to start from. ${UNFIT}`);
   await requireSpace({ blobs }, row.size_bytes ?? 0);
@@ -132,7 +132,7 @@ async function packFiles(
 ): Promise<Pack> {
   const wanted = received.resources.filter(({ size_in_bytes }) => size_in_bytes > 0);
   const known = await findResources(deps.store.read, actor, { wanted, preferred: found.app.organization_guid });
-  const packFile = packFinder(deps);
+  const packOf = await openPacks(deps, known.values());
   const matched = wanted.map((one): MatchedEntry => {
     const row = known.get(fileKey(one));
     if (row === undefined)
@@ -140,7 +140,7 @@ async function packFiles(
         `The file "${one.path}" was said to be here already, but it is not. Push again: it will be sent.`,
         'AppBitsUploadInvalid',
       );
-    return matchedEntry(one, row, packFile(row.blob_digest));
+    return matchedEntry(one, row, packOf(row));
   });
   const unpackedMaxBytes = await unpackedMax(deps, found.app.guid);
   try {
@@ -172,17 +172,24 @@ async function forgetPack({ store, log }: ApiDeps, digest: string): Promise<void
   await store.note(({ db }) => db.deleteFrom('resources').where('blob_digest', '=', digest).execute());
 }
 
-/** Where packs lie, each looked for once. */
-function packFinder({ blobs }: ApiDeps): (digest: string) => MatchedEntry['pack'] {
-  const known = new Map<string, MatchedEntry['pack']>();
-  return digest => {
-    const file = known.get(digest)?.file ?? blobs.localPath(digest);
-    if (file === null)
-      throw new InvalidRequestError('What was matched cannot be read here. Push again without matching.');
-    const pack = known.get(digest) ?? { file, digest };
-    known.set(digest, pack);
-    return pack;
-  };
+/** Where the packs lie that have these files. @throws InvalidRequestError when one is gone: it is offered to nobody again. */
+async function openPacks(
+  deps: ApiDeps,
+  rows: Iterable<ResourceRow>,
+): Promise<(row: ResourceRow) => MatchedEntry['pack']> {
+  const packs = new Map<string, MatchedEntry['pack']>();
+  for (const digest of new Set(Array.from(rows, row => row.blob_digest))) {
+    const file = await deps.blobs.localFile(digest);
+    if (file === null) {
+      await forgetPack(deps, digest);
+      throw new InvalidRequestError(
+        'A file was matched, but what is kept of it is gone. Push again: it will be sent.',
+        'AppBitsUploadInvalid',
+      );
+    }
+    packs.set(digest, { file, digest });
+  }
+  return ({ blob_digest }) => packs.get(blob_digest) as MatchedEntry['pack'];
 }
 
 function matchedEntry({ path, mode }: Wanted, row: ResourceRow, pack: MatchedEntry['pack']): MatchedEntry {

@@ -21,7 +21,8 @@ export async function sweepBlobs(deps: SweepDeps): Promise<number> {
   if (orphans.length === 0) return 0;
   const neededNow = await readNeeded(deps);
   const removable = orphans.filter(digest => !neededNow.has(digest));
-  for (const digest of removable) await blobs.remove(digest);
+  // Not what somebody stores again at this moment.
+  for (const digest of removable) await blobs.remove(digest, { unlessStoredSinceMs: now() - GRACE_MS });
   return removable.length;
 }
 

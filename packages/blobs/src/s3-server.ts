@@ -1,0 +1,93 @@
+/** For tests: a real S3 server (versitygw) over a folder of its own, on a port that was free. `test/s3-setup.ts` builds the program. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export const VERSITYGW = 'github.com/versity/versitygw/cmd/versitygw@v1.8.0';
+/** Outside of every checkout: it takes a minute to build. */
+export const S3_PROGRAMS = join(
+  process.env.XDG_CACHE_HOME || join(homedir(), '.cache'),
+  'cupola-tests',
+  VERSITYGW.slice(VERSITYGW.lastIndexOf('/') + 1),
+);
+
+export interface S3Server extends AsyncDisposable {
+  endpoint: string;
+  /** `s3://` address of a bucket that is made empty. */
+  bucket(name: string): string;
+  /** Where its objects lie as files. */
+  folderOf(bucket: string): string;
+  kill(): Promise<void>;
+  start(): Promise<void>;
+}
+
+const ACCESS = 'test-access';
+const SECRET = 'test/secret';
+
+export async function startS3(): Promise<S3Server> {
+  const folder = mkdtempSync(join(tmpdir(), 'cupola-s3-'));
+  const buckets = join(folder, 'buckets');
+  mkdirSync(buckets);
+  const port = await freePort();
+  const endpoint = `http://127.0.0.1:${port}`;
+  let server: ChildProcess;
+
+  async function start(): Promise<void> {
+    const words = ['--port', `127.0.0.1:${port}`, '--access', ACCESS, '--secret', SECRET, '--quiet', '--keep-alive'];
+    // Beside the files: not every file system of a test machine has extended attributes.
+    const sidecar = join(folder, 'sidecar');
+    mkdirSync(sidecar, { recursive: true });
+    server = spawn(join(S3_PROGRAMS, 'versitygw'), [...words, 'posix', '--sidecar', sidecar, buckets], {
+      stdio: 'ignore',
+      cwd: folder,
+    });
+    while (!(await answers(endpoint))) {
+      if (server.exitCode !== null) throw new Error(`versitygw ended with ${server.exitCode}`);
+      await new Promise(resolve => setTimeout(resolve, 20));
+    }
+  }
+
+  async function kill(): Promise<void> {
+    if (server.exitCode !== null || server.signalCode !== null) return;
+    const ended = once(server, 'exit');
+    server.kill('SIGKILL');
+    await ended;
+  }
+
+  await start();
+  const folderOf = (bucket: string): string => join(buckets, bucket);
+  return {
+    endpoint,
+    folderOf,
+    bucket: name => {
+      rmSync(folderOf(name), { recursive: true, force: true });
+      rmSync(join(folder, 'sidecar', name), { recursive: true, force: true });
+      mkdirSync(folderOf(name));
+      return `s3://${ACCESS}:${encodeURIComponent(SECRET)}@${name}?endpoint=${encodeURIComponent(endpoint)}`;
+    },
+    kill,
+    start,
+    [Symbol.asyncDispose]: async () => {
+      await kill();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+const answers = (endpoint: string): Promise<boolean> =>
+  fetch(endpoint).then(
+    () => true,
+    () => false,
+  );
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}

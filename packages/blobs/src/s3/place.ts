@@ -1,0 +1,52 @@
+/** Where blobs lie on S3, as an operator writes it. */
+export interface S3Place {
+  bucket: string;
+  /** Of every key; empty or ending in `/`. */
+  prefix: string;
+  /** Null: Amazon's own, of the region. */
+  endpoint: string | null;
+  region: string;
+  /** Null: as the SDK finds them (environment, `~/.aws`, the machine's role). */
+  credentials: { accessKeyId: string; secretAccessKey: string } | null;
+  isPathStyle: boolean;
+  hasChecksums: boolean;
+}
+
+const FORM =
+  'the place of blobs has the form s3://[KEY:SECRET@]BUCKET[/PREFIX]?endpoint=https://HOST&region=REGION[&style=path|virtual][&checksums=on|off]';
+
+/**
+ * `style`: `path` (the bucket in the path, the default with an endpoint) or `virtual` (in the host's name). `checksums=off`: for servers that refuse the
+ * SDK's. KEY and SECRET percent-encoded; without them the SDK's own ways are used.
+ * @throws TypeError that shows the form.
+ */
+export function parseS3Url(text: string, environment: Record<string, string | undefined> = process.env): S3Place {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || url.protocol !== 's3:' || url.hostname === '') throw new TypeError(FORM);
+  const options = url.searchParams;
+  const known = ['endpoint', 'region', 'style', 'checksums'];
+  const unknown = [...options.keys()].find(name => !known.includes(name));
+  if (unknown !== undefined) throw new TypeError(`"${unknown}" is no option of it: ${FORM}`);
+  const endpoint = options.get('endpoint');
+  if (endpoint !== null && !/^https?:\/\//.test(endpoint))
+    throw new TypeError(`endpoint is an http(s) address: ${FORM}`);
+  const prefix = url.pathname.replace(/^\/+|\/+$/g, '');
+  return {
+    bucket: url.hostname,
+    prefix: prefix === '' ? '' : `${prefix}/`,
+    endpoint,
+    region: options.get('region') ?? environment.AWS_REGION ?? 'us-east-1',
+    credentials:
+      url.username === ''
+        ? null
+        : { accessKeyId: decodeURIComponent(url.username), secretAccessKey: decodeURIComponent(url.password) },
+    isPathStyle: oneOf(options, 'style', ['path', 'virtual'], endpoint === null ? 'virtual' : 'path') === 'path',
+    hasChecksums: oneOf(options, 'checksums', ['on', 'off'], 'on') === 'on',
+  };
+}
+
+function oneOf(options: URLSearchParams, name: string, values: readonly string[], otherwise: string): string {
+  const value = options.get(name) ?? otherwise;
+  if (!values.includes(value)) throw new TypeError(`${name} is one of ${values.join(', ')}: ${FORM}`);
+  return value;
+}
