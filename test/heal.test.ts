@@ -1,30 +1,8 @@
 /** kill -9 of everything, one after another, while a client keeps a ledger. */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { askOn } from './ask-on.ts';
 import { appPids, type Platform, ROOT, shimPids, startPlatform, until } from './platform.ts';
-
-/** Asks without pause until told to stop; every answer is written down. */
-function client(platform: Platform): { stop(): Promise<Array<number | string>> } {
-  let on = true;
-  const ledger: Array<number | string> = [];
-  const done = (async () => {
-    while (on) {
-      try {
-        ledger.push((await platform.ask('node-hello.localhost')).status);
-      } catch (error) {
-        ledger.push((error as NodeJS.ErrnoException).code ?? String(error));
-      }
-      await new Promise(next => setTimeout(next, 5));
-    }
-  })();
-  return {
-    stop: async () => {
-      on = false;
-      await done;
-      return ledger;
-    },
-  };
-}
 
 describe('kill -9', () => {
   let platform: Platform;
@@ -38,7 +16,7 @@ describe('kill -9', () => {
   test.each(['control', 'cell'])(
     'of %s: the app answers every request meanwhile, and the part comes back',
     async part => {
-      const ledger = client(platform);
+      const ledger = askOn(platform, 'node-hello.localhost');
       const before = await platform.pidOf(part);
       const apps = appPids(platform.data);
       process.kill(before, 'SIGKILL');

@@ -61,7 +61,7 @@ export interface Platform extends AsyncDisposable {
   /** A zip as the `bits` of a multipart upload, as admin. */
   upload(path: string, zip: Buffer): Promise<Answer>;
   /** Starts it again, with the ports that it had. */
-  up(): Promise<void>;
+  up(args?: string[]): Promise<void>;
   down(): Promise<void>;
 }
 
@@ -278,8 +278,8 @@ export async function startPlatform(
       });
       return { status: answer.status, headers: {}, body: await answer.text() };
     },
-    up: async () => {
-      facts = await launch(data, [], env);
+    up: async (args = []) => {
+      facts = await launch(data, args, env);
       token = null;
     },
     down: async () => {

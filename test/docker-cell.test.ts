@@ -1,0 +1,99 @@
+/** A platform whose apps and builds run in a Docker engine: what is killed comes back, nothing is dropped, nothing is left. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type DockerEngine, startDockerEngine } from '@cupola/sandbox/docker/engine-server';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { askOn } from './ask-on.ts';
+import { appPids, namespacesOf, type Platform, ROOT, startPlatform, traces, until } from './platform.ts';
+
+const HOST = 'node-hello.localhost';
+
+describe('with --sandbox docker', () => {
+  let engine: DockerEngine;
+  let platform: Platform;
+  beforeAll(async () => {
+    engine = await startDockerEngine();
+    platform = await startPlatform(['--sandbox', 'docker', '--docker-host', engine.host]);
+    await platform.login();
+    await platform.cupola(['push'], { cwd: join(ROOT, 'examples/node-hello') });
+  });
+  afterAll(async () => {
+    await platform?.[Symbol.asyncDispose]();
+    await engine[Symbol.asyncDispose]();
+  });
+
+  const lines = async (...args: string[]): Promise<string[]> =>
+    (await engine.docker(...args)).split('\n').filter(Boolean).sort();
+  const containers = (): Promise<string[]> => lines('ps', '--quiet', '--no-trunc');
+  const answers = (): Promise<true> =>
+    until('it answers', async () => (await platform.ask(HOST)).status === 200 || null);
+  const isRunning = async (count: number): Promise<boolean> =>
+    (await platform.status()).instances.filter(({ state }) => state === 'RUNNING').length === count;
+
+  test('what was pushed runs in a container, and status and doctor say what that is worth', async () => {
+    await answers();
+    expect(await containers()).toHaveLength(1);
+    const { stdout: status } = await platform.cupola(['status', '--data', platform.data]);
+    expect(status).toMatch(/apps run in docker \(Docker /);
+    const { stdout: doctor } = await platform.cupola(['doctor', '--data', platform.data]);
+    expect(doctor).toMatch(/docker +works, used[\s\S]*Apps run in docker[\s\S]*no user namespace/);
+  });
+
+  test('kill -9 of the agent: every request is answered, and the next agent has the same container', async () => {
+    const before = await containers();
+    const ledger = askOn(platform, HOST);
+    const cell = await platform.pidOf('cell');
+    process.kill(cell, 'SIGKILL');
+    await until('the cell has a new pid', async () => (await platform.pidOf('cell')) !== cell);
+    await until('the API lists the instance as RUNNING', () => isRunning(1));
+    expect((await ledger.stop()).filter(answer => answer !== 200)).toEqual([]);
+    expect(await containers()).toEqual(before);
+  });
+
+  test('kill -9 of the engine, and its return: every request is answered, and nothing was started again', async () => {
+    const before = await containers();
+    const ledger = askOn(platform, HOST);
+    await engine.kill();
+    await answers();
+    await engine.startAgain();
+    await until('the API lists the instance as RUNNING', () => isRunning(1));
+    expect((await ledger.stop()).filter(answer => answer !== 200)).toEqual([]);
+    expect(await containers()).toEqual(before);
+  });
+
+  test('an app that ends while the engine is away is started again once it is back', async () => {
+    const before = await containers();
+    const pid = Number((await engine.docker('inspect', '--format', '{{.State.Pid}}', before[0] ?? '')).trim());
+    await engine.kill();
+    process.kill(pid, 'SIGKILL');
+    await engine.startAgain();
+    await until('another container runs', async () => {
+      const now = await containers();
+      return now.length === 1 && now[0] !== before[0];
+    });
+    await answers();
+  });
+
+  test('scaled to three, three containers answer', async () => {
+    await platform.cupola(['scale', 'node-hello', '-i', '3']);
+    await until('all run', () => isRunning(3));
+    expect(await containers()).toHaveLength(3);
+    const seen = new Set<string>();
+    await until('each has answered', async () => seen.add((await platform.ask(HOST)).body).size === 3);
+  });
+
+  test('down leaves no container, image, network or mount; without Docker the same apps come back', async () => {
+    const { installation } = JSON.parse(readFileSync(join(platform.data, 'config.json'), 'utf8')) as {
+      installation: string;
+    };
+    await platform.down();
+    expect(await lines('ps', '--all', '--quiet')).toEqual([]);
+    expect(await lines('images', '--quiet')).toEqual([]);
+    expect(namespacesOf(installation)).toEqual([]);
+    expect(traces(platform.data)).toEqual({ processes: [], mounts: [] });
+    await platform.up(['--sandbox', 'auto']);
+    await answers();
+    expect(appPids(platform.data).length).toBeGreaterThan(0);
+    expect(await containers()).toEqual([]);
+  });
+});
