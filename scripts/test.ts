@@ -13,6 +13,7 @@ const NEEDED: Record<string, string> = {
   bwrap: 'bubblewrap',
   runc: 'runc',
   nft: 'nftables',
+  iptables: 'iptables',
   ip: 'iproute2',
   unshare: 'util-linux',
   perl: 'perl-base',

@@ -12,6 +12,7 @@ import { promisify } from 'node:util';
 import { CELL_LIMITS } from '@cupola/model/limits';
 import type { Peering } from '@cupola/model/peers';
 import { blocksOf, type Cidr, formatCidr, overlap, parseCidr, sizeOf } from './cidr.ts';
+import { openDockerFirewall } from './docker-firewall.ts';
 import { defaultEgress, type Egress, egressChain } from './egress-chains.ts';
 import { readNameServers } from './name-servers.ts';
 import { type Lease, type Memory, openMemory } from './network-memory.ts';
@@ -125,9 +126,13 @@ export async function openNetworks(options: NetworkOptions): Promise<Networks | 
     peerings: memory.read().peerings,
     ends: Array.from({ length: slots }, (_, slot) => place(slot)),
   });
-  await Promise.all([addHostAddress(nameServer), loadRules(rules)]);
+  const [firewall] = await Promise.all([
+    openDockerFirewall(names.link, options.log),
+    addHostAddress(nameServer),
+    loadRules(rules),
+  ]);
   options.log.info({ block: formatCidr(block), nameServers }, 'each sandbox gets a network of its own');
-  return networkPool({
+  const pool = networkPool({
     names,
     memory,
     place,
@@ -143,6 +148,13 @@ export async function openNetworks(options: NetworkOptions): Promise<Networks | 
       await removeRest(names, block, memory);
     },
   });
+  return {
+    ...pool,
+    close: async how => {
+      await firewall.close(how);
+      await pool.close(how);
+    },
+  };
 }
 
 /** Of a former process those whose namespaces are there still; other namespaces go. What their sandboxes reach stays as it was. */
