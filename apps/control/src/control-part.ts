@@ -3,11 +3,14 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { start as startApi } from '@cupola/api/start';
 import { openFileBlobs } from '@cupola/blobs/files';
+import type { LogStore } from '@cupola/logs/log-store';
 import { openSegmentLogs } from '@cupola/logs/segments';
 import { CELL_LIMITS } from '@cupola/model/limits';
+import type { BuildQueue } from '@cupola/queue/build-queue';
 import { embeddedQueue } from '@cupola/queue/embedded';
 import { start as startScheduler } from '@cupola/scheduler/start';
 import { loadSealer } from '@cupola/store/key-file';
+import type { Store } from '@cupola/store/store';
 import { type Logger, pino } from 'pino';
 import { z } from 'zod';
 import { openStore } from './open-store.ts';
@@ -27,6 +30,8 @@ const environment = z.object({
   CUPOLA_ADMIN_PASSWORD_RESET: z.enum(['0', '1']).default('0'),
   /** Addresses or networks of private log servers, with commas between: syslog drains may reach them. */
   CUPOLA_DRAIN_TARGETS: z.string().default(''),
+  /** `redis://...`: build queue and logs lie there. Empty: in the data folder. */
+  CUPOLA_REDIS_URL: z.string().default(''),
   CUPOLA_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 
@@ -36,6 +41,18 @@ export async function runControl(): Promise<void> {
   await runPart(log, () => startControl(env, log));
 }
 
+async function openLogsAndQueue(
+  { CUPOLA_REDIS_URL: url, CUPOLA_STATE: state }: z.infer<typeof environment>,
+  store: Store,
+): Promise<{ logs: LogStore; queue: BuildQueue }> {
+  if (url === '') return { logs: openSegmentLogs({ folder: join(state, 'logs') }), queue: embeddedQueue(store) };
+  const [{ openRedisLogs }, { openRedisQueue }] = await Promise.all([
+    import('@cupola/logs/redis'),
+    import('@cupola/queue/redis'),
+  ]);
+  return { logs: openRedisLogs({ url }), queue: openRedisQueue({ url }) };
+}
+
 async function startControl(env: z.infer<typeof environment>, log: Logger): Promise<RunningPart> {
   const state = env.CUPOLA_STATE;
   const uploadFolder = join(state, 'uploads');
@@ -43,9 +60,8 @@ async function startControl(env: z.infer<typeof environment>, log: Logger): Prom
   const stack = new AsyncDisposableStack();
   const store = await openStore(state);
   stack.defer(() => store.close());
-  const logs = openSegmentLogs({ folder: join(state, 'logs') });
+  const { logs, queue } = await openLogsAndQueue(env, store);
   stack.defer(() => logs.close());
-  const queue = embeddedQueue(store);
   stack.defer(() => queue.close());
   const api = await startApi({
     store,

@@ -5,7 +5,7 @@ import { rememberPart } from './left-parts.ts';
 import { type Part, type PartCommand, startPart } from './part.ts';
 import { openPartLog } from './part-log.ts';
 import { type PlatformConfig, publicUrl, stacksFolder } from './platform-config.ts';
-import { platformCommand } from './platform-user.ts';
+import { inheritedEnvironment, platformCommand } from './platform-user.ts';
 import { MALLOC_ENVIRONMENT, NODE_FLAGS, type Programs, programFile } from './programs.ts';
 
 interface Options {
@@ -40,6 +40,8 @@ export function startParts(options: Options): { control: Part; cell: Part; route
     CUPOLA_ADMIN_PASSWORD: admin.password,
     CUPOLA_ADMIN_PASSWORD_RESET: admin.reset ? '1' : '0',
   };
+  /** With passwords: for the part that holds the store, and no other. */
+  const engines = { CUPOLA_REDIS_URL: process.env.CUPOLA_REDIS_URL ?? '' };
   const control = start('control', () =>
     platformCommand({
       config,
@@ -47,7 +49,7 @@ export function startParts(options: Options): { control: Part; cell: Part; route
       programs: programs(),
       program: 'control',
       args: ['part', 'control'],
-      environment: { ...common, ...secret, CUPOLA_API_FD: '4' },
+      environment: { ...common, ...secret, ...engines, CUPOLA_API_FD: '4' },
       passFds: [options.apiFd],
     }),
   );
@@ -55,7 +57,7 @@ export function startParts(options: Options): { control: Part; cell: Part; route
     argv: [process.execPath, ...NODE_FLAGS, join(programs().root, programFile(programs(), 'control')), 'part', 'cell'],
     cwd: data,
     environment: {
-      ...(process.env as Record<string, string>),
+      ...inheritedEnvironment(),
       ...common,
       CUPOLA_STATE: join(data, 'state'),
       CUPOLA_CELL: join(data, 'cell'),

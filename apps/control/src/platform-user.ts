@@ -25,7 +25,7 @@ export function platformCommand(request: Request): PartCommand {
     return {
       argv: [process.execPath, ...NODE_FLAGS, join(programs.root, file), ...args],
       cwd: state,
-      environment: { ...(process.env as Record<string, string>), ...environment, CUPOLA_STATE: state },
+      environment: { ...inheritedEnvironment(), ...environment, CUPOLA_STATE: state },
       passFds,
     };
   const script = join(programs.root, 'apps/control/src/as-platform.sh');
@@ -59,6 +59,12 @@ export function platformCommand(request: Request): PartCommand {
     },
     passFds,
   };
+}
+
+/** Of whoever started us, without the address of Redis, which holds its password: one part is given that. */
+export function inheritedEnvironment(): Record<string, string> {
+  const { CUPOLA_REDIS_URL: _redis, ...others } = process.env as Record<string, string>;
+  return others;
 }
 
 let separation: boolean | undefined;

@@ -32,6 +32,6 @@ export interface BlobStore {
   list(): AsyncIterable<BlobInfo & { storedAtMs: number }>;
   /** Unknown digests are no error. What was stored (again) at that time (epoch ms) or later stays. */
   remove(digest: string, options?: { unlessStoredSinceMs?: number }): Promise<void>;
-  /** Free and total bytes of where blobs lie; null when the engine cannot tell. */
-  space(): Promise<{ freeBytes: number; totalBytes: number } | null>;
+  /** Free and total bytes of the disk of this machine that blobs fill, on their way or for good. */
+  space(): Promise<{ freeBytes: number; totalBytes: number }>;
 }

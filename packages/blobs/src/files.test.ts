@@ -68,6 +68,6 @@ test('openVerified() finds a blob that was cut short', async () => {
 test('space() tells of the file system', async () => {
   await using opened = await openInTemporaryFolder();
   const space = await opened.blobs.space();
-  expect(space?.freeBytes).toBeGreaterThan(0);
-  expect(space?.totalBytes).toBeGreaterThanOrEqual(space?.freeBytes ?? 0);
+  expect(space.freeBytes).toBeGreaterThan(0);
+  expect(space.totalBytes).toBeGreaterThanOrEqual(space.freeBytes);
 });

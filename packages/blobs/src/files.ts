@@ -4,11 +4,12 @@
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { BlobInfo, BlobStore } from './blob-store.ts';
 import { assertDigest, isDigest } from './digest.ts';
+import { diskSpace } from './disk-space.ts';
 import { BlobMissingError, DigestMismatchError } from './errors.ts';
 import { verifying } from './verifying.ts';
 
@@ -86,10 +87,7 @@ export function openFileBlobs({ folder }: { folder: string }): BlobStore {
       const found = isDigest(digest) ? await stat(pathOf(digest)).catch(whenMissing) : null;
       if (found !== null && found.mtimeMs < unlessStoredSinceMs) await rm(pathOf(digest), { force: true });
     },
-    space: async () => {
-      const { bavail, blocks, bsize } = await statfs(folder);
-      return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
-    },
+    space: () => diskSpace(folder),
   };
 }
 

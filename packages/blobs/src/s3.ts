@@ -9,6 +9,7 @@ import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { BlobInfo, BlobStore } from './blob-store.ts';
 import { assertDigest, isDigest } from './digest.ts';
+import { diskSpace } from './disk-space.ts';
 import { BlobMissingError, DigestMismatchError } from './errors.ts';
 import { type LocalCache, openLocalCache } from './local-cache.ts';
 import { openBucket, uploadFile } from './s3/bucket.ts';
@@ -115,7 +116,7 @@ export function openS3Blobs({ url, folder, cacheMaxBytes = GIB, now = Date.now }
       await cache.forget(digest);
       await bucket.remove(keyOf(digest));
     },
-    space: async () => null,
+    space: () => diskSpace(folder),
     close: bucket.close,
   };
 }

@@ -8,7 +8,6 @@ const MIB = 1024 * 1024;
 /** @throws UnavailableError while there is less than 5 % or 1 GiB free behind `comingBytes`. */
 export async function requireSpace({ blobs }: Pick<ApiDeps, 'blobs'>, comingBytes: number): Promise<void> {
   const space = await blobs.space();
-  if (space === null) return;
   if (space.freeBytes - comingBytes < keptFreeBytes(space.totalBytes))
     throw new UnavailableError(
       `The platform's disk is nearly full (${Math.floor(space.freeBytes / MIB)} MB free). Delete apps or free some space, then push again.`,

@@ -40,6 +40,7 @@ export async function up(options: UpOptions): Promise<void> {
     say(`Cupola runs already (pid ${running.pid}); pushing ${options.folder} to it`);
     return finish(options, data, running, adminPassword(data, undefined));
   }
+  requireRedisAddress(process.env.CUPOLA_REDIS_URL ?? '');
   const config = resolveConfig(data, options);
   makeFolders(data);
   const password = adminPassword(data, options.adminPassword);
@@ -78,6 +79,13 @@ export async function up(options: UpOptions): Promise<void> {
   }
   if (stops === 0) await finish(options, data, supervisor.status(), password);
   await supervisor.over;
+}
+
+function requireRedisAddress(url: string): void {
+  if (url === '' || /^rediss?:\/\/[^/]/.test(url)) return;
+  throw new PlainError(
+    'CUPOLA_REDIS_URL is no address of Redis. Write redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], or rediss:// for TLS; without it build queue and logs lie in the data folder.',
+  );
 }
 
 /** Starts the supervisor as a process of its own and waits until it serves. */
