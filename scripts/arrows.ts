@@ -34,7 +34,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'packages/sandbox': ['model', 'archive'],
   'packages/buildpacks': ['model', 'archive'],
   'packages/client': ['contract', 'model'],
-  'packages/certificates': ['model'],
+  'packages/certificates': ['contract', 'model'],
   'apps/api': without('sandbox'),
   'apps/scheduler': without('sandbox'),
   'apps/stager': without('store'),

@@ -187,6 +187,7 @@ export async function testCell(): Promise<TestCell> {
         internal: { socketPath: api.socketPath },
         sandboxes,
         networks: null,
+        forward: null,
         folder: join(folder, 'agent'),
         cell: { id: api.cellId, name: 'test', zone: 'z1', capacityMemoryMb: 1_024, capacityDiskMb: 10_000 },
         stacks: () => [{ name: 'host', digest: 'd', abiKey: 'k', root: null }],

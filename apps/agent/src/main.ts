@@ -36,6 +36,7 @@ const agent = await start({
   internal: { socketPath: join(env.CUPOLA_STATE, 'internal.sock') },
   sandboxes,
   networks: null,
+  forward: null,
   folder: join(env.CUPOLA_CELL, 'agent'),
   cell: {
     id: env.CUPOLA_CELL_ID,

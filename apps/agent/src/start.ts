@@ -7,6 +7,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import type { Readable } from 'node:stream';
+import type { InternalAddress } from '@cupola/certificates/members/dial';
 import { FencedError } from '@cupola/model/errors';
 import { CELL_LIMITS } from '@cupola/model/limits';
 import { localeOf } from '@cupola/sandbox/locale';
@@ -18,6 +19,7 @@ import { type Copies, createCopies } from './copies/copies.ts';
 import { reportOf } from './copies/copy.ts';
 import { openRecords } from './copies/record.ts';
 import { createWords } from './copies/words.ts';
+import { type Forwarder, type ForwarderDeps, startForwarder } from './forward/forwarder.ts';
 import { createAddresses } from './host/addresses.ts';
 import { openLayers } from './host/layers.ts';
 import { openPorts } from './host/ports.ts';
@@ -34,10 +36,12 @@ import { createUsage } from './usage.ts';
 
 export interface AgentDeps {
   /** Where the internal API listens. */
-  internal: { socketPath: string };
+  internal: InternalAddress;
   sandboxes: Sandboxes;
   /** A network for each copy; null: copies share the host's, each on a port of its own. */
   networks: Networks | null;
+  /** Where routers of other machines reach what runs here; null: they do not. */
+  forward: (Pick<ForwarderDeps, 'identity' | 'listen'> & { host: string }) | null;
   /** Records, layers, user ids: kept from agent to agent. */
   folder: string;
   cell: Cell;
@@ -81,14 +85,15 @@ export async function start(deps: AgentDeps): Promise<Agent> {
   const addresses = createAddresses({ networks, ports: openPorts({ folder }) });
   const session = randomUUID();
   const lang = localeOf('/');
+  const told = (guid: string) => {
+    const copy = copies.get(guid);
+    return copy === null ? null : reportOf(copy);
+  };
   const reporter = createReporter({
     api,
     cellId: cell.id,
     session,
-    reportOf: guid => {
-      const copy = copies.get(guid);
-      return copy === null ? null : reportOf(copy);
-    },
+    reportOf: told,
     all: () => copies.all().map(({ record }) => record.placement.guid),
     log,
   });
@@ -118,16 +123,48 @@ export async function start(deps: AgentDeps): Promise<Agent> {
     langOf: root => (root === null ? lang : localeOf(root)),
   });
   const peers = await startPeers({ networks, folder, copies: copies.all, monotonic, log });
-  const usage = createUsage({ copies: copies.all, monotonic });
-
   copies.resume(await adoptCopies({ sandboxes, networks, records, addresses, now, monotonic, log }));
   copies.look();
   peers.look();
+  // What was adopted is reached from here on.
+  const addressOf = (guid: string) => told(guid)?.address ?? null;
+  const forwarder = deps.forward === null ? null : await startForwarder({ ...deps.forward, addressOf, log });
+  const { ready, loops } = runLoops(
+    deps,
+    { api, session, view, copies, reporter, peers, forwarder, sender },
+    ended.signal,
+  );
+  return agent({ copies, loops, ended, ready, api, peers, forwarder, reporter, sender, log });
+}
 
+interface Parts extends Pick<Running, 'api' | 'copies' | 'reporter' | 'peers' | 'forwarder' | 'sender'> {
+  session: string;
+  view: ReturnType<typeof createPlacementView>;
+}
+
+/** Everything that goes on until `signal` is aborted. */
+function runLoops(
+  { cell, stacks, sandboxes, forward, monotonic, log }: AgentDeps,
+  { api, session, view, copies, reporter, peers, forwarder, sender }: Parts,
+  signal: AbortSignal,
+): { ready: Promise<void>; loops: Promise<void>[] } {
   const ready = Promise.withResolvers<void>();
-  const registered = (): void => {
-    reporter.touchAll();
-    ready.resolve();
+  const usage = createUsage({ copies: copies.all, monotonic });
+  const registering = {
+    api,
+    cell:
+      forward === null || forwarder === null
+        ? cell
+        : { ...cell, forward: { host: forward.host, port: forwarder.port } },
+    session,
+    stacks,
+    rung: sandboxes.report,
+    usage,
+    registered: () => {
+      reporter.touchAll();
+      ready.resolve();
+    },
+    log,
   };
   const watched = {
     api,
@@ -138,18 +175,19 @@ export async function start(deps: AgentDeps): Promise<Agent> {
     changed: copies.look,
     log,
   };
-  const { signal } = ended;
   // Before its registration the API knows no such cell; after our end nobody asks it any more.
   const known = Promise.race([ready.promise, new Promise(resolve => signal.addEventListener('abort', resolve))]);
-  const loops = [
-    keepSession({ api, cell, session, stacks: deps.stacks, rung: sandboxes.report, usage, registered, log }, signal),
-    known.then(() => followPlacements(watched, signal)),
-    known.then(() => reporter.run(signal)),
-    known.then(() => peers.follow(api, signal)),
-    sender.run(signal),
-    usage.run(signal),
-  ];
-  return agent({ copies, loops, ended, ready: ready.promise, api, peers, reporter, sender, log });
+  return {
+    ready: ready.promise,
+    loops: [
+      keepSession(registering, signal),
+      known.then(() => followPlacements(watched, signal)),
+      known.then(() => reporter.run(signal)),
+      known.then(() => peers.follow(api, signal)),
+      sender.run(signal),
+      usage.run(signal),
+    ],
+  };
 }
 
 interface Running {
@@ -159,15 +197,18 @@ interface Running {
   ready: Promise<void>;
   api: InternalApi;
   peers: PeerService;
+  forwarder: Forwarder | null;
   reporter: ReturnType<typeof createReporter>;
   sender: ReturnType<typeof createLogSender>;
   log: Logger;
 }
 
-function agent({ copies, loops, ended, ready, api, peers, reporter, sender, log }: Running): Agent {
+function agent({ copies, loops, ended, ready, api, peers, forwarder, reporter, sender, log }: Running): Agent {
   const fenced = Promise.withResolvers<void>();
   let leaving: Promise<void> | null = null;
   const leave = async (): Promise<void> => {
+    // Requests on their way end first: what runs goes on, and is reached through the next agent.
+    await forwarder?.[Symbol.asyncDispose]();
     await copies.leave();
     ended.abort();
     await peers[Symbol.asyncDispose]();

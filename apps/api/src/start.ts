@@ -14,7 +14,7 @@ import { createHolds } from './holds/create-holds.ts';
 import { createTokenCap } from './holds/token-cap.ts';
 import { createShownTexts } from './http/json-text.ts';
 import { type Listen, startServer } from './http/server.ts';
-import { startInternal } from './internal/server.ts';
+import { type InternalListen, startInternal } from './internal/server.ts';
 import { createEnvelopes } from './logcache/envelopes.ts';
 import { createTails } from './logcache/tails.ts';
 import { createTailHolds } from './logcache/wait-for-lines.ts';
@@ -42,7 +42,7 @@ export interface StartDeps
     | 'fileMover'
   > {
   listen: Listen;
-  internal: { socketPath: string };
+  internal: InternalListen;
   /** Addresses and networks (`10.0.0.0/8`) that syslog drains may reach though they are not public; none when not given. */
   drainTargets?: readonly string[];
   /** Unix socket for the router's requests to the platform's own hosts; not given: none. */
@@ -59,6 +59,8 @@ export interface StartDeps
 
 export interface Api extends AsyncDisposable {
   readonly address: { host: string; port: number };
+  /** Where members of the cluster call; null: nowhere. */
+  readonly members: { host: string; port: number } | null;
 }
 
 /** Resolves when requests are answered. Disposing drains: held requests end, uploads get some seconds. */
@@ -100,7 +102,7 @@ export async function start(options: StartDeps): Promise<Api> {
     tailHolds: createTailHolds(logs, cap),
     holds: createHolds({ store, monotonic, cap }),
   };
-  starting.use(await startInternal(deps, internal));
+  const { members } = starting.use(await startInternal(deps, internal));
   if (loops) {
     starting.use(startOutbox(deps));
     starting.use(startSweeper(deps));
@@ -108,5 +110,5 @@ export async function start(options: StartDeps): Promise<Api> {
   const authenticate = createAuthenticate(store.read, tokens);
   const server = starting.use(await startServer({ api: deps, endpoints, authenticate }, listen, routerSocket));
   const running = starting.move();
-  return { address: server.address, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return { address: server.address, members, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }

@@ -70,6 +70,7 @@ async function startCell(env: z.infer<typeof environment>, log: Logger): Promise
     internal,
     sandboxes: instances,
     networks,
+    forward: null,
     folder: join(env.CUPOLA_CELL, 'instances'),
     cell: {
       id: cellId(env.CUPOLA_CELL),

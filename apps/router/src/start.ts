@@ -6,10 +6,13 @@
  */
 import { type AddressInfo, BlockList, isIPv6 } from 'node:net';
 import type { Certificates, Pair } from '@cupola/certificates/certificates';
+import { type InternalAddress, internalDoor } from '@cupola/certificates/members/dial';
+import type { IdentitySource } from '@cupola/certificates/members/identity';
 import type { RouteItem } from '@cupola/contract/internal';
 import type { Logger } from 'pino';
 import { Client } from 'undici';
 import { createBackends } from './backends/backends.ts';
+import { createDial } from './backends/dial.ts';
 import { createAccessLog } from './logs/access-log.ts';
 import { createBalance } from './requests/balance.ts';
 import { createHolds } from './requests/holds.ts';
@@ -24,7 +27,9 @@ import { openTls, type TlsDoor } from './tls/door.ts';
 
 export interface RouterDeps {
   /** Where the internal API listens. */
-  internal: { socketPath: string } | { origin: string };
+  internal: InternalAddress | { origin: string };
+  /** As whom copies on other machines are reached. Not given: copies on this machine alone. */
+  identity?: IdentitySource;
   /** `fd`: a bound socket that the supervisor passed on. Port 0 takes a free one. */
   listen: { fd: number } | { host: string; port: number };
   /** Where HTTPS is spoken, and with which certificates; null: nowhere. */
@@ -74,7 +79,8 @@ export async function start(deps: RouterDeps): Promise<Router> {
 
   const balance = createBalance({ settings, monotonic });
   const holds = createHolds(settings);
-  const backends = createBackends({ settings, log, monotonic });
+  const dial = createDial(deps.identity ?? null);
+  const backends = createBackends({ settings, dial, log, monotonic });
   const table = withSystemHosts(createRouteTable(tableListener({ balance, holds, backends })), deps.system);
   const known = keepTable({ file: tableFile, table, monotonic, log });
   const watchClient = internalClient(deps.internal);
@@ -87,6 +93,7 @@ export async function start(deps: RouterDeps): Promise<Router> {
     balance,
     holds,
     backends,
+    dial,
     accessLog,
     settings,
     log,
@@ -232,9 +239,9 @@ function keepTable({
 }
 
 function internalClient(internal: RouterDeps['internal']): Client {
-  return 'socketPath' in internal
-    ? new Client('http://api', { socketPath: internal.socketPath })
-    : new Client(internal.origin);
+  if ('origin' in internal) return new Client(internal.origin);
+  const { origin, options } = internalDoor(internal);
+  return new Client(origin, options);
 }
 
 function blockList(hops: readonly string[]): BlockList {

@@ -157,6 +157,7 @@ async function readCells(db: Db): Promise<CellFacts[]> {
       'cells.cell_id as id',
       'cells.zone',
       'cells.state',
+      'cells.drained_at',
       'cells.session',
       'cells.stacks_json',
       'cells.capacity_memory_mb as memoryMb',
@@ -166,8 +167,9 @@ async function readCells(db: Db): Promise<CellFacts[]> {
     ])
     .orderBy('cells.cell_id')
     .execute();
-  return rows.map(({ stacks_json, ...cell }) => ({
+  return rows.map(({ stacks_json, drained_at, ...cell }) => ({
     ...cell,
+    isDrained: drained_at !== null,
     stacks: JSON.parse(stacks_json) as Array<{ name: string; abiKey: string }>,
   }));
 }

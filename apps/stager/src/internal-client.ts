@@ -3,6 +3,7 @@
  * outlives that. An answer of 409 or 404 means that the build is not ours any more, and is thrown as `FencedError`.
  */
 import type { Readable } from 'node:stream';
+import { type InternalAddress, internalDoor } from '@cupola/certificates/members/dial';
 import {
   type BuildFinish,
   type BuildOrder,
@@ -68,9 +69,10 @@ class AnswerError extends Error {
   }
 }
 
-export function openInternal(options: { socketPath: string; stagerId: string }): InternalClient {
-  const pool = new Pool('http://internal', {
-    socketPath: options.socketPath,
+export function openInternal(address: InternalAddress, stagerId: string): InternalClient {
+  const { origin, options } = internalDoor(address);
+  const pool = new Pool(origin, {
+    ...options,
     connections: CONNECTIONS,
     headersTimeout: 0,
     bodyTimeout: 0,
@@ -96,7 +98,7 @@ export function openInternal(options: { socketPath: string; stagerId: string }):
     nextHint: async (waitMs, signal) => {
       const { status, text } = await call(
         'GET',
-        `/internal/builds/next?stager=${encodeURIComponent(options.stagerId)}&wait_ms=${waitMs}`,
+        `/internal/builds/next?stager=${encodeURIComponent(stagerId)}&wait_ms=${waitMs}`,
         {
           signal,
           answerMs: waitMs + ANSWER_MS,
@@ -105,7 +107,7 @@ export function openInternal(options: { socketPath: string; stagerId: string }):
       return status === 204 ? null : json(buildHint, text).buildGuid;
     },
     claim: async guid =>
-      json(buildOrder, (await call('POST', `${path(guid)}/claim`, { json: { stager: options.stagerId } })).text),
+      json(buildOrder, (await call('POST', `${path(guid)}/claim`, { json: { stager: stagerId } })).text),
     heartbeat: async (guid, fence) =>
       json(buildHeartbeatAnswer, (await call('POST', `${path(guid)}/heartbeat`, { json: { fence } })).text),
     openPackage: (guid, fence) => patiently(() => openBody(pool, `${path(guid)}/package?fence=${fence}`)),

@@ -4,6 +4,7 @@
  */
 import { chownSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { InternalAddress } from '@cupola/certificates/members/dial';
 import { FencedError } from '@cupola/model/errors';
 import type { Egress } from '@cupola/sandbox/egress-chains';
 import type { Sandboxes } from '@cupola/sandbox/sandbox';
@@ -16,7 +17,7 @@ import { type BuildStack, type RunningBuild, type StagingDeps, startBuild } from
 import { openToolchains } from './toolchains/toolchains.ts';
 
 export interface Deps {
-  internal: { socketPath: string };
+  internal: InternalAddress;
   /** For builds alone: all that runs in it at start is ended. */
   sandboxes: Sandboxes;
   /** Ours alone. Its path and 14 bytes more must fit a socket's address. */
@@ -46,7 +47,7 @@ export async function start(deps: Deps): Promise<AsyncDisposable> {
   mkdirSync(compileCache, { recursive: true, mode: 0o755 });
   if (uid !== null) chownSync(compileCache, uid, uid);
   await clearLeftovers(deps);
-  const client = openInternal({ socketPath: deps.internal.socketPath, stagerId: deps.stagerId });
+  const client = openInternal(deps.internal, deps.stagerId);
   const ending = new AbortController();
   const npm = openNpmClient(ending.signal);
   const settings = npm.settings().catch((error: unknown) => {

@@ -4,11 +4,12 @@
  *
  * The signing library is loaded only when something must be signed. Leaves are kept: a router that starts again shows the same ones.
  */
-import { randomBytes, type webcrypto, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { Pair } from './certificates.ts';
+import { BACKDATE_MS, DAY_MS, loadX509, makeCa, newKeys, SIGNATURE, serialNumber, signingKey } from './signing.ts';
 import { writeWhole } from './write-whole.ts';
 
 export interface OwnCa {
@@ -25,16 +26,10 @@ interface Options {
   now(): number;
 }
 
-const DAY_MS = 86_400_000;
-const CA_DAYS = 3_650;
 /** Short enough that every client takes it (browsers: at most 398 days of public ones), long enough that a machine switched off for a month is no problem. */
 const LEAF_DAYS = 90;
 /** A leaf with less than this left is made anew. */
 const RENEW_DAYS = 30;
-/** Clocks of clients may be behind ours. */
-const BACKDATE_MS = 3_600_000;
-const CURVE = { name: 'ECDSA', namedCurve: 'P-256' } as const;
-const SIGNATURE = { name: 'ECDSA', hash: 'SHA-256' } as const;
 
 export function openOwnCa({ folder, now }: Options): OwnCa {
   const caFile = join(folder, 'ca.pem');
@@ -99,49 +94,9 @@ function readLeaf(file: string): Pair | null {
   return key === undefined || cert.length === 0 ? null : { key, cert: `${cert.join('\n')}\n` };
 }
 
-/** 127 random bits: positive, and never the same twice (CA/Browser Forum asks for 64). */
-function serialNumber(): string {
-  const bytes = randomBytes(16);
-  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40;
-  return bytes.toString('hex');
-}
-
-/** The library needs metadata that decorators leave: loaded first, and both only here. */
-async function loadX509(): Promise<typeof import('@peculiar/x509')> {
-  await import('reflect-metadata');
-  return import('@peculiar/x509');
-}
-
-async function newKeys(): Promise<{ keys: webcrypto.CryptoKeyPair; pem: string }> {
-  const keys = await crypto.subtle.generateKey(CURVE, true, ['sign', 'verify']);
-  const der = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey));
-  const lines = der.toString('base64').replaceAll(/(.{64})(?!$)/g, '$1\n');
-  return { keys, pem: `-----BEGIN PRIVATE KEY-----\n${lines}\n-----END PRIVATE KEY-----\n` };
-}
-
-async function makeCa(nowMs: number): Promise<Pair> {
-  const x509 = await loadX509();
-  const { keys, pem } = await newKeys();
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    serialNumber: serialNumber(),
-    name: `CN=Cupola CA ${randomBytes(4).toString('hex')}, O=Cupola`,
-    notBefore: new Date(nowMs - BACKDATE_MS),
-    notAfter: new Date(nowMs + CA_DAYS * DAY_MS),
-    signingAlgorithm: SIGNATURE,
-    keys,
-    extensions: [
-      new x509.BasicConstraintsExtension(true, 0, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-    ],
-  });
-  return { cert: `${certificate.toString('pem').trimEnd()}\n`, key: pem };
-}
-
 async function makeLeaf(ca: Pair, names: readonly string[], nowMs: number): Promise<Pair> {
   const x509 = await loadX509();
   const authority = new x509.X509Certificate(ca.cert);
-  const caKey = Buffer.from(ca.key.replaceAll(/-----[A-Z ]+-----|\s/g, ''), 'base64');
   const { keys, pem } = await newKeys();
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serialNumber(),
@@ -152,7 +107,7 @@ async function makeLeaf(ca: Pair, names: readonly string[], nowMs: number): Prom
     notAfter: new Date(nowMs + LEAF_DAYS * DAY_MS),
     signingAlgorithm: SIGNATURE,
     publicKey: keys.publicKey,
-    signingKey: await crypto.subtle.importKey('pkcs8', caKey, CURVE, false, ['sign']),
+    signingKey: await signingKey(ca),
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),

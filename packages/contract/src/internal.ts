@@ -26,6 +26,11 @@
  * | `POST /internal/builds/:guid/finish` | stager | {@link buildFinish} -> 204; 409 when the fence is old |
  * | `POST /internal/builds/:guid/logs` | stager | {@link logBatch} of that build -> 204; the app's log has them once the build is adopted |
  * | `GET /internal/builds/watch` | stager | lines of {@link buildItem}: what has been cancelled |
+ * | `POST /internal/join` | a machine with a token, no certificate yet | {@link joinRequest} -> {@link joinAnswer} |
+ * | `POST /internal/renew` | every member | {@link renewRequest} -> {@link joinAnswer} |
+ * | `POST /internal/cluster/tokens` | `cupola cluster token` | {@link tokenRequest} -> {@link tokenAnswer} |
+ * | `GET /internal/cluster/members` and `POST .../members/:id/remove` | `cupola cluster` | {@link memberList}; 204 |
+ * | `POST /internal/cells/:cellId/drain` | `cupola cell` | {@link cellDrain} -> 204 |
  * | `POST /internal/users/password` | `cupola user reset-password` | {@link userPassword} -> 204; 404 |
  * | `GET /internal/instances` and `/internal/cells` | `cupola status`, `doctor` | what runs, and where it could |
  */
@@ -146,6 +151,8 @@ export const cellRegistration = z.object({
   ),
   rung: rungReport,
   capacity: z.object({ memoryMb: z.number().int(), diskMb: z.number().int(), copies: z.number().int() }),
+  /** Where other machines reach the cell's instances, through its agent. Absent: only this machine does. */
+  forward: z.object({ host: z.string().min(1), port: z.number().int().positive() }).exactOptional(),
 });
 export type CellRegistration = z.infer<typeof cellRegistration>;
 /** `fence` grows with every registration of the cell; the newest session wins. */
@@ -212,6 +219,8 @@ const endpoint = z.object({
   index: z.number().int(),
   host: z.string(),
   port: z.number().int(),
+  /** On another machine: its agent is dialled, which knows the copy by its guid. Absent: the copy's own address is. */
+  via: z.object({ cellId: guid, host: z.string(), port: z.number().int() }).exactOptional(),
 });
 /** A route as the router needs it: whole, replaced as a whole. */
 export const routeItem = z.object({
@@ -276,6 +285,45 @@ export type WatchLine<T> =
   | { type: 'upsert'; epoch: string; revision: number; item: T }
   | { type: 'remove'; epoch: string; revision: number; guid: string }
   | { type: 'synced'; epoch: string; revision: number };
+
+/** Of a member: an agent's is its cell's. As `isMemberId` in `@cupola/certificates/members/names`. */
+const memberId = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/);
+const memberRole = z.enum(['agent', 'stager', 'router']);
+const pem = z.string().min(1).max(10_000);
+export const joinRequest = z.object({
+  /** Absent on the machine's own socket, which nobody else reaches. */
+  token: z.string().max(200).exactOptional(),
+  id: memberId,
+  hostName: z.string().max(255),
+  /** PKCS #10, PEM. */
+  request: pem,
+  /** Asked for on the machine's own socket; a token brings its own. */
+  roles: z.array(memberRole).min(1).exactOptional(),
+});
+export const joinAnswer = z.object({
+  /** The member's certificate, then the authority's, PEM. */
+  chain: pem,
+});
+export const renewRequest = z.object({ request: pem });
+export const tokenRequest = z.object({ roles: z.array(memberRole).min(1), lifeMs: ms.positive() });
+export const tokenAnswer = z.object({
+  token: z.string(),
+  /** SHA-256 of the authority's certificate, hex: who joins knows by it whom to trust. */
+  authority: z.string(),
+});
+export const memberList = z.object({
+  members: z.array(
+    z.object({
+      id: memberId,
+      hostName: z.string(),
+      roles: z.array(memberRole),
+      joinedAtMs: ms,
+      renewedAtMs: ms,
+      removedAtMs: ms.nullable(),
+    }),
+  ),
+});
+export const cellDrain = z.object({ drain: z.boolean() });
 
 export const logEnvelope = z.object({
   appGuid: guid,

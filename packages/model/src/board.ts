@@ -95,7 +95,7 @@ function stand(placement: Placement, around: Around): Standing {
     copy,
     isCurrent: process !== undefined && isCurrent(placement, process),
     isLost,
-    isLeaving: isLost || cells.get(placement.cellId)?.state === 'DRAINING' || cannotStart(copy, placement, around),
+    isLeaving: isLost || cells.get(placement.cellId)?.isDrained === true || cannotStart(copy, placement, around),
     isRunning,
     isServing: isRunning && copy.routable && !isLost && lease.isProven,
   };

@@ -49,7 +49,7 @@ test('checkPlan() refuses what nobody wants', () => {
 
 test('checkPlan() refuses a cell that takes nothing, or has too little', () => {
   const on = (cell: Parameters<typeof aCellOf>[0]) => check({ ...wanted, cells: [aCellOf(cell)] }, aPlace());
-  expect(on({ state: 'DRAINING' })).toEqual([expect.stringContaining('takes nothing')]);
+  expect(on({ isDrained: true })).toEqual([expect.stringContaining('takes nothing')]);
   expect(on({ id: 'b' })).toEqual([expect.stringContaining('takes nothing')]);
   expect(on({ memoryMb: 99 })).toEqual([expect.stringContaining('over its memory')]);
   expect(on({ diskMb: 99 })).toEqual([expect.stringContaining('over its disk')]);

@@ -82,7 +82,7 @@ function checkOwners(facts: Facts): string[] {
     for (const other of facts.kept.get(key) ?? []) {
       const mayDouble =
         isAway(facts, other.cellId) ||
-        facts.cells.get(other.cellId)?.state === 'DRAINING' ||
+        facts.cells.get(other.cellId)?.isDrained === true ||
         typeof facts.copies.get(other.guid)?.placementError === 'string';
       if (!mayDouble && runsWhatIsWanted(other, facts))
         broken.push(`${key} is placed although ${other.guid} stands on the live cell ${other.cellId}`);
@@ -96,7 +96,7 @@ function checkPlace(facts: Facts, place: Place): string[] {
   if (!runsWhatIsWanted(place, facts))
     broken.push(`${instanceKey(place)} is placed although nobody wants that run of it`);
   const cell = facts.cells.get(place.cellId);
-  if (cell === undefined || cell.state === 'DRAINING' || isAway(facts, place.cellId))
+  if (cell === undefined || cell.isDrained || isAway(facts, place.cellId))
     broken.push(`${instanceKey(place)} is placed on the cell ${place.cellId}, which takes nothing`);
   return broken;
 }

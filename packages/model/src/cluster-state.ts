@@ -68,6 +68,8 @@ export interface CellFacts {
   zone: string;
   /** As the store says; whether its lease stands is the observer's to know (`observe.ts`). */
   state: CellState;
+  /** The operator wants it empty. */
+  isDrained: boolean;
   /** New at each start of the agent's process. */
   session: string;
   /** Of the newest heartbeat of this session; null before its first. */

@@ -16,6 +16,7 @@ const cells = fc.uniqueArray(
     id: fc.constantFrom(...CELLS),
     zone: fc.constantFrom('z1', 'z2'),
     state: fc.constantFrom('ACTIVE', 'ACTIVE', 'DRAINING', 'LOST'),
+    isDrained: fc.constantFrom(false, false, true),
     memoryMb: fc.integer({ min: 0, max: 1_000 }),
   }),
   { selector: cell => cell.id, maxLength: 3 },
@@ -139,7 +140,7 @@ function settled(start: ClusterState): { state: ClusterState; actions: Action[] 
 
 /** Each wanted instance, its placements, and whether a cell would have room for it. */
 function wantedIn({ processes, placements, cells }: ClusterState) {
-  const isLive = (cellId: string): boolean => cells.some(({ id, state }) => id === cellId && state !== 'DRAINING');
+  const isLive = (cellId: string): boolean => cells.some(({ id, isDrained }) => id === cellId && !isDrained);
   const usedOn = (cellId: string): number =>
     placements.filter(each => each.cellId === cellId).reduce((sum, each) => sum + each.memoryMb, 0);
   const hasRoom = (memoryMb: number): boolean =>

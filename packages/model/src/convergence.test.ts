@@ -210,12 +210,20 @@ test('decide() ends the older of two copies that both serve', () => {
 test('decide() empties a draining cell without a gap, and places nothing there', () => {
   const process = aDesired();
   const placement = aPlacementOf(process);
-  const cells = [aCellOf({ state: 'DRAINING' }), aCellOf({ id: 'b' })];
+  const cells = [aCellOf({ isDrained: true }), aCellOf({ id: 'b' })];
   const state = aCluster({ processes: [process], placements: [placement], copies: [aCopyOf(placement)], cells });
-  expect(planned(state)).toEqual(['place process/0 on b']);
+  expect(planned(state)).toEqual(['mark a DRAINING', 'place process/0 on b']);
   const moved = aPlacementOf(process, { generation: 2, cellId: 'b' });
-  const both = { ...state, placements: [placement, moved], copies: [aCopyOf(placement), aCopyOf(moved)] };
+  const marked = cells.map(cell => ({ ...cell, state: cell.isDrained ? ('DRAINING' as const) : cell.state }));
+  const both = {
+    ...state,
+    cells: marked,
+    placements: [placement, moved],
+    copies: [aCopyOf(placement), aCopyOf(moved)],
+  };
   expect(planned(both)).toEqual(['withdraw process-0-1 (superseded)']);
+  const wanted = { ...both, cells: marked.map(cell => ({ ...cell, isDrained: false })), placements: [moved] };
+  expect(planned({ ...wanted, copies: [aCopyOf(moved)] })).toEqual(['mark a ACTIVE']);
 });
 
 test('decide() places nothing for a minute when more than half of three cells are lost at once', () => {

@@ -32,16 +32,16 @@ export function decide(state: ClusterState, seen: Observations, options: DecideO
   return { actions, nextAtMs: board.nextAtMs() };
 }
 
-/** Brings `cells.state` in line with the leases, and asks to be called when the next one runs out. */
+/** Brings `cells.state` in line with the leases and the operator's wish, and asks to be called when the next lease runs out. */
 function markCells(board: Board): Mark[] {
   const marks: Mark[] = [];
-  for (const { id, session, state } of board.state.cells) {
+  for (const { id, session, state, isDrained } of board.state.cells) {
     const lease = board.seen.cells.get(id);
     if (lease === undefined) continue;
     const isLost = lease.lostAtMs !== null;
     if (!isLost) board.dueAt(lease.movedAtMs + CELL_LIMITS.leaseTtlMs);
-    if (isLost !== (state === 'LOST'))
-      marks.push({ do: 'mark', cellId: id, session, cellState: isLost ? 'LOST' : 'ACTIVE' });
+    const cellState = isLost ? 'LOST' : isDrained ? 'DRAINING' : 'ACTIVE';
+    if (cellState !== state) marks.push({ do: 'mark', cellId: id, session, cellState });
   }
   return marks;
 }

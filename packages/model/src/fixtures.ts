@@ -69,6 +69,7 @@ export function aCellOf(given: Partial<CellFacts> = {}): CellFacts {
     id: 'a',
     zone: 'z1',
     state: 'ACTIVE',
+    isDrained: false,
     session: 'session',
     counter: 1,
     stacks: [{ name: 'host', abiKey: 'debian' }],

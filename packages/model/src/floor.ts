@@ -81,9 +81,9 @@ export function needKey({ seen }: Board, { guid, memoryMb, diskMb, stack, abiKey
   return JSON.stringify([memoryMb, diskMb, stack, abiKey]);
 }
 
-function isOpen(board: Board, { id, state }: CellFacts): boolean {
+function isOpen(board: Board, { id, isDrained }: CellFacts): boolean {
   const lease = board.seen.cells.get(id);
-  return lease !== undefined && lease.lostAtMs === null && state !== 'DRAINING';
+  return lease !== undefined && lease.lostAtMs === null && !isDrained;
 }
 
 function isStarting(board: Board, placementGuid: string): boolean {

@@ -395,6 +395,9 @@ export async function aCell(store: Writable, given: Partial<CellsTable> = {}): P
     capacity_copies: 250,
     registered_at: STAMP,
     lost_at: null,
+    forward_host: null,
+    forward_port: null,
+    drained_at: null,
     ...given,
   };
   return insert(store, { table: 'cells', row, change: ['cell', row.cell_id] });

@@ -12,6 +12,7 @@ import * as canary from './migrations/0006-canary.ts';
 import * as placesInPacks from './migrations/0006-places-in-packs.ts';
 import * as networkPolicies from './migrations/0007-network-policies.ts';
 import * as listedRows from './migrations/0008-lists.ts';
+import * as cluster from './migrations/0009-cluster.ts';
 import type { Database } from './schema.ts';
 
 /** All migrations, forward only. */
@@ -26,6 +27,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0006-places-in-packs': inNewEpoch(placesInPacks),
   '0007-network-policies': inNewEpoch(networkPolicies),
   '0008-lists': inNewEpoch(listedRows),
+  '0009-cluster': inNewEpoch(cluster),
 };
 
 /**

@@ -523,6 +523,11 @@ export interface CellsTable {
   capacity_copies: number;
   registered_at: number;
   lost_at: number | null;
+  /** Where other machines reach its instances, through its agent; null: only this machine does. */
+  forward_host: string | null;
+  forward_port: number | null;
+  /** The operator's wish, epoch ms: what runs there shall move away. Its `state` follows. */
+  drained_at: number | null;
 }
 /** Heartbeats: one unrevisioned row a cell, written without the feed. */
 export interface CellHeartbeatsTable {
@@ -531,6 +536,40 @@ export interface CellHeartbeatsTable {
   counter: number;
   usage_json: string;
   at: number;
+}
+/** Of the stager that holds a build under `fence`: unrevisioned, compared by its counter alone. */
+export interface BuildHeartbeatsTable {
+  build_guid: string;
+  fence: number;
+  counter: number;
+}
+/** The cluster's own certificate authority: one row, of the name `members`. */
+export interface ClusterAuthorityTable {
+  name: string;
+  /** PEM. */
+  certificate: string;
+  key_sealed: string;
+  created_at: number;
+}
+/** Machines that hold a certificate of the cluster's authority. */
+export interface MembersTable {
+  id: string;
+  host_name: string;
+  roles_json: string;
+  joined_at: number;
+  renewed_at: number;
+  /** Refused from then on, whatever its certificate says. */
+  removed_at: number | null;
+}
+/** What lets one machine join. The token itself is nowhere. */
+export interface JoinTokensTable {
+  /** SHA-256 in hex. */
+  token_hash: string;
+  roles_json: string;
+  created_at: number;
+  expires_at: number;
+  /** A token serves one member, who may repeat its call. */
+  used_by: string | null;
 }
 export interface LeasesTable {
   name: string;
@@ -657,6 +696,10 @@ export interface Database {
   copies: CopiesTable;
   cells: CellsTable;
   cell_heartbeats: CellHeartbeatsTable;
+  build_heartbeats: BuildHeartbeatsTable;
+  cluster_authority: ClusterAuthorityTable;
+  members: MembersTable;
+  join_tokens: JoinTokensTable;
   leases: LeasesTable;
   audit_events: AuditEventsTable;
   labels: LabelsTable;

@@ -17,6 +17,8 @@ export interface Cell {
   zone: string;
   capacityMemoryMb: number;
   capacityDiskMb: number;
+  /** Where other machines reach what runs here; absent: they do not. */
+  forward?: { host: string; port: number };
 }
 
 export type CellStack = CellRegistration['stacks'][number] & {
@@ -81,6 +83,7 @@ async function register(deps: Deps, signal: AbortSignal): Promise<string> {
     stacks,
     rung,
     capacity: { memoryMb: cell.capacityMemoryMb, diskMb: cell.capacityDiskMb, copies: CELL_LIMITS.copiesMax },
+    ...(cell.forward === undefined ? {} : { forward: cell.forward }),
   };
   for (let failures = 0; !signal.aborted; failures++) {
     try {

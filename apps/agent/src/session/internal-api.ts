@@ -1,5 +1,6 @@
-/** Calls of the internal API over its unix socket. Nothing is retried here: each caller knows what a repeat would mean. */
+/** Calls of the internal API. Nothing is retried here: each caller knows what a repeat would mean. */
 import type { Readable } from 'node:stream';
+import { type InternalAddress, internalDoor } from '@cupola/certificates/members/dial';
 import { FencedError } from '@cupola/model/errors';
 import { Pool } from 'undici';
 
@@ -38,8 +39,9 @@ const CALL_TIMEOUT_MS = 5_000;
 /** Heartbeat, report and log batch at once, and one to spare; two watches; as many layers as starts may be in flight. */
 const CONNECTIONS = { calls: 4, watch: 2, layers: 4 } as const;
 
-export function createInternalApi({ socketPath }: { socketPath: string }): InternalApi {
-  const open = (connections: number): Pool => new Pool('http://api', { socketPath, connections });
+export function createInternalApi(address: InternalAddress): InternalApi {
+  const { origin, options } = internalDoor(address);
+  const open = (connections: number): Pool => new Pool(origin, { ...options, connections });
   const pools = {
     calls: open(CONNECTIONS.calls),
     watch: open(CONNECTIONS.watch),

@@ -1,7 +1,7 @@
 /**
- * Leases of builds, judged by the API that granted them, on its own monotonic clock: clocks of processes do not compare, and wall clocks jump
- * (failure-rules.md section 1). Kept in memory: an API that has just been started gives every claimed build a full lease first, so that its own restart
- * takes no build from a stager.
+ * Whether the stager that claimed a build still has it. Each of its heartbeats moves a counter in the store (`build_heartbeats`), whichever API it spoke to;
+ * each API judges by its own monotonic clock how long that counter has stood still: clocks of processes do not compare, and wall clocks jump
+ * (failure-rules.md section 1). Kept in memory: what an API sees for the first time has a full lease, so that its own restart takes no build from a stager.
  */
 import { STAGING_LIMITS } from '@cupola/model/limits';
 
@@ -11,28 +11,30 @@ export interface ClaimedBuild {
   fence: number;
   /** Null: nobody holds it. */
   stager: string | null;
+  /** Heartbeats under that fence, as the store has them; null: none yet. */
+  beats: number | null;
 }
 
 export interface BuildLeases {
-  /** The stager that holds `fence` has been heard: it has a full lease from now on. */
-  extend(guid: string, fence: number): void;
   /** Whether a stager holds the build and was heard recently enough. */
   stands(build: ClaimedBuild): boolean;
-  /** The build has ended, or is nobody's. */
-  end(guid: string): void;
+  /** What is not among these has ended, or is nobody's. */
+  keep(guids: Iterable<string>): void;
 }
 
 export function createBuildLeases(monotonic: () => number): BuildLeases {
-  const startedAt = monotonic();
-  const heard = new Map<string, { fence: number; atMs: number }>();
+  const seen = new Map<string, { fence: number; beats: number | null; atMs: number }>();
   return {
-    extend: (guid, fence) => void heard.set(guid, { fence, atMs: monotonic() }),
-    stands: ({ guid, fence, stager }) => {
+    stands: ({ guid, fence, stager, beats }) => {
       if (stager === null) return false;
-      const known = heard.get(guid);
-      const atMs = known?.fence === fence ? known.atMs : startedAt;
-      return monotonic() - atMs < STAGING_LIMITS.leaseMs;
+      const known = seen.get(guid);
+      if (known?.fence === fence && known.beats === beats) return monotonic() - known.atMs < STAGING_LIMITS.leaseMs;
+      seen.set(guid, { fence, beats, atMs: monotonic() });
+      return true;
     },
-    end: guid => void heard.delete(guid),
+    keep: guids => {
+      const kept = new Set(guids);
+      for (const guid of seen.keys()) if (!kept.has(guid)) seen.delete(guid);
+    },
   };
 }

@@ -85,8 +85,7 @@ test('organizations take turns: who has more unfinished builds waits longer', as
 
 test('a claimed build is offered again when its lease is over, not before', async () => {
   await using test = await open();
-  const { guid } = await test.build({ stager: 's1', fence: 1, attempts: 1 });
-  test.deps.leases.extend(guid, 1);
+  await test.build({ stager: 's1', fence: 1, attempts: 1 });
   await using _outbox = startOutbox(test.deps);
   const other = await test.build();
   await vi.waitFor(async () => expect(await test.hints()).toMatchObject([{ build_guid: other.guid }]));
@@ -113,7 +112,6 @@ test('a build whose time is over is FAILED, though its stager is heard', async (
   await using test = await open();
   const { guid } = await test.build({ stager: 's1', fence: 1, attempts: 1 });
   test.pass(STAGING_LIMITS.timeoutMs + STAGING_LIMITS.sweepAfterMs);
-  test.deps.leases.extend(guid, 1);
   await using _outbox = startOutbox(test.deps);
   await vi.waitFor(async () =>
     expect(await test.row(guid)).toMatchObject({ state: 'FAILED', error_title: 'StagingTimeExpired', stager: null }),
@@ -138,7 +136,6 @@ test('a running build that nobody asked for in time is cancelled first, and goes
   await using test = await open();
   const { guid } = await test.build({ adopted: 0, stager: 's1', fence: 1, attempts: 1 });
   test.pass(STAGING_LIMITS.unadoptedMs);
-  test.deps.leases.extend(guid, 1);
   await using _outbox = startOutbox(test.deps);
   await vi.waitFor(async () => expect(await test.row(guid)).toMatchObject({ cancelled: 1, state: 'STAGING' }));
   test.pass(STAGING_LIMITS.leaseMs);

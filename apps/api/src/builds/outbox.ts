@@ -91,7 +91,17 @@ async function readOpen({ store, leases, now }: Deps): Promise<OpenBuild[]> {
     .selectFrom('builds')
     .innerJoin('apps', 'apps.guid', 'builds.app_guid')
     .innerJoin('spaces', 'spaces.guid', 'apps.space_guid')
-    .select(['spaces.organization_guid', 'builds.guid', 'builds.state', 'builds.created_at', 'builds.error'])
+    .leftJoin('build_heartbeats as beats', join =>
+      join.onRef('beats.build_guid', '=', 'builds.guid').onRef('beats.fence', '=', 'builds.fence'),
+    )
+    .select([
+      'beats.counter as beats',
+      'spaces.organization_guid',
+      'builds.guid',
+      'builds.state',
+      'builds.created_at',
+      'builds.error',
+    ])
     .select(['builds.adopted', 'builds.cancelled', 'builds.fence', 'builds.attempts', 'builds.stager'])
     .where(({ or, and, eb }) =>
       or([
@@ -102,6 +112,7 @@ async function readOpen({ store, leases, now }: Deps): Promise<OpenBuild[]> {
     .orderBy('builds.created_at')
     .orderBy('builds.guid')
     .execute();
+  leases.keep(rows.map(({ guid }) => guid));
   return rows.map(row => ({
     guid: row.guid,
     fence: row.fence,
@@ -119,7 +130,7 @@ async function readOpen({ store, leases, now }: Deps): Promise<OpenBuild[]> {
 }
 
 /** Only as it was decided: who claimed, finished or adopted it meanwhile has moved what is asked for here. True when it was done. */
-async function apply({ store, leases, logs }: Deps, build: OpenBuild, fate: Ending): Promise<boolean> {
+async function apply({ store, logs }: Deps, build: OpenBuild, fate: Ending): Promise<boolean> {
   const done = await store.mutate(async mutation => {
     const { db, now, changed } = mutation;
     const row = await db.selectFrom('builds').selectAll().where('guid', '=', build.guid).executeTakeFirst();
@@ -129,6 +140,7 @@ async function apply({ store, leases, logs }: Deps, build: OpenBuild, fate: Endi
       (row.adopted === 1) === build.facts.isAdopted &&
       (row.cancelled === 1) === build.facts.isCancelled;
     if (!isAsDecided) return false;
+    if (fate.do !== 'cancel') await db.deleteFrom('build_heartbeats').where('build_guid', '=', build.guid).execute();
     if (fate.do === 'drop') {
       await forgetBuild(mutation, build.guid);
       return true;
@@ -146,7 +158,6 @@ async function apply({ store, leases, logs }: Deps, build: OpenBuild, fate: Endi
     if (fate.do === 'fail' && row.adopted === 1) await recordBuildEnd(mutation, { ...row, ...ended });
     return fate.do === 'fail';
   });
-  if (done) leases.end(build.guid);
   if (done && fate.do === 'drop') await logs.remove(build.guid);
   return done;
 }

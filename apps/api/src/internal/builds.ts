@@ -14,6 +14,7 @@ import { cacheGeneration } from '../builds/cache-clearings.ts';
 import type { ApiDeps } from '../deps.ts';
 import { groupEgress } from '../security-groups/group-egress.ts';
 import { type InternalCall, type InternalReply, needed, neededNumber, readJson } from './call.ts';
+import { requireSelf } from './caller.ts';
 import { sendBlob } from './send-blob.ts';
 
 type BuildRow = Selectable<BuildsTable>;
@@ -64,11 +65,13 @@ export async function claimBuild(call: InternalCall): Promise<InternalReply> {
   const { deps } = call;
   const guid = call.params.guid ?? '';
   const { stager } = await readJson(call, buildClaim);
+  requireSelf(call.caller, { role: 'stager', id: stager });
   const order = await deps.store.mutate(mutation => claim(mutation, deps, { guid, stager }));
   // Taken, or not to be had: either way this hint has done its work. What may be had again the outbox offers again.
   await deps.queue.done(guid);
   if (order === null) throw new FencedError('This build');
-  deps.leases.extend(guid, order.fence);
+  // Its lease begins.
+  deps.leases.stands({ guid, fence: order.fence, stager, beats: null });
   return { status: 200, json: order };
 }
 
@@ -80,7 +83,7 @@ async function claim(
 ): Promise<BuildOrder | null> {
   const { db, now, changed } = mutation;
   const build = await db.selectFrom('builds').selectAll().where('guid', '=', guid).executeTakeFirst();
-  if (build === undefined || !isFree(build, deps)) return null;
+  if (build === undefined || !isFree({ ...build, beats: await beatsOf(db, build) }, deps)) return null;
   const place = await readPlace(db, build.package_guid);
   const scope = { organizationGuid: place?.organization_guid ?? null, spaceGuid: place?.space_guid ?? null };
   changed('build', guid, scope);
@@ -111,7 +114,17 @@ async function claim(
 
 const PACKAGE_GONE = 'The package of this build is not there any more. Push again.';
 
-function isFree(build: BuildRow, { leases }: ApiDeps): boolean {
+async function beatsOf(db: Kysely<Database>, { guid, fence }: BuildRow): Promise<number | null> {
+  const row = await db
+    .selectFrom('build_heartbeats')
+    .select('counter')
+    .where('build_guid', '=', guid)
+    .where('fence', '=', fence)
+    .executeTakeFirst();
+  return row?.counter ?? null;
+}
+
+function isFree(build: BuildRow & { beats: number | null }, { leases }: ApiDeps): boolean {
   return isClaimable({
     state: build.state,
     isAdopted: build.adopted === 1,
@@ -162,26 +175,35 @@ function makeOrder(
   };
 }
 
-/** Writes nothing: leases are this process's memory (`builds/leases.ts`). */
+/** Not on the feed: who judges leases reads the counter (`builds/leases.ts`). */
 export async function heartbeatBuild(call: InternalCall): Promise<InternalReply> {
-  const { store, leases } = call.deps;
   const { fence } = await readJson(call, buildHeartbeat);
-  const build = await heldBuild(store.read, call.params.guid ?? '', fence);
-  leases.extend(build.guid, fence);
+  const build = await heldBuild(call, call.params.guid ?? '', fence);
+  await call.deps.store.note(({ db }) =>
+    db
+      .insertInto('build_heartbeats')
+      .values({ build_guid: build.guid, fence, counter: 1 })
+      .onConflict(conflict =>
+        conflict.column('build_guid').doUpdateSet(set => ({ fence, counter: set('build_heartbeats.counter', '+', 1) })),
+      )
+      .execute(),
+  );
   return { status: 200, json: { leaseMs: STAGING_LIMITS.leaseMs, cancel: build.cancelled === 1 } };
 }
 
-/** @throws FencedError unless it is being staged under this fence. */
-export async function heldBuild(db: Kysely<Database>, guid: string, fence: number): Promise<BuildRow> {
-  const build = await db.selectFrom('builds').selectAll().where('guid', '=', guid).executeTakeFirst();
+/** @throws FencedError unless it is being staged under this fence, and by who calls. */
+export async function heldBuild({ deps, caller }: InternalCall, guid: string, fence: number): Promise<BuildRow> {
+  const { read } = deps.store;
+  const build = await read.selectFrom('builds').selectAll().where('guid', '=', guid).executeTakeFirst();
   const isHeld = build?.fence === fence && build.state === 'STAGING' && build.stager !== null;
   if (build === undefined || !isHeld) throw new FencedError('This build');
+  requireSelf(caller, { role: 'stager', id: build.stager ?? '' });
   return build;
 }
 
 export async function sendPackage(call: InternalCall): Promise<InternalReply> {
   const { store } = call.deps;
-  const build = await heldBuild(store.read, call.params.guid ?? '', neededNumber(call, 'fence'));
+  const build = await heldBuild(call, call.params.guid ?? '', neededNumber(call, 'fence'));
   const found = await store.read
     .selectFrom('packages')
     .select('digest')

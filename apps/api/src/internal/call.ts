@@ -2,15 +2,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import type { Role } from '@cupola/certificates/members/names';
 import { InvalidRequestError } from '@cupola/model/errors';
 import type { z } from 'zod';
 import type { ApiDeps } from '../deps.ts';
+import type { Caller } from './caller.ts';
 
 /** Reports of 250 copies with 20 lines of log each fit in; a part that sends more is broken. */
 const BODY_MAX_BYTES = 32 * 1024 * 1024;
 
 export interface InternalCall {
   deps: ApiDeps;
+  caller: Caller;
   params: Record<string, string>;
   query: URLSearchParams;
   request: IncomingMessage;
@@ -25,6 +28,8 @@ export interface InternalRoute {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT';
   /** `/internal/cells/:cellId/watch`. */
   path: string;
+  /** Members that may call it; the machine's own socket may call everything. Absent: nobody else. */
+  for?: readonly Role[] | 'everybody';
   handle(call: InternalCall): Promise<InternalReply>;
 }
 

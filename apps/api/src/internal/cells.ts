@@ -1,14 +1,16 @@
 /** Cells: they register, keep their lease by a counter, and are told what to run. The newest session of a cell wins; an older one gets 409. */
-import { type CellRegistration, cellHeartbeat, cellRegistration } from '@cupola/contract/internal';
+import { type CellRegistration, cellDrain, cellHeartbeat, cellRegistration } from '@cupola/contract/internal';
 import { FencedError, NotFoundError } from '@cupola/model/errors';
 import type { Database } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
 import type { Kysely } from 'kysely';
 import { knowStacks } from '../stacks/know-stacks.ts';
 import { type InternalCall, type InternalReply, readJson } from './call.ts';
+import { requireSelf } from './caller.ts';
 
 export async function registerCell(call: InternalCall): Promise<InternalReply> {
   const cell = await readJson(call, cellRegistration);
+  requireSelf(call.caller, { role: 'agent', id: cell.cellId });
   const fence = await call.deps.store.mutate(mutation => register(mutation, cell));
   return { status: 200, json: { fence } };
 }
@@ -33,11 +35,13 @@ async function register(mutation: Mutation, cell: CellRegistration): Promise<num
     capacity_disk_mb: cell.capacity.diskMb,
     capacity_copies: cell.capacity.copies,
     registered_at: now,
+    forward_host: cell.forward?.host ?? null,
+    forward_port: cell.forward?.port ?? null,
   };
   // Its state is the scheduler's to judge: a cell that was lost is taken back once its lease moves.
   await db
     .insertInto('cells')
-    .values({ cell_id: cell.cellId, state: 'ACTIVE', lost_at: null, ...row })
+    .values({ cell_id: cell.cellId, state: 'ACTIVE', lost_at: null, drained_at: null, ...row })
     .onConflict(conflict => conflict.column('cell_id').doUpdateSet(row))
     .execute();
   changed('cell', cell.cellId);
@@ -64,6 +68,7 @@ async function forgetUnwanted({ db, changed }: Mutation, cellId: string): Promis
 /** Not on the feed: who judges leases reads the counter. */
 export async function heartbeat(call: InternalCall): Promise<InternalReply> {
   const cellId = call.params.cellId ?? '';
+  requireSelf(call.caller, { role: 'agent', id: cellId });
   const { session, counter, usage } = await readJson(call, cellHeartbeat);
   await call.deps.store.note(async ({ db, now }) => {
     await requireSession(db, cellId, session);
@@ -104,16 +109,45 @@ export async function requireCell({ deps, params }: InternalCall): Promise<strin
   return cellId;
 }
 
-/** For `doctor` and `status`. */
+/** What the operator wants of a cell; the scheduler empties it, and says so in its state. */
+export async function drainCell(call: InternalCall): Promise<InternalReply> {
+  const cellId = await requireCell(call);
+  const { drain } = await readJson(call, cellDrain);
+  await call.deps.store.mutate(async ({ db, now, changed }) => {
+    const known = await db.selectFrom('cells').select('drained_at').where('cell_id', '=', cellId).executeTakeFirst();
+    await db
+      .updateTable('cells')
+      .set({ drained_at: drain ? (known?.drained_at ?? now) : null })
+      .where('cell_id', '=', cellId)
+      .execute();
+    changed('cell', cellId);
+  });
+  return { status: 204 };
+}
+
+/** For `doctor`, `status` and `cells`. */
 export async function listCells({ deps }: InternalCall): Promise<InternalReply> {
   const rows = await deps.store.read
     .selectFrom('cells')
     .leftJoin('cell_heartbeats', 'cell_heartbeats.cell_id', 'cells.cell_id')
     .select(['cells.cell_id', 'cells.name', 'cells.zone', 'cells.state', 'cells.rung_json', 'cells.stacks_json'])
-    .select('cell_heartbeats.at')
+    .select(['cells.capacity_memory_mb', 'cells.drained_at', 'cells.lost_at', 'cell_heartbeats.at'])
     .orderBy('cells.cell_id')
     .execute();
-  const cells = rows.map(({ cell_id: cellId, name, zone, state, rung_json, stacks_json, at }) => ({
+  const held = await deps.store.read
+    .selectFrom('placements')
+    .select(({ fn }) => ['cell_id', fn.countAll<number>().as('copies'), fn.sum<number>('memory_mb').as('memoryMb')])
+    .groupBy('cell_id')
+    .execute();
+  // What is still being stopped there, too: an emptied machine may be switched off.
+  const running = await deps.store.read
+    .selectFrom('copies')
+    .select(({ fn }) => ['cell_id', fn.countAll<number>().as('copies')])
+    .groupBy('cell_id')
+    .execute();
+  const heldBy = new Map(held.map(({ cell_id, ...sums }) => [cell_id, sums]));
+  const runningOn = new Map(running.map(({ cell_id, copies }) => [cell_id, copies]));
+  const cells = rows.map(({ cell_id: cellId, name, zone, state, rung_json, stacks_json, at, ...row }) => ({
     cellId,
     name,
     zone,
@@ -121,6 +155,12 @@ export async function listCells({ deps }: InternalCall): Promise<InternalReply> 
     rung: JSON.parse(rung_json) as unknown,
     stacks: JSON.parse(stacks_json) as unknown,
     heardAtMs: at,
+    drainedAtMs: row.drained_at,
+    lostAtMs: row.lost_at,
+    memoryMb: row.capacity_memory_mb,
+    placedMemoryMb: heldBy.get(cellId)?.memoryMb ?? 0,
+    placedCopies: heldBy.get(cellId)?.copies ?? 0,
+    copies: runningOn.get(cellId) ?? 0,
   }));
   return { status: 200, json: { cells } };
 }

@@ -17,7 +17,6 @@ export async function finishBuild(call: InternalCall): Promise<InternalReply> {
   const finish = await readJson(call, buildFinish);
   if (finish.outcome === 'staged') await requireLayers(deps, finish.result);
   await deps.store.mutate(mutation => end(mutation, guid, finish));
-  deps.leases.end(guid);
   await deps.queue.done(guid);
   return { status: 204 };
 }
@@ -39,6 +38,7 @@ async function end(mutation: Mutation, guid: string, finish: BuildFinish): Promi
   const scope = await scopeOf(mutation, build.app_guid);
   const row = { ...(await endOf(mutation, build, finish, outcome)), stager: null, lease_until: null, updated_at: now };
   await db.updateTable('builds').set(row).where('guid', '=', guid).execute();
+  await db.deleteFrom('build_heartbeats').where('build_guid', '=', guid).execute();
   changed('build', guid, scope);
   const ended = { ...build, ...row };
   if (ended.state !== 'STAGING' && ended.adopted === 1) await recordBuildEnd(mutation, ended);

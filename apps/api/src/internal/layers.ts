@@ -18,9 +18,9 @@ export async function hasLayer(call: InternalCall): Promise<InternalReply> {
 
 /** Of a build that is held under this fence (`build`, `fence`), or of a toolchain that no app's code has touched (`toolchain`). */
 export async function storeLayer(call: InternalCall): Promise<InternalReply> {
-  const { store, blobs } = call.deps;
+  const { blobs } = call.deps;
   const build = call.query.get('build');
-  if (build !== null) await heldBuild(store.read, build, neededNumber(call, 'fence'));
+  if (build !== null) await heldBuild(call, build, neededNumber(call, 'fence'));
   else if (call.query.get('toolchain') === null)
     throw new InvalidRequestError("one of the query parameters 'build' and 'toolchain' is needed");
   try {

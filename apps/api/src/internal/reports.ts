@@ -9,6 +9,7 @@ import type { Mutation } from '@cupola/store/store';
 import type { Selectable } from 'kysely';
 import type { ApiDeps } from '../deps.ts';
 import { type InternalCall, type InternalReply, readJson } from './call.ts';
+import { requireSelf } from './caller.ts';
 import { requireSession } from './cells.ts';
 import { logCrash, recordCrash } from './crash.ts';
 import { logReadiness, recordReadiness } from './readiness.ts';
@@ -19,6 +20,7 @@ type Home = Pick<CopyRow, 'space_guid' | 'organization_guid'>;
 export async function takeReport(call: InternalCall): Promise<InternalReply> {
   const { store, log } = call.deps;
   const cellId = call.params.cellId ?? '';
+  requireSelf(call.caller, { role: 'agent', id: cellId });
   const report = await readJson(call, cellReport);
   const news = await store.mutate(async mutation => {
     const applied = await requireSession(mutation.db, cellId, report.session);

@@ -1,9 +1,13 @@
 /** The calls of the internal listener, as the table at the top of `@cupola/contract/internal` lists them. */
+import type { Role } from '@cupola/certificates/members/names';
 import { InvalidRequestError, NotFoundError } from '@cupola/model/errors';
 import { UNKNOWN_REQUEST } from '../cf-error.ts';
+import { join, makeToken, renew } from '../members/join.ts';
+import { listMembers, removeMember } from '../members/members.ts';
 import { claimBuild, heartbeatBuild, nextBuild, sendPackage } from './builds.ts';
 import type { InternalRoute } from './call.ts';
-import { heartbeat, listCells, registerCell, requireCell } from './cells.ts';
+import { requireSelf } from './caller.ts';
+import { drainCell, heartbeat, listCells, registerCell, requireCell } from './cells.ts';
 import { finishBuild } from './finish-build.ts';
 import { hasLayer, readToolchain, sendLayer, storeLayer, storeToolchain } from './layers.ts';
 import { listInstances, takeBuildLogs, takeLogs } from './platform.ts';
@@ -13,40 +17,49 @@ import { resetPassword } from './user-password.ts';
 import type { Watches } from './watches.ts';
 
 export function internalRoutes(watches: Watches<'placements' | 'routes' | 'builds' | 'peers'>): InternalRoute[] {
-  const shared = (view: 'routes' | 'builds' | 'peers'): InternalRoute => ({
+  const shared = (view: 'routes' | 'builds' | 'peers', role: Role): InternalRoute => ({
     method: 'GET',
     path: `/internal/${view}/watch`,
+    for: [role],
     handle: call => serveWatch(call, (send, after) => watches.watch(view, { audience: null, send }, after)),
   });
   const placements: InternalRoute = {
     method: 'GET',
     path: '/internal/cells/:cellId/watch',
+    for: ['agent'],
     handle: async call => {
+      requireSelf(call.caller, { role: 'agent', id: call.params.cellId ?? '' });
       const audience = await requireCell(call);
       return serveWatch(call, (send, after) => watches.watch('placements', { audience, send }, after));
     },
   };
   return [
     { method: 'GET', path: '/internal/cells', handle: listCells },
-    { method: 'POST', path: '/internal/cells', handle: registerCell },
-    { method: 'POST', path: '/internal/cells/:cellId/heartbeat', handle: heartbeat },
-    { method: 'POST', path: '/internal/cells/:cellId/reports', handle: takeReport },
+    { method: 'POST', path: '/internal/cells', for: ['agent'], handle: registerCell },
+    { method: 'POST', path: '/internal/cells/:cellId/heartbeat', for: ['agent'], handle: heartbeat },
+    { method: 'POST', path: '/internal/cells/:cellId/reports', for: ['agent'], handle: takeReport },
+    { method: 'POST', path: '/internal/cells/:cellId/drain', handle: drainCell },
     placements,
-    shared('routes'),
-    shared('builds'),
-    shared('peers'),
-    { method: 'GET', path: '/internal/builds/next', handle: nextBuild },
-    { method: 'POST', path: '/internal/builds/:guid/claim', handle: claimBuild },
-    { method: 'POST', path: '/internal/builds/:guid/heartbeat', handle: heartbeatBuild },
-    { method: 'GET', path: '/internal/builds/:guid/package', handle: sendPackage },
-    { method: 'POST', path: '/internal/builds/:guid/finish', handle: finishBuild },
-    { method: 'POST', path: '/internal/builds/:guid/logs', handle: takeBuildLogs },
-    { method: 'HEAD', path: '/internal/layers/:digest', handle: hasLayer },
-    { method: 'GET', path: '/internal/layers/:digest', handle: sendLayer },
-    { method: 'PUT', path: '/internal/layers/:digest', handle: storeLayer },
-    { method: 'GET', path: '/internal/toolchains/:key', handle: readToolchain },
-    { method: 'PUT', path: '/internal/toolchains/:key', handle: storeToolchain },
-    { method: 'POST', path: '/internal/logs', handle: takeLogs },
+    shared('routes', 'router'),
+    shared('builds', 'stager'),
+    shared('peers', 'agent'),
+    { method: 'GET', path: '/internal/builds/next', for: ['stager'], handle: nextBuild },
+    { method: 'POST', path: '/internal/builds/:guid/claim', for: ['stager'], handle: claimBuild },
+    { method: 'POST', path: '/internal/builds/:guid/heartbeat', for: ['stager'], handle: heartbeatBuild },
+    { method: 'GET', path: '/internal/builds/:guid/package', for: ['stager'], handle: sendPackage },
+    { method: 'POST', path: '/internal/builds/:guid/finish', for: ['stager'], handle: finishBuild },
+    { method: 'POST', path: '/internal/builds/:guid/logs', for: ['stager'], handle: takeBuildLogs },
+    { method: 'HEAD', path: '/internal/layers/:digest', for: ['stager'], handle: hasLayer },
+    { method: 'GET', path: '/internal/layers/:digest', for: ['agent', 'stager'], handle: sendLayer },
+    { method: 'PUT', path: '/internal/layers/:digest', for: ['stager'], handle: storeLayer },
+    { method: 'GET', path: '/internal/toolchains/:key', for: ['stager'], handle: readToolchain },
+    { method: 'PUT', path: '/internal/toolchains/:key', for: ['stager'], handle: storeToolchain },
+    { method: 'POST', path: '/internal/logs', for: ['agent', 'router'], handle: takeLogs },
+    { method: 'POST', path: '/internal/join', for: 'everybody', handle: join },
+    { method: 'POST', path: '/internal/renew', for: ['agent', 'stager', 'router'], handle: renew },
+    { method: 'POST', path: '/internal/cluster/tokens', handle: makeToken },
+    { method: 'GET', path: '/internal/cluster/members', handle: listMembers },
+    { method: 'POST', path: '/internal/cluster/members/:id/remove', handle: removeMember },
     { method: 'GET', path: '/internal/instances', handle: listInstances },
     { method: 'POST', path: '/internal/users/password', handle: resetPassword },
   ];
@@ -57,14 +70,15 @@ export function findRoute(
   routes: readonly InternalRoute[],
   method: string,
   pathname: string,
-): Pick<InternalRoute, 'handle'> & { params: Record<string, string> } {
+): Pick<InternalRoute, 'handle' | 'for'> & { params: Record<string, string> } {
   const asked = pathname.split('/').map(decode);
-  for (const { handle, method: served, path } of routes) {
-    const parts = path.split('/');
+  for (const route of routes) {
+    const { handle, method: served } = route;
+    const parts = route.path.split('/');
     if (served !== method || parts.length !== asked.length) continue;
     if (!parts.every((part, index) => part.startsWith(':') || part === asked[index])) continue;
     const named = parts.flatMap((part, index) => (part.startsWith(':') ? [[part.slice(1), asked[index] ?? '']] : []));
-    return { handle, params: Object.fromEntries(named) as Record<string, string> };
+    return { handle, for: route.for ?? [], params: Object.fromEntries(named) as Record<string, string> };
   }
   throw new NotFoundError(UNKNOWN_REQUEST);
 }

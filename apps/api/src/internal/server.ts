@@ -1,13 +1,20 @@
 /**
- * The internal listener: a unix socket that only the platform's own user and root reach (0600), never the public one. Plain node:http: its clients are our
- * own parts, its calls are the table at the top of `@cupola/contract/internal`.
+ * The internal listener: a unix socket that only the platform's own user and root reach (0600), and for other machines one with TLS both ways, whose callers
+ * are told by their certificates; never the public one. Plain node:http: its clients are our own parts, its calls are the table at the top of
+ * `@cupola/contract/internal`.
  */
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { dirname } from 'node:path';
+import type { TLSSocket } from 'node:tls';
+import type { Address } from '@cupola/certificates/members/dial';
 import { cfFailure } from '../cf-error.ts';
 import type { ApiDeps } from '../deps.ts';
+import { keepServerIdentity } from '../members/server-identity.ts';
 import { type InternalCall, type InternalRoute, sendInternal } from './call.ts';
+import { type Caller, createCallers, requireRole } from './caller.ts';
 import { findRoute, internalRoutes } from './routes.ts';
 import { buildsView } from './views/builds.ts';
 import { peersView } from './views/peers.ts';
@@ -18,29 +25,65 @@ import { startWatches } from './watches.ts';
 /** What is on its way when the listener closes is cut after this; its sender tries again. */
 const CLOSE_MS = 2_000;
 
-/** Serves until disposed; watches are ended then, and resume at the next one. @throws when the socket cannot be made. */
-export async function startInternal(deps: ApiDeps, { socketPath }: { socketPath: string }): Promise<AsyncDisposable> {
+export interface InternalListen {
+  socketPath: string;
+  /** Where members of the cluster call, port 0: a free one. Not given: there are none. */
+  members?: Address;
+}
+
+export interface InternalServer extends AsyncDisposable {
+  /** Where members call; null: nowhere. */
+  readonly members: Address | null;
+}
+
+/** Serves until disposed; watches are ended then, and resume at the next one. @throws when it cannot listen. */
+export async function startInternal(deps: ApiDeps, where: InternalListen): Promise<InternalServer> {
+  await using starting = new AsyncDisposableStack();
   const watches = startWatches(
     { placements: placementsView(deps), routes: routesView(deps), builds: buildsView(deps), peers: peersView(deps) },
     deps,
   );
+  starting.use(watches);
   const closing = new AbortController();
   const serving: Serving = { deps, routes: internalRoutes(watches), closing: closing.signal };
-  const server = http.createServer({ keepAliveTimeout: 0, requestTimeout: 0 }, (request, response) => {
-    void serve(serving, request, response);
+  const options = { keepAliveTimeout: 0, requestTimeout: 0 };
+  const own = http.createServer(options, (request, response) => {
+    void serve(serving, { request, response, whoCalls: async () => 'local' });
   });
-  await listen(server, socketPath);
-  return {
-    [Symbol.asyncDispose]: async () => {
-      closing.abort();
-      watches[Symbol.dispose]();
-      const closed = new Promise<void>(resolve => server.close(() => resolve()));
-      server.closeIdleConnections();
-      const deadline = setTimeout(() => server.closeAllConnections(), CLOSE_MS);
-      await closed;
-      clearTimeout(deadline);
-    },
-  };
+  await listen(own, where.socketPath);
+  starting.defer(() => close(own));
+  const members = where.members === undefined ? null : await listenToMembers(where.members);
+
+  async function listenToMembers(address: Address): Promise<Address> {
+    const identity = starting.use(await keepServerIdentity(deps));
+    const callers = createCallers(deps);
+    const server = https.createServer(
+      { ...options, ...identity.options, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.3' },
+      (request, response) => {
+        void serve(serving, { request, response, whoCalls: () => callers(request.socket as TLSSocket) });
+      },
+    );
+    identity.follow(server);
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(address, resolve);
+    });
+    starting.defer(() => close(server));
+    return { ...address, port: (server.address() as AddressInfo).port };
+  }
+
+  // Ends first what is held.
+  starting.defer(() => closing.abort());
+  const running = starting.move();
+  return { members, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+async function close(server: http.Server | https.Server): Promise<void> {
+  const closed = new Promise<void>(resolve => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const deadline = setTimeout(() => server.closeAllConnections(), CLOSE_MS);
+  await closed;
+  clearTimeout(deadline);
 }
 
 async function listen(server: http.Server, socketPath: string): Promise<void> {
@@ -60,18 +103,22 @@ interface Serving {
   closing: AbortSignal;
 }
 
-async function serve(
-  { deps, routes, closing }: Serving,
-  request: http.IncomingMessage,
-  response: http.ServerResponse,
-): Promise<void> {
+interface Arrival {
+  request: http.IncomingMessage;
+  response: http.ServerResponse;
+  whoCalls(): Promise<Caller>;
+}
+
+async function serve({ deps, routes, closing }: Serving, { request, response, whoCalls }: Arrival): Promise<void> {
   const left = new AbortController();
   response.once('close', () => left.abort());
   try {
     const { pathname, searchParams: query } = new URL(request.url ?? '/', 'http://internal');
-    const { handle, params } = findRoute(routes, request.method ?? '', pathname);
+    const { handle, params, for: roles = [] } = findRoute(routes, request.method ?? '', pathname);
+    const caller = await whoCalls();
+    requireRole(caller, roles);
     const signal = AbortSignal.any([closing, left.signal]);
-    const call: InternalCall = { deps, params, query, request, response, signal };
+    const call: InternalCall = { deps, caller, params, query, request, response, signal };
     await sendInternal(response, await handle(call));
   } catch (error) {
     fail({ deps, request, response }, error);

@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 import type { RouterSettings } from '../settings.ts';
 import type { Backend } from '../table/route-table.ts';
 import { Connection, createReadMemory, type Keeper, type ResponseReceiver } from './connection.ts';
+import type { Dial } from './dial.ts';
 import type { OutgoingRequest } from './request-writer.ts';
 
 export interface Sent {
@@ -25,6 +26,7 @@ export interface Backends extends AsyncDisposable {
 
 interface Deps {
   settings: RouterSettings;
+  dial: Dial;
   log: Logger;
   monotonic(): number;
 }
@@ -32,7 +34,7 @@ interface Deps {
 /** How often it is looked for connections that have rested for too long. */
 const SWEEP_MS = 500;
 
-export function createBackends({ settings, log, monotonic }: Deps): Backends {
+export function createBackends({ settings, dial, log, monotonic }: Deps): Backends {
   const memory = createReadMemory();
   const all = new Set<Connection>();
   /** Idle connections of each copy, the newest last. */
@@ -82,7 +84,7 @@ export function createBackends({ settings, log, monotonic }: Deps): Backends {
     return newest;
   };
   const open = (backend: Backend): Connection => {
-    const connection = new Connection({ backend, settings, memory, keeper });
+    const connection = new Connection({ backend, settings, memory, keeper, dial });
     all.add(connection);
     return connection;
   };

@@ -2,11 +2,13 @@
  * One connection to a copy, with one request under way at most. What its socket reads is parsed at once and in place: all connections read into the same
  * memory, so that a request costs none for its answer but what is passed on.
  */
-import net, { type Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import { CONNECTED } from '@cupola/certificates/members/forwarding';
 import type { Failure } from '../requests/journey.ts';
 import type { RouterSettings } from '../settings.ts';
 import type { Backend } from '../table/route-table.ts';
 import { AnswerParser, type AnswerSink } from './answer-parser.ts';
+import type { Dial } from './dial.ts';
 import { isLastOnConnection, type OutgoingRequest, requestHead, sendBody } from './request-writer.ts';
 
 export interface Flow {
@@ -50,6 +52,7 @@ interface Given {
   readonly settings: RouterSettings;
   readonly memory: Buffer;
   readonly keeper: Keeper;
+  readonly dial: Dial;
 }
 
 type State = 'dialling' | 'idle' | 'sent' | 'answering' | 'closed';
@@ -73,25 +76,21 @@ export class Connection implements AnswerSink, Flow {
   /** All of the request has been written, and the next may follow it on this connection. */
   #isSent = false;
 
-  constructor({ backend, settings, memory, keeper }: Given) {
+  constructor({ backend, settings, memory, keeper, dial }: Given) {
     this.key = backend.key;
     this.#keeper = keeper;
     this.#settings = settings;
     this.#parser = new AnswerParser(this, { headBytesMax: settings.headerBytesMax });
-    this.#socket = net.connect({
-      ...(backend.socketPath === undefined ? { host: backend.host, port: backend.port } : { path: backend.socketPath }),
-      noDelay: true,
-      keepAlive: true,
-      onread: {
-        buffer: memory,
-        callback: count => {
-          this.#read(memory.subarray(0, count));
-          return true;
-        },
+    const { socket, isForwarded } = dial(backend, {
+      buffer: memory,
+      callback: count => {
+        this.#read(memory.subarray(0, count));
+        return true;
       },
     });
+    this.#socket = socket;
     this.#dialTimer = setTimeout(() => this.#broken('dial timed out'), settings.dialTimeoutMs);
-    this.#socket.on('connect', () => this.#connected());
+    if (!isForwarded) socket.on('connect', () => this.#connected());
     this.#socket.on('end', () => this.#ended());
     this.#socket.on('error', (error: NodeJS.ErrnoException) => this.#broken(causeOf(error), isReset(error)));
     this.#socket.on('close', () => this.#broken('connection failed'));
@@ -172,7 +171,15 @@ export class Connection implements AnswerSink, Flow {
     );
   }
 
-  #read(bytes: Buffer): void {
+  #read(read: Buffer): void {
+    let bytes = read;
+    // Only an agent speaks before it is asked.
+    if (this.#state === 'dialling') {
+      if (bytes[0] !== CONNECTED) return void this.#broken('connection failed');
+      this.#connected();
+      bytes = bytes.subarray(1);
+      if (bytes.length === 0) return;
+    }
     if (this.#receiver === null) {
       this.close(); // Nobody asked.
       return;

@@ -4,6 +4,7 @@
  */
 import http, { type ClientRequest, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { whenTaken } from '../backends/dial.ts';
 import type { Outcome } from '../logs/access-log.ts';
 import type { Backend } from '../table/route-table.ts';
 import { type Admitted, type Arrival, admit, arrive } from './admit.ts';
@@ -94,13 +95,23 @@ function attempt(tunnel: Tunnel, admitted: Admitted, backend: Backend): void {
   const headers = forwardHeaders(arrival.raw, admitted.request, arrival.origin, backend);
   headers.push('Connection', 'Upgrade', 'Upgrade', message.headers.upgrade ?? '');
   const asked = http.request({
-    ...(backend.socketPath === undefined
-      ? { host: backend.host, port: backend.port }
-      : { socketPath: backend.socketPath }),
+    createConnection: (_options, done) => {
+      const dialling = deps.dial(backend);
+      const failed = (error: Error): void => done(error, dialling.socket);
+      // Not told otherwise: an agent that ends the connection because the copy is gone.
+      const closed = (): void => failed(new Error('the connection was not taken'));
+      dialling.socket.once('error', failed);
+      dialling.socket.once('close', closed);
+      whenTaken(dialling, () => {
+        dialling.socket.off('error', failed);
+        dialling.socket.off('close', closed);
+        done(null, dialling.socket);
+      });
+      return undefined;
+    },
     method: 'GET',
     path: admitted.request.target,
     headers: headers as unknown as http.OutgoingHttpHeaders,
-    agent: false,
     setHost: false,
     maxHeaderSize: settings.headerBytesMax,
   });
@@ -127,12 +138,10 @@ function attempt(tunnel: Tunnel, admitted: Admitted, backend: Backend): void {
     asked.destroy();
     respond(tunnel, answers.timeout(settings.requestTimeoutMs));
   }, settings.requestTimeoutMs);
-  asked.on('socket', socket =>
-    socket.once('connect', () => {
-      dialled = true;
-      clearTimeout(dialTimer);
-    }),
-  );
+  asked.on('socket', () => {
+    dialled = true;
+    clearTimeout(dialTimer);
+  });
   asked.on('error', (error: NodeJS.ErrnoException) => fail(failureOf(error, dialled)));
   asked.on('upgrade', (answer: IncomingMessage, upstream: Duplex, upstreamHead: Buffer) => {
     settle();

@@ -17,6 +17,8 @@ export interface Backend {
   readonly port: number;
   /** A unix socket to dial instead of host and port: the API's. */
   readonly socketPath?: string;
+  /** The agent to dial instead, on another machine. */
+  readonly via?: NonNullable<Destination['endpoints'][number]['via']>;
   readonly destination: Destination;
 }
 
@@ -142,12 +144,13 @@ export function createRouteTable(listener: TableListener): RouteTable {
 
 function entryOf(item: RouteItem): RouteEntry {
   const pool = item.destinations.flatMap(destination =>
-    destination.endpoints.map(({ instanceGuid, index, host, port }) => ({
-      key: `${instanceGuid} ${host}:${port}`,
+    destination.endpoints.map(({ instanceGuid, index, host, port, via }) => ({
+      key: `${instanceGuid} ${host}:${port}${via === undefined ? '' : ` ${via.host}:${via.port}`}`,
       instanceGuid,
       index,
       host,
       port,
+      ...(via === undefined ? {} : { via }),
       destination,
     })),
   );

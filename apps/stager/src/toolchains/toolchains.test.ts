@@ -15,7 +15,7 @@ let nowMs: number;
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'cupola-tool-'));
   api = await startFakeApi();
-  client = openInternal({ socketPath: api.socketPath, stagerId: 's' });
+  client = openInternal({ socketPath: api.socketPath }, 's');
   nowMs = 0;
 });
 afterEach(async () => {

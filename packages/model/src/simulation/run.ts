@@ -85,6 +85,7 @@ function populate(world: World): Cluster {
       id,
       zone: id === 'c' ? 'z2' : 'z1',
       state: 'ACTIVE',
+      isDrained: false,
       session: '',
       counter: null,
       stacks,

@@ -79,9 +79,11 @@ async function readCopies(db: Kysely<Database>, guids: readonly string[] | null)
   const rows = await db
     .selectFrom('copies')
     .innerJoin('placements', 'placements.guid', 'copies.guid')
+    .leftJoin('cells', 'cells.cell_id', 'copies.cell_id')
     .where('copies.app_guid', 'in', apps)
     .select(['copies.guid', 'copies.process_guid', 'copies.index_number', 'copies.run_spec_guid', 'copies.state'])
     .select(['copies.routable', 'copies.host', 'copies.port', 'copies.crash_count'])
+    .select(['copies.cell_id', 'cells.forward_host', 'cells.forward_port'])
     .execute();
   const byProcess = new Map<string, RoutedCopy[]>();
   for (const row of rows)
@@ -93,6 +95,10 @@ async function readCopies(db: Kysely<Database>, guids: readonly string[] | null)
       isRoutable: row.routable === 1,
       host: row.host,
       port: row.port,
+      via:
+        row.forward_host === null || row.forward_port === null
+          ? null
+          : { cellId: row.cell_id, host: row.forward_host, port: row.forward_port },
       crashCount: row.crash_count,
     });
   return byProcess;

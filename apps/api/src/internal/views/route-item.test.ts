@@ -13,6 +13,7 @@ const aCopy = (given: Partial<RoutedCopy> = {}): RoutedCopy => ({
   isRoutable: true,
   host: '10.0.0.2',
   port: 8080,
+  via: null,
   crashCount: 0,
   ...given,
 });

@@ -21,6 +21,8 @@ export interface RoutedCopy {
   isRoutable: boolean;
   host: string | null;
   port: number | null;
+  /** Where its cell takes connections for it from other machines; null: nowhere. */
+  via: { cellId: string; host: string; port: number } | null;
   crashCount: number;
 }
 /** One process that a route leads to. Times are epoch ms. */
@@ -108,8 +110,10 @@ function endpointsOf({ copies, runSpecGuid }: RoutedProcess): Destination['endpo
   const healthy = copies.filter(({ state, isRoutable }) => state === 'RUNNING' && isRoutable);
   const newest = healthy.filter(copy => copy.runSpecGuid === runSpecGuid);
   return (newest.length > 0 ? newest : healthy)
-    .flatMap(({ guid, index, host, port }) =>
-      host === null || port === null ? [] : [{ instanceGuid: guid, index, host, port }],
+    .flatMap(({ guid, index, host, port, via }) =>
+      host === null || port === null
+        ? []
+        : [{ instanceGuid: guid, index, host, port, ...(via === null ? {} : { via }) }],
     )
     .sort((a, b) => a.index - b.index || (a.instanceGuid < b.instanceGuid ? -1 : 1));
 }

@@ -32,6 +32,7 @@ export function routesView({ store, now }: Deps): View {
       const apps = [
         ...guidsOf(changes, 'app'),
         ...(await appsOfParts(guidsOf(changes, 'process', 'copy', 'placement'))),
+        ...(await appsOnCells(store, guidsOf(changes, 'cell'))),
       ];
       return [...guidsOf(changes, 'route'), ...(await routesOf(store, [...new Set(apps)]))];
     },
@@ -53,6 +54,14 @@ async function readOwners({ read }: Deps['store'], guids: readonly string[]) {
       .union(read.selectFrom('placements').select(['guid', 'app_guid']).where('guid', 'in', some))
       .execute(),
   );
+}
+
+/** Where a cell takes connections may have changed. */
+async function appsOnCells({ read }: Deps['store'], cells: readonly string[]): Promise<string[]> {
+  return inChunks(cells, async some => {
+    const rows = await read.selectFrom('copies').select('app_guid').distinct().where('cell_id', 'in', some).execute();
+    return rows.map(({ app_guid }) => app_guid);
+  });
 }
 
 async function routesOf({ read }: Deps['store'], apps: readonly string[]): Promise<string[]> {

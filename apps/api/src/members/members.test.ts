@@ -1,0 +1,201 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import https from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { checkMember, contextOf, WrongMemberError } from '@cupola/certificates/members/dial';
+import { testCluster } from '@cupola/certificates/members/fixtures';
+import { type Identity, identityFrom, membersOf, writeIdentity } from '@cupola/certificates/members/identity';
+import {
+  JoinRefusedError,
+  joinCluster,
+  keepIdentity,
+  readToken,
+  writeToken,
+} from '@cupola/certificates/members/joining';
+import { expect, test } from 'vitest';
+import type { ApiDeps } from '../deps.ts';
+import { type Json, startTestApi } from '../fixtures.ts';
+import { aRegistration, callInternal } from '../internal/fixtures.ts';
+import { startInternal } from '../internal/server.ts';
+
+const LIFE_MS = 3_600_000;
+
+/** An API that members reach. Its clock is the machine's: certificates are judged by it. */
+async function open() {
+  const stack = new AsyncDisposableStack();
+  const test = stack.use(await startTestApi());
+  const folder = mkdtempSync(join(tmpdir(), 'cupola-members-'));
+  stack.defer(() => rmSync(folder, { recursive: true, force: true }));
+  const deps = { ...(test.deps as ApiDeps), now: Date.now };
+  const socketPath = join(folder, 'internal.sock');
+  const { members } = stack.use(await startInternal(deps, { socketPath, members: { host: '127.0.0.1', port: 0 } }));
+  if (members === null) throw new Error('it does not listen to members');
+  const token = async (...roles: string[]) => {
+    const { body } = await callInternal(socketPath, 'POST', '/internal/cluster/tokens', { roles, lifeMs: LIFE_MS });
+    return readToken(writeToken({ secret: body.token, authority: body.authority }));
+  };
+  return {
+    address: members,
+    folder,
+    token,
+    /** Time of the store. */
+    pass: test.clock.pass,
+    local: (method: string, path: string, body?: unknown) => callInternal(socketPath, method, path, body),
+    join: async (id: string, ...roles: string[]) =>
+      joinCluster(members, { token: await token(...roles), id, hostName: 'a' }),
+    as: (identity: Identity | null, method: string, path: string, body?: unknown) =>
+      ask({ port: members.port, identity }, method, path, body),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+/** One call over TLS, as whom the identity says; null: as a stranger. */
+async function ask(
+  { port, identity }: { port: number; identity: Identity | null },
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<{ status: number; body: Json }> {
+  const request = https.request({
+    host: '127.0.0.1',
+    port,
+    method,
+    path,
+    agent: false,
+    headers: { 'content-type': 'application/json' },
+    ...(identity === null ? { rejectUnauthorized: false } : { secureContext: contextOf(identity) }),
+    checkServerIdentity: checkMember(members => members.some(({ role }) => role === 'api')),
+  });
+  request.end(body === undefined ? undefined : JSON.stringify(body));
+  const [response] = (await once(request, 'response')) as [import('node:http').IncomingMessage];
+  let text = '';
+  for await (const chunk of response) text += chunk;
+  return { status: response.statusCode ?? 0, body: text === '' ? undefined : JSON.parse(text) };
+}
+
+test('a machine joins by a token, which serves once', async () => {
+  await using cluster = await open();
+  const token = await cluster.token('agent', 'stager');
+  const identity = await joinCluster(cluster.address, { token, id: 'cell-1', hostName: 'a' });
+  expect(membersOf(identity)).toEqual([
+    { role: 'agent', id: 'cell-1' },
+    { role: 'stager', id: 'cell-1' },
+  ]);
+  // Its answer may have been lost.
+  await joinCluster(cluster.address, { token, id: 'cell-1', hostName: 'a' });
+  await expect(joinCluster(cluster.address, { token, id: 'cell-2', hostName: 'b' })).rejects.toThrow(JoinRefusedError);
+  const { body } = await cluster.local('GET', '/internal/cluster/members');
+  expect(body.members).toMatchObject([{ id: 'cell-1', hostName: 'a', roles: ['agent', 'stager'], removedAtMs: null }]);
+});
+
+test('a token ends with its time, and a made-up one is none', async () => {
+  await using cluster = await open();
+  const token = await cluster.token('agent');
+  const made = { ...token, secret: 'x'.repeat(43) };
+  await expect(joinCluster(cluster.address, { token: made, id: 'c', hostName: '' })).rejects.toThrow(/Make a new one/);
+  cluster.pass(LIFE_MS);
+  await expect(joinCluster(cluster.address, { token, id: 'c', hostName: '' })).rejects.toThrow(/too old/);
+});
+
+test('the secret of a token is said to nobody but its own cluster', async () => {
+  await using cluster = await open();
+  const token = { ...(await cluster.token('agent')), authority: 'ab'.repeat(32) };
+  await expect(joinCluster(cluster.address, { token, id: 'c', hostName: '' })).rejects.toThrow(WrongMemberError);
+});
+
+test('an agent speaks for its own cell alone, and may not do what others may', async () => {
+  await using cluster = await open();
+  const agent = await cluster.join('cell-1', 'agent');
+  const registration = (cellId: string) => cluster.as(agent, 'POST', '/internal/cells', aRegistration({ cellId }));
+  expect((await registration('cell-1')).status).toBe(200);
+  expect((await registration('cell-2')).status).toBe(403);
+  const session = 'session-1';
+  const beat = { session, counter: 1, usage: [] };
+  expect((await cluster.as(agent, 'POST', '/internal/cells/cell-1/heartbeat', beat)).status).toBe(204);
+  for (const [method, path, body] of [
+    ['POST', '/internal/cells/cell-2/heartbeat', beat],
+    ['POST', '/internal/cells/cell-2/reports', { session, sequence: 1, copies: [] }],
+    ['GET', '/internal/cells/cell-2/watch', undefined],
+    ['GET', '/internal/routes/watch', undefined],
+    ['GET', '/internal/builds/next?stager=cell-1&wait_ms=0', undefined],
+    ['POST', '/internal/cluster/tokens', { roles: ['agent'], lifeMs: 1 }],
+    ['POST', '/internal/users/password', { username: 'admin', password: 'x' }],
+    ['POST', '/internal/cells/cell-1/drain', { drain: true }],
+  ] as const)
+    expect((await cluster.as(agent, method, path, body)).status, path).toBe(403);
+});
+
+test('who shows no certificate of the cluster may only join', async () => {
+  await using cluster = await open();
+  const stranger = await (await testCluster()).identity([{ role: 'agent', id: 'cell-1' }]);
+  await expect(cluster.as(stranger, 'GET', '/internal/routes/watch')).rejects.toThrow(/certificate|self-signed/);
+  for (const path of ['/internal/cells', '/internal/renew', '/internal/join'])
+    expect((await cluster.as(null, 'POST', path, aRegistration())).status, path).not.toBe(200);
+  const { request } = await (await import('@cupola/certificates/members/authority')).makeRequest();
+  const body = { id: 'c', hostName: '', request, roles: ['agent'] };
+  expect((await cluster.as(null, 'POST', '/internal/join', body)).status).toBe(403);
+});
+
+test('on its own socket a machine joins without a token', async () => {
+  await using cluster = await open();
+  const { makeRequest } = await import('@cupola/certificates/members/authority');
+  const { request } = await makeRequest();
+  const { status, body } = await cluster.local('POST', '/internal/join', {
+    id: 'here',
+    hostName: 'a',
+    request,
+    roles: ['agent', 'router'],
+  });
+  expect([status, body.chain]).toEqual([200, expect.stringContaining('BEGIN CERTIFICATE')]);
+});
+
+test('a member that was removed is refused, and does not come back', async () => {
+  await using cluster = await open();
+  const agent = await cluster.join('cell-1', 'agent');
+  expect((await cluster.as(agent, 'POST', '/internal/cells', aRegistration())).status).toBe(200);
+  expect((await cluster.local('POST', '/internal/cluster/members/cell-1/remove')).status).toBe(204);
+  expect((await cluster.local('POST', '/internal/cluster/members/nobody/remove')).status).toBe(404);
+  const { status, body } = await cluster.as(agent, 'POST', '/internal/cells', aRegistration());
+  expect([status, body.errors[0].detail]).toEqual([403, expect.stringContaining('removed from the cluster')]);
+  expect((await cluster.as(agent, 'POST', '/internal/renew', { request: 'x' })).status).toBe(403);
+  await expect(cluster.join('cell-1', 'agent')).rejects.toThrow(/was removed/);
+});
+
+test('an identity that is due is renewed, under the same names', async () => {
+  await using cluster = await open();
+  const file = join(cluster.folder, 'identity.pem');
+  const first = await cluster.join('cell-1', 'agent', 'stager');
+  writeIdentity(file, first);
+  const ended = new AbortController();
+  const source = identityFrom(file);
+  const asked: string[] = [];
+  const keeping = keepIdentity(
+    {
+      file,
+      post: async (path, body) => {
+        asked.push(path);
+        const answer = await cluster.as(source.current(), 'POST', path, body);
+        ended.abort();
+        return answer.body;
+      },
+      now: () => Date.now() + 11 * 86_400_000,
+      warn: error => {
+        throw error;
+      },
+    },
+    ended.signal,
+  );
+  await keeping;
+  expect(asked).toEqual(['/internal/renew']);
+  expect(source.current().cert).not.toBe(first.cert);
+  expect(membersOf(source.current())).toEqual(membersOf(first));
+  expect((await cluster.as(source.current(), 'POST', '/internal/cells', aRegistration())).status).toBe(200);
+});
+
+test('a build is its stager’s alone', async () => {
+  await using cluster = await open();
+  const one = await cluster.join('one', 'stager');
+  expect((await cluster.as(one, 'POST', '/internal/builds/b/claim', { stager: 'two' })).status).toBe(403);
+  expect((await cluster.as(one, 'POST', '/internal/builds/b/claim', { stager: 'one' })).status).toBe(409);
+});

@@ -1,0 +1,84 @@
+/**
+ * The authority of a cluster: signs who is a member. Its key is the API's alone; what it signs are keys that a member has made itself and shows by a request
+ * (PKCS #10), so that no private key travels.
+ */
+import type { webcrypto } from 'node:crypto';
+import type { Pair } from '../certificates.ts';
+import { BACKDATE_MS, CURVE, DAY_MS, loadX509, newKeys, SIGNATURE, serialNumber, signingKey } from '../signing.ts';
+import { type Member, memberUri } from './names.ts';
+
+export { makeCa as makeAuthority } from '../signing.ts';
+
+/** Long enough for a machine that is off for some weeks; who is removed is refused at once, by the list of members. */
+export const MEMBER_DAYS = 30;
+
+/** What is asked to be signed is no request, or not by the key that it names. */
+export class BadRequestError extends Error {
+  override readonly name = 'BadRequestError';
+}
+
+/** A new key, and the request for its certificate, both PEM. */
+export async function makeRequest(): Promise<{ key: string; request: string }> {
+  const x509 = await loadX509();
+  const { keys, pem } = await newKeys();
+  const request = await x509.Pkcs10CertificateRequestGenerator.create({
+    name: 'O=Cupola',
+    keys,
+    signingAlgorithm: SIGNATURE,
+  });
+  return { key: pem, request: `${request.toString('pem').trimEnd()}\n` };
+}
+
+interface Signing {
+  authority: Pair;
+  members: readonly Member[];
+  /** Epoch ms. */
+  nowMs: number;
+}
+
+/** The certificate for the key of `request` as these members, PEM, the authority's behind it. @throws BadRequestError */
+export async function signRequest(request: string, signing: Signing): Promise<string> {
+  const x509 = await loadX509();
+  let asked: InstanceType<typeof x509.Pkcs10CertificateRequest>;
+  try {
+    asked = new x509.Pkcs10CertificateRequest(request);
+    if (!(await asked.verify())) throw new Error('its signature is not by its key');
+    await asked.publicKey.export(CURVE, ['verify']);
+  } catch (error) {
+    throw new BadRequestError(`this is no request for a certificate: ${(error as Error).message}`);
+  }
+  return sign(await asked.publicKey.export(CURVE, ['verify']), signing);
+}
+
+/** A key and its certificate made here, for a part that has the authority at hand. */
+export async function issueMember(signing: Signing): Promise<Pair> {
+  const { keys, pem } = await newKeys();
+  return { key: pem, cert: await sign(keys.publicKey, signing) };
+}
+
+async function sign(publicKey: webcrypto.CryptoKey, { authority, members, nowMs }: Signing): Promise<string> {
+  const x509 = await loadX509();
+  const issuer = new x509.X509Certificate(authority.cert);
+  const certificate = await x509.X509CertificateGenerator.create({
+    serialNumber: serialNumber(),
+    issuer: issuer.subject,
+    subject: 'O=Cupola',
+    notBefore: new Date(nowMs - BACKDATE_MS),
+    notAfter: new Date(nowMs + MEMBER_DAYS * DAY_MS),
+    signingAlgorithm: SIGNATURE,
+    publicKey,
+    signingKey: await signingKey(authority),
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      // Members are both: an agent takes connections of routers, and opens its own to the API.
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
+      new x509.SubjectAlternativeNameExtension(
+        members.map(member => ({ type: 'url' as const, value: memberUri(member) })),
+      ),
+      await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
+      await x509.SubjectKeyIdentifierExtension.create(publicKey),
+    ],
+  });
+  return `${certificate.toString('pem').trimEnd()}\n${authority.cert}`;
+}

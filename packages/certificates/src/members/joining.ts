@@ -1,0 +1,159 @@
+/**
+ * Becoming a member, and staying one. A token carries the digest of the authority's certificate beside its secret: by it a machine knows whom to trust before
+ * it says the secret to anybody.
+ */
+import { createHash, X509Certificate } from 'node:crypto';
+import https from 'node:https';
+import { connect } from 'node:tls';
+import { joinAnswer } from '@cupola/contract/internal';
+import { makeRequest } from './authority.ts';
+import { type Address, type ApiCall, checkMember, contextOf, WrongMemberError } from './dial.ts';
+import { type Identity, identityFrom, identityOf, isDue, writeIdentity } from './identity.ts';
+
+/** What `cupola cluster token` prints. */
+export interface JoinToken {
+  secret: string;
+  /** SHA-256 of the authority's certificate, hex. */
+  authority: string;
+}
+
+const DIAL_MS = 10_000;
+
+export const writeToken = ({ secret, authority }: JoinToken): string => `cupola1.${authority}.${secret}`;
+
+/** @throws TypeError with words for the user. */
+export function readToken(text: string): JoinToken {
+  const { authority, secret } =
+    /^cupola1\.(?<authority>[0-9a-f]{64})\.(?<secret>[\w-]{20,100})$/.exec(text.trim())?.groups ?? {};
+  if (authority === undefined || secret === undefined)
+    throw new TypeError('This is no token of a cluster. Make one on a machine of the cluster: ./cupola cluster token');
+  return { authority, secret };
+}
+
+/** The cluster said no; its words are for the user. */
+export class JoinRefusedError extends Error {
+  override readonly name = 'JoinRefusedError';
+}
+
+/** @throws JoinRefusedError, WrongMemberError, or what went wrong on the way. */
+export async function joinCluster(
+  address: Address,
+  { token, id, hostName }: { token: JoinToken; id: string; hostName: string },
+): Promise<Identity> {
+  const ca = await trustedAuthority(address, token.authority);
+  const { key, request } = await makeRequest();
+  const body = JSON.stringify({ token: token.secret, id, hostName, request });
+  return identityOf(key, await askToJoin(address, ca, body));
+}
+
+/** The authority's certificate as the API shows it, if it is the one of the token. Nothing is said to the other side. */
+async function trustedAuthority({ host, port }: Address, fingerprint: string): Promise<string> {
+  const socket = connect({ host, port, rejectUnauthorized: false, minVersion: 'TLSv1.3' });
+  socket.setTimeout(DIAL_MS, () => socket.destroy(new Error(`${host}:${port} did not answer`)));
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.once('secureConnect', resolve);
+      socket.once('error', reject);
+    });
+    const { issuerCertificate } = socket.getPeerCertificate(true);
+    const found =
+      issuerCertificate === undefined ? '' : createHash('sha256').update(issuerCertificate.raw).digest('hex');
+    if (found !== fingerprint)
+      throw new WrongMemberError(
+        `${host}:${port} is not of the cluster that this token is for. Check the address, or make a new token there`,
+      );
+    return new X509Certificate(issuerCertificate.raw).toString();
+  } finally {
+    socket.destroy();
+  }
+}
+
+function askToJoin({ host, port }: Address, ca: string, body: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const request = https.request(
+      {
+        host,
+        port,
+        method: 'POST',
+        path: '/internal/join',
+        ca,
+        servername: 'api.cupola',
+        checkServerIdentity: checkMember(members => members.some(({ role }) => role === 'api')),
+        agent: false,
+        timeout: DIAL_MS,
+        headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+      },
+      response => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => {
+          text += chunk;
+        });
+        response.on('error', reject);
+        response.on('end', () => {
+          if (response.statusCode === 200) resolve(joinAnswer.parse(JSON.parse(text)).chain);
+          else
+            reject(new JoinRefusedError(refusalIn(text) ?? `the cluster answered with status ${response.statusCode}`));
+        });
+      },
+    );
+    request.on('timeout', () => request.destroy(new Error(`${host}:${port} did not answer`)));
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+
+function refusalIn(text: string): string | null {
+  try {
+    const { errors } = JSON.parse(text) as { errors?: Array<{ detail?: string }> };
+    return errors?.[0]?.detail ?? null;
+  } catch {
+    return null;
+  }
+}
+
+export interface Keeping {
+  file: string;
+  /** POST on the internal API, as that member; answers its JSON. */
+  post: ApiCall;
+  /** Epoch ms. */
+  now(): number;
+  warn(error: unknown): void;
+}
+
+/** Renews the identity in `file` when it is due, and tries again each hour where that fails, until `signal` is aborted. */
+export async function keepIdentity({ file, post, now, warn }: Keeping, signal: AbortSignal): Promise<void> {
+  const source = identityFrom(file);
+  while (!signal.aborted) {
+    try {
+      if (isDue(source.current(), now())) writeIdentity(file, await renewed(post));
+    } catch (error) {
+      if (!signal.aborted) warn(error);
+    }
+    await pause(LOOK_MS, signal);
+  }
+}
+
+/** A certificate has 20 days left when it is first looked for the next one. */
+const LOOK_MS = 3_600_000;
+
+async function renewed(post: ApiCall): Promise<Identity> {
+  const { key, request } = await makeRequest();
+  const { chain } = joinAnswer.parse(await post('/internal/renew', { request }));
+  const identity = identityOf(key, chain);
+  contextOf(identity); // What cannot be used must not replace what can.
+  return identity;
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms).unref();
+    signal.addEventListener('abort', end);
+    if (signal.aborted) end();
+  });
+}
