@@ -2,19 +2,22 @@
  * The part `cell`: agent and stager, which both launch sandboxes (docs/decisions/0001). Holds no database: speaks to the api over its unix socket alone.
  * Started as root it stays root, to give each app a user, a network and limits of its own.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { start as startAgent } from '@cupola/agent/start';
+import { parseAddress } from '@cupola/certificates/members/dial';
 import { pruneStacks, readStacks } from '@cupola/images/rootfs/installed-stacks';
 import { embeddedCapacityMb } from '@cupola/model/placement';
-import { openNetworks } from '@cupola/sandbox/networks';
+import type { Egress } from '@cupola/sandbox/egress-chains';
+import { type Networks, openNetworks } from '@cupola/sandbox/networks';
 import { type OpenOptions, openSandboxes } from '@cupola/sandbox/open-sandboxes';
 import { SandboxError, type Sandboxes } from '@cupola/sandbox/sandbox';
 import { start as startStager } from '@cupola/stager/start';
 import { type Logger, pino } from 'pino';
 import { z } from 'zod';
+import { cellId } from './cell-id.ts';
 import { hostStack } from './host-stack.ts';
+import { type Membership, openMembership } from './membership.ts';
 import { RefusedStartError, type RunningPart, runPart } from './part-process.ts';
 
 /** Apps' uids: above those of people and containers' own maps of 65,536, so that nothing else on the machine has them. */
@@ -40,6 +43,19 @@ const environment = z.object({
   CUPOLA_ALLOW_UNSANDBOXED: z.enum(['0', '1']),
   /** Empty: no Docker. */
   CUPOLA_DOCKER_HOST: z.string().default(''),
+  CUPOLA_ZONE: z.string().default('z1'),
+  /** Where routers of other machines reach what runs here, and under which name of this machine; without them they do not. */
+  CUPOLA_FORWARD_FD: z.coerce.number().int().nonnegative().exactOptional(),
+  CUPOLA_FORWARD_HOST: z.string().default(''),
+  /** `HOST:PORT` of each API, with commas between: this machine has joined their cluster, as whom `member.pem` in the cell's folder says. */
+  CUPOLA_APIS: z
+    .string()
+    .default('')
+    .transform(text => (text === '' ? [] : text.split(',').map(address => parseAddress(address)))),
+  CUPOLA_CELL_ROLES: z
+    .string()
+    .default('agent,stager')
+    .transform(text => text.split(',')),
   CUPOLA_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 
@@ -49,111 +65,128 @@ export async function runCell(): Promise<void> {
   await runPart(log, () => startCell(env, log));
 }
 
-async function startCell(env: z.infer<typeof environment>, log: Logger): Promise<RunningPart> {
-  const isRoot = process.getuid?.() === 0;
-  const internal = { socketPath: join(env.CUPOLA_STATE, 'internal.sock') };
-  const stack = new AsyncDisposableStack();
+type Environment = z.infer<typeof environment>;
+
+interface Machine {
+  env: Environment;
+  isRoot: boolean;
+  id: string;
+  member: Membership;
+  networks: Networks | null;
+  /** What every sandbox here is opened with. */
+  open: Omit<OpenOptions, 'folder'>;
+  log: Logger;
+}
+
+async function startCell(env: Environment, log: Logger): Promise<RunningPart> {
+  await using starting = new AsyncDisposableStack();
+  const id = cellId(env.CUPOLA_CELL);
+  const member = starting.use(await openMembership(env, { id, log }));
   const networks = await openNetworks({
     folder: join(env.CUPOLA_CELL, 'networks'),
     installation: env.CUPOLA_INSTALLATION,
     hostPorts: env.CUPOLA_HOST_PORTS,
     log,
   });
-  const { instances, builds } = await openBoth(env, networks !== null);
-  stack.defer(() => instances.close());
-  stack.defer(() => builds.close());
-  log.info({ rung: instances.report }, 'the sandbox of this machine');
-  const offered = offeredStacks(env.CUPOLA_STACKS, { hasRoot: instances.report.enforced.fs });
-  pruneStacks(env.CUPOLA_STACKS);
-
-  const agent = await startAgent({
-    internal,
-    sandboxes: instances,
-    networks,
-    forward: null,
-    folder: join(env.CUPOLA_CELL, 'instances'),
-    cell: {
-      id: cellId(env.CUPOLA_CELL),
-      name: hostname(),
-      zone: 'z1',
-      capacityMemoryMb: embeddedCapacityMb(totalmem()),
-      capacityDiskMb: 1_000_000,
-    },
-    stacks: offered,
-    uids: isRoot ? UIDS : null,
-    log: log.child({ part: 'agent' }),
-    now: Date.now,
-    monotonic: () => performance.now(),
-  });
-  stack.use(agent);
-  const stager = await startStager({
-    internal,
-    sandboxes: builds,
-    folder: join(env.CUPOLA_CELL, 'builds'),
-    stagerId: cellId(env.CUPOLA_CELL),
-    uid: isRoot ? BUILD_UID : null,
-    stacks: offered,
-    ...(networks === null
-      ? {}
-      : {
-          network: async egress => {
-            const { name, address, resolvers } = await networks.leaseForBuild(egress);
-            return {
-              network: { kind: 'namespace' as const, name, address },
-              resolvers,
-              release: () => networks.release(name),
-            };
-          },
-        }),
-    log: log.child({ part: 'stager' }),
-    now: Date.now,
-  });
-  stack.use(stager);
-  // Fenced before it ever was the one, it will not be ready.
-  await Promise.race([agent.ready, agent.fenced]);
-  return {
-    facts: { rung: instances.report.rung },
-    // A cell has one agent: whoever registered last. This process is a leftover, whose stager has to let go too.
-    over: agent.fenced.then(() => 'another agent holds this cell now'),
-    order: async line => {
-      if (line !== 'stop-all') return;
-      await agent.stopAll();
-      await networks?.close({ remove: true });
-    },
-    [Symbol.asyncDispose]: async () => {
-      await stack.disposeAsync();
-    },
-  };
-}
-
-/** For apps and for builds, in folders of their own. @throws RefusedStartError */
-async function openBoth(
-  env: z.infer<typeof environment>,
-  separateNetwork: boolean,
-): Promise<{ instances: Sandboxes; builds: Sandboxes }> {
-  if (env.CUPOLA_DOCKER_HOST !== '' && !separateNetwork)
-    throw new RefusedStartError(
-      'Apps in Docker get their network from us: start ./cupola as root, with nftables and iproute2 installed, or with --sandbox auto.',
-    );
   const open = {
     installation: env.CUPOLA_INSTALLATION,
     allowUnsandboxed: env.CUPOLA_ALLOW_UNSANDBOXED === '1',
     canaryUid: CANARY_UID,
-    separateNetwork,
+    separateNetwork: networks !== null,
     ...(env.CUPOLA_DOCKER_HOST === '' ? {} : { dockerHost: env.CUPOLA_DOCKER_HOST }),
   };
-  const instances = await sandboxesOrRefuse({
+  if (env.CUPOLA_DOCKER_HOST !== '' && networks === null)
+    throw new RefusedStartError(
+      'Apps in Docker get their network from us: start ./cupola as root, with nftables and iproute2 installed, or with --sandbox auto.',
+    );
+  pruneStacks(env.CUPOLA_STACKS);
+  const machine: Machine = { env, isRoot: process.getuid?.() === 0, id, member, networks, open, log };
+  const cell = env.CUPOLA_CELL_ROLES.includes('agent') ? starting.use(await openAgent(machine)) : null;
+  const stager = env.CUPOLA_CELL_ROLES.includes('stager') ? starting.use(await openStager(machine)) : null;
+  // Fenced before it ever was the one, it will not be ready.
+  if (cell !== null) await Promise.race([cell.agent.ready, cell.agent.fenced]);
+  const running = starting.move();
+  return {
+    facts: { rung: (cell ?? stager)?.rung },
+    // A cell has one agent: whoever registered last. This process is a leftover, whose stager has to let go too.
+    ...(cell === null ? {} : { over: cell.agent.fenced.then(() => 'another agent holds this cell now') }),
+    order: async line => {
+      if (line !== 'stop-all') return;
+      await cell?.agent.stopAll();
+      await networks?.close({ remove: true });
+    },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+/** Disposing stops no instance. */
+async function openAgent({ env, isRoot, id, member, networks, open, log }: Machine) {
+  await using starting = new AsyncDisposableStack();
+  const folder = join(env.CUPOLA_CELL, 'instances');
+  const sandboxes = await sandboxesOrRefuse({
     ...open,
-    folder: join(env.CUPOLA_CELL, 'instances', 'sandboxes'),
+    folder: join(folder, 'sandboxes'),
     spareAfterMs: SPARE_AFTER_MS,
   });
-  try {
-    const builds = await sandboxesOrRefuse({ ...open, folder: join(env.CUPOLA_CELL, 'builds', 'sandboxes') });
-    return { instances, builds };
-  } catch (error) {
-    await instances.close();
-    throw error;
-  }
+  starting.defer(() => sandboxes.close());
+  log.info({ rung: sandboxes.report }, 'the sandbox of this machine');
+  const agent = starting.use(
+    await startAgent({
+      internal: member.internal,
+      sandboxes,
+      networks,
+      forward:
+        env.CUPOLA_FORWARD_FD === undefined || member.identity === null
+          ? null
+          : { identity: member.identity, listen: { fd: env.CUPOLA_FORWARD_FD }, host: env.CUPOLA_FORWARD_HOST },
+      folder,
+      cell: {
+        id,
+        name: hostname(),
+        zone: env.CUPOLA_ZONE,
+        capacityMemoryMb: embeddedCapacityMb(totalmem()),
+        capacityDiskMb: 1_000_000,
+      },
+      stacks: offeredStacks(env.CUPOLA_STACKS, { hasRoot: sandboxes.report.enforced.fs }),
+      uids: isRoot ? UIDS : null,
+      log: log.child({ part: 'agent' }),
+      now: Date.now,
+      monotonic: () => performance.now(),
+    }),
+  );
+  const running = starting.move();
+  return { agent, rung: sandboxes.report.rung, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+async function openStager({ env, isRoot, id, member, networks, open, log }: Machine) {
+  await using starting = new AsyncDisposableStack();
+  const folder = join(env.CUPOLA_CELL, 'builds');
+  const sandboxes = await sandboxesOrRefuse({ ...open, folder: join(folder, 'sandboxes') });
+  starting.defer(() => sandboxes.close());
+  starting.use(
+    await startStager({
+      internal: member.internal,
+      sandboxes,
+      folder,
+      stagerId: id,
+      uid: isRoot ? BUILD_UID : null,
+      stacks: offeredStacks(env.CUPOLA_STACKS, { hasRoot: sandboxes.report.enforced.fs }),
+      ...(networks === null ? {} : { network: egress => buildNetwork(networks, egress) }),
+      log: log.child({ part: 'stager' }),
+      now: Date.now,
+    }),
+  );
+  const running = starting.move();
+  return { rung: sandboxes.report.rung, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+async function buildNetwork(networks: Networks, egress: Egress) {
+  const { name, address, resolvers } = await networks.leaseForBuild(egress);
+  return {
+    network: { kind: 'namespace' as const, name, address },
+    resolvers,
+    release: () => networks.release(name),
+  };
 }
 
 /** The machine's own, and those that were added, each time as the index says; a plain process (`hasRoot` false) stands on the machine only. */
@@ -175,18 +208,5 @@ async function sandboxesOrRefuse(options: OpenOptions): Promise<Sandboxes> {
   } catch (error) {
     if (error instanceof SandboxError) throw new RefusedStartError(error.message, { cause: error });
     throw error;
-  }
-}
-
-/** One for each data folder, kept: the agent that comes back is the same cell. */
-function cellId(folder: string): string {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const file = join(folder, 'cell-id');
-  try {
-    return readFileSync(file, 'utf8').trim();
-  } catch {
-    const id = crypto.randomUUID();
-    writeFileSync(file, `${id}\n`, { mode: 0o600 });
-    return id;
   }
 }

@@ -22,6 +22,8 @@ const environment = z.object({
   /** Of added stacks; a supervisor of before they were says nothing. */
   CUPOLA_STACKS: z.string().default('/nonexistent'),
   CUPOLA_API_FD: z.coerce.number().int().nonnegative(),
+  /** Where members of the cluster call; without it there are none. */
+  CUPOLA_CLUSTER_FD: z.coerce.number().int().nonnegative().exactOptional(),
   CUPOLA_PUBLIC_URL: z.url(),
   CUPOLA_DOMAIN: z.string().min(1),
   CUPOLA_PORT: z.coerce.number().int().positive(),
@@ -80,7 +82,10 @@ async function startControl(env: z.infer<typeof environment>, log: Logger): Prom
       version: VERSION,
     },
     listen: { fd: env.CUPOLA_API_FD },
-    internal: { socketPath: join(state, 'internal.sock') },
+    internal: {
+      socketPath: join(state, 'internal.sock'),
+      ...(env.CUPOLA_CLUSTER_FD === undefined ? {} : { members: { fd: env.CUPOLA_CLUSTER_FD } }),
+    },
     routerSocket: join(state, 'api.sock'),
     drainTargets: env.CUPOLA_DRAIN_TARGETS.split(',')
       .map(target => target.trim())

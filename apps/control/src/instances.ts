@@ -1,4 +1,4 @@
-import { internalGet } from './internal-get.ts';
+import { internalGet } from './internal-call.ts';
 
 export interface InstanceLine {
   app: string;

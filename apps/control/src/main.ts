@@ -1,5 +1,6 @@
 /** `./cupola up|down|restart|status|ca|doctor`, and `part NAME`, by which the supervisor starts the parts. Each is loaded only when asked for. */
 import { Command, InvalidArgumentError } from 'commander';
+import type { JoinFlags } from './commands/join.ts';
 import { PlainError, type UpFlags } from './platform-config.ts';
 
 function port(text: string): number {
@@ -39,6 +40,12 @@ program
     '--host-ports <ports>',
     "ports of this machine that security groups may open to apps: its database's (none: no more)",
   )
+  .option(
+    '--cluster-listen <host:port>',
+    'let other machines join, which call here: --cluster-listen 0.0.0.0:7443 (none: no more)',
+  )
+  .option('--address <host>', 'under which they reach this machine (its first address)')
+  .option('--zone <name>', 'zone of this machine: copies of an app are spread over zones first (z1)')
   .option('--admin-password <password>', 'password of the user admin (one is made at first start)')
   .option('--no-install', 'install no Debian packages')
   .option('--allow-unsandboxed', 'run apps as plain processes where no sandbox works: for trusted code only')
@@ -136,6 +143,98 @@ program
   .action(async (flags: DataFlag & { to: string }) => {
     const { migrate } = await import('./commands/migrate.ts');
     await migrate(flags);
+  });
+
+program
+  .command('join <host:port...>')
+  .description('make this machine a member of a cluster: it runs apps and builds, and passes requests on')
+  .option('--token <token>', 'what ./cupola cluster token has printed there; needed the first time')
+  .option(...data)
+  .option(
+    '--address <host>',
+    'under which other machines reach this one (the address that it reaches the cluster from)',
+  )
+  .option('--listen <address>', 'address to listen on, for the routers of other machines and for requests (0.0.0.0)')
+  .option('--port <n>', 'as a router: port of the apps (8080; 0: a free one)', port)
+  .option('--https-port <n>', 'as a router: port of HTTPS (8443; 0: a free one)', port)
+  .option('--domain <name>', 'as a router: domain of the apps, for certificates (localhost)')
+  .option('--zone <name>', 'zone of this machine: copies of an app are spread over zones first (z1)')
+  .option(
+    '--host-ports <ports>',
+    "ports of this machine that security groups may open to apps: its database's (none: no more)",
+  )
+  .option('--no-install', 'install no Debian packages')
+  .option('--allow-unsandboxed', 'run apps as plain processes where no sandbox works: for trusted code only')
+  .option('--sandbox <kind>', 'docker: run apps and builds in a Docker engine (auto: in the strongest sandbox here)')
+  .option('--docker-host <url>', 'its address (unix:///var/run/docker.sock)')
+  .option('--json', 'print one JSON object')
+  .action(async (addresses: string[], flags: JoinFlags) => {
+    const { joinCommand } = await import('./commands/join.ts');
+    await joinCommand(addresses, flags);
+  });
+
+const cluster = program.command('cluster').description('machines that have joined this platform');
+cluster
+  .command('token')
+  .description('print what lets one machine join, once')
+  .option('--role <roles>', 'what it will be: agent, stager, router, with commas between', 'agent,stager')
+  .option('--minutes <n>', 'how long it may be used', Number, 60)
+  .option(...data)
+  .option('--json', 'print one JSON object')
+  .action(async (flags: DataFlag & { role: string; minutes: number }) => {
+    const { clusterToken } = await import('./commands/cluster.ts');
+    await clusterToken(flags);
+  });
+cluster
+  .command('members')
+  .description('who has joined')
+  .option(...data)
+  .option('--json', 'print one JSON array')
+  .action(async (flags: DataFlag) => {
+    const { clusterMembers } = await import('./commands/cluster.ts');
+    await clusterMembers(flags);
+  });
+cluster
+  .command('remove <id>')
+  .description('refuse a machine from now on; what ran there is started elsewhere')
+  .option(...data)
+  .option('--json', 'print one JSON object')
+  .action(async (id: string, flags: DataFlag) => {
+    const { removeFromCluster } = await import('./commands/cluster.ts');
+    await removeFromCluster(id, flags);
+  });
+
+program
+  .command('cells')
+  .description('machines that run apps: state, memory, what is placed there')
+  .option(...data)
+  .option('--json', 'print one JSON array')
+  .action(async (flags: DataFlag) => {
+    const { cells } = await import('./commands/cells.ts');
+    await cells(flags);
+  });
+const cell = program.command('cell').description('one machine that runs apps');
+cell
+  .command('drain <name>')
+  .alias('evacuate')
+  .description(
+    'move everything away from it, without a dropped request, and place nothing there; waits until it is empty',
+  )
+  .option('--no-wait', 'come back at once')
+  .option(...data)
+  .option('--json', 'print one JSON object')
+  .action(async (name: string, flags: DataFlag & { wait: boolean }) => {
+    const { drainCell } = await import('./commands/cells.ts');
+    await drainCell(name, flags);
+  });
+cell
+  .command('activate <name>')
+  .description('place apps there again')
+  .option(...data)
+  .option('--json', 'print one JSON object')
+  .action(async (name: string, flags: DataFlag) => {
+    const { activateCell } = await import('./commands/cells.ts');
+    await activateCell(name, flags);
   });
 
 program

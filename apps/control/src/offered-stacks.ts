@@ -1,4 +1,4 @@
-import { internalGet } from './internal-get.ts';
+import { internalGet } from './internal-call.ts';
 
 /** What the cells of a running platform offer; empty while its API is away. */
 export async function offeredStacks(data: string): Promise<Array<{ name: string; digest: string }>> {

@@ -1,6 +1,7 @@
 /** The three parts of a platform on one machine, each with its command line and environment. */
 import { join } from 'node:path';
 import { SUPERVISOR } from '@cupola/model/limits';
+import { cellId } from './cell-id.ts';
 import { rememberPart } from './left-parts.ts';
 import { type Part, type PartCommand, startPart } from './part.ts';
 import { openPartLog } from './part-log.ts';
@@ -18,13 +19,16 @@ interface Options {
   appsFd: number;
   apiFd: number;
   secureFd: number;
+  /** Both or neither: of a platform that is a cluster's. */
+  clusterFd: number | null;
+  forwardFd: number | null;
   report(text: string): void;
   /** A part cannot be started here, and says why. */
   refused(text: string): void;
 }
 
 export function startParts(options: Options): { control: Part; cell: Part; router: Part } {
-  const { data, config, programs, admin, report, refused } = options;
+  const { data, config, programs, admin, clusterFd, forwardFd, report, refused } = options;
   const start = (name: string, command: () => PartCommand): Part =>
     startPart(name, command, {
       now: () => performance.now(),
@@ -49,8 +53,14 @@ export function startParts(options: Options): { control: Part; cell: Part; route
       programs: programs(),
       program: 'control',
       args: ['part', 'control'],
-      environment: { ...common, ...secret, ...engines, CUPOLA_API_FD: '4' },
-      passFds: [options.apiFd],
+      environment: {
+        ...common,
+        ...secret,
+        ...engines,
+        CUPOLA_API_FD: '4',
+        ...(clusterFd === null ? {} : { CUPOLA_CLUSTER_FD: '5' }),
+      },
+      passFds: [options.apiFd, ...(clusterFd === null ? [] : [clusterFd])],
     }),
   );
   const cell = start('cell', () => ({
@@ -63,8 +73,10 @@ export function startParts(options: Options): { control: Part; cell: Part; route
       CUPOLA_CELL: join(data, 'cell'),
       CUPOLA_HOST_PORTS: config.hostPorts.join(','),
       CUPOLA_DOCKER_HOST: config.dockerHost ?? '',
+      CUPOLA_ZONE: config.zone,
+      ...(forwardFd === null ? {} : { CUPOLA_FORWARD_FD: '4', CUPOLA_FORWARD_HOST: config.cluster?.host ?? '' }),
     },
-    passFds: [],
+    passFds: forwardFd === null ? [] : [forwardFd],
   }));
   const router = start('router', () =>
     platformCommand({
@@ -78,6 +90,7 @@ export function startParts(options: Options): { control: Part; cell: Part; route
         ...acmeEnvironment(config),
         CUPOLA_ROUTER_LISTEN_FD: '4',
         CUPOLA_ROUTER_TLS_LISTEN_FD: '5',
+        ...(clusterFd === null ? {} : { CUPOLA_ROUTER_CELL: cellId(join(data, 'cell')) }),
       },
       passFds: [options.appsFd, options.secureFd],
     }),

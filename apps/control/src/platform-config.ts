@@ -20,8 +20,9 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { homedir } from 'node:os';
+import { homedir, networkInterfaces } from 'node:os';
 import { join, resolve } from 'node:path';
+import { type Address, parseAddress } from '@cupola/certificates/members/dial';
 import { sentence } from '@cupola/model/sentence';
 import { z } from 'zod';
 
@@ -44,6 +45,10 @@ const schema = z.object({
   /** By whom an ACME authority is asked for certificates, and which (null: Let's Encrypt); null: none is. */
   acme: z.object({ email: z.string(), directory: z.string().nullable() }).nullable().default(null),
   domain: z.string(),
+  /** Where machines that have joined call, and under which name this machine is reached by them; null: there are none. */
+  cluster: z.object({ listen: z.string(), port: z.number().int(), host: z.string() }).nullable().default(null),
+  /** For placement: copies of an app spread over zones first. */
+  zone: z.string().default('z1'),
   /** TCP ports of this machine that security groups may open. */
   hostPorts: z.array(z.number().int().min(1).max(65_535)).default([]),
   /** Null when an ordinary user started it: then all parts are theirs. */
@@ -69,6 +74,11 @@ export interface UpFlags {
   acmeDirectory?: string | undefined;
   listen?: string | undefined;
   domain?: string | undefined;
+  /** `HOST:PORT`, or `none`. */
+  clusterListen?: string | undefined;
+  /** Under which other machines of the cluster reach this one. */
+  address?: string | undefined;
+  zone?: string | undefined;
   /** All of them, `5432,6379`; `none`. */
   hostPorts?: string | undefined;
   adminPassword?: string | undefined;
@@ -150,6 +160,8 @@ export function resolveConfig(data: string, flags: UpFlags): PlatformConfig {
     tls: givenTls(flags) ?? (flags.tlsCert === undefined ? (known?.tls ?? null) : null),
     acme: acmeOf(flags, known?.acme ?? null),
     domain: flags.domain ?? known?.domain ?? 'localhost',
+    cluster: clusterOf(flags, known?.cluster ?? null),
+    zone: flags.zone ?? known?.zone ?? 'z1',
     hostPorts: flags.hostPorts === undefined ? (known?.hostPorts ?? []) : portList(flags.hostPorts),
     platformUid: uid === 0 ? PLATFORM_UID : null,
     ownerUid: uid,
@@ -162,7 +174,7 @@ export function resolveConfig(data: string, flags: UpFlags): PlatformConfig {
 const DOCKER_SOCKET = 'unix:///var/run/docker.sock';
 
 /** Only where the operator has said so: whoever speaks to an engine is root on its machine. */
-function dockerHostOf({ sandbox, dockerHost }: UpFlags, known: string | null): string | null {
+export function dockerHostOf({ sandbox, dockerHost }: UpFlags, known: string | null): string | null {
   if (sandbox !== undefined && sandbox !== 'auto' && sandbox !== 'docker')
     throw new PlainError(`"${sandbox}" is no sandbox to choose. Say --sandbox docker, or --sandbox auto.`);
   const isDocker = sandbox === undefined ? known !== null : sandbox === 'docker';
@@ -171,12 +183,39 @@ function dockerHostOf({ sandbox, dockerHost }: UpFlags, known: string | null): s
   return isDocker ? (dockerHost ?? known ?? DOCKER_SOCKET) : null;
 }
 
-function portList(text: string): number[] {
+export function portList(text: string): number[] {
   if (text === 'none') return [];
   const ports = text.split(',').map(Number);
   if (!ports.every(port => Number.isInteger(port) && port > 0 && port <= 65_535))
     throw new PlainError(`"${text}" is no list of ports. Write them so: --host-ports 5432,6379, or --host-ports none`);
   return [...new Set(ports)];
+}
+
+function clusterOf({ clusterListen, address }: UpFlags, known: PlatformConfig['cluster']): PlatformConfig['cluster'] {
+  if (clusterListen === 'none') return null;
+  if (clusterListen === undefined) return known === null ? null : { ...known, host: address ?? known.host };
+  const { host: listen, port } = addressOrRefuse(clusterListen, 0);
+  return { listen, port, host: address ?? (isAnyAddress(listen) ? ownAddress() : listen) };
+}
+
+/** @throws PlainError */
+export function addressOrRefuse(text: string, leastPort = 1): Address {
+  try {
+    return parseAddress(text, leastPort);
+  } catch (error) {
+    throw new PlainError(sentence((error as Error).message));
+  }
+}
+
+const isAnyAddress = (host: string): boolean => host === '0.0.0.0' || host === '::';
+
+/** The first address of this machine that is not its own loopback: what others most likely reach it under. */
+export function ownAddress(): string {
+  const all = Object.values(networkInterfaces()).flatMap(list => list ?? []);
+  const found = all.find(({ internal, family }) => !internal && family === 'IPv4');
+  if (found === undefined)
+    throw new PlainError('This machine has no address that others could reach it under. Name one: --address 10.0.0.5');
+  return found.address;
 }
 
 function acmeOf({ acmeEmail, acmeDirectory }: UpFlags, known: PlatformConfig['acme']): PlatformConfig['acme'] {

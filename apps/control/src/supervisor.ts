@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { type GivenCertificate, keepGiven } from './given-certificate.ts';
 import { endLeftParts, forgetParts } from './left-parts.ts';
 import { bindListener, type Listener } from './listener.ts';
+import type { Part } from './part.ts';
 import { startParts } from './parts.ts';
 import { command, PlainError, type PlatformConfig, publicUrl } from './platform-config.ts';
 import { giveState } from './platform-user.ts';
@@ -27,6 +28,10 @@ export interface PlatformStatus {
   apiPort: number;
   httpsPort: number;
   domain: string;
+  /** Of a machine that has joined a cluster: where its APIs are. Null: the API is one of its parts. */
+  joined: string[] | null;
+  /** Where members of the cluster call; null: there are none. */
+  clusterPort: number | null;
   parts: PartStatus[];
 }
 
@@ -47,6 +52,8 @@ export interface Supervisor {
 /** Long enough for an app's 10 s of grace after SIGTERM, its 1 s pause, and the rest. */
 const STOP_INSTANCES_MS = 20_000;
 const PART_GRACE_MS = 5_000;
+/** What other machines have under way with its instances ends first. */
+const CELL_GRACE_MS = 15_000;
 /** How long `down` waits for a cell that is just being started again. */
 const CELL_BACK_MS = 10_000;
 
@@ -74,7 +81,7 @@ export async function startSupervisor(options: Options): Promise<Supervisor> {
     unlock();
     throw error;
   }
-  const { apps, api, secure } = bound;
+  const { apps, api, secure, cluster, forward } = bound;
   const resolved: PlatformConfig = { ...config, port: apps.port, apiPort: api.port, httpsPort: secure.port };
   giveState(join(data, 'state'), resolved.platformUid);
   rmSync(join(data, 'state', 'internal.sock'), { force: true });
@@ -87,33 +94,75 @@ export async function startSupervisor(options: Options): Promise<Supervisor> {
     appsFd: apps.fd,
     apiFd: api.fd,
     secureFd: secure.fd,
+    clusterFd: cluster?.fd ?? null,
+    forwardFd: forward?.fd ?? null,
     refused: refused.resolve,
   });
-  const parts = [control, cell, router];
-  const over = Promise.withResolvers<void>();
-  let goingDown: Promise<void> | null = null;
-
-  const supervisor: Supervisor = {
-    over: over.promise,
+  return superviseParts({
+    data,
+    parts: { control, cell, router },
     refused: refused.promise,
-    status: () => ({
-      data,
-      pid: process.pid,
+    setPrograms: next => {
+      if (next.root === programs.root) programs = next;
+    },
+    facts: {
       api: publicUrl(resolved),
       port: apps.port,
       apiPort: api.port,
       httpsPort: secure.port,
       domain: resolved.domain,
+      joined: null,
+      clusterPort: cluster?.port ?? null,
+    },
+    closing: [...Object.values(bound), given],
+    unlock,
+  });
+}
+
+/** What is held together, whichever parts there are. */
+export interface Held {
+  data: string;
+  parts: { control?: Part; cell?: Part; router?: Part };
+  refused: Promise<string>;
+  setPrograms(programs: Programs): void;
+  facts: Omit<PlatformStatus, 'data' | 'pid' | 'parts'>;
+  /** Closed once no part runs any more. */
+  closing: ReadonlyArray<{ close(): void } | null>;
+  unlock(): void;
+}
+
+/** Answers on the data folder's socket from now on. */
+export async function superviseParts({
+  data,
+  parts: named,
+  refused,
+  setPrograms,
+  facts,
+  closing,
+  unlock,
+}: Held): Promise<Supervisor> {
+  const { control, cell, router } = named;
+  const parts = [control, cell, router].filter(part => part !== undefined);
+  const over = Promise.withResolvers<void>();
+  let goingDown: Promise<void> | null = null;
+
+  const supervisor: Supervisor = {
+    over: over.promise,
+    refused,
+    status: () => ({
+      data,
+      pid: process.pid,
+      ...facts,
       parts: parts.map(({ name, pid, restarts }) => ({ name, pid, restarts })),
     }),
     ready: async () => {
       await Promise.all(parts.map(part => part.ready()));
     },
     restart: async next => {
-      if (next.root === programs.root) programs = next;
-      await control.replaceAfter(PART_GRACE_MS);
-      await cell.replaceAfter(PART_GRACE_MS);
-      await router.replaceBeside();
+      setPrograms(next);
+      await control?.replaceAfter(PART_GRACE_MS);
+      await cell?.replaceAfter(CELL_GRACE_MS);
+      await router?.replaceBeside();
       // What was asked to end meanwhile has begun no successor.
       if (goingDown !== null) throw new PlainError(`It is being taken down. Start it again: ${command('up', data)}`);
     },
@@ -126,15 +175,12 @@ export async function startSupervisor(options: Options): Promise<Supervisor> {
 
   async function takeDown(): Promise<void> {
     // A cell that is just being started again must first know what runs, or it would leave it running.
-    if (!cell.isRefused)
+    if (cell?.isRefused === false)
       await Promise.race([cell.ready(), new Promise(resolve => setTimeout(resolve, CELL_BACK_MS).unref())]);
-    cell.tell('stop-all');
-    await cell.end(STOP_INSTANCES_MS);
-    await Promise.all([router.end(PART_GRACE_MS), control.end(PART_GRACE_MS)]);
-    apps.close();
-    api.close();
-    secure.close();
-    given.close();
+    cell?.tell('stop-all');
+    await cell?.end(STOP_INSTANCES_MS);
+    await Promise.all([router?.end(PART_GRACE_MS), control?.end(PART_GRACE_MS)]);
+    for (const one of closing) one?.close();
     door.close();
     rmSync(socketPath(data), { force: true });
     forgetParts(data);
@@ -148,6 +194,10 @@ interface Bound {
   apps: Listener;
   api: Listener;
   secure: Listener;
+  /** Where members of the cluster call; null: there are none. */
+  cluster: Listener | null;
+  /** Where their routers reach what runs here. */
+  forward: Listener | null;
 }
 
 function bindAll({ config, httpsPortMayMove, report }: Options): Bound {
@@ -158,10 +208,21 @@ function bindAll({ config, httpsPortMayMove, report }: Options): Bound {
     return listener;
   };
   try {
-    return { apps: bind(config.port), api: bind(config.apiPort), secure: bindSecure() };
+    return {
+      apps: bind(config.port),
+      api: bind(config.apiPort),
+      secure: bindSecure(),
+      cluster: config.cluster === null ? null : bindCluster(config.cluster),
+      forward: config.cluster === null ? null : bindCluster({ ...config.cluster, port: 0 }),
+    };
   } catch (error) {
     for (const listener of bound) listener.close();
     throw error;
+  }
+  function bindCluster({ listen, port }: { listen: string; port: number }): Listener {
+    const listener = bindListener(listen, port, 'Choose another with --cluster-listen.');
+    bound.push(listener);
+    return listener;
   }
   function bindSecure(): Listener {
     try {
@@ -217,7 +278,7 @@ async function openDoor(data: string, supervisor: Supervisor): Promise<http.Serv
  * One supervisor for each data folder: a file that names its process by pid and start time, so that a reused pid is no lock. Returns how to unlock.
  * This lock is also what lets a new scheduler lead at once: the old one ended with its supervisor.
  */
-function lockData(data: string): () => void {
+export function lockData(data: string): () => void {
   const file = join(data, 'run', 'supervisor.lock');
   for (let attempt = 0; attempt < 2; attempt++) {
     try {

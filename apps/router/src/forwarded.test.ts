@@ -65,7 +65,7 @@ function farRoute(agents: ReadonlyArray<{ port: number; cellId?: string; near?: 
 
 const routerOf = async (agents: Parameters<typeof farRoute>[0]) =>
   aRouter([farRoute(agents)], {
-    identity: await cluster.source({ role: 'router', id: 'r1' }, { role: 'agent', id: 'here' }),
+    membership: { identity: await cluster.source({ role: 'router', id: 'r1' }), ownCellId: 'here' },
   });
 
 test('a copy on another machine answers through its agent, again and again over one connection', async () => {

@@ -3,15 +3,20 @@
  * Under a supervisor (a listening socket was passed on) stdin is that pipe and fd 3 takes one line `{"ready":{...}}` once requests are served.
  */
 import { createReadStream, readFileSync, writeSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { type Acme, createAcme } from '@cupola/certificates/acme';
 import { type Certificates, firstOf } from '@cupola/certificates/certificates';
 import { createGivenCertificate } from '@cupola/certificates/given';
+import { parseAddress } from '@cupola/certificates/members/dial';
+import { identityFrom } from '@cupola/certificates/members/identity';
+import { callAs, keepIdentity, keepLocalIdentity } from '@cupola/certificates/members/joining';
 import { createOwnCertificates } from '@cupola/certificates/own';
 import { openOwnCa } from '@cupola/certificates/own-ca';
 import { apiHostNames } from '@cupola/model/system-hosts';
 import { pino } from 'pino';
 import { z } from 'zod';
+import type { Membership } from './backends/dial.ts';
 import { type RouterDeps, start } from './start.ts';
 
 const LETS_ENCRYPT = 'https://acme-v02.api.letsencrypt.org/directory';
@@ -48,6 +53,15 @@ const environment = z
     CUPOLA_DOMAIN: z.string().min(1).default('localhost'),
     /** Unix socket on which the API serves the platform's own hosts on that domain; without it and CUPOLA_STATE none are served. */
     CUPOLA_ROUTER_API_SOCKET: z.string().min(1).exactOptional(),
+    /** The cell of this machine, on a platform that is a cluster's: copies of others are reached through their agents. */
+    CUPOLA_ROUTER_CELL: z.string().min(1).exactOptional(),
+    /** As whom; `member.pem` in CUPOLA_STATE when not given. */
+    CUPOLA_ROUTER_IDENTITY: z.string().min(1).exactOptional(),
+    /** `HOST:PORT` of each API, with commas between: this router has joined their cluster. */
+    CUPOLA_APIS: z
+      .string()
+      .default('')
+      .transform(text => (text === '' ? [] : text.split(',').map(address => parseAddress(address)))),
     /** Read until it ends; then the router ends too. */
     CUPOLA_ROUTER_PARENT_FD: fd.exactOptional(),
     CUPOLA_ROUTER_READY_FD: fd.exactOptional(),
@@ -78,12 +92,17 @@ const supervised = env.CUPOLA_ROUTER_LISTEN_FD !== undefined;
 const log = pino({ name: 'router', level: env.CUPOLA_LOG_LEVEL });
 const internal = env.CUPOLA_ROUTER_INTERNAL ?? join(state, 'internal.sock');
 
+const ended = new AbortController();
+const membership = openMembership();
 let acme: Acme | null = null;
 const apiSocket =
-  env.CUPOLA_ROUTER_API_SOCKET ?? (env.CUPOLA_STATE === undefined ? null : join(env.CUPOLA_STATE, 'api.sock'));
+  env.CUPOLA_ROUTER_API_SOCKET ??
+  // The API of a router that has joined is on another machine.
+  (env.CUPOLA_STATE === undefined || env.CUPOLA_APIS.length > 0 ? null : join(env.CUPOLA_STATE, 'api.sock'));
 const tlsListen = whereTo(env.CUPOLA_ROUTER_TLS_LISTEN_FD, env.CUPOLA_ROUTER_TLS_LISTEN);
 const router = await start({
-  internal: /^https?:\/\//.test(internal) ? { origin: internal } : { socketPath: internal },
+  internal: internalAddress(),
+  ...(membership === null ? {} : { membership }),
   listen: whereTo(env.CUPOLA_ROUTER_LISTEN_FD, env.CUPOLA_ROUTER_LISTEN) ?? splitAddress(''),
   tls: tlsListen === null ? null : { listen: tlsListen, certificates },
   challenge: path => acme?.answer(path) ?? null,
@@ -105,6 +124,7 @@ const end = (why: string): void => {
   if (ending) return;
   ending = true;
   log.info({ why }, 'the router drains and ends');
+  ended.abort();
   router[Symbol.asyncDispose]().then(
     () => process.exit(0),
     (error: unknown) => {
@@ -127,6 +147,40 @@ function followParent(pipe: number): void {
   stream.on('end', () => end('the parent is gone'));
   stream.on('close', () => end('the parent is gone'));
   stream.resume();
+}
+
+function internalAddress(): RouterDeps['internal'] {
+  if (env.CUPOLA_APIS.length > 0 && membership !== null)
+    return { addresses: env.CUPOLA_APIS, identity: membership.identity };
+  return /^https?:\/\//.test(internal) ? { origin: internal } : { socketPath: internal };
+}
+
+/** As whom agents of other machines are asked; null: there are none. The certificate is kept up to date. */
+function openMembership(): Membership | null {
+  const ownCellId = env.CUPOLA_ROUTER_CELL ?? null;
+  if (env.CUPOLA_APIS.length === 0 && ownCellId === null) return null;
+  const file = env.CUPOLA_ROUTER_IDENTITY ?? join(state, 'member.pem');
+  const identity = identityFrom(file);
+  const keeping = {
+    file,
+    now: Date.now,
+    warn: (error: unknown) =>
+      log.warn({ err: error }, 'the certificate of this router could not be renewed; this is tried again'),
+  };
+  if (env.CUPOLA_APIS.length > 0)
+    void keepIdentity({ ...keeping, post: callAs({ addresses: env.CUPOLA_APIS, identity }) }, ended.signal);
+  else
+    void keepLocalIdentity(
+      {
+        ...keeping,
+        socketPath: internal,
+        id: `router-${ownCellId}`,
+        hostName: hostname(),
+        roles: ['router'],
+      },
+      ended.signal,
+    );
+  return { identity, ownCellId };
 }
 
 /** The operator's certificate for the names that it is made for, the own CA's for all others. */

@@ -7,12 +7,11 @@
 import { type AddressInfo, BlockList, isIPv6 } from 'node:net';
 import type { Certificates, Pair } from '@cupola/certificates/certificates';
 import { type InternalAddress, internalDoor } from '@cupola/certificates/members/dial';
-import type { IdentitySource } from '@cupola/certificates/members/identity';
 import type { RouteItem } from '@cupola/contract/internal';
 import type { Logger } from 'pino';
 import { Client } from 'undici';
 import { createBackends } from './backends/backends.ts';
-import { createDial } from './backends/dial.ts';
+import { createDial, type Membership } from './backends/dial.ts';
 import { createAccessLog } from './logs/access-log.ts';
 import { createBalance } from './requests/balance.ts';
 import { createHolds } from './requests/holds.ts';
@@ -29,7 +28,7 @@ export interface RouterDeps {
   /** Where the internal API listens. */
   internal: InternalAddress | { origin: string };
   /** As whom copies on other machines are reached. Not given: copies on this machine alone. */
-  identity?: IdentitySource;
+  membership?: Membership;
   /** `fd`: a bound socket that the supervisor passed on. Port 0 takes a free one. */
   listen: { fd: number } | { host: string; port: number };
   /** Where HTTPS is spoken, and with which certificates; null: nowhere. */
@@ -79,7 +78,7 @@ export async function start(deps: RouterDeps): Promise<Router> {
 
   const balance = createBalance({ settings, monotonic });
   const holds = createHolds(settings);
-  const dial = createDial(deps.identity ?? null);
+  const dial = createDial(deps.membership ?? null);
   const backends = createBackends({ settings, dial, log, monotonic });
   const table = withSystemHosts(createRouteTable(tableListener({ balance, holds, backends })), deps.system);
   const known = keepTable({ file: tableFile, table, monotonic, log });

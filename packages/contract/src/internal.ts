@@ -34,7 +34,7 @@
  * | `POST /internal/users/password` | `cupola user reset-password` | {@link userPassword} -> 204; 404 |
  * | `GET /internal/instances` and `/internal/cells` | `cupola status`, `doctor` | what runs, and where it could |
  */
-import { COPY_STATES, HEALTH_CHECK_TYPES } from '@cupola/model/states';
+import { CELL_STATES, COPY_STATES, HEALTH_CHECK_TYPES } from '@cupola/model/states';
 import { z } from 'zod';
 import { causeReport } from './causes.ts';
 
@@ -320,6 +320,25 @@ export const memberList = z.object({
       joinedAtMs: ms,
       renewedAtMs: ms,
       removedAtMs: ms.nullable(),
+    }),
+  ),
+});
+/** `GET /internal/cells`. Counts are by the scheduler's books, `copies` by what agents report. */
+export const cellList = z.object({
+  cells: z.array(
+    z.object({
+      cellId: guid,
+      name: z.string(),
+      zone: z.string(),
+      state: z.enum(CELL_STATES),
+      rung: rungReport,
+      heardAtMs: ms.nullable(),
+      drainedAtMs: ms.nullable(),
+      lostAtMs: ms.nullable(),
+      memoryMb: z.number().int(),
+      placedMemoryMb: z.number().int(),
+      placedCopies: z.number().int(),
+      copies: z.number().int(),
     }),
   ),
 });

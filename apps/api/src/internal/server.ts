@@ -27,8 +27,8 @@ const CLOSE_MS = 2_000;
 
 export interface InternalListen {
   socketPath: string;
-  /** Where members of the cluster call, port 0: a free one. Not given: there are none. */
-  members?: Address;
+  /** Where members of the cluster call, port 0: a free one; `fd`: a bound socket that was passed on. Not given: there are none. */
+  members?: Address | { fd: number };
 }
 
 export interface InternalServer extends AsyncDisposable {
@@ -54,7 +54,7 @@ export async function startInternal(deps: ApiDeps, where: InternalListen): Promi
   starting.defer(() => close(own));
   const members = where.members === undefined ? null : await listenToMembers(where.members);
 
-  async function listenToMembers(address: Address): Promise<Address> {
+  async function listenToMembers(address: Address | { fd: number }): Promise<Address> {
     const identity = starting.use(await keepServerIdentity(deps));
     const callers = createCallers(deps);
     const server = https.createServer(
@@ -69,7 +69,8 @@ export async function startInternal(deps: ApiDeps, where: InternalListen): Promi
       server.listen(address, resolve);
     });
     starting.defer(() => close(server));
-    return { ...address, port: (server.address() as AddressInfo).port };
+    const { address: host, port } = server.address() as AddressInfo;
+    return { host, port };
   }
 
   // Ends first what is held.

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { RungReport } from '@cupola/contract/internal';
 import { sentence } from '@cupola/model/sentence';
 import { listInstances } from '../instances.ts';
-import { internalGet } from '../internal-get.ts';
+import { internalGet } from '../internal-call.ts';
 import { EMBEDDED, shownPlace, storePlace } from '../open-store.ts';
 import { command, dataFolder, PlainError } from '../platform-config.ts';
 import { isAlive } from '../process-life.ts';
@@ -62,7 +62,9 @@ export async function down(flags: Flags): Promise<void> {
     console.log(
       status === null
         ? `No platform runs with the data folder ${data}.`
-        : `Cupola is down. Apps and users are kept: ${command('up', data)} brings everything back.`,
+        : status.joined !== null
+          ? `This machine's parts are down. The cluster starts elsewhere what ran here.`
+          : `Cupola is down. Apps and users are kept: ${command('up', data)} brings everything back.`,
     );
 }
 
@@ -83,6 +85,7 @@ export async function status(flags: Flags): Promise<void> {
   const data = dataFolder(flags.data);
   const found = await askSupervisor(data, '/status');
   if (found === null) throw notRunning(data);
+  if (found.joined !== null) return memberStatus(found, flags);
   const instances = await listInstances(data);
   const cells = await listCells(data);
   const store = shownPlace(storePlace(join(data, 'state')));
@@ -94,9 +97,7 @@ export async function status(flags: Flags): Promise<void> {
     `api    ${found.api}\napps   http://NAME.${found.domain}:${found.port}, https://NAME.${found.domain}:${found.httpsPort}\ndata   ${found.data}${store === EMBEDDED ? '' : `\nstore  ${store}`}`,
   );
   console.log(`${cells.flatMap(cellLines).join('\n')}\n`);
-  console.log('part        pid      restarts');
-  for (const { name, pid, restarts } of [{ name: 'supervisor', pid: found.pid, restarts: 0 }, ...found.parts])
-    console.log(`${name.padEnd(11)} ${String(pid ?? 'down').padEnd(8)} ${restarts}`);
+  showParts(found);
   console.log(
     instances.length === 0 ? '\nno instances' : '\ninstance                        state     restarts  since',
   );
@@ -121,4 +122,21 @@ async function listCells(data: string): Promise<CellLine[]> {
 function cellLines({ name, rung: { driver, rung, missing } }: CellLine): string[] {
   const where = `cell   ${name}: apps run in ${rung}${driver.startsWith('Docker') ? ` (${driver})` : ''}`;
   return missing.length === 0 ? [where] : [`${where}. Less than could be:`, ...missing.map(text => `       - ${text}`)];
+}
+
+function showParts(found: PlatformStatus): void {
+  console.log('part        pid      restarts');
+  for (const { name, pid, restarts } of [{ name: 'supervisor', pid: found.pid, restarts: 0 }, ...found.parts])
+    console.log(`${name.padEnd(11)} ${String(pid ?? 'down').padEnd(8)} ${restarts}`);
+}
+
+/** Of a machine that has joined a cluster: what runs on it is told there. */
+function memberStatus(found: PlatformStatus, { json }: Flags): void {
+  if (json === true) {
+    console.log(JSON.stringify(found, null, 2));
+    return;
+  }
+  console.log(`member  ${found.joined?.join(', ')}\napi     ${found.api}\ndata    ${found.data}\n`);
+  showParts(found);
+  console.log('\nWhat runs here: ./cupola cells, on the machine of the API');
 }

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, openSync, readFileSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { installMissing } from '../install.ts';
+import { readMember } from '../member-config.ts';
 import { storeFailure } from '../open-store.ts';
 import {
   adminPassword,
@@ -41,6 +42,10 @@ export async function up(options: UpOptions): Promise<void> {
     return finish(options, data, running, adminPassword(data, undefined));
   }
   requireRedisAddress(process.env.CUPOLA_REDIS_URL ?? '');
+  if (readMember(data) !== null)
+    throw new PlainError(
+      `This machine has joined a cluster with the data folder ${data}. Go on with ./cupola join, or choose another folder with --data.`,
+    );
   const config = resolveConfig(data, options);
   makeFolders(data);
   const password = adminPassword(data, options.adminPassword);
@@ -60,7 +65,14 @@ export async function up(options: UpOptions): Promise<void> {
     report: say,
   });
   const status = supervisor.status();
-  writeConfig(data, { ...config, port: status.port, apiPort: status.apiPort, httpsPort: status.httpsPort });
+  writeConfig(data, {
+    ...config,
+    port: status.port,
+    apiPort: status.apiPort,
+    httpsPort: status.httpsPort,
+    cluster:
+      config.cluster === null || status.clusterPort === null ? null : { ...config.cluster, port: status.clusterPort },
+  });
   let stops = 0;
   const stop = (): void => {
     stops++;
@@ -102,6 +114,9 @@ async function detach(options: UpOptions, data: string, password: string): Promi
     ...(options.acmeDirectory === undefined ? [] : ['--acme-directory', options.acmeDirectory]),
     ...(options.listen === undefined ? [] : ['--listen', options.listen]),
     ...(options.domain === undefined ? [] : ['--domain', options.domain]),
+    ...(options.clusterListen === undefined ? [] : ['--cluster-listen', options.clusterListen]),
+    ...(options.address === undefined ? [] : ['--address', options.address]),
+    ...(options.zone === undefined ? [] : ['--zone', options.zone]),
     ...(options.hostPorts === undefined ? [] : ['--host-ports', options.hostPorts]),
     ...(options.allowUnsandboxed === true ? ['--allow-unsandboxed'] : []),
     ...(options.sandbox === undefined ? [] : ['--sandbox', options.sandbox]),

@@ -6,7 +6,7 @@ import net, { type OnReadOpts, type Socket } from 'node:net';
 import tls from 'node:tls';
 import { checkMember, contextOf } from '@cupola/certificates/members/dial';
 import { CONNECTED, forwardName } from '@cupola/certificates/members/forwarding';
-import { type IdentitySource, membersOf } from '@cupola/certificates/members/identity';
+import type { IdentitySource } from '@cupola/certificates/members/identity';
 import type { Backend } from '../table/route-table.ts';
 
 export interface Dialled {
@@ -18,23 +18,38 @@ export interface Dialled {
 /** Returns at once; failures come as the socket's `error`. @param onread where what it reads goes, if not to its listeners. */
 export type Dial = (backend: Backend, onread?: OnReadOpts) => Dialled;
 
-/** @param identity null: this router is no member of a cluster, and dials copies alone. */
-export function createDial(identity: IdentitySource | null): Dial {
+export interface Membership {
+  identity: IdentitySource;
+  /** The cell on the same machine, whose copies are dialled as they are; null: there is none. */
+  ownCellId: string | null;
+}
+
+/** @param membership null: this router is no member of a cluster, and dials copies alone. */
+export function createDial(membership: Membership | null): Dial {
   /** By cell; a handshake that goes on from a former one costs a third. */
   const sessions = new Map<string, Buffer>();
 
   return (backend, onread) => {
     const { via, socketPath, host, port } = backend;
     const reading = onread === undefined ? {} : { onread };
-    if (via === undefined || identity === null || isOwnCell(identity, via.cellId)) {
+    if (via === undefined || membership === null || membership.ownCellId === via.cellId) {
       const to = socketPath === undefined ? { host, port } : { path: socketPath };
       return { socket: net.connect({ ...to, noDelay: true, keepAlive: true, ...reading }), isForwarded: false };
+    }
+    let secureContext: tls.SecureContext;
+    try {
+      secureContext = contextOf(membership.identity.current());
+    } catch (error) {
+      // It has not joined yet.
+      const socket = new net.Socket();
+      process.nextTick(() => socket.destroy(error as Error));
+      return { socket, isForwarded: true };
     }
     const session = sessions.get(via.cellId);
     const socket = tls.connect({
       host: via.host,
       port: via.port,
-      secureContext: contextOf(identity.current()),
+      secureContext,
       servername: forwardName(backend.instanceGuid),
       checkServerIdentity: checkMember(members =>
         members.some(({ role, id }) => role === 'agent' && id === via.cellId),
@@ -47,19 +62,6 @@ export function createDial(identity: IdentitySource | null): Dial {
     socket.on('session', ticket => sessions.set(via.cellId, ticket));
     return { socket, isForwarded: true };
   };
-}
-
-/** Of an identity: the cell on the same machine. Its copies are dialled as they are. */
-const ownCells = new WeakMap<object, string | null>();
-
-function isOwnCell(source: IdentitySource, cellId: string): boolean {
-  const identity = source.current();
-  let own = ownCells.get(identity);
-  if (own === undefined) {
-    own = membersOf(identity).find(({ role }) => role === 'agent')?.id ?? null;
-    ownCells.set(identity, own);
-  }
-  return own === cellId;
 }
 
 /** Tells once a copy has taken the connection, for a socket without `onread`. Nothing is called when it fails: the socket's `error` or `close` says so. */

@@ -117,11 +117,16 @@ export function callerOf(socket: TLSSocket): Member[] | null {
   return socket.authorized ? membersIn(socket.getPeerCertificate().subjectaltname) : null;
 }
 
-/** `host:port`, also with an IPv6 host in brackets. @throws TypeError with words for the user. */
-export function parseAddress(text: string): Address {
+/** `host:port`, also with an IPv6 host in brackets. @param least of its port: 0 where that means a free one. @throws TypeError with words for the user. */
+export function parseAddress(text: string, least = 1): Address {
   const { host, port } = /^(?<host>\[[0-9a-fA-F:.]+\]|[^\s:/]+):(?<port>\d{1,5})$/.exec(text)?.groups ?? {};
   const number = Number(port);
-  if (host === undefined || number > 65_535 || number === 0)
+  if (host === undefined || number > 65_535 || number < least)
     throw new TypeError(`"${text}" is no address. Write HOST:PORT, for example 10.0.0.5:7443`);
   return { host: host.replace(/^\[|\]$/g, ''), port: number };
+}
+
+/** As `parseAddress` reads it. */
+export function writeAddress({ host, port }: Address): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

@@ -3,12 +3,22 @@
  * it says the secret to anybody.
  */
 import { createHash, X509Certificate } from 'node:crypto';
+import http from 'node:http';
 import https from 'node:https';
-import { connect } from 'node:tls';
+import { connect, type TLSSocket } from 'node:tls';
 import { joinAnswer } from '@cupola/contract/internal';
 import { makeRequest } from './authority.ts';
-import { type Address, type ApiCall, checkMember, contextOf, WrongMemberError } from './dial.ts';
+import {
+  type Address,
+  type ApiCall,
+  apiConnector,
+  checkMember,
+  contextOf,
+  type Peers,
+  WrongMemberError,
+} from './dial.ts';
 import { type Identity, identityFrom, identityOf, isDue, writeIdentity } from './identity.ts';
+import type { Role } from './names.ts';
 
 /** What `cupola cluster token` prints. */
 export interface JoinToken {
@@ -69,35 +79,38 @@ async function trustedAuthority({ host, port }: Address, fingerprint: string): P
 }
 
 function askToJoin({ host, port }: Address, ca: string, body: string): Promise<string> {
+  const checkServerIdentity = checkMember(members => members.some(({ role }) => role === 'api'));
+  return chainFrom(body, options =>
+    https.request({ ...options, host, port, ca, servername: 'api.cupola', checkServerIdentity, agent: false }),
+  );
+}
+
+async function chainFrom(body: string, open: (options: http.RequestOptions) => http.ClientRequest): Promise<string> {
+  return joinAnswer.parse(JSON.parse(await answerTo(body, open))).chain;
+}
+
+/** Text of the answer to `body`. @throws JoinRefusedError unless it is a success, or what went wrong on the way. */
+function answerTo(body: string, open: (options: http.RequestOptions) => http.ClientRequest): Promise<string> {
   return new Promise((resolve, reject) => {
-    const request = https.request(
-      {
-        host,
-        port,
-        method: 'POST',
-        path: '/internal/join',
-        ca,
-        servername: 'api.cupola',
-        checkServerIdentity: checkMember(members => members.some(({ role }) => role === 'api')),
-        agent: false,
-        timeout: DIAL_MS,
-        headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
-      },
-      response => {
-        let text = '';
-        response.setEncoding('utf8');
-        response.on('data', (chunk: string) => {
-          text += chunk;
-        });
-        response.on('error', reject);
-        response.on('end', () => {
-          if (response.statusCode === 200) resolve(joinAnswer.parse(JSON.parse(text)).chain);
-          else
-            reject(new JoinRefusedError(refusalIn(text) ?? `the cluster answered with status ${response.statusCode}`));
-        });
-      },
-    );
-    request.on('timeout', () => request.destroy(new Error(`${host}:${port} did not answer`)));
+    const request = open({
+      method: 'POST',
+      path: '/internal/join',
+      timeout: DIAL_MS,
+      headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+    });
+    request.on('response', response => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        text += chunk;
+      });
+      response.on('error', reject);
+      response.on('end', () => {
+        if (response.statusCode === 200) resolve(text);
+        else reject(new JoinRefusedError(refusalIn(text) ?? `the cluster answered with status ${response.statusCode}`));
+      });
+    });
+    request.on('timeout', () => request.destroy(new Error('the cluster did not answer')));
     request.on('error', reject);
     request.end(body);
   });
@@ -110,6 +123,74 @@ function refusalIn(text: string): string | null {
   } catch {
     return null;
   }
+}
+
+export interface LocalMember {
+  /** Of the API on this machine. */
+  socketPath: string;
+  id: string;
+  hostName: string;
+  roles: readonly Exclude<Role, 'api'>[];
+}
+
+async function joinLocally({ socketPath, ...member }: LocalMember): Promise<Identity> {
+  const { key, request } = await makeRequest();
+  const body = JSON.stringify({ ...member, request });
+  return identityOf(key, await chainFrom(body, options => http.request({ ...options, socketPath, agent: false })));
+}
+
+/** Keeps an identity in `file` for a part beside the API, which needs no token; resolves once there is one. */
+export async function keepLocalIdentity(
+  { file, now, warn, ...member }: LocalMember & Omit<Keeping, 'post'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const source = identityFrom(file);
+  const isGood = (): boolean => {
+    try {
+      return !isDue(source.current(), now());
+    } catch {
+      return false; // There is none yet.
+    }
+  };
+  let failures = 0;
+  const make = async (): Promise<boolean> => {
+    try {
+      if (!isGood()) writeIdentity(file, await joinLocally(member));
+      failures = 0;
+      return true;
+    } catch (error) {
+      failures++;
+      if (!signal.aborted && failures % WARN_EACH === 0) warn(error);
+      return false;
+    }
+  };
+  while (!signal.aborted && !(await make())) await pause(RETRY_MS, signal);
+  void (async () => {
+    while (!signal.aborted) {
+      await pause(LOOK_MS, signal);
+      if (!signal.aborted) await make();
+    }
+  })();
+}
+
+/** Calls of the internal API as that member, a connection each: for the few that are not of a part's daily work. */
+export function callAs(peers: Peers): ApiCall {
+  const connector = apiConnector(peers);
+  return async (path, body) => {
+    const socket = await new Promise<TLSSocket>((resolve, reject) =>
+      connector({}, (error, opened) => (opened === null ? reject(error) : resolve(opened))),
+    );
+    try {
+      return JSON.parse(await answerOn(socket, path, JSON.stringify(body))) as unknown;
+    } finally {
+      socket.destroy();
+    }
+  };
+}
+
+/** @throws JoinRefusedError unless it is a success. */
+function answerOn(socket: TLSSocket, path: string, body: string): Promise<string> {
+  return answerTo(body, options => http.request({ ...options, path, createConnection: () => socket }));
 }
 
 export interface Keeping {
@@ -136,6 +217,10 @@ export async function keepIdentity({ file, post, now, warn }: Keeping, signal: A
 
 /** A certificate has 20 days left when it is first looked for the next one. */
 const LOOK_MS = 3_600_000;
+/** At a first start the API comes up beside us. */
+const RETRY_MS = 200;
+/** Told of this often while it does not. */
+const WARN_EACH = 50;
 
 async function renewed(post: ApiCall): Promise<Identity> {
   const { key, request } = await makeRequest();
@@ -152,7 +237,9 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
       signal.removeEventListener('abort', end);
       resolve();
     };
-    const timer = setTimeout(end, ms).unref();
+    const timer = setTimeout(end, ms);
+    // Hours from now, and nobody waits for it.
+    if (ms === LOOK_MS) timer.unref();
     signal.addEventListener('abort', end);
     if (signal.aborted) end();
   });

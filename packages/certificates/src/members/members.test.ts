@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { connect, createServer, type Server, type TLSSocket } from 'node:tls';
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { BadRequestError, makeRequest, signRequest } from './authority.ts';
-import { apiConnector, callerOf, contextOf, parseAddress, WrongMemberError } from './dial.ts';
+import { apiConnector, callerOf, contextOf, parseAddress, WrongMemberError, writeAddress } from './dial.ts';
 import { type TestCluster, testCluster } from './fixtures.ts';
 import { type Identity, identityFrom, identityOf, isDue, membersOf, writeIdentity } from './identity.ts';
 import { type Member, membersIn } from './names.ts';
@@ -154,6 +154,8 @@ test('membersIn() takes only whole names of ours', () => {
 test('parseAddress() takes host and port', () => {
   expect(parseAddress('10.0.0.5:7443')).toEqual({ host: '10.0.0.5', port: 7443 });
   expect(parseAddress('[::1]:80')).toEqual({ host: '::1', port: 80 });
+  for (const text of ['10.0.0.5:7443', '[::1]:80', 'api.example.com:443'])
+    expect(writeAddress(parseAddress(text))).toBe(text);
   for (const wrong of ['x', 'x:', ':1', 'x:0', 'x:70000', 'http://x:1', 'a b:1'])
     expect(() => parseAddress(wrong), wrong).toThrow(/is no address/);
 });

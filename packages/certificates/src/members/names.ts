@@ -16,7 +16,7 @@ const PREFIX = 'spiffe://cupola/';
 /** What may stand in a URI and in a list of names as Node.js prints it, without any quoting. */
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 
-export const isMemberId = (id: string): boolean => ID.test(id);
+const isMemberId = (id: string): boolean => ID.test(id);
 
 export const memberUri = ({ role, id }: Member): string => `${PREFIX}${role}/${id}`;
 

@@ -1,0 +1,184 @@
+/** `join HOST:PORT --token T`: this machine becomes a member of a cluster, and stays one until Ctrl-C; `down` and `restart` speak to it as to a platform. */
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync } from 'node:fs';
+import { connect } from 'node:net';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { Address } from '@cupola/certificates/members/dial';
+import { identityFrom, membersOf, writeIdentity } from '@cupola/certificates/members/identity';
+import { type JoinToken, joinCluster, readToken } from '@cupola/certificates/members/joining';
+import { sentence } from '@cupola/model/sentence';
+import { cellId } from '../cell-id.ts';
+import { installMissing } from '../install.ts';
+import { type MemberConfig, readMember, writeMember } from '../member-config.ts';
+import { startMemberSupervisor } from '../member-supervisor.ts';
+import { IDENTITY_FILE } from '../membership.ts';
+import {
+  addressOrRefuse,
+  command,
+  dataFolder,
+  dockerHostOf,
+  makeFolders,
+  PlainError,
+  portList,
+  readConfig,
+} from '../platform-config.ts';
+import { ownPrograms } from '../programs.ts';
+import { askSupervisor } from './running.ts';
+
+export interface JoinFlags {
+  token?: string;
+  data?: string;
+  address?: string;
+  listen?: string;
+  port?: number;
+  httpsPort?: number;
+  domain?: string;
+  zone?: string;
+  hostPorts?: string;
+  install: boolean;
+  allowUnsandboxed?: boolean;
+  sandbox?: string;
+  dockerHost?: string;
+  json?: boolean;
+}
+
+const DIAL_MS = 10_000;
+/** A cell is ready within seconds of its first answer. */
+const SLOW_MS = 10_000;
+
+export async function joinCommand(texts: readonly string[], flags: JoinFlags): Promise<void> {
+  const data = dataFolder(flags.data);
+  const say = (text: string): void => console.error(`cupola: ${text}`);
+  const addresses = texts.map(text => addressOrRefuse(text));
+  await refuseWhereNot(data);
+  const token = flags.token === undefined ? null : tokenOrRefuse(flags.token);
+  makeFolders(data);
+  await become(data, { addresses, token });
+  const config = await remembered(data, addresses, flags);
+  writeMember(data, config);
+  if (flags.install) installMissing(say);
+
+  const supervisor = await startMemberSupervisor({ data, config, programs: ownPrograms(), report: say });
+  let stops = 0;
+  const stop = (): void => {
+    stops++;
+    if (stops === 1) {
+      say('stopping every instance here, then this machine’s parts (the cluster starts them elsewhere)');
+      void supervisor.down();
+    } else if (stops === 2) say('still stopping: apps have 10 s to end by themselves');
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+  const slow = setTimeout(
+    () =>
+      say(
+        `no API of the cluster has answered yet at ${texts.join(', ')}; it is tried again and again. What goes on: ${data}/log`,
+      ),
+    SLOW_MS,
+  );
+  const refused = await Promise.race([supervisor.ready(), supervisor.over, supervisor.refused]);
+  clearTimeout(slow);
+  if (typeof refused === 'string') {
+    await supervisor.down();
+    throw new PlainError(refused);
+  }
+  if (stops === 0) {
+    if (flags.json === true) console.log(JSON.stringify(supervisor.status()));
+    else
+      console.log(
+        [
+          '',
+          `  This machine is a member: ${config.roles.join(', ')} (${config.id})`,
+          ...(config.roles.includes('router')
+            ? [`  apps     http://NAME.${config.domain}:${supervisor.status().port}`]
+            : []),
+          `  Ctrl-C stops it and its instances; ${command(`join ${texts.join(' ')}`, data)} brings it back, without a token.`,
+        ].join('\n'),
+      );
+  }
+  await supervisor.over;
+}
+
+async function refuseWhereNot(data: string): Promise<void> {
+  if ((await askSupervisor(data, '/status')) !== null)
+    throw new PlainError(
+      `Something of Cupola runs already with the data folder ${data}. Stop it: ${command('down', data)}`,
+    );
+  if (readConfig(data) !== null)
+    throw new PlainError(
+      `${data} holds a platform of its own, and a machine is either that or a member. Choose another folder with --data.`,
+    );
+}
+
+function tokenOrRefuse(text: string): JoinToken {
+  try {
+    return readToken(text);
+  } catch (error) {
+    throw new PlainError(sentence((error as Error).message));
+  }
+}
+
+/** Has an identity afterwards: that of a former time, or a new one by the token. @throws PlainError */
+async function become(
+  data: string,
+  { addresses, token }: { addresses: readonly Address[]; token: JoinToken | null },
+): Promise<void> {
+  const folder = join(data, 'cell');
+  const file = join(folder, IDENTITY_FILE);
+  if (token === null) {
+    if (existsSync(file)) return;
+    throw new PlainError(
+      'This machine is no member yet, so a token is needed. On a machine of the cluster: ./cupola cluster token',
+    );
+  }
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const failures: string[] = [];
+  for (const address of addresses)
+    try {
+      writeIdentity(file, await joinCluster(address, { token, id: cellId(folder), hostName: hostname() }));
+      return;
+    } catch (error) {
+      failures.push(`${address.host}:${address.port}: ${(error as Error).message}`);
+    }
+  throw new PlainError(sentence(`The cluster did not take this machine. ${failures.join('; ')}`));
+}
+
+async function remembered(data: string, addresses: readonly Address[], flags: JoinFlags): Promise<MemberConfig> {
+  const known = readMember(data);
+  const members = membersOf(identityFrom(join(data, 'cell', IDENTITY_FILE)).current());
+  return {
+    version: 1,
+    id: cellId(join(data, 'cell')),
+    installation: known?.installation ?? randomUUID(),
+    addresses: [...addresses],
+    roles: members.map(({ role }) => role).filter(role => role !== 'api'),
+    host: flags.address ?? known?.host ?? (await addressTowards(addresses)),
+    listen: flags.listen ?? known?.listen ?? '0.0.0.0',
+    forwardPort: known?.forwardPort ?? 0,
+    port: flags.port ?? known?.port ?? 8080,
+    httpsPort: flags.httpsPort ?? known?.httpsPort ?? 8443,
+    zone: flags.zone ?? known?.zone ?? 'z1',
+    domain: flags.domain ?? known?.domain ?? 'localhost',
+    hostPorts: flags.hostPorts === undefined ? (known?.hostPorts ?? []) : portList(flags.hostPorts),
+    allowUnsandboxed: flags.allowUnsandboxed ?? known?.allowUnsandboxed ?? false,
+    dockerHost: dockerHostOf(flags, known?.dockerHost ?? null),
+  };
+}
+
+/** Under which this machine reaches the cluster: the others most likely reach it under the same. */
+async function addressTowards(addresses: readonly Address[]): Promise<string> {
+  for (const address of addresses) {
+    const found = await new Promise<string | null>(resolve => {
+      const socket = connect({ ...address, timeout: DIAL_MS });
+      const end = (own: string | null): void => {
+        socket.destroy();
+        resolve(own);
+      };
+      socket.once('connect', () => end(socket.localAddress ?? null));
+      socket.once('timeout', () => end(null));
+      socket.once('error', () => end(null));
+    });
+    if (found !== null) return found;
+  }
+  throw new PlainError('No API of the cluster answers. Check the addresses, and that they may be reached from here.');
+}

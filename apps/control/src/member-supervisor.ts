@@ -1,0 +1,161 @@
+/** Holds the parts of a machine that has joined a cluster: a cell (agent, stager), a router, or both. The API is elsewhere. */
+import { join } from 'node:path';
+import { writeAddress } from '@cupola/certificates/members/dial';
+import { SUPERVISOR } from '@cupola/model/limits';
+import { endLeftParts, rememberPart } from './left-parts.ts';
+import { bindListener, type Listener } from './listener.ts';
+import { type MemberConfig, writeMember } from './member-config.ts';
+import { IDENTITY_FILE } from './membership.ts';
+import { type Part, type PartCommand, startPart } from './part.ts';
+import { openPartLog } from './part-log.ts';
+import { stacksFolder } from './platform-config.ts';
+import { MALLOC_ENVIRONMENT, NODE_FLAGS, type Program, type Programs, programFile } from './programs.ts';
+import { lockData, type Supervisor, superviseParts } from './supervisor.ts';
+
+interface Options {
+  data: string;
+  config: MemberConfig;
+  programs: Programs;
+  report(text: string): void;
+}
+
+/** Throws PlainError when a port is taken or another supervisor holds the data folder. */
+export async function startMemberSupervisor({ data, config, programs: first, report }: Options): Promise<Supervisor> {
+  const unlock = lockData(data);
+  let bound: Bound;
+  try {
+    await endLeftParts(data);
+    bound = bindFor(config);
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+  // The same from start to start: what routers know of this machine stays true.
+  if (bound.forward !== null) writeMember(data, { ...config, forwardPort: bound.forward.port });
+  let programs = first;
+  const refused = Promise.withResolvers<string>();
+  const start = (name: string, command: () => PartCommand): Part =>
+    startPart(name, command, {
+      now: () => performance.now(),
+      log: openPartLog(join(data, 'log', `${name}.log`)),
+      report,
+      refused: refused.resolve,
+      born: (part, pid) => rememberPart(data, part, pid),
+      backoffMaxMs: Number(process.env.CUPOLA_PART_BACKOFF_MAX_MS ?? SUPERVISOR.backoffMaxMs),
+    });
+  const { forward, apps, secure } = bound;
+  const common = { data, config };
+  return superviseParts({
+    data,
+    parts: {
+      ...(forward === null ? {} : { cell: start('cell', () => cellCommand({ ...common, programs }, forward)) }),
+      ...(apps === null || secure === null
+        ? {}
+        : { router: start('router', () => routerCommand({ ...common, programs }, [apps, secure])) }),
+    },
+    refused: refused.promise,
+    setPrograms: next => {
+      if (next.root === programs.root) programs = next;
+    },
+    facts: {
+      api: config.addresses.map(address => `https://${writeAddress(address)}`).join(' '),
+      port: apps?.port ?? 0,
+      apiPort: 0,
+      httpsPort: secure?.port ?? 0,
+      domain: config.domain,
+      joined: config.roles,
+      clusterPort: null,
+    },
+    closing: Object.values(bound),
+    unlock,
+  });
+}
+
+interface Common {
+  data: string;
+  config: MemberConfig;
+  programs: Programs;
+}
+
+function cellCommand(common: Common, forward: Listener): PartCommand {
+  const { roles, zone, hostPorts, host, dockerHost } = common.config;
+  const environment = {
+    CUPOLA_CELL_ROLES: roles.join(','),
+    CUPOLA_ZONE: zone,
+    CUPOLA_HOST_PORTS: hostPorts.join(','),
+    CUPOLA_DOCKER_HOST: dockerHost ?? '',
+    CUPOLA_FORWARD_FD: '4',
+    CUPOLA_FORWARD_HOST: host,
+  };
+  return command(common, { program: 'control', args: ['part', 'cell'], environment, passFds: [forward.fd] });
+}
+
+function routerCommand(common: Common, [apps, secure]: readonly [Listener, Listener]): PartCommand {
+  const { data, config } = common;
+  const environment = {
+    CUPOLA_ROUTER_LISTEN_FD: '4',
+    CUPOLA_ROUTER_TLS_LISTEN_FD: '5',
+    CUPOLA_ROUTER_IDENTITY: join(data, 'cell', IDENTITY_FILE),
+    ...(config.roles.includes('agent') ? { CUPOLA_ROUTER_CELL: config.id } : {}),
+  };
+  return command(common, { program: 'router', args: [], environment, passFds: [apps.fd, secure.fd] });
+}
+
+interface Run {
+  program: Program;
+  args: string[];
+  environment: Record<string, string>;
+  passFds: number[];
+}
+
+function command({ data, config, programs }: Common, { program, args, environment, passFds }: Run): PartCommand {
+  return {
+    argv: [process.execPath, ...NODE_FLAGS, join(programs.root, programFile(programs, program)), ...args],
+    cwd: data,
+    environment: { ...(process.env as Record<string, string>), ...commonEnvironment(data, config), ...environment },
+    passFds,
+  };
+}
+
+interface Bound {
+  forward: Listener | null;
+  apps: Listener | null;
+  secure: Listener | null;
+}
+
+function bindFor({ roles, listen, forwardPort, port, httpsPort }: MemberConfig): Bound {
+  const bound: Listener[] = [];
+  const bind = (wanted: number, advice?: string): Listener => {
+    const listener = bindListener(listen, wanted, advice);
+    bound.push(listener);
+    return listener;
+  };
+  try {
+    const isRouter = roles.includes('router');
+    const isCell = roles.some(role => role !== 'router');
+    return {
+      forward: isCell ? bind(forwardPort, 'End that program: routers know this machine under that port.') : null,
+      apps: isRouter ? bind(port) : null,
+      secure: isRouter ? bind(httpsPort) : null,
+    };
+  } catch (error) {
+    for (const listener of bound) listener.close();
+    throw error;
+  }
+}
+
+function commonEnvironment(data: string, config: MemberConfig): Record<string, string> {
+  return {
+    NODE_ENV: 'production',
+    ...MALLOC_ENVIRONMENT,
+    CUPOLA_APIS: config.addresses
+      .map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`)
+      .join(','),
+    CUPOLA_STATE: join(data, 'state'),
+    CUPOLA_CELL: join(data, 'cell'),
+    CUPOLA_STACKS: stacksFolder(data),
+    CUPOLA_DOMAIN: config.domain,
+    CUPOLA_INSTALLATION: config.installation,
+    CUPOLA_ALLOW_UNSANDBOXED: config.allowUnsandboxed ? '1' : '0',
+  };
+}
