@@ -210,7 +210,7 @@ export function addressOrRefuse(text: string, leastPort = 1): Address {
 const isAnyAddress = (host: string): boolean => host === '0.0.0.0' || host === '::';
 
 /** The first address of this machine that is not its own loopback: what others most likely reach it under. */
-export function ownAddress(): string {
+function ownAddress(): string {
   const all = Object.values(networkInterfaces()).flatMap(list => list ?? []);
   const found = all.find(({ internal, family }) => !internal && family === 'IPv4');
   if (found === undefined)
