@@ -1,12 +1,15 @@
 /** What the tests of sandboxes stand on: specs with good defaults, temp folders, waiting for a condition. */
+import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import {
   chmodSync,
+  cpSync,
   lchownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -32,10 +35,28 @@ export function layer(files: Record<string, string>): Disposable & { path: strin
     mkdirSync(join(folder.path, path, '..'), { recursive: true });
     writeFileSync(join(folder.path, path), text);
   }
-  if (process.getuid?.() === 0)
-    for (const path of ['', ...readdirSync(folder.path, { recursive: true, encoding: 'utf8' })])
-      lchownSync(join(folder.path, path), TEST_UID, TEST_UID);
+  own(folder.path);
   return folder;
+}
+
+/** A root filesystem with these programs of the machine, what they need, and no shell: as an image may be. Goes with the test. */
+export function imageRoot(...programs: string[]): Disposable & { path: string } {
+  const folder = tempFolder();
+  for (const program of programs) {
+    const libraries = execFileSync('ldd', [program], { encoding: 'utf8' }).match(/\/\S+/g) ?? [];
+    for (const path of [program, ...libraries]) {
+      mkdirSync(join(folder.path, path, '..'), { recursive: true });
+      cpSync(realpathSync(path), join(folder.path, path));
+    }
+  }
+  own(folder.path);
+  return folder;
+}
+
+function own(folder: string): void {
+  if (process.getuid?.() !== 0) return;
+  for (const path of ['', ...readdirSync(folder, { recursive: true, encoding: 'utf8' })])
+    lchownSync(join(folder, path), TEST_UID, TEST_UID);
 }
 
 export function aSpec(overrides: Partial<SandboxSpec> = {}): SandboxSpec {

@@ -47,6 +47,16 @@ export function etcFiles({ guid, uid: hostUid }: Pick<SandboxSpec, 'guid' | 'uid
   };
 }
 
+/** Of an image's own /etc: users and the order of names stay as it has them. */
+export function imageFiles({ guid }: Pick<SandboxSpec, 'guid'>): Record<string, string> {
+  return {
+    '/etc/hostname': `${hostnameOf(guid)}\n`,
+    '/etc/hosts': `127.0.0.1 localhost ${hostnameOf(guid)}\n::1 localhost ip6-localhost\n`,
+  };
+}
+/** What the kernel's file systems are mounted on: an image may lack them. */
+export const IMAGE_FOLDERS = ['/proc', '/dev', '/sys', '/etc'];
+
 const readOnly = (source: string, target: string): ShimMount => ({
   mode: 'read-only',
   source,

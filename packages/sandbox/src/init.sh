@@ -27,7 +27,7 @@ cd "$3" || exit 127
 unset PWD OLDPWD HOME
 . "$2"
 # Names that no shell can assign, `spring.profiles.active`, are set on the way by perl.
-if [ -e "$2.more" ]; then
+if [ -e "$2.more" ] && command -v perl >/dev/null; then
   cupola_more=$2.more
   shift 3
   set -- perl -e 'open(F, "<", shift); { local $/ = "\0"; while (<F>) { chomp; my ($n, $v) = split /=/, $_, 2; $ENV{$n} = $v } } close F; exec { $ARGV[0] } @ARGV' "$cupola_more" "$@"

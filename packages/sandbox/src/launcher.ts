@@ -41,6 +41,9 @@ export async function launch(
   const folder = join(options.folder, guid);
   if (existsSync(folder)) throw new SandboxError(`there is a sandbox ${guid} already`);
   const stackRoot = spec.stackRoot ?? null;
+  const isImage = spec.image !== undefined;
+  if (isImage && !options.rung.hasRoot)
+    throw new SandboxError("an image needs a sandbox: a plain process has this machine's own root");
   if (stackRoot !== null && !options.rung.hasRoot)
     throw new SandboxError(
       'only the stack "host" runs without a sandbox: a plain process has this machine\'s own root',
@@ -48,8 +51,8 @@ export async function launch(
   const kept = { rung: options.rung, folder, guid, cgroup: options.cgroups?.find(guid) ?? null };
   try {
     // What is kept ahead stands on the host.
-    const spare = stackRoot === null ? (spares?.take(folder, spec.limits.diskMb) ?? null) : null;
-    const shim = spare ?? comeUp(options, { folder, group: guid, stackRoot });
+    const spare = stackRoot === null && !isImage ? (spares?.take(folder, spec.limits.diskMb) ?? null) : null;
+    const shim = spare ?? comeUp(options, { folder, group: guid, stackRoot, isImage });
     kept.cgroup = shim.cgroup;
     const state = await begin(options, spec, shim);
     if (state === null && spare !== null && readExit(folder) === null) {

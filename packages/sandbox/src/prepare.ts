@@ -3,8 +3,9 @@ import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Cgroup } from './cgroups.ts';
 import type { DiskTemplates } from './disk.ts';
-import { etcFiles, hostBase, ownMounts, stackBase } from './host-root.ts';
-import { ENVIRONMENT_INSIDE, hostnameOf } from './inside.ts';
+import { etcFiles, hostBase, IMAGE_FOLDERS, imageFiles, ownMounts, stackBase } from './host-root.ts';
+import { shellMounts } from './host-shell.ts';
+import { ENVIRONMENT_INSIDE, hostnameOf, idsInside } from './inside.ts';
 import { placeHome } from './process-home.ts';
 import type { Rung, RungPlaces } from './rungs.ts';
 import type { SandboxSpec } from './sandbox.ts';
@@ -34,14 +35,22 @@ const IMAGE = 'disk.img';
 export interface FolderFacts {
   /** Folder of the stack's root filesystem; null: the host. */
   stackRoot: string | null;
+  /** It stands on an image: nothing of its root is known yet. */
+  isImage: boolean;
   /** It is not known yet for what; `template` is of the disk that it will most likely need. Null: it is. */
   ahead: { template: string | null } | null;
   /** Name of its control group. */
   group: string | null;
 }
 
+const NOTHING = { folders: [], links: [], mounts: [] };
+
 /** The folder, with what a shim needs to come up. */
-export function makeFolder(options: PrepareOptions, folder: string, { stackRoot, ahead, group }: FolderFacts): void {
+export function makeFolder(
+  options: PrepareOptions,
+  folder: string,
+  { stackRoot, isImage, ahead, group }: FolderFacts,
+): void {
   const { rung } = options;
   // A plain process goes through the host's folders to its home.
   const mode = rung.hasRoot ? 0o700 : 0o711;
@@ -58,7 +67,11 @@ export function makeFolder(options: PrepareOptions, folder: string, { stackRoot,
   const made = ahead === null ? null : { image: template === null ? null : { path: IMAGE, template } };
   writeFileSync(
     join(folder, 'base'),
-    formatBase(options.rootMount ?? 'root', stackRoot === null ? hostBase() : stackBase(stackRoot), made),
+    formatBase(
+      options.rootMount ?? 'root',
+      isImage ? NOTHING : stackRoot === null ? hostBase() : stackBase(stackRoot),
+      made,
+    ),
   );
 }
 
@@ -92,18 +105,20 @@ function ownRoot(
   rung: Rung,
   spec: SandboxSpec,
   places: RungPlaces,
-): Pick<ShimSpec, 'root' | 'files' | 'mounts' | 'argv'> {
+): Pick<ShimSpec, 'root' | 'rootfs' | 'ids' | 'folders' | 'files' | 'mounts' | 'argv'> {
   const { folder, root } = places;
   for (const [name, text] of Object.entries(rung.files(spec, places)))
     writeFileSync(join(folder, name), text, { mode: 0o600 });
-  const etc = Object.entries({ ...etcFiles(spec), ...spec.files });
+  const { image } = spec;
+  const etc = Object.entries({ ...(image === undefined ? etcFiles(spec) : imageFiles(spec)), ...spec.files });
   return {
     root,
+    ...(image === undefined ? {} : { rootfs: image.root, ids: idsInside(spec), folders: IMAGE_FOLDERS }),
     files: [
       ...etc.map(([path, text]): ShimFile => ({ path, mode: '0644', text })),
       ...environmentFiles(spec, ENVIRONMENT_INSIDE, places),
     ],
-    mounts: ownMounts(spec, join(folder, 'disk')),
+    mounts: image === undefined ? ownMounts(spec, join(folder, 'disk')) : [...shellMounts(), ...spec.mounts],
     argv: rung.argv(spec, places),
   };
 }

@@ -1,7 +1,7 @@
 /** The rungs of the ladder: what stands between the shim and the init, and how each is told what to do. The root is put together by the shim for all of them. */
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { hostnameOf, INSIDE_UID, initInside, initOutside } from './inside.ts';
+import { hostnameOf, idsInside, initInside, initOutside } from './inside.ts';
 import { ociConfig } from './oci-config.ts';
 import type { RungReport, SandboxSpec } from './sandbox.ts';
 import type { ShimKind } from './spec-file.ts';
@@ -68,12 +68,13 @@ function bwrap(): Rung {
     argv: (spec, { root, seccompFile }) => [
       tool ?? 'bwrap',
       ...['--unshare-user', '--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'],
-      ...['--uid', String(INSIDE_UID), '--gid', String(INSIDE_UID), '--hostname', hostnameOf(spec.guid)],
+      ...['--uid', String(idsInside(spec).uid), '--gid', String(idsInside(spec).gid)],
+      ...['--hostname', hostnameOf(spec.guid)],
       ...['--disable-userns', '--cap-drop', 'ALL', '--die-with-parent', '--new-session'],
       // Read-only is the root alone: what the shim has mounted below it keeps its own ways.
       ...['--bind', root, '/', '--proc', '/proc', '--dev', '/dev'],
       ...['--perms', '1777', '--size', String(64 * 1024 * 1024), '--tmpfs', '/dev/shm'],
-      ...['--remount-ro', '/dev', '--remount-ro', '/'],
+      ...['--remount-ro', '/dev', ...(spec.image === undefined ? ['--remount-ro', '/'] : [])],
       ...(seccompFile === null ? [] : ['--seccomp', '{seccomp}']),
       ...['--', ...initInside(spec)],
     ],

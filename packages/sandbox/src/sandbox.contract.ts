@@ -17,7 +17,19 @@ import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { defaultEgress } from './egress-chains.ts';
-import { aSpec, finish, layer, pidsWith, readUntil, runToEnd, script, tempFolder, until } from './fixtures.ts';
+import {
+  aSpec,
+  finish,
+  imageRoot,
+  layer,
+  pidsWith,
+  type Ran,
+  readUntil,
+  runToEnd,
+  script,
+  tempFolder,
+  until,
+} from './fixtures.ts';
 import { networksMissing } from './network-tools.ts';
 import { type LeasedNetwork, openNetworks } from './networks.ts';
 import { type Enforced, SandboxError, type Sandboxes } from './sandbox.ts';
@@ -644,6 +656,40 @@ function lives(open: Open): void {
   });
 }
 
+function images(open: Open, enforced: Enforced): void {
+  test('an image has its own root and no shell, and may write all over it; the next start finds it as it was', async () => {
+    await using opened = await open();
+    using root = imageRoot('/usr/bin/touch', '/usr/bin/ls', '/usr/bin/cat');
+    const image = { root: root.path, uid: 1_000, gid: 1_001, openFilesMax: 99 };
+    const run = (...argv: string[]): Promise<Ran> => runToEnd(opened.sandboxes, aSpec({ argv, image }));
+    expect(await run('touch', '/made', '/etc/made')).toMatchObject({ err: [], exit: { code: 0 } });
+    const { out } = await run('ls', '/');
+    expect(out).toEqual(expect.arrayContaining(['dev', 'etc', 'proc', 'usr']));
+    expect(out).not.toContain('made');
+    expect((await run('cat', '/etc/hosts')).out[0]).toContain('localhost');
+    expect((await run('cat', '/proc/self/limits')).out.join()).toMatch(/Max open files +99 +99/);
+    expect(readdirSync(root.path)).not.toContain('made');
+    expect((await run('cat', join(root.path, 'usr/bin/ls'))).exit.code).not.toBe(0);
+  });
+
+  (enforced.userns ? test : notPromised)(
+    'an image runs as the user that it names, and none of its users may do more',
+    async () => {
+      await using opened = await open();
+      using root = imageRoot('/usr/bin/id', '/usr/bin/cat', '/usr/bin/chown');
+      const run = async (uid: number, ...argv: string[]): Promise<Ran> =>
+        runToEnd(opened.sandboxes, aSpec({ argv, image: { root: root.path, uid, gid: 7, openFilesMax: 99 } }));
+      expect((await run(1_000, 'id', '-u')).out).toEqual(['1000']);
+      expect((await run(0, 'id', '-u')).out).toEqual(['0']);
+      expect((await run(0, 'cat', '/proc/self/status')).out.filter(line => /^Cap(Eff|Bnd)/.test(line))).toEqual([
+        'CapEff:\t0000000000000000',
+        'CapBnd:\t0000000000000000',
+      ]);
+      expect((await run(0, 'chown', '5', '/usr/bin/id')).exit.code).not.toBe(0);
+    },
+  );
+}
+
 function networks(open: Open): void {
   test('in a network namespace the app has its address alone, where the host reaches it', async () => {
     await using opened = await open();
@@ -683,5 +729,6 @@ export function sandboxContract(open: Open, enforced: Enforced, idInside: string
   describe('what is inside', () => insides(open, enforced, idInside));
   describe('limits and logs', () => limits(open, enforced));
   describe('how it outlives us', () => lives(open));
+  if (enforced.fs) describe('an image', () => images(open, enforced));
   describe.runIf(networksMissing() === null)('with a network of its own', () => networks(open));
 }

@@ -31,6 +31,19 @@ export interface Mount {
   mode: 'read-only' | 'writable' | 'overlay';
 }
 
+/**
+ * A root filesystem that somebody else has made, with all its own files and maybe without a shell. It is shown writable, with every write kept in the sandbox's
+ * own disk and gone with it; the folder itself is shared and stays as it is.
+ */
+export interface ImageRoot {
+  root: string;
+  /** Who its processes are inside, where the rung maps ids. */
+  uid: number;
+  gid: number;
+  /** How many files a process may have open: whatever starts apps of a stack sets that itself. */
+  openFilesMax: number;
+}
+
 /** Which network a sandbox gets. */
 export type Network =
   /** The host's: an ordinary user without pasta. `address` is loopback, the app gets a port of its own. */
@@ -43,6 +56,8 @@ export interface SandboxSpec {
   guid: string;
   /** Folder of the root filesystem that it stands on; absent: this machine's own /usr. Read-only. */
   stackRoot?: string;
+  /** An image's root filesystem instead of a stack's. Absent: a stack's. */
+  image?: ImageRoot;
   /** Host uid and gid of everything inside (seen as 2000 inside where the rung maps ids). Ignored when we are an ordinary user. */
   uid: number;
   mounts: Mount[];

@@ -37,6 +37,7 @@ sub publish_exit {    # TEXT
 
 my ($outer_uid, $outer_gid) = ($<, $( + 0);
 my (%spec, @mounts, @argv, @links, @folders, @files, @attach, @seal);
+my @below;    # Where folders that we have to make belong to the app
 sub read_spec {    # FILE WHOLE: lines of KEY and fields, separated by tabs, percent-encoded
   open(my $in, '<', $_[0]) or return 0;
   (@mounts, @links, @folders, @files) = ();
@@ -122,6 +123,8 @@ sub become_app {
   if (defined $spec{netns}) {    # Made after our mount namespace, so it is seen through the shim's
     open(my $n, '<', "/proc/$parent/root$spec{netns}") or fail("network namespace $spec{netns}");
     syscall($nr{setns}, fileno($n), $NEWNET) == 0 or fail('setns');
+    # Images listen where they like, on 80 say, as a user who may nothing else. Where it cannot be set, such an app says why it fails.
+    if (defined $spec{rootfs} && open(my $low, '>', '/proc/sys/net/ipv4/ip_unprivileged_port_start')) { syswrite $low, '0' }
   }
   if (defined $spec{seccomp} && $own) { local $/; open(my $f, '<', $spec{seccomp}) or fail('seccomp'); $spec{filter} = <$f> }
   elsif (defined $spec{seccomp}) {    # bwrap reads its filter from this descriptor; $^F keeps it open across exec
@@ -137,7 +140,8 @@ sub become_app {
       undef $stamped;
     }
     make_image() unless defined $stamped;
-    make_folders();
+    if (defined $spec{rootfs}) { push @below, ''; overlay($spec{rootfs}, $spec{root}, 'root') }    # All of it is the app's
+    else { make_folders() }
     furnish();
   }
   settle_in($own) unless defined $spec{ahead};
@@ -153,7 +157,7 @@ sub become_app {
   if ($own) {    # Seen inside as 2000, with no way to another user namespace
     my $me = $mapped ? 0 : $spec{uid};
     if (syscall($nr{unshare}, $NEWUSER) == 0) {
-      map_ids("2000 $me 1", "2000 $me 1");
+      map_ids(($spec{inside_uid} // 2000) . " $me 1", ($spec{inside_gid} // 2000) . " $me 1");
       write_file('/proc/sys/user/max_user_namespaces', '0');
       drop_bounds();    # They are all back in a new user namespace
     }
@@ -227,7 +231,6 @@ sub stamp {    # TEMPLATE IMAGE: a copy of what is not a hole; making the file s
     }
   }
 }
-my @below;    # Where folders that we have to make belong to the app
 sub make {    # PATH: a folder below the root, with its parents. Links are refused: layers are other people's, and we are not in their root yet
   my $path = $spec{root};
   for my $name (split m{/}, $_[0]) {
@@ -259,6 +262,7 @@ sub furnish {    # The root, with what was read last
     my ($path, $mode, $owner, $text) = @$_;
     my ($parent, $name) = $path =~ m{^(.*)/([^/]+)$};
     my $at = make($parent) . "/$name";
+    unlink $at if defined $spec{rootfs};    # An image's own: never written through a link of its
     sysopen(my $f, $at, 1 | 64 | 128, oct $mode) or fail($path);
     (syswrite($f, $text) // -1) == length $text or fail($path);
     if ($owner ne '') { chown $owner, $owner, $f or fail($path) }
@@ -276,15 +280,18 @@ sub furnish {    # The root, with what was read last
     }
     push @below, $target if $mode ne 'read-only';
     if ($mode ne 'overlay') { bind_mount($source, $at, $mode); next }
-    my ($upper, $work) = ("$spec{disk}/upper$n", "$spec{disk}/work$n");
-    $n++;
-    mkdir $_, 0755 or fail("mkdir $_") for $upper, $work;
-    my @s = stat $source or fail($source);
-    chmod $s[2] & 07777, $upper;
-    chown $s[4], $s[5], $upper unless $mapped;
-    my $o = join ',', map { my ($k, $p) = @$_; $p =~ s/([\\,:])/\\$1/g; "$k=$p" } ['lowerdir', $source], ['upperdir', $upper], ['workdir', $work];
-    mount('overlay', $at, 'overlay', $NOSUID | $NODEV, $o . ($mapped ? ',userxattr' : ''));
+    overlay($source, $at, $n++);
   }
+}
+sub overlay {    # SOURCE TARGET NAME: what is written lies on the disk
+  my ($source, $at, $name) = @_;
+  my ($upper, $work) = ("$spec{disk}/upper$name", "$spec{disk}/work$name");
+  mkdir $_, 0755 or fail("mkdir $_") for $upper, $work;
+  my @s = stat $source or fail($source);
+  chmod $s[2] & 07777, $upper;
+  chown $s[4], $s[5], $upper unless $mapped;
+  my $o = join ',', map { my ($k, $p) = @$_; $p =~ s/([\\,:])/\\$1/g; "$k=$p" } ['lowerdir', $source], ['upperdir', $upper], ['workdir', $work];
+  mount('overlay', $at, 'overlay', $NOSUID | $NODEV, $o . ($mapped ? ',userxattr' : ''));
 }
 sub mount_inside {    # As pid 1 of the new namespaces: proc and dev
   my $r = $spec{root};
@@ -310,7 +317,7 @@ sub enter_root {    # It takes the place of the host's
   syscall($nr{pivot_root}, $here, $here) == 0 or fail('pivot_root');
   syscall($nr{umount2}, $here, 2) == 0 or fail('umount2');    # MNT_DETACH: the old root, which lies above
   chdir '/' or fail('chdir /');
-  mount('none', '/', '', $BIND | $REMOUNT | $RDONLY | $NOSUID | $NODEV);
+  mount('none', '/', '', $BIND | $REMOUNT | $RDONLY | $NOSUID | $NODEV) unless defined $spec{rootfs};
 }
 
 # A guest is an engine's container, whose first process waits at a FIFO. What its engine cannot mount is put together here, in a mount namespace of our own, while

@@ -57,6 +57,12 @@ export interface ShimSpec {
   seccomp?: string;
   /** Bytes a second; -1 is unlimited. */
   logRate: number;
+  /** Folder of an image's root, over which the rest is put; absent: the root is what `base` says. */
+  rootfs?: string;
+  /** Uid and gid as they are seen inside; absent: 2000. */
+  ids?: { uid: number; gid: number };
+  /** Of the root, made where they are not. */
+  folders?: string[];
   files: ShimFile[];
   mounts: ShimMount[];
   argv: string[];
@@ -111,12 +117,16 @@ export function formatShimSpec(spec: ShimSpec): string {
     ['netns', spec.netns],
     ['oom', spec.oom],
     ['seccomp', spec.seccomp],
+    ['rootfs', spec.rootfs],
+    ['inside_uid', spec.ids?.uid],
+    ['inside_gid', spec.ids?.gid],
   ];
   const lines: string[][] = [
     ['hostname', spec.hostname],
     ['disk', spec.disk],
     ['rate', String(spec.logRate)],
     ...optional.flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]])),
+    ...(spec.folders ?? []).map(path => ['folder', path]),
     ...spec.files.map(({ path, mode, owner, text }) => ['file', path, mode, String(owner ?? ''), text]),
     ...spec.mounts.map(mountLine),
     ...spec.argv.map(argument => ['arg', argument]),

@@ -36,12 +36,13 @@ export function comeUp(
     folder,
     group,
     stackRoot = null,
+    isImage = false,
     ahead = null,
   }: { folder: string; group: string } & Partial<Omit<FolderFacts, 'group'>>,
 ): WaitingShim {
   const { rung, privileged, cgroups } = options;
   const cgroup = cgroups?.create(group) ?? null;
-  makeFolder(options, folder, { stackRoot, ahead, group: cgroup?.name ?? null });
+  makeFolder(options, folder, { stackRoot, isImage, ahead, group: cgroup?.name ?? null });
   const complaints = openSync(join(folder, COMPLAINTS), 'a', 0o600);
   const userFirst = rung.hasRoot && !privileged ? '1' : '';
   const procs = rung.kind === 'detached' ? [] : (cgroup?.joinFiles ?? []);
