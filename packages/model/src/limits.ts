@@ -192,3 +192,13 @@ export const RETENTION = {
 
 /** Restart of a part by the supervisor: 0.2, 0.4, 0.8 ... 10 s, forgotten after 60 s of life. */
 export const SUPERVISOR = { backoffFirstMs: 200, backoffMaxMs: 10_000, resetAfterMs: 60_000 } as const;
+
+/** Of an image that an app runs. */
+export const IMAGE_LIMITS = {
+  /** As many as an image can have with Docker, whose overlay takes no more (moby: layer_store.go). */
+  layersMax: 127,
+  /** As its registry has it: the largest that people run (machine learning) have some gigabytes (ours). */
+  packedMaxBytes: 8 * 1024 ** 3,
+  /** Laid out on a cell, counted as it is written (ours: four times what is packed, as text and programs are). */
+  unpackedMaxBytes: 32 * 1024 ** 3,
+} as const;

@@ -1,4 +1,5 @@
 /** Delivery to real syslog servers: TCP, TLS and UDP on this machine. */
+
 import { createSocket } from 'node:dgram';
 import { mkdtempSync, rmSync } from 'node:fs';
 import https from 'node:https';
@@ -8,9 +9,10 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import tls from 'node:tls';
 import { openOwnCa } from '@cupola/certificates/own-ca';
+import { networks } from '@cupola/images/registry/addresses';
 import { expect, test } from 'vitest';
 import { type Drain, openDrain } from './drain.ts';
-import { networks, type Target } from './target.ts';
+import type { Target } from './target.ts';
 
 /** Waits until it holds. */
 async function until(holds: () => boolean): Promise<void> {

@@ -3,6 +3,7 @@
  * of the app, the router, the stager, the API and the cell. Bindings are read anew every few seconds while there are lines, so a bound or unbound drain
  * counts without a restart, as in CF. Nothing here delays or fails an append.
  */
+import { networks } from '@cupola/images/registry/addresses';
 import type { LogLine, LogStore } from '@cupola/logs/log-store';
 import type { Sealer } from '@cupola/store/seal';
 import type { Store } from '@cupola/store/store';
@@ -10,7 +11,7 @@ import type { Logger } from 'pino';
 import { boundServices } from '../services/vcap-services.ts';
 import { type Drain, openDrain } from './drain.ts';
 import { type AppNames, syslogMessage } from './syslog.ts';
-import { networks, parseTarget } from './target.ts';
+import { parseTarget } from './target.ts';
 
 interface Deps {
   logs: LogStore;

@@ -1,5 +1,6 @@
+import { mayReach, networks } from '@cupola/images/registry/addresses';
 import { expect, test } from 'vitest';
-import { mayReach, networks, parseTarget, resolveTarget } from './target.ts';
+import { parseTarget, resolveTarget } from './target.ts';
 
 test.each([
   ['syslog://logs.example:1514', { kind: 'tcp', host: 'logs.example', port: 1514 }],

@@ -3,7 +3,8 @@
  * here, addresses that are not public are refused unless the operator allows them, and what was checked is what is dialled (threats.md 9: DNS rebinding).
  */
 import { lookup } from 'node:dns/promises';
-import { BlockList, isIPv6 } from 'node:net';
+import type { BlockList } from 'node:net';
+import { mayReach } from '@cupola/images/registry/addresses';
 
 interface Place {
   /** Name or address as the URL has it: for the certificate, and for people. */
@@ -56,54 +57,6 @@ function decoded(text: string): string {
   } catch {
     return text; // A percent sign that stands for itself.
   }
-}
-
-/** Networks that are not the public internet (IANA special-purpose registries), the cloud's metadata addresses among them. */
-const PRIVATE = [
-  ['0.0.0.0', 8],
-  ['10.0.0.0', 8],
-  ['100.64.0.0', 10],
-  ['127.0.0.0', 8],
-  ['169.254.0.0', 16],
-  ['172.16.0.0', 12],
-  ['192.0.0.0', 24],
-  ['192.0.2.0', 24],
-  ['192.88.99.0', 24],
-  ['192.168.0.0', 16],
-  ['198.18.0.0', 15],
-  ['198.51.100.0', 24],
-  ['203.0.113.0', 24],
-  ['224.0.0.0', 3],
-  ['::', 96],
-  ['64:ff9b::', 32],
-  ['100::', 64],
-  ['2001::', 23],
-  ['2001:db8::', 32],
-  ['2002::', 16],
-  ['fc00::', 7],
-  ['fe80::', 9],
-  ['ff00::', 8],
-] as const;
-
-/** Addresses and networks (`10.0.0.0/8`) as a list to check against. */
-export function networks(list: readonly string[]): BlockList {
-  const networks = new BlockList();
-  for (const entry of list) {
-    const [address = '', bits] = entry.split('/');
-    const family = isIPv6(address) ? 'ipv6' : 'ipv4';
-    if (bits === undefined) networks.addAddress(address, family);
-    else networks.addSubnet(address, Number(bits), family);
-  }
-  return networks;
-}
-
-const NOT_PUBLIC = networks(PRIVATE.map(([address, bits]) => `${address}/${bits}`));
-
-/** Whether log lines may go to that address. IPv4 in IPv6 clothes is judged as IPv4. */
-export function mayReach(address: string, allowed: BlockList): boolean {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address;
-  const family = isIPv6(mapped) ? 'ipv6' : 'ipv4';
-  return allowed.check(mapped, family) || !NOT_PUBLIC.check(mapped, family);
 }
 
 /** The address to dial. Throws with words for the app's log when the name leads nowhere, or nowhere that is allowed. */

@@ -20,8 +20,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { saveImage } from '../oci-image.ts';
+import { parseReference } from '../registry/reference.ts';
 import { importRootfs } from './import-rootfs.ts';
-import { parseReference } from './registry.ts';
 
 let work: string;
 let tar: string;

@@ -14,9 +14,10 @@ import {
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar-stream';
+import { parseReference } from '../registry/reference.ts';
 import { openPlain } from './decompress.ts';
 import { type ImageLayers, isLayout, readLayout } from './layout.ts';
-import { parseReference, pullImage } from './registry.ts';
+import { pullImage } from './pull-image.ts';
 import { unpackLayer } from './unpack-layer.ts';
 import { fileWithin } from './within.ts';
 

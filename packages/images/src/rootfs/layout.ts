@@ -16,10 +16,10 @@ const descriptor = z.object({
 });
 export type Descriptor = z.infer<typeof descriptor>;
 /** An index of images, or one image. Docker's own types have the same members. */
-export const manifestOrIndex = z.union([
-  z.object({ manifests: z.array(descriptor).min(1) }),
-  z.object({ config: descriptor, layers: z.array(descriptor) }),
-]);
+const manifest = z.object({ config: descriptor, layers: z.array(descriptor) });
+export type Manifest = z.infer<typeof manifest>;
+export const manifestOrIndex = z.union([z.object({ manifests: z.array(descriptor).min(1) }), manifest]);
+export type ManifestOrIndex = z.infer<typeof manifestOrIndex>;
 
 const dockerManifest = z.array(z.object({ Layers: z.array(z.string()) })).min(1);
 
@@ -30,7 +30,7 @@ export interface ImageLayers {
 }
 
 /** As in images: amd64, arm64. */
-const ARCHITECTURE = process.arch === 'arm64' ? 'arm64' : 'amd64';
+export const ARCHITECTURE = process.arch === 'arm64' ? 'arm64' : 'amd64';
 
 /** @throws Error where there is no image for this kind of machine among them. */
 export function chooseImage(manifests: readonly Descriptor[]): Descriptor {
@@ -73,7 +73,7 @@ async function ociLayers(folder: string): Promise<ImageLayers> {
 }
 
 /** @throws Error when the file's bytes are others. */
-export async function checkDigest(file: string, digest: string): Promise<void> {
+async function checkDigest(file: string, digest: string): Promise<void> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(file), hash);
   if (`sha256:${hash.digest('hex')}` !== digest) throw new Error(`${digest} has other bytes than its name says`);

@@ -90,6 +90,8 @@ test.each([
   ['a name that leaves the archive', [file('../out', 'x')], /leaves the archive/],
   ['a hard link to what is not in it', [{ name: 'a', type: 'link' as const, linkname: '/etc/passwd' }], /hard link/],
   ['a whiteout above it', [file('..', 'x')], /leaves the archive/],
+  ['a whiteout of the folder above', [file('.wh...', '')], /leaves the archive/],
+  ['a whiteout of its own folder', [file('a/.wh..', '')], /leaves the archive/],
   ['a ring of links', [link('a', 'b'), link('b', 'a'), file('a/x', '')], /ring/],
 ])('unpackLayer() refuses %s', async (_what, entries, words) => {
   await expect(unpackLayer(tarOf(entries), root)).rejects.toThrow(words);
@@ -97,4 +99,31 @@ test.each([
 
 test('unpackLayer() of what is no tar says so', async () => {
   await expect(unpackLayer(Readable.from([Buffer.alloc(1024, 'x')]), root)).rejects.toThrow(/cannot be read as a tar/);
+});
+
+test("unpackLayer() of an image keeps its modes but for setuid, lets the app's user write, and counts what it takes", async () => {
+  const owner = process.getuid?.() === 0 ? 71_950 : null;
+  const bytes = await unpackLayer(
+    tarOf([
+      { name: 'tmp', type: 'directory', mode: 0o1777 },
+      file('a/tool', 'xyz', 0o4555),
+      link('a/way', '/a/tool'),
+      { name: 'a/same', type: 'link', linkname: 'a/way' },
+    ]),
+    root,
+    { ofImage: { owner } },
+  );
+  expect(bytes).toBe(3);
+  expect([statSync(join(root, 'tmp')).mode & 0o7777, statSync(join(root, 'a/tool')).mode & 0o7777]).toEqual([
+    0o1777, 0o755,
+  ]);
+  expect(readlinkSync(join(root, 'a/same'))).toBe('/a/tool');
+  const owned = ['.', 'tmp', 'a', 'a/tool', 'a/way'].map(path => lstatSync(join(root, path)).uid);
+  expect(owned).toEqual(Array(5).fill(owner ?? process.getuid?.()));
+});
+
+test('unpackLayer() writes no more than it may', async () => {
+  const both = tarOf([file('a', 'x'.repeat(60)), file('b', 'x'.repeat(60))]);
+  await expect(unpackLayer(both, root, { maxBytes: 100 })).rejects.toThrow(/one more than the room/);
+  expect(readdirSync(root)).toEqual(['a']);
 });

@@ -7,10 +7,14 @@ const LINKS_MAX = 40;
 const partsOf = (path: string): string[] => path.split('/').filter(part => part !== '' && part !== '.');
 
 /**
- * The folder on this machine that `path` stands for below `root`. `make`: what is not there is made on the way; without it that is null, as are files on the way and
+ * The folder on this machine that `path` stands for below `root`. `make`: what is not there is made on the way, and `made` is told; without it that is null, as are files on the way and
  * links that lead round in a ring.
  */
-export function folderWithin(root: string, path: string, { make }: { make: boolean }): string | null {
+export function folderWithin(
+  root: string,
+  path: string,
+  { make, made }: { make: boolean; made?(folder: string): void },
+): string | null {
   const left = partsOf(path);
   let at: string[] = [];
   for (let links = 0; left.length > 0; ) {
@@ -28,8 +32,10 @@ export function folderWithin(root: string, path: string, { make }: { make: boole
       left.unshift(...partsOf(target));
       continue;
     }
-    if (seen === undefined && make) mkdirSync(here, { mode: 0o755 });
-    else if (seen?.isDirectory() !== true) return null;
+    if (seen === undefined && make) {
+      mkdirSync(here, { mode: 0o755 });
+      made?.(here);
+    } else if (seen?.isDirectory() !== true) return null;
     at.push(part);
   }
   return join(root, ...at);
