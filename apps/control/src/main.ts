@@ -102,6 +102,8 @@ program
     '--host-ports <ports>',
     "ports of this machine that security groups may open to apps: its database's (none: no more)",
   )
+  .option('--sandbox <kind>', 'docker: run apps and builds in a Docker engine (auto: in the strongest sandbox here)')
+  .option('--docker-host <url>', 'its address (unix:///var/run/docker.sock)')
   .option('--print', 'print the unit, change nothing')
   .option('--json', 'print one JSON object')
   .action(async (flags: UpFlags & { print?: boolean; json?: boolean }) => {

@@ -68,3 +68,13 @@ test('publicUrl() is localhost, or api. below a real domain', () => {
 test('dataFolder() refuses a path too long for a unix socket', () => {
   expect(() => dataFolder(`/tmp/${'x'.repeat(100)}`)).toThrow(/longer than 80 bytes.*--data/);
 });
+
+test('resolveConfig() runs apps in Docker only where it was said, and until it is said otherwise', () => {
+  expect(resolveConfig(data, {}).dockerHost).toBeNull();
+  writeConfig(data, resolveConfig(data, { sandbox: 'docker' }));
+  expect(resolveConfig(data, {}).dockerHost).toBe('unix:///var/run/docker.sock');
+  expect(resolveConfig(data, { dockerHost: 'unix:///srv/d.sock' }).dockerHost).toBe('unix:///srv/d.sock');
+  expect(resolveConfig(data, { sandbox: 'auto' }).dockerHost).toBeNull();
+  expect(() => resolveConfig(data, { sandbox: 'auto', dockerHost: 'unix:///srv/d.sock' })).toThrow(/--sandbox docker/);
+  expect(() => resolveConfig(data, { sandbox: 'podman' })).toThrow(/--sandbox docker, or --sandbox auto/);
+});

@@ -17,7 +17,7 @@ export function unitText({ root, data, home, flags }: UnitFacts): string {
 [Unit]
 Description=Cupola: Cloud Foundry in one command
 Documentation=file://${encodeURI(root)}/README.md
-After=network-online.target
+After=network-online.target docker.service
 Wants=network-online.target
 # A platform that cannot start (a port is taken, a disk is full) is tried again for ever, not given up.
 StartLimitIntervalSec=0

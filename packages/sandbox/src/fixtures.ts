@@ -151,3 +151,15 @@ export function pidsWith(marker: string): number[] {
 export async function runToEnd(sandboxes: Sandboxes, spec: SandboxSpec): Promise<Ran> {
   return await finish(await sandboxes.start(spec));
 }
+
+const COLUMNS = ['util-linux', 'bwrap', 'runc', 'docker', 'user', 'process'];
+
+/** What docs/sandboxes.md says of a rung: for root, or for an ordinary user. */
+export function pageSays(rung: string): Record<string, boolean> {
+  const page = readFileSync(join(import.meta.dirname, '../../../docs/sandboxes.md'), 'utf8');
+  const name = rung === 'crun' ? 'runc' : rung;
+  const isUser = process.getuid?.() !== 0 && name !== 'process';
+  const column = COLUMNS.indexOf(isUser ? 'user' : name);
+  const rows = [...page.matchAll(/^\| `(\w+)`: [^|]*\|(.*)\|$/gm)];
+  return Object.fromEntries(rows.map(([, key, cells = '']) => [key, cells.split('|')[column]?.trim() === 'yes']));
+}

@@ -69,6 +69,8 @@ function upFlags(flags: InstallFlags): string[] {
     ['--tls-key', flags.tlsKey],
     ['--acme-email', flags.acmeEmail],
     ['--host-ports', flags.hostPorts],
+    ['--sandbox', flags.sandbox],
+    ['--docker-host', flags.dockerHost],
   ];
   return given.flatMap(([flag, value]) => (value === undefined ? [] : [flag, String(value)]));
 }

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CANARY_UID, finish, readUntil, runToEnd, script, tempFolder, until } from '../fixtures.ts';
+import { CANARY_UID, finish, pageSays, readUntil, runToEnd, script, tempFolder, until } from '../fixtures.ts';
 import type { Opened } from '../sandbox.contract.ts';
 import { sandboxContract } from '../sandbox.contract.ts';
 import type { Enforced, Sandboxes } from '../sandbox.ts';
@@ -11,7 +11,7 @@ import { type DockerEngine, startDockerEngine } from './engine-server.ts';
 import { openDocker } from './open-docker.ts';
 import { readState, writeState } from './state-file.ts';
 
-/** What this rung promises wherever its canary holds. */
+/** What this rung promises wherever its canary holds: all of it. */
 const ENFORCED: Enforced = {
   ...{ pid: true, net: true, fs: true, mem: true, cpu: true, pids: true },
   ...{ disk: true, seccomp: true, userns: true, egress: true, uid: true },
@@ -77,8 +77,9 @@ describe('Sandboxes on docker', () => {
 
   sandboxContract(async () => ({ ...cell, [Symbol.asyncDispose]: async () => undefined }), ENFORCED, null);
 
-  test('the canary has seen all of it', () => {
+  test('the canary has seen all of it, and docs/sandboxes.md says so', () => {
     expect(cell.sandboxes.report).toMatchObject({ rung: 'docker', enforced: ENFORCED });
+    expect(pageSays('docker')).toEqual(ENFORCED);
   });
 });
 

@@ -18,6 +18,8 @@ import { comeAsHost, type Guest, specFile } from './guest.ts';
 import { type RootImage, rootImage } from './root-image.ts';
 import { type ContainerState, writeState } from './state-file.ts';
 
+/** What a container's first process has said is read in this time (ours; it takes a millisecond). */
+const TOLD_MS = 1_000;
 /** A sandbox that does not run by then hangs (as on every rung). */
 const START_MS = 30_000;
 /** Beside the spec, which the helper takes for a shim's: what was started by an engine is not for shims. */
@@ -59,14 +61,18 @@ export async function launchContainer(deps: LaunchDeps, spec: SandboxSpec): Prom
     container = await create();
     await engine.start(container);
     const { pid, logPath } = await runningNow(engine, container);
+    // Read before the helper proves that it is ours: what has that pid later is another.
+    const init = { pid, start: readStat(pid)?.[19] ?? '' };
     const late = setTimeout(() => void host?.kill(), START_MS);
     try {
       await Promise.all([host.attach(pid), moveNetwork(spec.network, pid)]);
       const end = ends.of(container);
-      await Promise.race([host.go(), end.then(() => endedTooSoon())]);
+      // Of one that ended before its init said that it runs, nobody would ever hear: its helper, which waits for that, is ended.
+      void end.then(() => setTimeout(() => void host?.kill(), TOLD_MS).unref());
+      await host.go();
       const state: ContainerState = {
         container,
-        init: { pid, start: readStat(pid)?.[19] ?? '' },
+        init,
         boot: bootId(),
         startedMs: Date.now(),
         logPath,
