@@ -31,6 +31,7 @@ const NEEDED: Record<string, string> = {
   unzip: 'unzip',
   dockerd: 'docker.io',
   containerd: 'containerd',
+  'docker-registry': 'docker-registry',
   pg_ctlcluster: 'postgresql',
   'redis-server': 'redis-server',
 };

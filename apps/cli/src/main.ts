@@ -51,6 +51,8 @@ function declarePush(program: Command): void {
     .option('--var <name=value>', 'value for ((name)) in the manifest', collect, [])
     .option('--vars-file <path>', 'file with such values', collect, [])
     .option('-p, --path <folder>', 'folder, or .zip, .jar, .war')
+    .option('-o, --docker-image <image>', 'run this image instead of files: HOST/NAME:TAG, or of Docker Hub NAME:TAG')
+    .option('--docker-username <name>', "user of the image's registry; the password is in CF_DOCKER_PASSWORD")
     .option('-b, --buildpack <name>', 'buildpack, by name or git URL; "default" detects', collect, [])
     .option('-m, --memory <size>', 'memory of each instance: 256M, 1G')
     .option('-k, --disk <size>', 'disk of each instance')

@@ -40,6 +40,16 @@ const environment = z.object({
     .string()
     .default('')
     .transform(text => (text === '' ? [] : text.split(',').map(Number))),
+  /** Registries that images may come from besides those that everybody reaches by HTTPS. */
+  CUPOLA_REGISTRIES: z
+    .string()
+    .default('')
+    .transform(text =>
+      text
+        .split(',')
+        .map(entry => entry.trim())
+        .filter(entry => entry !== ''),
+    ),
   CUPOLA_ALLOW_UNSANDBOXED: z.enum(['0', '1']),
   /** Empty: no Docker. */
   CUPOLA_DOCKER_HOST: z.string().default(''),
@@ -171,6 +181,7 @@ async function openStager({ env, isRoot, id, member, networks, open, log }: Mach
       stagerId: id,
       uid: isRoot ? BUILD_UID : null,
       stacks: offeredStacks(env.CUPOLA_STACKS, { hasRoot: sandboxes.report.enforced.fs }),
+      registries: env.CUPOLA_REGISTRIES,
       ...(networks === null ? {} : { network: egress => buildNetwork(networks, egress) }),
       log: log.child({ part: 'stager' }),
       now: Date.now,

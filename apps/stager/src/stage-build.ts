@@ -10,7 +10,8 @@ import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { BuildFinish, BuildOrder, LogEnvelope, StagedResult } from '@cupola/contract/internal';
-import { withCode } from '@cupola/model/causes';
+import type { RegistryPolicy } from '@cupola/images/registry/policy';
+import { readCode, withCode } from '@cupola/model/causes';
 import { DEFAULT_EGRESS } from '@cupola/model/egress';
 import { FencedError } from '@cupola/model/errors';
 import { HOST_STACK } from '@cupola/model/host-stack';
@@ -49,6 +50,8 @@ export interface StagingDeps {
   folder: string;
   compileCache: string;
   stacks(): readonly BuildStack[];
+  /** Which registries may be asked for images. */
+  registries: RegistryPolicy;
   log: Logger;
   now(): number;
 }
@@ -116,7 +119,8 @@ async function run(deps: StagingDeps, order: BuildOrder, { stop, signal }: Stopp
     const outcome = await stage(deps, order, { work, lines, signal, later: task => void afterwards.push(task) });
     const final = signal.aborted ? stoppedOutcome(signal.reason as StopReason, order) : outcome;
     if (final === null) return void log.info({ reason: signal.reason }, 'the build was dropped');
-    if (final.outcome === 'failed') final.error = withCode(final.error, stagingCause({ ...final, lines: last }).code);
+    if (final.outcome === 'failed' && readCode(final.error).code === null)
+      final.error = withCode(final.error, stagingCause({ ...final, lines: last }).code);
     if (final.outcome === 'failed') lines.line(`**ERROR** ${final.error}`, 'ERR');
     await lines.flush();
     await client.finish(order.buildGuid, { fence: order.fence, ...final } satisfies BuildFinish);
@@ -184,6 +188,8 @@ interface Work {
 /** Never throws but FencedError: whatever goes wrong on our side is `lost`, and tried again. */
 async function stage(deps: StagingDeps, order: BuildOrder, { work, lines, signal, later }: Work): Promise<Outcome> {
   try {
+    if (order.image !== undefined)
+      return await stageFromRegistry(deps, { ...order, image: order.image }, { work, lines, signal });
     const stack = deps.stacks().find(({ name }) => name === order.stack);
     if (stack === undefined) return notHere(order.stack);
     const packageFile = join(work, 'package.zip');
@@ -222,6 +228,22 @@ async function stage(deps: StagingDeps, order: BuildOrder, { work, lines, signal
     if (error instanceof FencedError) throw error;
     if (!signal.aborted) deps.log.warn({ err: error, build: order.buildGuid }, 'the build failed on our side');
     return { outcome: 'lost', error: (error as Error).message };
+  }
+}
+
+/** What only builds of images need is loaded with the first of them. */
+async function stageFromRegistry(
+  deps: StagingDeps,
+  order: BuildOrder & { image: NonNullable<BuildOrder['image']> },
+  { work, lines, signal }: Pick<Work, 'work' | 'lines' | 'signal'>,
+): Promise<Outcome> {
+  const { ImageRefusedError, stageImage } = await import('./stage-image.ts');
+  try {
+    const result = await stageImage(deps, order, { work, signal, say: text => lines.line(text) });
+    return { outcome: 'staged', result };
+  } catch (error) {
+    if (!(error instanceof ImageRefusedError)) throw error;
+    return { outcome: 'failed', title: 'StagingError', error: withCode(error.message, error.code) };
   }
 }
 

@@ -5,6 +5,7 @@
 import { chownSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { InternalAddress } from '@cupola/certificates/members/dial';
+import { tenantsPolicy } from '@cupola/images/registry/policy';
 import { FencedError } from '@cupola/model/errors';
 import type { Egress } from '@cupola/sandbox/egress-chains';
 import type { Sandboxes } from '@cupola/sandbox/sandbox';
@@ -29,6 +30,8 @@ export interface Deps {
   network?(egress: Egress): Promise<BuildNetwork>;
   /** What droplets can be built for, now. */
   stacks(): readonly BuildStack[];
+  /** Registries that the operator lists (`registry/policy.ts`): others are asked by HTTPS, at public addresses alone. Absent: none. */
+  registries?: readonly string[];
   log: Logger;
   /** Epoch ms. */
   now(): number;
@@ -64,6 +67,7 @@ export async function start(deps: Deps): Promise<AsyncDisposable> {
     compileCache,
     npmSettings: () => settings,
     network: deps.network ?? hostNetwork,
+    registries: tenantsPolicy(deps.registries ?? []),
   };
   const builds = new Set<RunningBuild>();
   const warm = makeReady({ ...staging, uid }, ending.signal);

@@ -87,6 +87,31 @@ const TABLE: Readonly<Record<CauseCode, Entry>> = {
     mend: 'Put a token into a variable of the app, and name that variable in its registry settings.',
     next: ({ app }) => `cupola set-env ${app} NAME TOKEN`,
   },
+  'image-not-found': {
+    says: 'there is no such image in its registry',
+    mend: 'Check the name and the tag of the image.',
+    next: ({ app }) => `cupola push ${app} --docker-image IMAGE:TAG`,
+  },
+  'image-login': {
+    says: "the image's registry wants a login, or refuses the one it was given",
+    mend: 'Push with the name of a user who may read it, and the password in CF_DOCKER_PASSWORD.',
+    next: ({ app }) => `cupola push ${app} --docker-image IMAGE --docker-username NAME`,
+  },
+  'image-registry-unreachable': {
+    says: "the image's registry could not be reached",
+    mend: 'Push again when it answers; what runs already does not need it.',
+    next: push,
+  },
+  'image-registry-refused': {
+    says: "the image's registry is not one that this platform may ask",
+    mend: 'Use a registry at a public address with HTTPS, or let the operator list this one (CUPOLA_REGISTRIES).',
+    next: ({ app }) => `cupola push ${app} --docker-image IMAGE:TAG`,
+  },
+  'image-unfit': {
+    says: 'that image does not run on this platform',
+    mend: 'Push one for Linux on this kind of machine, in the format of Docker or OCI.',
+    next: ({ app }) => `cupola push ${app} --docker-image IMAGE:TAG`,
+  },
   'registry-unreachable': {
     says: 'the package registry could not be reached',
     mend: "Check this machine's network and proxy, or push with the dependencies inside (vendored).",

@@ -45,8 +45,18 @@ const ms = z.number().int();
 export const layer = z.object({
   digest,
   sizeBytes: z.number().int().nonnegative(),
-  kind: z.enum(['toolchain', 'app']),
+  kind: z.enum(['toolchain', 'app', 'image']),
   mountPath: z.string().startsWith('/'),
+});
+
+/** See `ImageConfig` in `@cupola/model/run-spec`. */
+const imageConfig = z.object({
+  entrypoint: z.array(z.string()),
+  command: z.array(z.string()),
+  environment: z.record(z.string(), z.string()),
+  folder: z.string(),
+  user: z.string(),
+  ports: z.array(z.number().int()),
 });
 
 const healthCheck = z.object({
@@ -92,6 +102,7 @@ const runSpec = z.object({
   sidecars: z
     .array(z.object({ name: z.string(), command: z.string(), memoryMb: z.number().int().nullable() }))
     .exactOptional(),
+  image: imageConfig.exactOptional(),
   taskName: z.string().exactOptional(),
   syslogDrains: z.array(z.string()).exactOptional(),
   egress: z.array(egressRule).exactOptional(),
@@ -371,8 +382,18 @@ export const buildOrder = z.object({
   spaceName: z.string(),
   organizationName: z.string(),
   packageGuid: guid,
-  packageDigest: digest,
+  /** Null: the package is an image. */
+  packageDigest: digest.nullable(),
   packageSizeBytes: z.number().int(),
+  /** An image to find and to fetch, instead of bits to compile. */
+  image: z
+    .object({
+      name: z.string(),
+      login: z.object({ username: z.string(), password: z.string() }).nullable(),
+      /** Layers that somebody of the organization has fetched before: they are here, and need not come again. */
+      known: z.array(digest),
+    })
+    .exactOptional(),
   /** Names of buildpacks in the order asked for; empty: detect. */
   buildpacks: z.array(z.string()),
   /** Those that take part in detection, in order of position. */
@@ -413,6 +434,8 @@ export const stagedResult = z.object({
   stackDigest: z.string(),
   abiKey: z.string(),
   imageDigest: z.string().nullable(),
+  /** Of an image: its name with its digest, and what it says. */
+  image: z.object({ name: z.string(), config: imageConfig }).exactOptional(),
 });
 export type StagedResult = z.infer<typeof stagedResult>;
 export const buildFinish = z.discriminatedUnion('outcome', [

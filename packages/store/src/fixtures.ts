@@ -280,6 +280,8 @@ export async function aDroplet(store: Writable, given: Partial<DropletsTable> = 
     stack_digest: null,
     abi_key: null,
     layers_json: '[]',
+    docker_image: null,
+    image_config_json: null,
     buildpacks_json: '[]',
     process_types_json: '{"web":"npm start"}',
     execution_metadata: '',

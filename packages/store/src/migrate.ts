@@ -13,6 +13,7 @@ import * as placesInPacks from './migrations/0006-places-in-packs.ts';
 import * as networkPolicies from './migrations/0007-network-policies.ts';
 import * as listedRows from './migrations/0008-lists.ts';
 import * as cluster from './migrations/0009-cluster.ts';
+import * as images from './migrations/0010-images.ts';
 import type { Database } from './schema.ts';
 
 /** All migrations, forward only. */
@@ -28,6 +29,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0007-network-policies': inNewEpoch(networkPolicies),
   '0008-lists': inNewEpoch(listedRows),
   '0009-cluster': inNewEpoch(cluster),
+  '0010-images': inNewEpoch(images),
 };
 
 /**

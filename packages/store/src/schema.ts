@@ -334,6 +334,10 @@ export interface DropletsTable extends Stamped {
   image_digest: string | null;
   /** JSON list of {name, processTypes, command} that buildpacks want beside the app; null: none. */
   sidecars_json: string | null;
+  /** Name and digest of the image that it is; null: a droplet of a stack. */
+  docker_image: string | null;
+  /** JSON `ImageConfig`; null: none. */
+  image_config_json: string | null;
 }
 /** What an app was when it was last started or deployed: droplet, environment, commands. Immutable but for its labels. */
 export interface RevisionsTable extends Stamped {

@@ -7,7 +7,7 @@ import { type CopyAction, decideCopies } from '@cupola/model/cell-plan';
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
 import type { RunningSandbox } from '@cupola/sandbox/sandbox';
 import type { Logger } from 'pino';
-import { layerName } from '../host/layers.ts';
+import { layerNames } from '../host/layers.ts';
 import type { Uids } from '../host/uids.ts';
 import { pause } from '../pause.ts';
 import type { PlacementView } from '../session/placement-view.ts';
@@ -175,7 +175,7 @@ function usedLayers(copies: ReadonlyMap<string, Copy>, uids: Uids): Set<string> 
   return new Set(
     [...copies.values()].flatMap(({ record }) => {
       const { layers, appGuid } = record.placement.runSpec;
-      return layers.map(layer => layerName(layer, uids.separate ? uids.of(appGuid) : null));
+      return layerNames(layers, uids.separate ? uids.of(appGuid) : null);
     }),
   );
 }

@@ -4,6 +4,7 @@
  */
 import { DEFAULT_EGRESS } from '@cupola/model/egress';
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
+import type { RunSpec } from '@cupola/model/run-spec';
 import {
   type RunningSandbox,
   SandboxError,
@@ -12,7 +13,7 @@ import {
   type SandboxSpec,
 } from '@cupola/sandbox/sandbox';
 import type { Addresses } from '../host/addresses.ts';
-import type { Layers } from '../host/layers.ts';
+import { isOfImage, type Layers } from '../host/layers.ts';
 import type { Uids } from '../host/uids.ts';
 import type { LogSender } from '../logs/log-sender.ts';
 import { followOutput } from '../logs/output.ts';
@@ -22,7 +23,7 @@ import { followReadiness, type Probed, type Unhealthy, untilHealthy, untilUnheal
 import { lostFiles } from '../probes/lost-files.ts';
 import { type Copy, logSource, type StopOrder } from './copy.ts';
 import type { CopyRecord, Records } from './record.ts';
-import { sandboxSpec } from './sandbox-spec.ts';
+import { type StartFacts, sandboxSpec } from './sandbox-spec.ts';
 import type { Words } from './words.ts';
 
 export interface LifeDeps {
@@ -92,9 +93,9 @@ async function launch(deps: LifeDeps, copy: Copy, { left, over }: Signals): Prom
   words.creating(copy);
   const uid = uids.of(runSpec.appGuid);
   const owner = uids.separate ? uid : null;
-  const laidOut = Promise.all(runSpec.layers.map(layer => layers.ensure(layer, owner)));
-  const layerSources = await Promise.race([laidOut, aborted(left, over), aborted(copy.stopping.signal, over)]);
-  if (layerSources === undefined) {
+  const laidOut = layOut(layers, runSpec, owner);
+  const sources = await Promise.race([laidOut, aborted(left, over), aborted(copy.stopping.signal, over)]);
+  if (sources === undefined) {
     laidOut.catch(() => undefined); // Nobody waits for them any more.
     return null;
   }
@@ -106,14 +107,14 @@ async function launch(deps: LifeDeps, copy: Copy, { left, over }: Signals): Prom
   const started = { sandboxGuid, address, startedMs: now() };
   change(copy, { launch: { ...started, isStarted: false } });
   try {
-    const root = deps.stackRoot(runSpec.stack);
+    const root = sources.image === null ? deps.stackRoot(runSpec.stack) : null;
     const spec = sandboxSpec({
       sandboxGuid,
       placement,
       address,
       resolvConf,
       uid,
-      layerSources,
+      ...sources,
       stackRoot: root,
       lang: deps.langOf(root),
     });
@@ -126,6 +127,21 @@ async function launch(deps: LifeDeps, copy: Copy, { left, over }: Signals): Prom
     change(copy, { launch: null });
     throw error;
   }
+}
+
+/** Where what it stands on lies. @throws SandboxError */
+async function layOut(
+  layers: Layers,
+  runSpec: RunSpec,
+  owner: number | null,
+): Promise<Pick<StartFacts, 'layerSources' | 'image'>> {
+  if (runSpec.image === undefined) {
+    const layerSources = await Promise.all(runSpec.layers.map(layer => layers.ensure(layer, owner)));
+    return { layerSources, image: null };
+  }
+  const root = await layers.ensureImage(runSpec.layers.filter(isOfImage), owner);
+  const { imageFacts } = await import('../host/image-facts.ts');
+  return { layerSources: [], image: imageFacts(root, runSpec.image) };
 }
 
 /** @throws SandboxError when it takes longer than a start may: what comes of it after all is removed. */

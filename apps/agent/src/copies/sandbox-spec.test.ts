@@ -23,6 +23,7 @@ test('a sidecar that ends before the launcher looks is seen', async () => {
     uid: 0,
     layerSources: [],
     stackRoot: null,
+    image: null,
     lang: 'C.UTF-8',
   });
   const [program = '', ...words] = argv.map(word => word.replaceAll('/home/vcap', folder));

@@ -1,10 +1,11 @@
 /** The sandbox of one start: the droplet's layers put together, the command wrapped as Cloud Foundry's launcher does it. */
 import type { PlacementItem } from '@cupola/contract/internal';
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
-import type { Mount, SandboxSpec } from '@cupola/sandbox/sandbox';
+import { type Mount, SandboxError, type SandboxSpec } from '@cupola/sandbox/sandbox';
 import { type CopyAddress, networkOf } from '../host/addresses.ts';
+import type { ImageFacts } from '../host/image-facts.ts';
 import { SIDECAR_MARK } from '../logs/sidecar-lines.ts';
-import { copyEnvironment } from './environment.ts';
+import { copyEnvironment, imageDefaults, STACK_OWN, stackDefaults } from './environment.ts';
 
 const LIMITS = `ulimit -c 0
 ulimit -n ${INSTANCE_LIMITS.openFilesMax} 2>/dev/null
@@ -110,29 +111,20 @@ export interface StartFacts {
   layerSources: string[];
   /** Folder of the stack's root filesystem; null: this machine's own. */
   stackRoot: string | null;
+  /** The image that it stands on, instead of a stack; null: none. */
+  image: ImageFacts | null;
   /** Of the stack. */
   lang: string;
 }
 
 export function sandboxSpec(facts: StartFacts): SandboxSpec {
-  const { sandboxGuid, placement, address, resolvConf, uid, layerSources, stackRoot, lang } = facts;
+  const { sandboxGuid, placement, address, resolvConf, uid, image } = facts;
   const { runSpec } = placement;
-  const environment = copyEnvironment(placement, { address, lang });
   return {
     guid: sandboxGuid,
-    ...(stackRoot === null ? {} : { stackRoot }),
     uid,
-    mounts: runSpec.layers.map(
-      ({ kind, mountPath }, at): Mount => ({
-        source: layerSources[at] ?? '',
-        target: mountPath,
-        mode: kind === 'app' ? 'overlay' : 'read-only',
-      }),
-    ),
+    ...(image === null ? onStack(facts) : onImage(facts, image)),
     files: { '/etc/resolv.conf': resolvConf },
-    argv: argvOf(runSpec, environment),
-    cwd: '/home/vcap/app',
-    environment,
     limits: {
       memoryMb: runSpec.memoryMb,
       cpuShare: runSpec.memoryMb / 1024,
@@ -144,6 +136,51 @@ export function sandboxSpec(facts: StartFacts): SandboxSpec {
   };
 }
 
+type Ground = Pick<SandboxSpec, 'stackRoot' | 'image' | 'mounts' | 'argv' | 'cwd' | 'environment'>;
+
+function onStack({ placement, address, layerSources, stackRoot, lang }: StartFacts): Ground {
+  const { runSpec } = placement;
+  const environment = copyEnvironment(placement, { address, defaults: stackDefaults(runSpec, lang), own: STACK_OWN });
+  return {
+    ...(stackRoot === null ? {} : { stackRoot }),
+    mounts: runSpec.layers.map(
+      ({ kind, mountPath }, at): Mount => ({
+        source: layerSources[at] ?? '',
+        target: mountPath,
+        mode: kind === 'app' ? 'overlay' : 'read-only',
+      }),
+    ),
+    argv: argvOf(runSpec, environment),
+    cwd: '/home/vcap/app',
+    environment,
+  };
+}
+
+/** As Diego's launcher for images does it (dockerapplifecycle: launcher/main.go): the user's command by the image's shell, else the image's own words. */
+function onImage({ placement, address }: StartFacts, { root, user, folder, hasBash }: ImageFacts): Ground {
+  const { command, image, sidecars = [] } = placement.runSpec;
+  const own = [...(image?.entrypoint ?? []), ...(image?.command ?? [])];
+  if (sidecars.length > 0 && !hasBash)
+    throw new SandboxError('its sidecars are started by /bin/bash, which the image does not have');
+  return {
+    image: { root, uid: user.uid, gid: user.gid, openFilesMax: INSTANCE_LIMITS.openFilesMax },
+    mounts: [],
+    argv:
+      sidecars.length > 0
+        ? withSidecars(command || quoted(own), sidecars)
+        : command === ''
+          ? own
+          : ['/bin/sh', '-c', command],
+    cwd: folder,
+    environment: copyEnvironment(placement, { address, defaults: imageDefaults(image, user), own: {} }),
+  };
+}
+
+/** Words as a shell reads them as the same words. */
+function quoted(words: readonly string[]): string {
+  return words.map(word => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
+}
+
 function argvOf({ command, sidecars = [] }: PlacementItem['runSpec'], environment: Record<string, string>): string[] {
   if (sidecars.length === 0) {
     const words = wordsOf(command);
@@ -151,6 +188,10 @@ function argvOf({ command, sidecars = [] }: PlacementItem['runSpec'], environmen
     if (isShort) return ['/bin/sh', '-c', SHORT_LAUNCHER, 'launcher', LAUNCHER, command, ...words];
     return ['/bin/bash', '-c', LAUNCHER, 'launcher', command, ...words];
   }
+  return withSidecars(command, sidecars);
+}
+
+function withSidecars(command: string, sidecars: NonNullable<PlacementItem['runSpec']['sidecars']>): string[] {
   const beside = sidecars.flatMap(sidecar => [
     sidecar.command,
     sidecar.memoryMb === null ? '' : `${sidecar.memoryMb}m`,

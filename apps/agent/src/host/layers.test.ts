@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { isRoot, type MadeLayer, makeLayer, silentLog, tempFolder } from '../fixtures.ts';
-import { type Layers, layerName, openLayers } from './layers.ts';
+import { type Layers, layerNames, openLayers } from './layers.ts';
 
 interface Store {
   layers: Layers;
@@ -99,7 +99,30 @@ test('collect() keeps what is used and the newest of the rest within its budget'
   const large = made.map(({ layer, tar }) => ({ layer: { ...layer, sizeBytes: gib / 2 }, tar }));
   const { layers } = open(folder.path, large);
   for (const { layer } of large) await layers.ensure(layer, null);
-  const names = large.map(({ layer }) => layerName(layer, null));
+  const names = large.flatMap(({ layer }) => layerNames([layer], null));
   await layers.collect(() => new Set(names.slice(0, 1)));
   expect(readdirSync(join(folder.path, 'layers')).sort()).toEqual([names[0], names[2], names[3]].sort());
+});
+
+test('ensureImage() lays layers over each other once, and collect() takes what they take together', async () => {
+  using folder = tempFolder();
+  const ofImage = async (files: Record<string, string>): Promise<MadeLayer> => {
+    const { layer, tar } = await makeLayer(files, { mountPath: '/' });
+    return { layer: { ...layer, kind: 'image' }, tar };
+  };
+  const made = [
+    await ofImage({ 'etc/a': 'below', 'etc/b': 'b' }),
+    await ofImage({ 'etc/a': 'above', 'etc/.wh.b': '' }),
+  ];
+  const layers = made.map(({ layer }) => layer);
+  const store = open(folder.path, made);
+  const roots = await Promise.all([1, 2].map(() => store.layers.ensureImage(layers, null)));
+  expect([readFileSync(join(roots[1] ?? '', 'etc/a'), 'utf8'), readdirSync(join(roots[0] ?? '', 'etc'))]).toEqual([
+    'above',
+    ['a'],
+  ]);
+  expect(store.fetched).toHaveLength(2);
+  expect(readdirSync(join(folder.path, 'layers'))).toEqual(layerNames(layers, null));
+  const damaged = open(folder.path, [{ layer: layers[0] as MadeLayer['layer'], tar: Buffer.from('x') }]);
+  await expect(damaged.layers.ensureImage(layers.slice(0, 1), null)).rejects.toThrow(/the bytes of its layer/);
 });

@@ -3,16 +3,28 @@
  *
  *     layers/NAME/content   the tar's files; NAME is DIGEST for a toolchain, DIGEST-UID for an app's, which is owned by that app's user id
  *     layers/NAME/facts     size, and the boot it was written in: after a power cut a file may be there and empty, so layers of another boot are fetched again
+ *     layers/image-*        the layers of an image laid over each other: one root filesystem, owned by its app's user id
  *     layers/.new-*         being laid out; whatever is left of one when we start is removed
  *
  * Layers that no copy names are kept while they are few: the next push of the app, or of another one, mostly shares its toolchain.
  */
 import { createHash, type Hash, randomUUID } from 'node:crypto';
-import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, utimesSync } from 'node:fs';
+import {
+  createWriteStream,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  utimesSync,
+} from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { untar } from '@cupola/archive/untar';
+import { IMAGE_LIMITS } from '@cupola/model/limits';
 import type { Layer } from '@cupola/model/run-spec';
 import { SandboxError } from '@cupola/sandbox/sandbox';
 import type { Logger } from 'pino';
@@ -31,13 +43,35 @@ export interface Layers {
    * @throws SandboxError when it cannot be had, or is not what its digest says.
    */
   ensure(layer: Layer, ownerUid: number | null): Promise<string>;
+  /** Where the root filesystem of an image lies that is made of these layers, from the bottom. Laid out now if it is not there. @throws SandboxError as above. */
+  ensureImage(layers: readonly Layer[], ownerUid: number | null): Promise<string>;
   /** Removes unused layers beyond the budget. `used` is asked right before each removal. */
   collect(used: () => ReadonlySet<string>): Promise<void>;
 }
 
-/** The name under which a layer lies here. */
-export function layerName({ digest, kind }: Layer, ownerUid: number | null): string {
+/** The names under which a droplet's layers lie here. */
+export function layerNames(layers: readonly Layer[], ownerUid: number | null): string[] {
+  const ofImage = layers.filter(isOfImage);
+  return [
+    ...layers.filter(layer => !isOfImage(layer)).map(layer => layerName(layer, ownerUid)),
+    ...(ofImage.length === 0 ? [] : [imageName(ofImage, ownerUid)]),
+  ];
+}
+
+export function isOfImage({ kind }: Layer): boolean {
+  return kind === 'image';
+}
+
+function layerName({ digest, kind }: Layer, ownerUid: number | null): string {
   return kind === 'toolchain' || ownerUid === null ? digest : `${digest}-${ownerUid}`;
+}
+
+/** The same layers in another order are another image. */
+function imageName(layers: readonly Layer[], ownerUid: number | null): string {
+  const digest = createHash('sha256')
+    .update(layers.map(layer => layer.digest).join())
+    .digest('hex');
+  return ownerUid === null ? `image-${digest}` : `image-${digest}-${ownerUid}`;
 }
 
 interface Deps {
@@ -66,17 +100,27 @@ export function openLayers(deps: Deps): Layers {
   };
   const swept = sweep(root, boot);
 
+  /** Laid out by `fill` if it is not there; used now. */
+  const here = async (name: string, what: string, fill: (place: FreshPlace) => Promise<number>): Promise<string> => {
+    await swept;
+    await locked(name, async () => {
+      if (readFacts(join(root, name)) === null) await layOut(deps, root, { name, what, boot, fill });
+      const seconds = deps.now() / 1000;
+      utimesSync(join(root, name), seconds, seconds);
+    });
+    return join(root, name, 'content');
+  };
+
   return {
     ensure: async (layer, ownerUid) => {
-      await swept;
-      const name = layerName(layer, ownerUid);
-      await locked(name, async () => {
-        if (readFacts(join(root, name)) === null) await layOut(deps, root, { layer, ownerUid, boot });
-        const seconds = deps.now() / 1000;
-        utimesSync(join(root, name), seconds, seconds);
-      });
-      return mountSource(join(root, name, 'content'), layer);
+      const what = `layer ${layer.digest.slice(0, 12)} of the droplet`;
+      const content = await here(layerName(layer, ownerUid), what, place =>
+        unpackOne(deps, layer, { ...place, ownerUid }),
+      );
+      return mountSource(content, layer);
     },
+    ensureImage: (layers, ownerUid) =>
+      here(imageName(layers, ownerUid), 'the image', place => unpackImage(deps, layers, { ...place, ownerUid })),
     collect: async used => {
       await swept;
       let keptBytes = 0;
@@ -93,30 +137,67 @@ export function openLayers(deps: Deps): Layers {
   };
 }
 
-async function layOut(
-  { fetch, now }: Deps,
-  root: string,
-  { layer, ownerUid, boot }: { layer: Layer; ownerUid: number | null; boot: string },
-): Promise<void> {
+interface FreshPlace {
+  /** Ours alone, and gone afterwards. */
+  work: string;
+  /** Empty; what is laid out. */
+  content: string;
+}
+
+interface LayOut {
+  name: string;
+  /** For people. */
+  what: string;
+  boot: string;
+  /** Answers how much it takes. */
+  fill(place: FreshPlace): Promise<number>;
+}
+
+async function layOut({ now }: Deps, root: string, { name, what, boot, fill }: LayOut): Promise<void> {
   const fresh = join(root, `.new-${randomUUID()}`);
-  const content = join(fresh, 'content');
-  mkdirSync(content, { recursive: true, mode: 0o755 });
+  const place = { content: join(fresh, 'content'), work: join(fresh, 'work') };
+  mkdirSync(place.content, { recursive: true, mode: 0o755 });
   try {
-    const hash = createHash('sha256');
-    const owner = layer.kind === 'app' && ownerUid !== null ? { owner: { uid: ownerUid, gid: ownerUid } } : {};
-    await untar(Readable.from(hashed(await fetch(layer.digest), hash)), content, owner);
-    if (hash.digest('hex') !== layer.digest) throw new Error('its bytes are not what its digest says');
-    writeSmallFile(join(fresh, 'facts'), JSON.stringify({ boot, sizeBytes: layer.sizeBytes, at: now() }));
-    renameSync(fresh, join(root, layerName(layer, ownerUid)));
+    const sizeBytes = await fill(place);
+    await rm(place.work, { recursive: true, force: true });
+    writeSmallFile(join(fresh, 'facts'), JSON.stringify({ boot, sizeBytes, at: now() }));
+    renameSync(fresh, join(root, name));
   } catch (error) {
     await rm(fresh, { recursive: true, force: true });
-    throw new SandboxError(
-      `layer ${layer.digest.slice(0, 12)} of the droplet cannot be used: ${(error as Error).message}`,
-      {
-        cause: error,
-      },
-    );
+    throw new SandboxError(`${what} cannot be used: ${(error as Error).message}`, { cause: error });
   }
+}
+
+interface Unpacking extends FreshPlace {
+  ownerUid: number | null;
+}
+
+async function unpackOne({ fetch }: Deps, layer: Layer, { content, ownerUid }: Unpacking): Promise<number> {
+  const hash = createHash('sha256');
+  const owner = layer.kind === 'app' && ownerUid !== null ? { owner: { uid: ownerUid, gid: ownerUid } } : {};
+  await untar(Readable.from(hashed(await fetch(layer.digest), hash)), content, owner);
+  if (hash.digest('hex') !== layer.digest) throw new Error('its bytes are not what its digest says');
+  return layer.sizeBytes;
+}
+
+/** Each layer lies in a file first: nothing of it is unpacked before its digest is what it should be. */
+async function unpackImage(
+  { fetch }: Deps,
+  layers: readonly Layer[],
+  { content, work, ownerUid }: Unpacking,
+): Promise<number> {
+  const { unpackImageLayer } = await import('./image-layer.ts');
+  mkdirSync(work, { mode: 0o700 });
+  let leftBytes: number = IMAGE_LIMITS.unpackedMaxBytes;
+  for (const { digest } of layers) {
+    const file = join(work, digest);
+    const hash = createHash('sha256');
+    await pipeline(hashed(await fetch(digest), hash), createWriteStream(file, { mode: 0o600 }));
+    if (hash.digest('hex') !== digest) throw new Error(`the bytes of its layer ${digest} are not what that says`);
+    leftBytes -= await unpackImageLayer(file, { content, ownerUid, maxBytes: leftBytes });
+    await rm(file);
+  }
+  return IMAGE_LIMITS.unpackedMaxBytes - leftBytes;
 }
 
 async function* hashed(source: AsyncIterable<Buffer>, hash: Hash): AsyncIterable<Buffer> {

@@ -67,7 +67,7 @@ test.each([
     { name: 'a', lifecycle: { type: 'buildpack', data: { buildpacks: ['cobol'] } } },
     /Buildpack "cobol" must be an existing admin buildpack or a valid git URI/,
   ],
-  ['docker', { name: 'a', lifecycle: { type: 'docker', data: {} } }, /^Docker images are not supported yet/],
+  ['docker and a stack', { name: 'a', lifecycle: { type: 'docker', data: { stack: 'host' } } }, /data must be empty/],
   ['PORT', { name: 'a', environment_variables: { PORT: '1' } }, /^Environment variables cannot set PORT$/],
   ['a label that is none', { name: 'a', metadata: { labels: { 'a b': 'c' } } }, /contains invalid characters/],
 ])('POST /v3/apps with %s is 422, and nothing is made', async (_what, body, text) => {

@@ -18,6 +18,7 @@ export interface AppHome {
 
 export interface NewApp {
   name: string;
+  type: 'buildpack' | 'docker';
   buildpacks: string[];
   stack: string;
   environment: Variables;
@@ -40,7 +41,7 @@ export async function createApp(
     space_guid: space.guid,
     state: 'STOPPED',
     stopped_at: null,
-    lifecycle_type: 'buildpack',
+    lifecycle_type: asked.type,
     buildpacks_json: JSON.stringify(asked.buildpacks),
     stack: asked.stack,
     current_droplet_guid: null,

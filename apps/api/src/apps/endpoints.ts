@@ -13,6 +13,7 @@ import { z } from 'zod';
 import { maySeeSpace, requireDeveloper } from '../access/access.ts';
 import type { Actor } from '../access/actor.ts';
 import type { ApiDeps } from '../deps.ts';
+import { requireFlag } from '../flags/flags.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { accepted } from '../http/replies.ts';
 import { finishedJob } from '../jobs/jobs.ts';
@@ -29,7 +30,7 @@ import { environmentEndpoints } from './environment-endpoints.ts';
 import { featureEndpoints } from './feature-endpoints.ts';
 import { type ScopedApp, seenApp, writableApp } from './find-app.ts';
 import { includedSpaces } from './include-spaces.ts';
-import { checkBuildpacks, resolveLifecycle } from './lifecycle.ts';
+import { checkBuildpacks, lifecycleOf, resolveLifecycle } from './lifecycle.ts';
 import { includeOfApps, listApps, presentApps } from './list-apps.ts';
 import { HIDDEN, logApi, rubyText } from './log-line.ts';
 
@@ -49,13 +50,14 @@ async function homeOfNew(db: Kysely<Database>, actor: Actor, guid: string): Prom
 
 async function create(mutation: Mutation, deps: ApiDeps, actor: Actor, body: CreateApp) {
   const space = await homeOfNew(mutation.db, actor, body.relationships.space.data.guid);
-  const { buildpacks, stack, warnings } = await resolveLifecycle(mutation.db, body.lifecycle);
+  const { type, buildpacks, stack, warnings } = await resolveLifecycle(mutation.db, body.lifecycle);
+  if (type === 'docker') await requireFlag(mutation.db, actor, 'diego_docker');
   await checkBuildpacks(mutation.db, buildpacks);
   const variables = body.environment_variables ?? {};
   const errors = variableErrors(variables, 'Environment variables');
   if (errors.length > 0) throw new UnprocessableError(errors.join(', '));
   const environment = mergeVariables({}, variables);
-  const app = await createApp(mutation, deps, space, { name: body.name, buildpacks, stack, environment });
+  const app = await createApp(mutation, deps, space, { name: body.name, type, buildpacks, stack, environment });
   await writeMetadata(mutation, 'app', app.guid, body.metadata);
   const request = {
     ...body,
@@ -68,8 +70,7 @@ async function create(mutation: Mutation, deps: ApiDeps, actor: Actor, body: Cre
 async function update(mutation: Mutation, actor: Actor, app: ScopedApp, body: UpdateApp) {
   const name = body.name ?? app.name;
   if (name !== app.name) await requireFreeName(mutation, app.space_guid, name, app.guid);
-  const present = { buildpacks: JSON.parse(app.buildpacks_json) as string[], stack: app.stack };
-  const { buildpacks, stack, warnings } = await resolveLifecycle(mutation.db, body.lifecycle, present);
+  const { buildpacks, stack, warnings } = await resolveLifecycle(mutation.db, body.lifecycle, lifecycleOf(app));
   if (body.lifecycle?.data.buildpacks !== undefined) await checkBuildpacks(mutation.db, buildpacks);
   const row = { name, stack, buildpacks_json: JSON.stringify(buildpacks) };
   const updated = await updateAppRow(mutation, app, row);

@@ -12,6 +12,7 @@ import type { Kysely } from 'kysely';
 import { resolveStack } from '../stacks/resolve-stack.ts';
 
 export interface Lifecycle {
+  type: 'buildpack' | 'docker';
   buildpacks: string[];
   stack: string;
   warnings: string[];
@@ -24,10 +25,12 @@ export interface Lifecycle {
 export async function resolveLifecycle(
   db: Kysely<Database>,
   body: LifecycleBody | undefined,
-  present: { buildpacks: string[]; stack: string } | null = null,
+  present: (Pick<Lifecycle, 'buildpacks' | 'stack'> & { type: string }) | null = null,
 ): Promise<Lifecycle> {
-  if (body?.type === 'docker')
-    throw new UnprocessableError('Docker images are not supported yet. Push the source, with a buildpack.');
+  const type = body?.type ?? present?.type ?? 'buildpack';
+  if (present !== null && type !== present.type)
+    throw new UnprocessableError(`Lifecycle type cannot be changed from ${present.type} to ${type}`);
+  if (type === 'docker') return await dockerLifecycle(db, body);
   if (body?.type === 'cnb')
     throw new UnprocessableError('Cloud Native Buildpacks are not supported yet. Use lifecycle type buildpack.');
   const isKept = body?.data.stack === undefined && present !== null;
@@ -35,7 +38,22 @@ export async function resolveLifecycle(
     ? { stack: present.stack, warnings: [] }
     : await resolveStack(db, body?.data.stack);
   const buildpacks = body?.data.buildpacks === undefined ? (present?.buildpacks ?? []) : (body.data.buildpacks ?? []);
-  return { buildpacks, stack, warnings };
+  return { type: 'buildpack', buildpacks, stack, warnings };
+}
+
+/** An image stands on nothing but itself: the stack of its row is what it would be if it did. */
+async function dockerLifecycle(db: Kysely<Database>, body: LifecycleBody | undefined): Promise<Lifecycle> {
+  if (Object.keys(body?.data ?? {}).length > 0)
+    throw new UnprocessableError(
+      "Lifecycle data must be empty for type docker: an image has neither buildpacks nor a stack. Send 'data': {}.",
+    );
+  const { stack } = await resolveStack(db, undefined);
+  return { type: 'docker', buildpacks: [], stack, warnings: [] };
+}
+
+/** What of an app's row says how it is staged. */
+export function lifecycleOf(app: { lifecycle_type: string; buildpacks_json: string; stack: string }) {
+  return { type: app.lifecycle_type, buildpacks: JSON.parse(app.buildpacks_json) as string[], stack: app.stack };
 }
 
 /** Those that come with the platform, in the order in which they look at an app. Guids are the same everywhere: a name for a name. */

@@ -8,9 +8,10 @@ import { maySeeSpace, requireDeveloper } from '../access/access.ts';
 import type { Actor } from '../access/actor.ts';
 import { recordAppEvent } from '../apps/app-events.ts';
 import { APP_MANAGERS, appScope, findApp, type ScopedApp } from '../apps/find-app.ts';
-import { checkBuildpacks, resolveLifecycle } from '../apps/lifecycle.ts';
+import { checkBuildpacks, lifecycleOf, resolveLifecycle } from '../apps/lifecycle.ts';
 import { logApi } from '../apps/log-line.ts';
 import type { ApiDeps } from '../deps.ts';
+import { requireFlag } from '../flags/flags.ts';
 import { isCliAgent } from '../http/cli-agent.ts';
 import { type ApiRequest, type Endpoint, endpoint } from '../http/endpoint.ts';
 import { writeMetadata } from '../metadata/metadata.ts';
@@ -51,6 +52,11 @@ async function show(deps: ApiDeps, row: BuildRow) {
   return (await presentBuilds(deps, [row]))[0];
 }
 
+/** An image stands on no stack. */
+async function stackWarnings(db: Kysely<Database>, { lifecycle_type, stack }: ScopedApp): Promise<string[]> {
+  return lifecycle_type === 'docker' ? [] : restageWarnings(db, stack);
+}
+
 /**
  * A fast push would show none of its staging log: the cf CLI's tail stops when the build has ended, so its poll is answered when the tail has the last line
  * (held-requests.md). Our own clients read the rest of the log themselves.
@@ -85,14 +91,10 @@ export const buildEndpoints: Endpoint[] = [
       const { build, app, warnings } = await deps.store.mutate(async mutation => {
         const { row, app } = await usablePackage(mutation.db, actor, body.package.guid);
         const lifecycle =
-          body.lifecycle === undefined
-            ? null
-            : await resolveLifecycle(mutation.db, body.lifecycle, {
-                buildpacks: JSON.parse(app.buildpacks_json) as string[],
-                stack: app.stack,
-              });
+          body.lifecycle === undefined ? null : await resolveLifecycle(mutation.db, body.lifecycle, lifecycleOf(app));
+        if (app.lifecycle_type === 'docker') await requireFlag(mutation.db, actor, 'diego_docker');
         if (lifecycle !== null) await checkBuildpacks(mutation.db, lifecycle.buildpacks);
-        const warnings = lifecycle?.warnings ?? (await restageWarnings(mutation.db, app.stack));
+        const warnings = lifecycle?.warnings ?? (await stackWarnings(mutation.db, app));
         const build = await createBuild(mutation, deps, {
           app,
           packageGuid: row.guid,

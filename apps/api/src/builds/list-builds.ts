@@ -1,5 +1,7 @@
 /** Lists of builds: of all that one may see, and of one app. What nobody has asked for is not there. */
 import { buildAnswer } from '@cupola/contract/v3/build';
+import type { Database } from '@cupola/store/schema';
+import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
 import { z } from 'zod';
 import { seenApp } from '../apps/find-app.ts';
@@ -29,7 +31,26 @@ export async function presentBuilds({ store, config }: ApiDeps, rows: readonly B
     'build',
     rows.map(({ guid }) => guid),
   );
-  return rows.map(row => presentBuild(row, metadata.get(row.guid) ?? NO_METADATA, config.publicUrl));
+  const images = await ofImages(store.read, rows);
+  return rows.map(row =>
+    presentBuild(row, {
+      metadata: metadata.get(row.guid) ?? NO_METADATA,
+      isDocker: images.has(row.app_guid),
+      baseUrl: config.publicUrl,
+    }),
+  );
+}
+
+/** Of the apps of these builds, those that are images: an app stays what it was made as. */
+async function ofImages(db: Kysely<Database>, rows: readonly BuildRow[]): Promise<Set<string>> {
+  if (rows.length === 0) return new Set();
+  const found = await db
+    .selectFrom('apps')
+    .select('guid')
+    .where('guid', 'in', [...new Set(rows.map(row => row.app_guid))])
+    .where('lifecycle_type', '=', 'docker')
+    .execute();
+  return new Set(found.map(({ guid }) => guid));
 }
 
 async function list(

@@ -3,7 +3,14 @@ import type { ShownMetadata } from '../apps/present-app.ts';
 import { isoTime } from '../http/iso-time.ts';
 import type { BuildRow } from './create-build.ts';
 
-export function presentBuild(build: BuildRow, metadata: ShownMetadata, baseUrl: string): BuildAnswer {
+export interface BuildFacts {
+  metadata: ShownMetadata;
+  /** Of an image. */
+  isDocker: boolean;
+  baseUrl: string;
+}
+
+export function presentBuild(build: BuildRow, { metadata, isDocker, baseUrl }: BuildFacts): BuildAnswer {
   const self = `${baseUrl}/v3/builds/${build.guid}`;
   const droplet = build.state === 'STAGED' ? build.droplet_guid : null;
   return {
@@ -17,10 +24,12 @@ export function presentBuild(build: BuildRow, metadata: ShownMetadata, baseUrl: 
     staging_disk_in_mb: build.disk_mb,
     staging_log_rate_limit_bytes_per_second: -1,
     error: build.error_title === null ? build.error : `${build.error_title} - ${build.error ?? ''}`,
-    lifecycle: {
-      type: 'buildpack',
-      data: { buildpacks: JSON.parse(build.buildpacks_json) as string[], stack: build.stack },
-    },
+    lifecycle: isDocker
+      ? { type: 'docker', data: {} }
+      : {
+          type: 'buildpack',
+          data: { buildpacks: JSON.parse(build.buildpacks_json) as string[], stack: build.stack },
+        },
     package: { guid: build.package_guid },
     droplet: droplet === null ? null : { guid: droplet },
     relationships: { app: { data: { guid: build.app_guid } } },

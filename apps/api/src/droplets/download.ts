@@ -14,7 +14,11 @@ const ROOT = 'home/vcap';
  * The droplet as a gzipped tar, streamed; it ends with the error of a layer that is damaged.
  * @throws UnprocessableError for a droplet that is not staged, or of which a part is gone.
  */
-export async function openDroplet({ blobs }: ApiDeps, { state, layers_json }: DropletRow): Promise<Readable> {
+export async function openDroplet(
+  { blobs }: ApiDeps,
+  { state, layers_json, docker_image }: DropletRow,
+): Promise<Readable> {
+  if (docker_image !== null) throw new UnprocessableError("Cannot download droplets with 'docker' lifecycle.");
   if (state !== 'STAGED') throw new UnprocessableError('Only staged droplets can be downloaded.');
   const layers = JSON.parse(layers_json) as Layer[];
   const found = await Promise.all(layers.map(({ digest }) => blobs.stat(digest)));

@@ -25,6 +25,8 @@ export async function openImage(
     throw new InvalidRequestError(
       `"${name}" is no name of an image: use lower-case letters and a tag, as in hello:latest.`,
     );
+  if (droplet.docker_image !== null)
+    throw new UnprocessableError(`This app runs the image ${droplet.docker_image}: pull it from its own registry.`);
   if (droplet.state !== 'STAGED')
     throw new UnprocessableError('Only a droplet that is STAGED can be saved as an image.');
   const commands = JSON.parse(droplet.process_types_json) as Record<string, string>;

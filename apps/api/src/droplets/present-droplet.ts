@@ -22,22 +22,25 @@ export function presentDroplet(
   const layers = JSON.parse(droplet.layers_json) as Layer[];
   const own = layers.findLast(({ kind }) => kind === 'app');
   const isStaged = droplet.state === 'STAGED';
+  const isImage = droplet.docker_image !== null;
   return {
     guid: droplet.guid,
     created_at: isoTime(droplet.created_at),
     updated_at: isoTime(droplet.updated_at),
     state: droplet.state,
     error: droplet.error,
-    lifecycle: { type: 'buildpack', data: {} },
+    lifecycle: { type: isImage ? 'docker' : 'buildpack', data: {} },
     checksum: own === undefined ? null : { type: 'sha256', value: own.digest },
-    buildpacks: (JSON.parse(droplet.buildpacks_json) as KeptBuildpack[]).map(one => ({
-      name: one.name,
-      buildpack_name: one.buildpackName,
-      detect_output: one.detectOutput,
-      version: one.version,
-    })),
-    stack: droplet.stack,
-    image: null,
+    buildpacks: isImage
+      ? null
+      : (JSON.parse(droplet.buildpacks_json) as KeptBuildpack[]).map(one => ({
+          name: one.name,
+          buildpack_name: one.buildpackName,
+          detect_output: one.detectOutput,
+          version: one.version,
+        })),
+    stack: isImage ? null : droplet.stack,
+    image: droplet.docker_image,
     execution_metadata: droplet.execution_metadata,
     process_types: JSON.parse(droplet.process_types_json) as Record<string, string>,
     relationships: { app: { data: { guid: droplet.app_guid } } },
@@ -47,7 +50,7 @@ export function presentDroplet(
       app: { href: app },
       assign_current_droplet: { href: `${app}/relationships/current_droplet`, method: 'PATCH' },
       ...(droplet.package_guid === null ? {} : { package: { href: `${baseUrl}/v3/packages/${droplet.package_guid}` } }),
-      ...(isStaged ? { download: { href: `${self}/download` } } : {}),
+      ...(isStaged && !isImage ? { download: { href: `${self}/download` } } : {}),
     },
   };
 }

@@ -42,6 +42,8 @@ export async function createEmptyDroplet(
         `App with guid "${body.relationships.app.data.guid}" does not exist, or you do not have access to it.`,
       );
     requireDeveloper(actor, appScope(app), 'App');
+    if (app.lifecycle_type === 'docker')
+      throw new UnprocessableError('Droplet creation is not available for apps with docker lifecycles.');
     const row: DropletRow = {
       guid: randomUUID(),
       created_at: now,
@@ -60,6 +62,8 @@ export async function createEmptyDroplet(
       execution_metadata: '',
       image_digest: null,
       sidecars_json: null,
+      docker_image: null,
+      image_config_json: null,
     };
     await db.insertInto('droplets').values(row).execute();
     changed('droplet', row.guid, { organizationGuid: app.organization_guid, spaceGuid: app.space_guid });

@@ -6,6 +6,7 @@ import { type BuildOrder, buildClaim, buildHeartbeat } from '@cupola/contract/in
 import { isClaimable } from '@cupola/model/build-lease';
 import { FencedError } from '@cupola/model/errors';
 import { STAGING_LIMITS } from '@cupola/model/limits';
+import type { Layer } from '@cupola/model/run-spec';
 import type { BuildsTable, Database } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
 import type { Kysely, Selectable } from 'kysely';
@@ -87,7 +88,8 @@ async function claim(
   const place = await readPlace(db, build.package_guid);
   const scope = { organizationGuid: place?.organization_guid ?? null, spaceGuid: place?.space_guid ?? null };
   changed('build', guid, scope);
-  if (place === undefined || place.digest === null || place.state !== 'READY') {
+  const hasContent = place?.type === 'docker' ? place.docker_image !== null : place?.digest !== null;
+  if (place === undefined || !hasContent || place.state !== 'READY') {
     const error = place?.error ?? PACKAGE_GONE;
     await db
       .updateTable('builds')
@@ -106,7 +108,8 @@ async function claim(
   const generation = await cacheGeneration(db, build.app_guid);
   const egress = await groupEgress(db, place.space_guid, 'staging');
   return {
-    ...makeOrder(deps, { ...build, ...claimed }, { place: { ...place, digest: place.digest }, packs }),
+    ...makeOrder(deps, { ...build, ...claimed }, { place, packs }),
+    ...(place.docker_image === null ? {} : { image: await imageOf(mutation, deps, place, place.docker_image) }),
     cacheGeneration: generation,
     egress,
   };
@@ -140,7 +143,8 @@ async function readPlace(db: Kysely<Database>, packageGuid: string) {
     .innerJoin('apps', 'apps.guid', 'packages.app_guid')
     .innerJoin('spaces', 'spaces.guid', 'apps.space_guid')
     .innerJoin('organizations', 'organizations.guid', 'spaces.organization_guid')
-    .select(['packages.state', 'packages.error', 'packages.digest', 'packages.size_bytes'])
+    .select(['packages.state', 'packages.error', 'packages.digest', 'packages.size_bytes', 'packages.type'])
+    .select(['packages.docker_image', 'packages.docker_username', 'packages.docker_password_sealed'])
     .select(['apps.name as app_name', 'apps.space_guid'])
     .select(['spaces.name as space_name', 'spaces.organization_guid', 'organizations.name as organization_name'])
     .where('packages.guid', '=', packageGuid)
@@ -148,10 +152,42 @@ async function readPlace(db: Kysely<Database>, packageGuid: string) {
 }
 type Place = NonNullable<Awaited<ReturnType<typeof readPlace>>>;
 
+/**
+ * What a stager is to fetch. Layers that its organization has fetched are known: nobody else's, or whoever knows a digest could have the bytes that it names, of
+ * any app, by writing a manifest.
+ */
+async function imageOf(
+  { db }: Mutation,
+  { sealer }: ApiDeps,
+  { organization_guid, docker_username, docker_password_sealed }: Place,
+  name: string,
+): Promise<NonNullable<BuildOrder['image']>> {
+  const rows = await db
+    .selectFrom('droplets')
+    .innerJoin('apps', 'apps.guid', 'droplets.app_guid')
+    .innerJoin('spaces', 'spaces.guid', 'apps.space_guid')
+    .select('droplets.layers_json')
+    .where('spaces.organization_guid', '=', organization_guid)
+    .where('droplets.docker_image', 'is not', null)
+    .where('droplets.state', '=', 'STAGED')
+    .orderBy('droplets.created_at', 'desc')
+    .limit(KNOWN_DROPLETS_MAX)
+    .execute();
+  const known = rows.flatMap(row => JSON.parse(row.layers_json) as Layer[]).map(({ digest }) => digest);
+  const password = docker_password_sealed === null ? '' : sealer.open(docker_password_sealed);
+  return {
+    name,
+    login: docker_username === null || docker_username === '' ? null : { username: docker_username, password },
+    known: [...new Set(known)],
+  };
+}
+/** The newest of an organization's: a push mostly shares its layers with the one before (ours). */
+const KNOWN_DROPLETS_MAX = 100;
+
 function makeOrder(
   { sealer }: ApiDeps,
   build: BuildRow,
-  { place, packs }: { place: Place & { digest: string }; packs: Awaited<ReturnType<typeof buildpacksForBuild>> },
+  { place, packs }: { place: Place; packs: Awaited<ReturnType<typeof buildpacksForBuild>> },
 ): BuildOrder {
   return {
     buildGuid: build.guid,

@@ -97,8 +97,11 @@ async function createDroplet({ db, now, changed }: Mutation, build: BuildRow, re
       state: 'STAGED',
       error: null,
       stack: result.stack,
-      stack_digest: result.stackDigest,
-      abi_key: result.abiKey,
+      // An image stands on no stack: it runs on whatever a cell has.
+      stack_digest: result.image === undefined ? result.stackDigest : null,
+      abi_key: result.image === undefined ? result.abiKey : null,
+      docker_image: result.image?.name ?? null,
+      image_config_json: result.image === undefined ? null : JSON.stringify(result.image.config),
       layers_json: JSON.stringify(result.layers),
       buildpacks_json: JSON.stringify(result.buildpacks),
       process_types_json: JSON.stringify(result.processTypes),

@@ -16,6 +16,7 @@ import { findApp, type ScopedApp } from '../apps/find-app.ts';
 import { checkBuildpacks } from '../apps/lifecycle.ts';
 import { HIDDEN, rubyText } from '../apps/log-line.ts';
 import type { ApiDeps } from '../deps.ts';
+import { requireFlag } from '../flags/flags.ts';
 import { writeMetadata } from '../metadata/metadata.ts';
 import {
   createProcess,
@@ -72,6 +73,7 @@ export async function applyManifestApp(
 
 async function apply(context: Context, space: AppHome, manifest: ManifestApp): Promise<Applied> {
   const { mutation, lines } = context;
+  if (manifest.docker !== null) await requireFlag(mutation.db, context.actor, 'diego_docker');
   const staging = manifest.stack === null ? null : await resolveStack(mutation.db, manifest.stack);
   await checkBuildpacks(mutation.db, manifest.buildpacks ?? []);
   const before = await quotaUse(mutation.db, space.organization_guid);
@@ -105,9 +107,13 @@ async function findOrCreate(context: Context, space: AppHome, manifest: Manifest
     .where(eb => eb(eb.fn<string>('lower', ['name']), '=', eb.fn<string>('lower', [eb.val(manifest.name)])))
     .executeTakeFirst();
   const found = present === undefined ? undefined : await findApp(mutation.db, present.guid);
-  if (found !== undefined) return found;
+  if (found !== undefined) {
+    requireSameLifecycle(found, manifest);
+    return found;
+  }
   const app = await createApp(mutation, deps, space, {
     name: manifest.name,
+    type: manifest.docker === null ? 'buildpack' : 'docker',
     buildpacks: manifest.buildpacks ?? [],
     stack: (await resolveStack(mutation.db, manifest.stack)).stack,
     environment: {},
@@ -116,6 +122,16 @@ async function findOrCreate(context: Context, space: AppHome, manifest: Manifest
   await recordAppEvent(mutation, { actor, app, type: 'create', data: { request, ...TRIGGERED } });
   lines.push(`Created app with guid ${app.guid}`);
   return app;
+}
+
+/** @throws UnprocessableError in CF's words (space_manifests_controller.rb): how an app is staged is said once. */
+function requireSameLifecycle({ lifecycle_type }: ScopedApp, { docker, buildpacks, audit }: ManifestApp): void {
+  if (lifecycle_type === 'docker' && buildpacks !== null)
+    throw new UnprocessableError(
+      `${'buildpacks' in audit ? 'Buildpacks' : 'Buildpack'} cannot be configured for a docker lifecycle app.`,
+    );
+  if (lifecycle_type === 'buildpack' && docker !== null)
+    throw new UnprocessableError('Docker cannot be configured for a buildpack lifecycle app.');
 }
 
 async function applyProcess(context: Context, app: ScopedApp, asked: ManifestProcess): Promise<void> {

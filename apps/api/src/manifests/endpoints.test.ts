@@ -214,9 +214,9 @@ describe('POST manifest_diff', () => {
 
   test('refuses what apply_manifest would', async () => {
     await using test = await startTestApi();
-    const answer = await diff(test, 'applications:\n- name: a\n  docker: {image: nginx}\n');
+    const answer = await diff(test, 'applications:\n- name: a\n  docker: {tag: 1}\n');
     expect(answer.status).toBe(422);
-    expect(details(answer)[0]).toMatch(/^For application 'a': Docker images are not supported yet/);
+    expect(details(answer)[0]).toMatch(/^For application 'a': Docker must be an object with an image/);
   });
 });
 

@@ -152,6 +152,7 @@ describe('readManifestApp()', () => {
       { name: 'a', features: { teleport: true } },
       'Features must be a map of valid feature names to booleans (true = enabled, false = disabled)',
     ],
+    [{ name: 'a', docker: { image: 'x' }, buildpack: 'b' }, 'Cannot specify both buildpack(s) and docker keys'],
     [{ name: 'a', services: [{ parameters: {} }] }, 'Services must be a list of service instances'],
     [{ name: 'a', services: 'db' }, 'Services must be a list of service instances'],
     [{ name: 'a', metadata: { notes: {} } }, "Metadata has unexpected field(s): 'notes'"],
@@ -160,7 +161,6 @@ describe('readManifestApp()', () => {
   });
 
   test.each([
-    [{ name: 'a', docker: { image: 'x' } }, /^Docker images are not supported yet/],
     [{ name: 'a', lifecycle: 'cnb' }, /^Cloud Native Buildpacks are not supported yet/],
     [{ name: 'a', routes: [{ route: 'a.b', protocol: 'http2' }] }, /http2 is not supported yet/],
   ])('%j is refused with what to do instead', (sent, error) => {

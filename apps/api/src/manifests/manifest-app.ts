@@ -7,6 +7,7 @@ import type { CreateSidecar } from '@cupola/contract/v3/sidecar';
 import { variableErrors } from '../apps/environment.ts';
 import { HIDDEN } from '../apps/log-line.ts';
 import type { OptionRules } from '../routes/route-options.ts';
+import { type ManifestDocker, readDocker } from './manifest-docker.ts';
 import { readBuildpacks, readFeatures } from './manifest-lifecycle.ts';
 import { type ManifestProcess, readProcesses } from './manifest-processes.ts';
 import { type ManifestRoutes, readRoutes } from './manifest-routes.ts';
@@ -20,6 +21,8 @@ export interface ManifestApp {
   /** Null: not said. An empty list: detect. */
   buildpacks: string[] | null;
   stack: string | null;
+  /** Null: not said. */
+  docker: ManifestDocker | null;
   env: Record<string, string> | null;
   features: Record<string, boolean>;
   metadata: { labels?: unknown; annotations?: unknown } | null;
@@ -42,6 +45,7 @@ export function readManifestApp(sent: unknown, rules: OptionRules): { app: Manif
     processes: readProcesses(from),
     buildpacks: readBuildpacks(from),
     stack: readStack(from),
+    docker: readDocker(from),
     env: readEnv(from),
     routes: readRoutes(from, rules),
     services: readServices(from),

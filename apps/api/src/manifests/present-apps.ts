@@ -28,6 +28,7 @@ export async function presentAppsAsManifests(
     db.selectFrom('sidecars').selectAll().where(among('app_guid', some)).orderBy('name').execute(),
   );
   const sidecars = Map.groupBy(sidecarRows, row => row.app_guid);
+  const images = await readImages(db, guids);
   return new Map(
     apps.map(app => {
       const facts = {
@@ -38,6 +39,7 @@ export async function presentAppsAsManifests(
         processes: processes.get(app.guid) ?? [],
         sidecars: sidecars.get(app.guid) ?? [],
         services: (services.get(app.guid) ?? []).map(row => row.name),
+        docker: images.get(app.guid) ?? {},
       };
       return [app.guid, presentManifestApp(facts)];
     }),
@@ -73,6 +75,28 @@ async function readRoutes(db: Kysely<Database>, appGuids: readonly string[]) {
       .execute(),
   );
   return Map.groupBy(rows, row => row.app_guid);
+}
+
+async function readImages(db: Kysely<Database>, appGuids: readonly string[]) {
+  const rows = await inChunks(appGuids, some =>
+    db
+      .selectFrom('apps')
+      .innerJoin('droplets', 'droplets.guid', 'apps.current_droplet_guid')
+      .innerJoin('packages', 'packages.guid', 'droplets.package_guid')
+      .where(among('apps.guid', some))
+      .where('packages.docker_image', 'is not', null)
+      .select(['apps.guid', 'packages.docker_image', 'packages.docker_username'])
+      .execute(),
+  );
+  return new Map(
+    rows.map(({ guid, docker_image, docker_username }) => [
+      guid,
+      {
+        ...(docker_image === null ? {} : { image: docker_image }),
+        ...(docker_username === null ? {} : { username: docker_username }),
+      },
+    ]),
+  );
 }
 
 async function readServices(db: Kysely<Database>, appGuids: readonly string[]) {

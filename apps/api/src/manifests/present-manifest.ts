@@ -15,6 +15,8 @@ export interface ManifestFacts {
   sidecars: ReadonlyArray<Selectable<SidecarsTable>>;
   /** Names of bound service instances. */
   services: readonly string[];
+  /** Of the package that its droplet was staged from. */
+  docker: { image?: string; username?: string };
 }
 
 export function presentManifestApp({
@@ -25,13 +27,15 @@ export function presentManifestApp({
   processes,
   services,
   sidecars,
+  docker,
 }: ManifestFacts): Record<string, unknown> {
   return {
     name: app.name,
     ...some('env', env),
     lifecycle: app.lifecycle_type,
-    ...some('buildpacks', JSON.parse(app.buildpacks_json) as string[]),
-    stack: app.stack,
+    ...(app.lifecycle_type === 'docker'
+      ? some('docker', docker)
+      : { ...some('buildpacks', JSON.parse(app.buildpacks_json) as string[]), stack: app.stack }),
     features: {
       ssh: app.ssh_enabled === 1,
       revisions: app.revisions_enabled === 1,

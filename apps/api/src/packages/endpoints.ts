@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createPackage as createBody, packageAnswer, updateMetadata } from '@cupola/contract/v3/package';
+import { createPackage as createBody, packageAnswer, updatePackage } from '@cupola/contract/v3/package';
 import { NotFoundError, UnprocessableError } from '@cupola/model/errors';
 import type { Mutation } from '@cupola/store/store';
 import { z } from 'zod';
@@ -17,6 +17,7 @@ import { among, type Condition, commonConditions, listQuery, orderBy } from '../
 import { listRows } from '../pages/list.ts';
 import { commaList, pageBody } from '../pages/page.ts';
 import { type Scope, scopeOf } from '../pages/scope.ts';
+import { changeLogin, readDockerPackage, requireSameKind } from './docker-package.ts';
 import { type PackageRow, seenPackage, writablePackage } from './find-package.ts';
 import { presentPackage } from './present-package.ts';
 import { type UploadedPackage, uploadChanges, uploadPackage } from './upload.ts';
@@ -111,20 +112,22 @@ async function sourceOf({ db }: Mutation, actor: Actor, guid: string): Promise<P
   });
   requireDeveloper(actor, appScope(app), 'Package');
   if (row.state !== 'READY') throw new UnprocessableError('Unable to create package: the source is not READY.');
-  return { state: 'READY', digest: row.digest, size_bytes: row.size_bytes };
+  // An image goes without its login, as in CF (package_copy.rb): whoever copies it may not be who has that.
+  const { type, digest, size_bytes, docker_image } = row;
+  return { type, state: 'READY', digest, size_bytes, docker_image };
 }
 
 async function createPackage(
   deps: ApiDeps,
   { actor, body, query: { source_guid } }: ApiRequest<{ source_guid?: string }, z.output<typeof createBody>>,
 ): Promise<PackageRow> {
-  if (body.type === 'docker')
-    throw new UnprocessableError('Docker images are not supported yet. Push the source, with a buildpack.');
+  const docker = body.type === 'docker' ? readDockerPackage(deps, body.data) : null;
   if (body.type === undefined && source_guid === undefined)
     throw new UnprocessableError("Type must be one of 'bits, docker'");
   return deps.store.mutate(async mutation => {
     const app = await appOfNew(mutation, actor, body.relationships.app.data.guid);
-    const like = source_guid === undefined ? {} : await sourceOf(mutation, actor, source_guid);
+    const like = source_guid === undefined ? (docker ?? {}) : await sourceOf(mutation, actor, source_guid);
+    requireSameKind(app, like.type ?? 'bits');
     const row = await insertPackage(mutation, app, like);
     await writeMetadata(mutation, 'package', row.guid, body.metadata);
     await recordAppEvent(mutation, { actor, app, type: 'package.create', data: { package_guid: row.guid } });
@@ -158,7 +161,7 @@ export const packageEndpoints: Endpoint[] = [
   endpoint({
     method: 'POST',
     path: '/v3/packages',
-    summary: 'Make a package for bits to come, or copy one',
+    summary: 'Make a package for bits to come or of an image, or copy one',
     query: z.strictObject({ source_guid: z.string().exactOptional() }),
     bodySchema: createBody,
     responseSchema: packageAnswer,
@@ -225,14 +228,14 @@ export const packageEndpoints: Endpoint[] = [
   endpoint({
     method: 'PATCH',
     path: '/v3/packages/:guid',
-    summary: 'Label a package',
-    bodySchema: updateMetadata,
+    summary: "Label a package, or change the login of an image's registry",
+    bodySchema: updatePackage,
     responseSchema: packageAnswer,
     handle: async (deps, { actor, params, body }) => {
       const row = await deps.store.mutate(async mutation => {
         const found = await writablePackage(mutation.db, actor, params.guid ?? '');
         await writeMetadata(mutation, 'package', found.row.guid, body.metadata);
-        return found.row;
+        return changeLogin(mutation, deps, found.row, body);
       });
       return { status: 200, body: (await presentPackages(deps, [row]))[0] };
     },

@@ -32,15 +32,12 @@ describe('POST /v3/packages', () => {
     expect(events.body.resources.map((event: { type: string }) => event.type)).toEqual(['audit.app.package.create']);
   });
 
-  test('refuses what is not built, not there, or not the asker’s', async () => {
+  test('refuses what is not of the app’s kind, not there, or not the asker’s', async () => {
     await using test = await startTestApi();
     const app = await anAppWithWeb(test);
     const post = (body: unknown, token = test.admin) => test.api('POST', '/v3/packages', { token, body });
     const docker = { type: 'docker', data: { image: 'nginx' }, relationships: relationships(app.guid) };
-    expect(detailOf(await post(docker))).toEqual([
-      422,
-      'Docker images are not supported yet. Push the source, with a buildpack.',
-    ]);
+    expect(detailOf(await post(docker))).toEqual([422, 'Cannot create Docker package for a buildpack app.']);
     expect(detailOf(await post({ type: 'bits', relationships: relationships('nowhere') }))).toEqual([
       422,
       'App is invalid. Ensure it exists and you have access to it.',

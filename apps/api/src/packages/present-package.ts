@@ -16,14 +16,24 @@ export function presentPackage(
     updated_at: isoTime(row.updated_at),
     type: row.type,
     state: row.state,
-    data: { error: row.error, checksum: { type: 'sha256', value: row.digest } },
+    data:
+      row.type === 'docker' ? dockerData(row) : { error: row.error, checksum: { type: 'sha256', value: row.digest } },
     relationships: { app: { data: { guid: row.app_guid } } },
     metadata,
     links: {
       self: { href: self },
-      upload: { href: `${self}/upload`, method: 'POST' },
-      download: { href: `${self}/download`, method: 'GET' },
+      ...(row.type === 'docker'
+        ? {}
+        : {
+            upload: { href: `${self}/upload`, method: 'POST' },
+            download: { href: `${self}/download`, method: 'GET' },
+          }),
       app: { href: `${baseUrl}/v3/apps/${row.app_guid}` },
     },
   };
+}
+
+/** As CF: whether there is a password, never which. */
+function dockerData({ docker_image, docker_username }: Selectable<PackagesTable>) {
+  return { image: docker_image, username: docker_username, password: docker_username === null ? null : '***' };
 }

@@ -5,7 +5,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { UnprocessableError } from '@cupola/model/errors';
-import type { HealthCheck, Layer, RunSpec } from '@cupola/model/run-spec';
+import type { HealthCheck, ImageConfig, Layer, RunSpec } from '@cupola/model/run-spec';
 import type { HealthCheckType } from '@cupola/model/states';
 import type { Database, ProcessesTable } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
@@ -167,7 +167,7 @@ async function stagedDroplet(db: Kysely<Database>, guid: string | null): Promise
       ? undefined
       : await db
           .selectFrom('droplets')
-          .select(['guid', 'layers_json', 'stack', 'state'])
+          .select(['guid', 'layers_json', 'stack', 'state', 'image_config_json'])
           .where('guid', '=', guid)
           .executeTakeFirst();
   if (droplet === undefined || droplet.state !== 'STAGED')
@@ -264,10 +264,11 @@ interface SpecParts {
   guid: string;
   app: AppPlace;
   process: SpecProcess;
-  droplet: { guid: string; layers_json: string; stack: string };
+  droplet: { guid: string; layers_json: string; stack: string; image_config_json: string | null };
 }
 
 function makeSpec({ guid, app, process, droplet }: SpecParts, environment: Record<string, string>): RunSpec {
+  const image = droplet.image_config_json === null ? null : (JSON.parse(droplet.image_config_json) as ImageConfig);
   return {
     guid,
     appGuid: app.guid,
@@ -280,7 +281,7 @@ function makeSpec({ guid, app, process, droplet }: SpecParts, environment: Recor
     organizationName: app.organization_name,
     dropletGuid: droplet.guid,
     layers: JSON.parse(droplet.layers_json) as Layer[],
-    command: commandOf(process),
+    command: image === null ? commandOf(process) : imageCommand(process, image),
     environment,
     memoryMb: process.memory_mb,
     diskMb: process.disk_mb,
@@ -298,8 +299,16 @@ function makeSpec({ guid, app, process, droplet }: SpecParts, environment: Recor
       intervalS: process.readiness_interval_s,
     }),
     stack: droplet.stack,
-    ports: [APP_PORT],
+    // As CF's Cloud Controller: what an image exposes, in its order (desired_lrp_builder.rb).
+    ports: image === null || image.ports.length === 0 ? [APP_PORT] : image.ports,
+    ...(image === null ? {} : { image }),
   };
+}
+
+/** The user's alone: what is detected are the image's own words, joined for people, and they are run as they are. */
+function imageCommand({ command }: SpecProcess, image: ImageConfig): string {
+  const chosen = command?.trim() ?? '';
+  return chosen === '' && image.entrypoint.length + image.command.length === 0 ? NO_COMMAND : chosen;
 }
 
 function commandOf({ command, detected_command }: SpecProcess): string {

@@ -113,6 +113,7 @@ export async function showApp(context: CliContext, found: ReadApp): Promise<void
     urls,
     stack: droplet?.stack ?? found.lifecycle?.data?.stack ?? null,
     buildpacks: (droplet?.buildpacks ?? []).map(buildpack => buildpack.name),
+    image: droplet?.image ?? null,
     deployment: deployment === null ? null : { guid: deployment.guid, status: deployment.status },
     processes: processes.map((process, at) => ({
       type: process.type,
@@ -152,6 +153,7 @@ function describeApp(value: {
   urls: string[];
   stack: string | null;
   buildpacks: string[];
+  image: string | null;
   deployment: { status: ReadDeployment['status'] } | null;
   processes: {
     type: string;
@@ -175,7 +177,7 @@ function describeApp(value: {
     ['state', value.state.toLowerCase()],
     ['urls', value.urls.join(', ') || 'none'],
     ['stack', value.stack ?? '-'],
-    ['buildpacks', value.buildpacks.join(', ') || '-'],
+    ...(value.image === null ? [['buildpacks', value.buildpacks.join(', ') || '-']] : [['image', value.image]]),
     ...(value.deployment === null ? [] : [['deployment', (value.deployment.status.reason ?? 'ACTIVE').toLowerCase()]]),
   ]);
   const processes = value.processes.map(({ type, isNewVersion, instances, memoryMb, diskMb, stats }) => {

@@ -8,11 +8,12 @@ import { type CliContext, findApp } from '../context.ts';
 import { CliError, explain, usageError } from '../failures.ts';
 import { openFolderMemory } from '../files/pushed-folder.ts';
 import { filesNotKept } from '../files-not-kept.ts';
-import { type ManifestPlan, type PushFlags, planManifest } from '../manifest/manifest.ts';
+import { type ManifestPlan, type PushedImage, type PushFlags, planManifest } from '../manifest/manifest.ts';
 import { type Phase, runPhases } from '../push/phases.ts';
 import { assignDroplet, type Deployed, type DeploymentChoice, type RanDroplet, runDroplet } from '../push/run-app.ts';
 import { stage } from '../push/stage.ts';
 import { type Prepared, prepareUpload, type Uploaded, upload } from '../push/upload-app.ts';
+import { registryPassword, useImage } from '../push/use-image.ts';
 import { bytes, explanationText, harmless, logLine, plural, seconds } from '../text.ts';
 import { urlsOf } from '../urls.ts';
 import { canaryText } from './deployments.ts';
@@ -95,6 +96,8 @@ async function apply(context: CliContext, plan: ManifestPlan): Promise<void> {
 interface One {
   name: string;
   folder: string;
+  /** Null: the files of the folder. */
+  image: PushedImage | null;
   applying: Promise<void>;
   goal: Goal;
   deployment: DeploymentChoice | null;
@@ -102,16 +105,42 @@ interface One {
   startedMs: number;
 }
 
+/** What each phase leaves to the next. */
+interface PushState {
+  app?: ReadApp;
+  uploaded?: Uploaded;
+  dropletGuid?: string;
+  ran?: RanDroplet;
+}
+
+/** Instead of an upload; null: files are pushed. */
+function imagePhase(
+  context: CliContext,
+  image: PushedImage | null,
+  { finding, state }: { finding: Promise<ReadApp>; state: PushState },
+): Phase | null {
+  if (image === null) return null;
+  const password = registryPassword(image, context.environment);
+  return {
+    title: `Use ${image.name}`,
+    run: async () => {
+      state.app = await finding;
+      state.uploaded = await useImage(context.client(), image, { appGuid: state.app.guid, password });
+      return `Used ${image.name}`;
+    },
+  };
+}
+
 async function pushOne(
   context: CliContext,
-  { name, folder, applying, goal, deployment, options, startedMs }: One,
+  { name, folder, image, applying, goal, deployment, options, startedMs }: One,
 ): Promise<PushedApp> {
   const client = context.client();
   const memory = openFolderMemory(configFolder(context.environment), {
     folder,
     place: [client.endpoints.api, context.target().space.guid, name],
   });
-  const state: { app?: ReadApp; uploaded?: Uploaded; dropletGuid?: string; ran?: RanDroplet } = {};
+  const state: PushState = {};
   const staging: ClientLogLine[] = [];
   // While the folder is looked at: what the manifest has made is there.
   const finding = applying.then(() => findApp(context, name));
@@ -120,7 +149,7 @@ async function pushOne(
   );
   reading.catch(() => undefined); // Thrown where it is awaited below.
   const phases: Phase[] = [
-    {
+    imagePhase(context, image, { finding, state }) ?? {
       title: `Upload ${folder}`,
       run: async show => {
         const prepared = await together(prepareUpload(client, folder, memory), finding);

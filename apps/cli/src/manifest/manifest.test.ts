@@ -27,7 +27,7 @@ const ONE =
 describe('planManifest() without a manifest', () => {
   test('pushes this folder under the name given, with a default route', () => {
     const plan = planManifest('web', {}, folder);
-    expect(plan.apps).toEqual([{ name: 'web', folder }]);
+    expect(plan.apps).toEqual([{ name: 'web', folder, image: null }]);
     expect(JSON.parse(plan.body)).toEqual({ applications: [{ name: 'web', 'default-route': true }] });
   });
   test('wants a name', () => {
@@ -106,6 +106,15 @@ describe('planManifest() with a manifest', () => {
       },
     ]);
   });
+  test('an image is named by the manifest or by flags, and needs no folder', () => {
+    write({
+      'manifest.yml': 'applications:\n- name: a\n  path: nowhere\n  docker: {image: r.example/a:1, username: me}\n',
+    });
+    const plan = planManifest('a', { dockerImage: 'r.example/a:2' }, folder);
+    expect(plan.apps).toEqual([{ name: 'a', folder, image: { name: 'r.example/a:2', username: 'me' } }]);
+    expect(JSON.parse(plan.body).applications[0].docker).toEqual({ image: 'r.example/a:2', username: 'me' });
+    expect(() => sent('a', { dockerImage: 'x', buildpack: ['b'] })).toThrow(/neither with -p nor with -b/);
+  });
   test('"null" and "default" go back to what the platform would do', () => {
     write({ 'manifest.yml': 'applications:\n- name: a\n  command: old\n  buildpacks: [x]\n' });
     expect(sent(undefined, { command: 'null', buildpack: ['default'] })).toEqual([
@@ -132,11 +141,11 @@ describe('planManifest() with a manifest', () => {
   test('folders: of the manifest, of -p, of the place where one stands', () => {
     write({ 'deploy/m.yml': 'applications:\n- name: a\n  path: ../src\n- name: b\n', 'src/x': '', 'other/x': '' });
     expect(planManifest(undefined, { manifest: 'deploy/m.yml' }, folder).apps).toEqual([
-      { name: 'a', folder: join(folder, 'src') },
-      { name: 'b', folder },
+      { name: 'a', folder: join(folder, 'src'), image: null },
+      { name: 'b', folder, image: null },
     ]);
     expect(planManifest('a', { manifest: 'deploy/m.yml', path: 'other' }, folder).apps).toEqual([
-      { name: 'a', folder: join(folder, 'other') },
+      { name: 'a', folder: join(folder, 'other'), image: null },
     ]);
   });
   test('manifest.yaml is found too, -f takes a folder, --no-manifest none', () => {

@@ -27,15 +27,24 @@ export interface PushFlags {
   readonly endpoint?: string | undefined;
   readonly startTimeout?: number | undefined;
   readonly stack?: string | undefined;
+  readonly dockerImage?: string | undefined;
+  readonly dockerUsername?: string | undefined;
   readonly noRoute?: boolean;
   readonly randomRoute?: boolean;
+}
+
+/** What an app runs instead of files. */
+export interface PushedImage {
+  readonly name: string;
+  /** Of its registry; null: it is for everyone. */
+  readonly username: string | null;
 }
 
 export interface ManifestPlan {
   /** Sent to `apply_manifest`: JSON, which is YAML that every parser reads alike. */
   readonly body: string;
-  /** What is pushed, in the manifest's order; `folder` is absolute. */
-  readonly apps: readonly { readonly name: string; readonly folder: string }[];
+  /** What is pushed, in the manifest's order; `folder` is absolute, and of no use where there is an `image`. */
+  readonly apps: readonly { readonly name: string; readonly folder: string; readonly image: PushedImage | null }[];
 }
 
 const ALIASES_MAX = 100;
@@ -49,7 +58,8 @@ export function planManifest(name: string | undefined, flags: PushFlags, cwd: st
   const applications = readApplications(known, file);
   const picked = pick(applications, name, file);
   const overridden = override(picked, flags);
-  const folders = overridden.map(app => folderOf(app, flags, { file, cwd }));
+  const images = overridden.map(imageOf);
+  const folders = overridden.map((app, at) => (images[at] === null ? folderOf(app, flags, { file, cwd }) : cwd));
   const sent = overridden.map(({ path: _, ...app }) => withDefaultRoute(app as AppManifest));
   return {
     body: JSON.stringify(
@@ -57,7 +67,7 @@ export function planManifest(name: string | undefined, flags: PushFlags, cwd: st
       null,
       2,
     ),
-    apps: sent.map((app, at) => ({ name: app.name, folder: folders[at] as string })),
+    apps: sent.map((app, at) => ({ name: app.name, folder: folders[at] as string, image: images[at] ?? null })),
   };
 }
 
@@ -196,6 +206,8 @@ const CHANGE_THE_APP = [
   'endpoint',
   'startTimeout',
   'stack',
+  'dockerImage',
+  'dockerUsername',
   'noRoute',
   'randomRoute',
 ] as const satisfies readonly (keyof PushFlags)[];
@@ -232,9 +244,32 @@ function override(apps: readonly AppManifest[], flags: PushFlags): AppManifest[]
     set(app, 'buildpacks', isReset(flags.buildpack[0] ?? '') ? [] : flags.buildpack);
   }
   if (flags.stack !== undefined) set(app, 'stack', flags.stack);
+  if (flags.dockerImage !== undefined || flags.dockerUsername !== undefined) overrideImage(app, flags);
   if (flags.noRoute) set(app, 'no-route', true);
   if (flags.randomRoute) set(app, 'random-route', true);
   return [app];
+}
+
+/** As cf: an image is no folder, and nothing is built of it. */
+function overrideImage(app: AppManifest, { dockerImage, dockerUsername, path, buildpack }: PushFlags): void {
+  if (path !== undefined || (buildpack !== undefined && buildpack.length > 0))
+    throw usageError('--docker-image goes neither with -p nor with -b.', 'Push the image, or the files.');
+  const known = typeof app.docker === 'object' && app.docker !== null ? app.docker : {};
+  app.docker = {
+    ...known,
+    ...(dockerImage === undefined ? {} : { image: dockerImage }),
+    ...(dockerUsername === undefined ? {} : { username: dockerUsername }),
+  };
+  if (imageOf(app) === null)
+    throw usageError('--docker-username is the user of an image.', 'Name the image: --docker-image HOST/NAME:TAG');
+}
+
+/** What is no image is left to the API, which says what is wrong with it. */
+function imageOf({ docker }: AppManifest): PushedImage | null {
+  if (typeof docker !== 'object' || docker === null) return null;
+  const { image, username } = docker as Record<string, unknown>;
+  if (typeof image !== 'string') return null;
+  return { name: image, username: typeof username === 'string' && username !== '' ? username : null };
 }
 
 function isReset(value: string): boolean {

@@ -46,14 +46,17 @@ export const dropletAnswer = z.object({
   error: z.string().nullable(),
   lifecycle: buildpackLifecycle,
   checksum: z.object({ type: z.literal('sha256'), value: z.string() }).nullable(),
-  buildpacks: z.array(
-    z.object({
-      name: z.string(),
-      buildpack_name: z.string(),
-      detect_output: z.string().nullable(),
-      version: z.string().nullable(),
-    }),
-  ),
+  /** Null: it is an image. */
+  buildpacks: z
+    .array(
+      z.object({
+        name: z.string(),
+        buildpack_name: z.string(),
+        detect_output: z.string().nullable(),
+        version: z.string().nullable(),
+      }),
+    )
+    .nullable(),
   stack: z.string().nullable(),
   image: z.string().nullable(),
   execution_metadata: z.string(),

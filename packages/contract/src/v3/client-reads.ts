@@ -144,6 +144,8 @@ export const readDroplet = z.object({
   guid: z.string(),
   stack: z.string().nullish(),
   buildpacks: z.array(z.object({ name: z.string(), detect_output: z.string().nullish() })).nullish(),
+  /** Of an app that runs one. */
+  image: z.string().nullish(),
 });
 
 export const readDeployment = z.object({

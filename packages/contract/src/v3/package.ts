@@ -10,6 +10,22 @@ export const createPackage = body({
   metadata: metadataBody.exactOptional(),
 });
 
+/** `data` of a package that is an image. */
+export const dockerData = body(
+  {
+    image: z.string({ error: 'Image required' }).min(1, { error: 'Image required' }),
+    username: z.string({ error: 'Username must be a string' }).nullable().exactOptional(),
+    password: z.string({ error: 'Password must be a string' }).nullable().exactOptional(),
+  },
+  'Data',
+);
+
+export const updatePackage = body({
+  metadata: metadataBody.exactOptional(),
+  username: z.string({ error: 'Username must be a string' }).exactOptional(),
+  password: z.string({ error: 'Password must be a string' }).exactOptional(),
+});
+
 export const updateMetadata = body({ metadata: metadataBody.exactOptional() });
 
 export const packageAnswer = z.object({

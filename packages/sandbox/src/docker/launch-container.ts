@@ -50,6 +50,10 @@ export interface RootImages {
 /** @throws SandboxError when no app code ran; nothing is left behind then (a container, where the engine has gone away, until it is back). */
 export async function launchContainer(deps: LaunchDeps, spec: SandboxSpec): Promise<RunningSandbox> {
   const { engine, ends } = deps;
+  if (spec.image !== undefined)
+    throw new SandboxError(
+      'a cell whose sandbox is a Docker engine runs no images yet: start it with another one (./cupola up --sandbox auto)',
+    );
   const folder = join(deps.folder, spec.guid);
   if (existsSync(folder)) throw new SandboxError(`there is a sandbox ${spec.guid} already`);
   let host: Guest | null = null;
