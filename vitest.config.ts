@@ -58,11 +58,11 @@ export default defineConfig({
       {
         test: {
           name: 's3',
-          include: ['{apps,packages}/**/s3.test.ts'],
+          include: ['{apps,packages,test}/**/s3.test.ts'],
           globalSetup: 'test/s3-setup.ts',
           pool: 'forks',
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
         },
       },
       ...onPostgres(),
@@ -70,6 +70,7 @@ export default defineConfig({
         test: {
           name: 'system',
           include: ['test/**/*.test.ts'],
+          exclude: ['**/s3.test.ts'],
           pool: 'forks',
           testTimeout: 240_000,
           hookTimeout: 240_000,

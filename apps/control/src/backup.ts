@@ -1,6 +1,6 @@
 /**
  * What a backup holds, and taking one while the platform runs. The store is copied first, as it is at one moment; then every blob is linked, which takes
- * milliseconds. Blobs never change and are swept only when no row has named them for an hour, so all that the copied rows name is there; it is looked up
+ * milliseconds (from S3 they are fetched). Blobs never change and are swept only when no row has named them for an hour, so all that the copied rows name is there; it is looked up
  * all the same, and taken again if not. Left out: what can be made anew (instances, layers, caches), the apps' logs, and, unless they are asked for, the root
  * filesystems of added stacks, which are larger than all the rest: what they were made of is told.
  */
@@ -13,6 +13,7 @@ import {
   fsyncSync,
   linkSync,
   mkdirSync,
+  mkdtempSync,
   openSync,
   readdirSync,
   renameSync,
@@ -20,15 +21,18 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pipeline } from 'node:stream/promises';
 import { createZstdCompress } from 'node:zlib';
+import type { BlobStore } from '@cupola/blobs/blob-store';
 import { openFileBlobs } from '@cupola/blobs/files';
 import { readStacks } from '@cupola/images/rootfs/installed-stacks';
 import { copyStore } from '@cupola/store/copy-store';
 import { backupTo, openSqliteStore } from '@cupola/store/sqlite';
 import { z } from 'zod';
+import { blobsPlace, openBlobsAt } from './open-blobs.ts';
 import { EMBEDDED, openStoreAsItIs, storePlace } from './open-store.ts';
 import { PlainError, stacksFolder } from './platform-config.ts';
 import { VERSION } from './version.ts';
@@ -102,7 +106,7 @@ async function copyState(from: string, to: string): Promise<void> {
   for (let tried = 1; ; tried++) {
     rmSync(store, { force: true });
     await copyOfStore(from, store);
-    linkAll(join(from, 'blobs'), join(to, 'blobs'));
+    await takeBlobs(from, to);
     const missing = await missingBlobs(store, join(to, 'blobs'));
     if (missing.length === 0) break;
     if (tried === TRIES_MAX)
@@ -124,6 +128,30 @@ async function copyOfStore(state: string, file: string): Promise<void> {
   } finally {
     await source.close();
   }
+}
+
+/** Those of the data folder, and those that the copied store names and another place has. */
+async function takeBlobs(from: string, to: string): Promise<void> {
+  const places = Object.values(blobsPlace(from)).filter(place => place !== null);
+  mkdirSync(join(to, 'blobs'), { recursive: true });
+  if (places.includes(EMBEDDED)) linkAll(join(from, 'blobs'), join(to, 'blobs'));
+  for (const place of places.filter(one => one !== EMBEDDED)) {
+    const cache = mkdtempSync(join(tmpdir(), 'cupola-backup-'));
+    try {
+      await using opened = await openBlobsAt(cache, place);
+      await fetchBlobs(opened.blobs, to);
+    } finally {
+      rmSync(cache, { recursive: true, force: true });
+    }
+  }
+}
+
+async function fetchBlobs(source: BlobStore, to: string): Promise<void> {
+  const folder = join(to, 'blobs');
+  const target = openFileBlobs({ folder });
+  for (const digest of await missingBlobs(join(to, 'store.db'), folder))
+    if ((await source.stat(digest)) !== null)
+      await target.put(await source.openVerified(digest), { expectedDigest: digest });
 }
 
 /** Every finished blob; where the file system has no links they are copied. */

@@ -2,7 +2,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { start as startApi } from '@cupola/api/start';
-import { openFileBlobs } from '@cupola/blobs/files';
 import type { LogStore } from '@cupola/logs/log-store';
 import { openSegmentLogs } from '@cupola/logs/segments';
 import { CELL_LIMITS } from '@cupola/model/limits';
@@ -13,6 +12,7 @@ import { loadSealer } from '@cupola/store/key-file';
 import type { Store } from '@cupola/store/store';
 import { type Logger, pino } from 'pino';
 import { z } from 'zod';
+import { openBlobs } from './open-blobs.ts';
 import { openStore } from './open-store.ts';
 import { type RunningPart, runPart } from './part-process.ts';
 import { VERSION } from './version.ts';
@@ -65,11 +65,12 @@ async function startControl(env: z.infer<typeof environment>, log: Logger): Prom
   const { logs, queue } = await openLogsAndQueue(env, store);
   stack.defer(() => logs.close());
   stack.defer(() => queue.close());
+  const { blobs } = stack.use(await openBlobs(state, log));
   const api = await startApi({
     store,
     logs,
     queue,
-    blobs: openFileBlobs({ folder: join(state, 'blobs') }),
+    blobs,
     sealer: loadSealer(join(state, 'keys')),
     config: {
       publicUrl: env.CUPOLA_PUBLIC_URL,

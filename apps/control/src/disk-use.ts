@@ -24,7 +24,7 @@ const KINDS: ReadonlyArray<readonly [name: string, folders: readonly string[], k
   ['store', ['state/store.db', 'state/store.db-wal'], 'users, apps, routes; events and jobs of 31 days'],
   [
     'packages and droplets',
-    ['state/blobs'],
+    ['state/blobs', 'state/blob-cache'],
     `of each app the newest ${RETENTION.packages} packages and ${RETENTION.droplets} droplets, and what is current or runs; an hour after nothing names them the others go`,
   ],
   ['uploads under way', ['state/uploads'], 'until they are checked, or given up'],

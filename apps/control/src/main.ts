@@ -138,11 +138,14 @@ program
 
 program
   .command('migrate')
-  .description("move the platform's state to PostgreSQL, or back into the data folder; apps go on meanwhile")
-  .requiredOption('--to <place>', 'postgres://USER:PASSWORD@HOST:5432/DATABASE, an empty database; or: embedded')
+  .description(
+    "move the platform's state to PostgreSQL, its packages and droplets to S3, or back; apps go on meanwhile",
+  )
+  .option('--to <place>', 'postgres://USER:PASSWORD@HOST:5432/DATABASE, an empty database; or: embedded')
+  .option('--blobs <place>', 's3://KEY:SECRET@BUCKET?endpoint=https://HOST; or: embedded')
   .option(...data)
   .option('--json', 'print one JSON object')
-  .action(async (flags: DataFlag & { to: string }) => {
+  .action(async (flags: DataFlag & { to?: string; blobs?: string }) => {
     const { migrate } = await import('./commands/migrate.ts');
     await migrate(flags);
   });

@@ -13,6 +13,7 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
+  lchownSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -131,6 +132,12 @@ export function writeDurable(file: string, text: string, mode: number): void {
   fsyncSync(fd);
   closeSync(fd);
   renameSync(temporary, file);
+}
+
+/** A file that a command has made in the state folder: the part that reads it runs under the platform's own uid. */
+export function giveToOwner(state: string, name: string): void {
+  const { uid, gid } = statSync(state);
+  lchownSync(join(state, name), uid, gid);
 }
 
 export function writeConfig(data: string, config: PlatformConfig): void {

@@ -5,6 +5,7 @@ import type { RungReport } from '@cupola/contract/internal';
 import { sentence } from '@cupola/model/sentence';
 import { listInstances } from '../instances.ts';
 import { internalGet } from '../internal-call.ts';
+import { blobsFailure, blobsPlace } from '../open-blobs.ts';
 import { EMBEDDED, shownPlace, storePlace } from '../open-store.ts';
 import { command, dataFolder, PlainError } from '../platform-config.ts';
 import { isAlive } from '../process-life.ts';
@@ -88,13 +89,19 @@ export async function status(flags: Flags): Promise<void> {
   if (found.joined !== null) return memberStatus(found, flags);
   const instances = await listInstances(data);
   const cells = await listCells(data);
-  const store = shownPlace(storePlace(join(data, 'state')));
+  const state = join(data, 'state');
+  const store = shownPlace(storePlace(state));
+  const blobs = blobsText(state);
   if (flags.json)
     return console.log(
-      JSON.stringify({ ...found, store, cells: cells.map(({ name, rung }) => ({ name, rung })), instances }, null, 2),
+      JSON.stringify(
+        { ...found, store, blobs, cells: cells.map(({ name, rung }) => ({ name, rung })), instances },
+        null,
+        2,
+      ),
     );
   console.log(
-    `api    ${found.api}\napps   http://NAME.${found.domain}:${found.port}, https://NAME.${found.domain}:${found.httpsPort}\ndata   ${found.data}${store === EMBEDDED ? '' : `\nstore  ${store}`}`,
+    `api    ${found.api}\napps   http://NAME.${found.domain}:${found.port}, https://NAME.${found.domain}:${found.httpsPort}\ndata   ${found.data}${store === EMBEDDED ? '' : `\nstore  ${store}`}${blobs === EMBEDDED ? '' : `\nblobs  ${blobs}`}`,
   );
   console.log(`${cells.flatMap(cellLines).join('\n')}\n`);
   showParts(found);
@@ -105,6 +112,13 @@ export async function status(flags: Flags): Promise<void> {
     console.log(
       `${`${app}/${process}/${index}`.padEnd(31)} ${state.padEnd(9)} ${String(crashes).padEnd(9)} ${new Date(since).toISOString()}`,
     );
+}
+
+function blobsText(state: string): string {
+  const { place, next } = blobsPlace(state);
+  if (next === null) return shownPlace(place);
+  const failure = blobsFailure(state);
+  return `${shownPlace(place)}, on their way to ${shownPlace(next)}${failure === null ? '' : ` (not now: ${failure})`}`;
 }
 
 interface CellLine {

@@ -10,7 +10,7 @@
 const PREFIX = 'cupola:{logs}';
 const STREAMS = `${PREFIX}:lines:`;
 /** What an entry takes beside its rows, about (ours). */
-const ENTRY_COST = 150;
+const ENTRY_COST = 60;
 /** No more are dropped for one append, should a budget have become much smaller. */
 const DROPS_MAX = 100;
 
