@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
 import tls from 'node:tls';
 import { type TestCluster, testCluster } from '@cupola/certificates/members/fixtures';
-import { CONNECTED, forwardedGuid } from '@cupola/certificates/members/forwarding';
+import { CONNECTED, forwardedGuid, LINK } from '@cupola/certificates/members/forwarding';
 import type { Member } from '@cupola/certificates/members/names';
 import { afterEach, beforeAll, expect, test } from 'vitest';
 import { aDestination, aRoute, aRouter, ask, httpBackend, raw } from './fixtures.ts';
+import type { RouterSettings } from './settings.ts';
 
 let cluster: TestCluster;
 const open: Array<() => void> = [];
@@ -19,6 +20,8 @@ afterEach(() => {
 
 interface FakeAgent {
   port: number;
+  /** Says and takes nothing more, as a machine without power. */
+  freeze(): void;
   /** Names of the copies that were asked for, one each connection. */
   readonly asked: string[];
 }
@@ -27,14 +30,25 @@ interface FakeAgent {
 async function anAgent(
   copies: Record<string, number>,
   member: Member = { role: 'agent', id: 'far' },
+  atPort = 0,
 ): Promise<FakeAgent> {
   const asked: string[] = [];
+  const sockets = new Set<tls.TLSSocket>();
+  let frozen = false;
   const server = tls.createServer(
     { ...(await cluster.identity([member])), requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' },
     socket => {
       const guid = forwardedGuid(socket.servername) ?? '';
-      asked.push(guid);
       socket.on('error', () => undefined);
+      sockets.add(socket);
+      socket.on('close', () => sockets.delete(socket));
+      if (frozen) return;
+      if (guid === LINK) {
+        socket.write(Uint8Array.of(CONNECTED));
+        socket.pipe(socket);
+        return;
+      }
+      asked.push(guid);
       const port = copies[guid];
       if (port === undefined) return void socket.destroy();
       const copy = net.connect(port, '127.0.0.1', () => {
@@ -45,10 +59,24 @@ async function anAgent(
       socket.on('close', () => copy.destroy());
     },
   );
-  server.listen(0, '127.0.0.1');
+  server.listen(atPort, '127.0.0.1');
   await once(server, 'listening');
-  open.push(() => server.close());
-  return { port: (server.address() as AddressInfo).port, asked };
+  open.push(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    asked,
+    freeze: () => {
+      frozen = true;
+      for (const socket of sockets) {
+        socket.unpipe();
+        socket.pause();
+        for (const listener of socket.listeners('data')) socket.off('data', listener as () => void);
+      }
+    },
+  };
 }
 
 function farRoute(agents: ReadonlyArray<{ port: number; cellId?: string; near?: number }>) {
@@ -63,8 +91,9 @@ function farRoute(agents: ReadonlyArray<{ port: number; cellId?: string; near?: 
   return aRoute({ destinations: [aDestination({ endpoints })] });
 }
 
-const routerOf = async (agents: Parameters<typeof farRoute>[0]) =>
+const routerOf = async (agents: Parameters<typeof farRoute>[0], settings: Partial<RouterSettings> = {}) =>
   aRouter([farRoute(agents)], {
+    settings,
     membership: { identity: await cluster.source({ role: 'router', id: 'r1' }), ownCellId: 'here' },
   });
 
@@ -122,4 +151,48 @@ test('a WebSocket goes through an agent', async () => {
   );
   expect(text).toMatch(/^HTTP\/1.1 101 /);
   expect(text).toContain('hello');
+});
+
+const QUICK = { linkPingMs: 20, linkSilenceMs: 100 };
+
+test('what is under way on a machine that falls silent is asked of another, and nothing more is sent there', async () => {
+  const never = Promise.withResolvers<void>();
+  await using silent = await httpBackend(() => never.resolve());
+  await using other = await httpBackend((_request, response) => response.end('the other'));
+  const [first, second] = [
+    await anAgent({ 'copy-0': silent.port }),
+    await anAgent({ 'copy-1': other.port }, { role: 'agent', id: 'far-2' }),
+  ];
+  await using router = await routerOf([first, { port: second.port, cellId: 'far-2' }], QUICK);
+  const answers = [ask(router.port), ask(router.port)];
+  await never.promise;
+  first.freeze();
+  for (const answer of answers) expect((await answer).body).toBe('the other');
+  const before = first.asked.length;
+  for (let times = 0; times < 5; times++) expect((await ask(router.port)).body).toBe('the other');
+  expect(first.asked.length).toBe(before);
+});
+
+test('a request that must not be repeated is answered, not left to wait', async () => {
+  const reached = Promise.withResolvers<void>();
+  await using silent = await httpBackend(() => reached.resolve());
+  const agent = await anAgent({ 'copy-0': silent.port });
+  await using router = await routerOf([agent], QUICK);
+  const answer = ask(router.port, { method: 'POST', body: 'pay' });
+  await reached.promise;
+  agent.freeze();
+  const { status, headers } = await answer;
+  expect([status, headers['x-cf-routererror']]).toEqual([502, 'endpoint_failure (its machine does not answer)']);
+});
+
+test('the only copy of an app is still tried on a machine whose agent has just ended', async () => {
+  await using backend = await httpBackend((_request, response) => response.end('back'));
+  const copies: Record<string, number> = { 'copy-0': backend.port };
+  const agent = await anAgent(copies);
+  await using router = await routerOf([agent], QUICK);
+  expect((await ask(router.port)).body).toBe('back');
+  for (const close of open.splice(0)) close();
+  const again = await anAgent(copies, undefined, agent.port);
+  expect((await ask(router.port)).body).toBe('back');
+  expect(again.asked).toEqual(['copy-0']);
 });

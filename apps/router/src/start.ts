@@ -11,7 +11,7 @@ import type { RouteItem } from '@cupola/contract/internal';
 import type { Logger } from 'pino';
 import { Client } from 'undici';
 import { createBackends } from './backends/backends.ts';
-import { createDial, type Membership } from './backends/dial.ts';
+import { createDialler, type Membership } from './backends/dial.ts';
 import { createAccessLog } from './logs/access-log.ts';
 import { createBalance } from './requests/balance.ts';
 import { createHolds } from './requests/holds.ts';
@@ -76,10 +76,10 @@ export async function start(deps: RouterDeps): Promise<Router> {
   const settings: RouterSettings = { ...DEFAULT_SETTINGS, ...deps.settings };
   const stopped = new AbortController();
 
-  const balance = createBalance({ settings, monotonic });
   const holds = createHolds(settings);
-  const dial = createDial(deps.membership ?? null);
-  const backends = createBackends({ settings, dial, log, monotonic });
+  const dialler = createDialler(deps.membership ?? null);
+  const backends = createBackends({ settings, dialler, log, monotonic });
+  const balance = createBalance({ settings, isDown: backends.isDown, monotonic });
   const table = withSystemHosts(createRouteTable(tableListener({ balance, holds, backends })), deps.system);
   const known = keepTable({ file: tableFile, table, monotonic, log });
   const watchClient = internalClient(deps.internal);
@@ -92,7 +92,7 @@ export async function start(deps: RouterDeps): Promise<Router> {
     balance,
     holds,
     backends,
-    dial,
+    dialler,
     accessLog,
     settings,
     log,

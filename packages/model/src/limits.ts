@@ -164,6 +164,10 @@ export const ROUTER_LIMITS = {
   accessLogFlushMs: 100,
   accessLogBatchMax: 500,
   accessLogBufferMax: 10_000,
+  /** The link to another machine's agent: a byte each second, lost after three of silence, watched for a minute after its last use (ours). */
+  linkPingMs: 1_000,
+  linkSilenceMs: 3_000,
+  linkIdleMs: 60_000,
 } as const;
 
 export const TOKEN_LIMITS = {

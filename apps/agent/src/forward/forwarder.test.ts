@@ -3,7 +3,7 @@ import net, { type AddressInfo, type Server } from 'node:net';
 import tls, { type TLSSocket } from 'node:tls';
 import { contextOf } from '@cupola/certificates/members/dial';
 import { type TestCluster, testCluster } from '@cupola/certificates/members/fixtures';
-import { CONNECTED, forwardName } from '@cupola/certificates/members/forwarding';
+import { CONNECTED, forwardName, LINK } from '@cupola/certificates/members/forwarding';
 import type { IdentitySource } from '@cupola/certificates/members/identity';
 import { afterEach, beforeAll, expect, test } from 'vitest';
 import { silentLog, until } from '../fixtures.ts';
@@ -99,6 +99,14 @@ test('nobody but a router of this cluster is heard', async () => {
   const foreign = { current: () => ({ ...stranger, ca: cluster.authority.cert }) };
   for (const as of [agent, foreign, null]) expect(await ask(forwarder, 'one', { as })).toHaveLength(0);
   expect(connections).toBe(0);
+});
+
+test('a link sends back what it hears, and ends first', async () => {
+  const forwarder = await aForwarder({});
+  const heard = await ask(forwarder, LINK, { enough: 3 });
+  expect(heard).toEqual(Buffer.concat([Buffer.of(CONNECTED), Buffer.from('hi')]));
+  const agent = await cluster.source({ role: 'agent', id: 'cell-2' });
+  expect(await ask(forwarder, LINK, { as: agent })).toHaveLength(0);
 });
 
 test('ending waits for what is under way, and not for connections that rest', async () => {

@@ -6,7 +6,7 @@
 import net, { type AddressInfo, type Socket } from 'node:net';
 import tls, { type TLSSocket } from 'node:tls';
 import { callerOf } from '@cupola/certificates/members/dial';
-import { CONNECTED, forwardedGuid } from '@cupola/certificates/members/forwarding';
+import { CONNECTED, forwardedGuid, LINK } from '@cupola/certificates/members/forwarding';
 import type { Identity, IdentitySource } from '@cupola/certificates/members/identity';
 import type { Logger } from 'pino';
 
@@ -43,18 +43,26 @@ interface Passing {
 
 export async function startForwarder({ identity, listen, addressOf, log }: ForwarderDeps): Promise<Forwarder> {
   const passing = new Set<Passing>();
+  const links = new Set<TLSSocket>();
   const pending = new Set<Socket>();
   let shown: Identity = identity.current();
   const server = tls.createServer({ ...optionsOf(shown), handshakeTimeout: HANDSHAKE_MS }, router => {
     router.on('error', () => undefined); // `close` says so.
     const guid = forwardedGuid(router.servername);
-    const address = guid === null ? null : addressOf(guid);
-    if (callerOf(router)?.some(({ role }) => role === 'router') !== true || address === null) {
-      router.destroy();
-      return;
-    }
-    join(router, address);
+    const isRouter = callerOf(router)?.some(({ role }) => role === 'router') === true;
+    const address = guid === null || !isRouter ? null : addressOf(guid);
+    if (isRouter && guid === LINK) echo(router);
+    else if (address !== null) join(router, address);
+    else router.destroy();
   });
+
+  function echo(router: TLSSocket): void {
+    links.add(router);
+    router.once('close', () => links.delete(router));
+    router.setNoDelay(true);
+    router.write(Uint8Array.of(CONNECTED));
+    router.pipe(router);
+  }
 
   function join(router: TLSSocket, address: { host: string; port: number }): void {
     const instance = net.connect({ ...address, noDelay: true });
@@ -107,6 +115,8 @@ export async function startForwarder({ identity, listen, addressOf, log }: Forwa
     port: (server.address() as AddressInfo).port,
     [Symbol.asyncDispose]: async () => {
       clearInterval(look);
+      // Routers go elsewhere from here on, where they can.
+      for (const link of links) link.end();
       const closed = new Promise<void>(resolve => server.close(() => resolve()));
       const untilMs = performance.now() + DRAIN_MS;
       for (;;) {

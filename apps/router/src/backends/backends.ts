@@ -8,7 +8,8 @@ import type { Logger } from 'pino';
 import type { RouterSettings } from '../settings.ts';
 import type { Backend } from '../table/route-table.ts';
 import { Connection, createReadMemory, type Keeper, type ResponseReceiver } from './connection.ts';
-import type { Dial } from './dial.ts';
+import type { Dialler } from './dial.ts';
+import { createLinks } from './links.ts';
 import type { OutgoingRequest } from './request-writer.ts';
 
 export interface Sent {
@@ -22,11 +23,13 @@ export interface Backends extends AsyncDisposable {
   /** No route names that copy any more: idle connections close at once, busy ones after their request. */
   retire(key: string): void;
   readonly connections: number;
+  /** Its machine does not answer now: any other copy comes first. */
+  isDown(backend: Backend): boolean;
 }
 
 interface Deps {
   settings: RouterSettings;
-  dial: Dial;
+  dialler: Dialler;
   log: Logger;
   monotonic(): number;
 }
@@ -34,7 +37,7 @@ interface Deps {
 /** How often it is looked for connections that have rested for too long. */
 const SWEEP_MS = 500;
 
-export function createBackends({ settings, dial, log, monotonic }: Deps): Backends {
+export function createBackends({ settings, dialler, log, monotonic }: Deps): Backends {
   const memory = createReadMemory();
   const all = new Set<Connection>();
   /** Idle connections of each copy, the newest last. */
@@ -84,13 +87,25 @@ export function createBackends({ settings, dial, log, monotonic }: Deps): Backen
     return newest;
   };
   const open = (backend: Backend): Connection => {
-    const connection = new Connection({ backend, settings, memory, keeper, dial });
+    const connection = new Connection({ backend, settings, memory, keeper, dialler });
     all.add(connection);
     return connection;
   };
 
+  const links = createLinks({
+    settings,
+    dialLink: dialler.dialLink,
+    lost: via => {
+      for (const connection of [...all])
+        if (connection.via?.cellId === via.cellId && connection.via.port === via.port) connection.lost();
+    },
+    monotonic,
+  });
+
   return {
     send: (backend, request, receiver) => {
+      const via = dialler.viaOf(backend);
+      if (via !== null) links.use(via);
       const connection = takeIdle(backend.key, request.idempotent) ?? open(backend);
       connection.send(request, receiver);
       return connection;
@@ -102,7 +117,12 @@ export function createBackends({ settings, dial, log, monotonic }: Deps): Backen
     get connections() {
       return all.size;
     },
+    isDown: backend => {
+      const via = dialler.viaOf(backend);
+      return via !== null && links.isDown(via);
+    },
     [Symbol.asyncDispose]: async () => {
+      links[Symbol.dispose]();
       if (timer !== null) clearTimeout(timer);
       for (const connection of [...all]) connection.close();
     },

@@ -8,7 +8,7 @@ import type { Failure } from '../requests/journey.ts';
 import type { RouterSettings } from '../settings.ts';
 import type { Backend } from '../table/route-table.ts';
 import { AnswerParser, type AnswerSink } from './answer-parser.ts';
-import type { Dial } from './dial.ts';
+import type { Dialler } from './dial.ts';
 import { isLastOnConnection, type OutgoingRequest, requestHead, sendBody } from './request-writer.ts';
 
 export interface Flow {
@@ -52,13 +52,15 @@ interface Given {
   readonly settings: RouterSettings;
   readonly memory: Buffer;
   readonly keeper: Keeper;
-  readonly dial: Dial;
+  readonly dialler: Dialler;
 }
 
 type State = 'dialling' | 'idle' | 'sent' | 'answering' | 'closed';
 
 export class Connection implements AnswerSink, Flow {
   readonly key: string;
+  /** The agent that it goes through; null: it goes to the copy itself. */
+  readonly via: Backend['via'] | null;
   /** Monotonic ms since when it rests; kept by whoever keeps it. */
   idleSinceMs = 0;
   readonly #socket: Socket;
@@ -76,12 +78,13 @@ export class Connection implements AnswerSink, Flow {
   /** All of the request has been written, and the next may follow it on this connection. */
   #isSent = false;
 
-  constructor({ backend, settings, memory, keeper, dial }: Given) {
+  constructor({ backend, settings, memory, keeper, dialler }: Given) {
     this.key = backend.key;
+    this.via = dialler.viaOf(backend);
     this.#keeper = keeper;
     this.#settings = settings;
     this.#parser = new AnswerParser(this, { headBytesMax: settings.headerBytesMax });
-    const { socket, isForwarded } = dial(backend, {
+    const { socket, isForwarded } = dialler.dial(backend, {
       buffer: memory,
       callback: count => {
         this.#read(memory.subarray(0, count));
@@ -130,6 +133,13 @@ export class Connection implements AnswerSink, Flow {
     clearTimeout(this.#dialTimer);
     this.#socket.destroy();
     this.#keeper.gone(this);
+  }
+
+  /** Its machine does not answer any more. What has not begun to be answered may be asked of another. */
+  lost(): void {
+    const cause = 'its machine does not answer';
+    if (this.#state === 'dialling') this.#fail({ kind: 'dial', cause });
+    else this.#fail({ kind: this.#state === 'sent' ? 'ended' : 'broken', cause });
   }
 
   pause(): void {

@@ -5,7 +5,7 @@
 import net, { type OnReadOpts, type Socket } from 'node:net';
 import tls from 'node:tls';
 import { checkMember, contextOf } from '@cupola/certificates/members/dial';
-import { CONNECTED, forwardName } from '@cupola/certificates/members/forwarding';
+import { CONNECTED, forwardName, LINK } from '@cupola/certificates/members/forwarding';
 import type { IdentitySource } from '@cupola/certificates/members/identity';
 import type { Backend } from '../table/route-table.ts';
 
@@ -15,8 +15,16 @@ export interface Dialled {
   readonly isForwarded: boolean;
 }
 
-/** Returns at once; failures come as the socket's `error`. @param onread where what it reads goes, if not to its listeners. */
-export type Dial = (backend: Backend, onread?: OnReadOpts) => Dialled;
+export interface Dialler {
+  /** Returns at once; failures come as the socket's `error`. @param onread where what it reads goes, if not to its listeners. */
+  dial(backend: Backend, onread?: OnReadOpts): Dialled;
+  /** The connection by which it is known whether the agent's machine is there (links.ts). */
+  dialLink(via: Via): Socket;
+  /** The agent that the copy is reached through; null: it is dialled itself. */
+  viaOf(backend: Backend): Via | null;
+}
+
+type Via = NonNullable<Backend['via']>;
 
 export interface Membership {
   identity: IdentitySource;
@@ -25,42 +33,51 @@ export interface Membership {
 }
 
 /** @param membership null: this router is no member of a cluster, and dials copies alone. */
-export function createDial(membership: Membership | null): Dial {
+export function createDialler(membership: Membership | null): Dialler {
   /** By cell; a handshake that goes on from a former one costs a third. */
   const sessions = new Map<string, Buffer>();
 
-  return (backend, onread) => {
-    const { via, socketPath, host, port } = backend;
-    const reading = onread === undefined ? {} : { onread };
-    if (via === undefined || membership === null || membership.ownCellId === via.cellId) {
-      const to = socketPath === undefined ? { host, port } : { path: socketPath };
-      return { socket: net.connect({ ...to, noDelay: true, keepAlive: true, ...reading }), isForwarded: false };
-    }
+  const viaOf: Dialler['viaOf'] = ({ via }) =>
+    via === undefined || membership === null || membership.ownCellId === via.cellId ? null : via;
+
+  function dialAgent({ cellId, host, port }: Via, name: string, reading: { onread?: OnReadOpts }): Socket {
     let secureContext: tls.SecureContext;
     try {
+      if (membership === null) throw new Error('this router is no member of a cluster');
       secureContext = contextOf(membership.identity.current());
     } catch (error) {
       // It has not joined yet.
       const socket = new net.Socket();
       process.nextTick(() => socket.destroy(error as Error));
-      return { socket, isForwarded: true };
+      return socket;
     }
-    const session = sessions.get(via.cellId);
+    const session = sessions.get(cellId);
     const socket = tls.connect({
-      host: via.host,
-      port: via.port,
+      host,
+      port,
       secureContext,
-      servername: forwardName(backend.instanceGuid),
-      checkServerIdentity: checkMember(members =>
-        members.some(({ role, id }) => role === 'agent' && id === via.cellId),
-      ),
+      servername: forwardName(name),
+      checkServerIdentity: checkMember(members => members.some(({ role, id }) => role === 'agent' && id === cellId)),
       ...(session === undefined ? {} : { session }),
       ...reading,
     });
     socket.setNoDelay(true);
     socket.setKeepAlive(true);
-    socket.on('session', ticket => sessions.set(via.cellId, ticket));
-    return { socket, isForwarded: true };
+    socket.on('session', ticket => sessions.set(cellId, ticket));
+    return socket;
+  }
+
+  return {
+    dial: (backend, onread) => {
+      const via = viaOf(backend);
+      const reading = onread === undefined ? {} : { onread };
+      if (via !== null) return { socket: dialAgent(via, backend.instanceGuid, reading), isForwarded: true };
+      const { socketPath, host, port } = backend;
+      const to = socketPath === undefined ? { host, port } : { path: socketPath };
+      return { socket: net.connect({ ...to, noDelay: true, keepAlive: true, ...reading }), isForwarded: false };
+    },
+    dialLink: via => dialAgent(via, LINK, {}),
+    viaOf,
   };
 }
 

@@ -40,7 +40,14 @@ interface Health {
   prunedAtMs: number;
 }
 
-export function createBalance({ settings, monotonic }: { settings: RouterSettings; monotonic(): number }): Balance {
+interface Deps {
+  settings: RouterSettings;
+  /** Its machine does not answer now. */
+  isDown(backend: Backend): boolean;
+  monotonic(): number;
+}
+
+export function createBalance({ settings, isDown, monotonic }: Deps): Balance {
   const known = new Map<string, Health>();
   const turns = new Map<string, number>();
   const healthOf = (key: string): Health => {
@@ -51,12 +58,12 @@ export function createBalance({ settings, monotonic }: { settings: RouterSetting
     }
     return health;
   };
-  /** 0: fine. 1: failed lately. 2: was not to be dialled, but that is a while ago. 3: out. */
-  const suspicion = (key: string, now: number): 0 | 1 | 2 | 3 => {
-    const health = known.get(key);
-    if (health === undefined) return 0;
-    if (health.prunedAtMs !== 0) return now - health.prunedAtMs >= settings.dialGraceMs ? 2 : 3;
-    return health.failedAtMs !== 0 && now - health.failedAtMs < settings.failedEndpointSkipMs ? 1 : 0;
+  /** 0: fine. 1: failed lately. 2: was not to be dialled, but that is a while ago, or its machine does not answer. 3: out. */
+  const suspicion = (backend: Backend, now: number): 0 | 1 | 2 | 3 => {
+    const { prunedAtMs, failedAtMs } = known.get(backend.key) ?? { prunedAtMs: 0, failedAtMs: 0 };
+    if (prunedAtMs !== 0) return now - prunedAtMs >= settings.dialGraceMs ? 2 : 3;
+    if (isDown(backend)) return 2;
+    return failedAtMs !== 0 && now - failedAtMs < settings.failedEndpointSkipMs ? 1 : 0;
   };
 
   const activeOf = ({ key }: Backend): number => known.get(key)?.active ?? 0;
@@ -74,12 +81,12 @@ export function createBalance({ settings, monotonic }: { settings: RouterSetting
     const { pool, item } = entry;
     const now = monotonic();
     const usable = (backend: Backend): boolean =>
-      !tried.has(backend.key) && (selector === null || selector(backend)) && suspicion(backend.key, now) < 3;
+      !tried.has(backend.key) && (selector === null || selector(backend)) && suspicion(backend, now) < 3;
     const isFull = (backend: Backend): boolean =>
       (known.get(backend.key)?.active ?? 0) >= settings.backendConnectionsMax;
     if (sticky !== null) {
       const tied = pool.find(backend => backend.instanceGuid === sticky);
-      if (tied !== undefined && usable(tied) && suspicion(tied.key, now) === 0 && !isFull(tied)) return tied;
+      if (tied !== undefined && usable(tied) && suspicion(tied, now) === 0 && !isFull(tied)) return tied;
     }
     const turn = turns.get(item.guid) ?? Math.floor(now) % Math.max(1, pool.length);
     let best: Backend | null = null;
@@ -96,7 +103,7 @@ export function createBalance({ settings, monotonic }: { settings: RouterSetting
         continue;
       }
       // Suspicion weighs more than load or hash, those more than the turn.
-      const rank = suspicion(backend.key, now) * 1e6 + (weigh === null ? 0 : weigh(backend));
+      const rank = suspicion(backend, now) * 1e6 + (weigh === null ? 0 : weigh(backend));
       if (rank >= bestRank) continue;
       [best, bestRank, bestAt] = [backend, rank, at];
       if (rank === 0) break;

@@ -13,7 +13,7 @@ const broken: Failure = { kind: 'broken', cause: 'malformed answer' };
 function world(ports: number[], holdMs = 0) {
   const clock = { ms: 1_000 };
   const monotonic = () => clock.ms;
-  const balance = createBalance({ settings: DEFAULT_SETTINGS, monotonic });
+  const balance = createBalance({ settings: DEFAULT_SETTINGS, isDown: () => false, monotonic });
   const table = createRouteTable({
     routeChanged: (_, entry) => balance.restated(entry?.pool.map(({ key }) => key) ?? []),
     backendGone: key => balance.forget(key),

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import type { Backends, Sent } from '../backends/backends.ts';
 import type { Flow, ResponseReceiver } from '../backends/connection.ts';
-import type { Dial } from '../backends/dial.ts';
+import type { Dialler } from '../backends/dial.ts';
 import type { AccessLog, Outcome } from '../logs/access-log.ts';
 import type { Backend } from '../table/route-table.ts';
 import { type Admitted, type Arrival, admit, arrive, type RoutingDeps } from './admit.ts';
@@ -17,7 +17,7 @@ import { stickyCookie } from './selection.ts';
 
 export interface ServeDeps extends RoutingDeps {
   readonly backends: Backends;
-  readonly dial: Dial;
+  readonly dialler: Dialler;
   readonly accessLog: AccessLog;
   readonly log: Logger;
   /** Answers an authority that asks whether a host is ours; null: an ordinary request. */

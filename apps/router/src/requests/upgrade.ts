@@ -96,7 +96,7 @@ function attempt(tunnel: Tunnel, admitted: Admitted, backend: Backend): void {
   headers.push('Connection', 'Upgrade', 'Upgrade', message.headers.upgrade ?? '');
   const asked = http.request({
     createConnection: (_options, done) => {
-      const dialling = deps.dial(backend);
+      const dialling = deps.dialler.dial(backend);
       const failed = (error: Error): void => done(error, dialling.socket);
       // Not told otherwise: an agent that ends the connection because the copy is gone.
       const closed = (): void => failed(new Error('the connection was not taken'));

@@ -11,6 +11,9 @@ const SUFFIX = '.instance.cupola';
 
 export const forwardName = (instanceGuid: string): string => `${instanceGuid}${SUFFIX}`;
 
+/** Instead of a guid: the agent says {@link CONNECTED}, and sends back whatever it hears, so that a router knows that the machine is there. */
+export const LINK = 'link';
+
 /** Null when the name is none of ours. */
 export function forwardedGuid(serverName: string | null | undefined | false): string | null {
   if (typeof serverName !== 'string' || !serverName.endsWith(SUFFIX)) return null;

@@ -1,0 +1,121 @@
+/**
+ * Whether the machines that copies are reached through still answer. A machine that is cut off or has lost its power says nothing: connections to it would
+ * be silent for many minutes, and each new one would wait for its dial. So one connection to each agent in use carries a byte now and then, which comes back.
+ *
+ * A machine that is silent for `linkSilenceMs` is lost: what is under way there ends, and may be repeated elsewhere. One whose link has ended, by its agent's
+ * own will or death, is only passed over while something else is left: its copies may be reached in a moment.
+ */
+import type { Socket } from 'node:net';
+import { CONNECTED } from '@cupola/certificates/members/forwarding';
+import type { RouterSettings } from '../settings.ts';
+import type { Backend } from '../table/route-table.ts';
+
+type Via = NonNullable<Backend['via']>;
+
+export interface Links extends Disposable {
+  /** Requests go there: the machine is watched for a while. */
+  use(via: Via): void;
+  /** Nothing is sent there while there is another copy. */
+  isDown(via: Via): boolean;
+}
+
+interface Deps {
+  settings: Pick<RouterSettings, 'linkPingMs' | 'linkSilenceMs' | 'linkIdleMs'>;
+  /** Begins a connection to the agent's link; failures come as its `error` and `close`. */
+  dialLink(via: Via): Socket;
+  /** It is silent: nothing that is under way there will be answered. */
+  lost(via: Via): void;
+  monotonic(): number;
+}
+
+interface Link {
+  via: Via;
+  socket: Socket | null;
+  state: 'unknown' | 'up' | 'down';
+  heardAtMs: number;
+  lookedAtMs: number;
+  usedAtMs: number;
+  timer: NodeJS.Timeout | null;
+}
+
+const BEAT = Uint8Array.of(CONNECTED);
+
+export function createLinks({ settings, dialLink, lost, monotonic }: Deps): Links {
+  const links = new Map<string, Link>();
+  const keyOf = ({ cellId, host, port }: Via): string => `${cellId} ${host}:${port}`;
+
+  const open = (link: Link): void => {
+    const socket = dialLink(link.via);
+    link.socket = socket;
+    link.heardAtMs = monotonic();
+    socket.on('data', () => {
+      link.heardAtMs = monotonic();
+      link.state = 'up';
+    });
+    socket.on('error', () => undefined); // `close` says so.
+    socket.on('close', () => {
+      if (link.socket !== socket) return;
+      link.socket = null;
+      link.state = 'down';
+    });
+  };
+  const look = (link: Link): void => {
+    link.timer = null;
+    const now = monotonic();
+    // It was us who stood still: what has come meanwhile is not read yet.
+    if (now - link.lookedAtMs > 2 * settings.linkPingMs) link.heardAtMs = now;
+    link.lookedAtMs = now;
+    if (now - link.usedAtMs > settings.linkIdleMs) {
+      end(link);
+      return;
+    }
+    if (link.socket === null) open(link);
+    else if (now - link.heardAtMs >= settings.linkSilenceMs) {
+      const silent = link.socket;
+      link.socket = null;
+      link.state = 'down';
+      silent.destroy();
+      // At each look while the silence lasts: what was dialled meanwhile is no better.
+      lost(link.via);
+      open(link);
+    } else if (link.state === 'up') link.socket.write(BEAT);
+    arm(link);
+  };
+  const arm = (link: Link): void => {
+    link.timer = setTimeout(() => look(link), settings.linkPingMs).unref();
+  };
+  const end = (link: Link): void => {
+    links.delete(keyOf(link.via));
+    if (link.timer !== null) clearTimeout(link.timer);
+    const { socket } = link;
+    link.socket = null;
+    socket?.destroy();
+  };
+
+  return {
+    use: via => {
+      const known = links.get(keyOf(via));
+      if (known !== undefined) {
+        known.usedAtMs = monotonic();
+        return;
+      }
+      const now = monotonic();
+      const link: Link = {
+        via,
+        socket: null,
+        state: 'unknown',
+        heardAtMs: now,
+        lookedAtMs: now,
+        usedAtMs: now,
+        timer: null,
+      };
+      links.set(keyOf(via), link);
+      open(link);
+      arm(link);
+    },
+    isDown: via => links.get(keyOf(via))?.state === 'down',
+    [Symbol.dispose]: () => {
+      for (const link of [...links.values()]) end(link);
+    },
+  };
+}

@@ -1,0 +1,200 @@
+/**
+ * A platform and two machines that have joined it, each in a network of its own: apps are spread over them, moved, cut off and lost, while a client outside
+ * asks without pause.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Host, type Network, openNetwork } from './hosts.ts';
+import { appFolder, type Platform, shimPids, startPlatform, until } from './platform.ts';
+
+interface Cell {
+  cellId: string;
+  state: string;
+  placedCopies: number;
+  copies: number;
+}
+
+const INSTANCES = 4;
+
+describe.skipIf(process.getuid?.() !== 0)('machines that have joined', () => {
+  let work: string;
+  let network: Network;
+  let platform: Platform;
+  let hosts: Host[];
+
+  beforeAll(async () => {
+    work = mkdtempSync(join(tmpdir(), 'cupola-cluster-'));
+    network = await openNetwork();
+    platform = await startPlatform(['--cluster-listen', `${network.address}:0`]);
+    await platform.login();
+    await platform.cupola(['push', 'hello'], { cwd: appFolder(work, 'hello') });
+    hosts = [await network.host(), await network.host()];
+    await Promise.all(hosts.map(async host => host.join(await address(), await token())));
+    await platform.cupola(['scale', 'hello', '-i', String(INSTANCES)]);
+    await spread();
+  });
+  afterAll(async () => {
+    await network?.[Symbol.asyncDispose]();
+    await platform?.[Symbol.asyncDispose]();
+    rmSync(work, { recursive: true, force: true });
+  });
+
+  const onPlatform = async (...args: string[]): Promise<string> =>
+    (await platform.cupola([...args, '--data', platform.data])).stdout;
+  const address = async (): Promise<string> => {
+    const { clusterPort } = (await platform.status()) as unknown as { clusterPort: number };
+    return `${network.address}:${clusterPort}`;
+  };
+  const token = async (): Promise<string> =>
+    (JSON.parse(await onPlatform('cluster', 'token', '--role', 'agent', '--json')) as { token: string }).token;
+  const cells = async (): Promise<Cell[]> => JSON.parse(await onPlatform('cells', '--json')) as Cell[];
+  const cellOf = async (host: Host): Promise<Cell> => {
+    const { id } = JSON.parse(await readFile(join(host.data, 'member.json'), 'utf8')) as { id: string };
+    const found = (await cells()).find(({ cellId }) => cellId === id);
+    if (found === undefined) throw new Error('the platform knows nothing of that machine');
+    return found;
+  };
+  /** Every machine runs something of the app, and every instance answers. */
+  const spread = () =>
+    until('each machine runs an instance', async () => {
+      await platform.cupola(['restart', 'hello']);
+      const all = await cells();
+      return (
+        all.every(({ state, placedCopies }) => state === 'ACTIVE' && placedCopies > 0) &&
+        (await answering()) === INSTANCES
+      );
+    });
+  /** How many instances answer. */
+  const answering = async (): Promise<number> => {
+    const answers = await Promise.all(Array.from({ length: 4 * INSTANCES }, () => platform.ask('hello.localhost')));
+    return new Set(answers.filter(({ status }) => status === 200).map(({ body }) => body)).size;
+  };
+  /** Asks the app without pause while `work` goes on: how often, and the answers that were no 200. */
+  async function askedMeanwhile(work: () => Promise<unknown>): Promise<{ asked: number; failed: string[] }> {
+    let isOver = false;
+    let asked = 0;
+    const failed: string[] = [];
+    const asking = Array.from({ length: 4 }, async () => {
+      while (!isOver) {
+        const { status, headers } = await platform.ask('hello.localhost');
+        asked++;
+        if (status !== 200) failed.push(`${status} ${headers['x-cf-routererror']}`);
+        await new Promise(resolve => setTimeout(resolve, 10));
+      }
+    });
+    try {
+      await work();
+    } finally {
+      isOver = true;
+      await Promise.all(asking);
+    }
+    return { asked, failed };
+  }
+
+  test('run apps, and are reached through their agents', async () => {
+    expect(await answering()).toBe(INSTANCES);
+    const { stdout } = await platform.cupola(['logs', 'hello', '--recent']);
+    expect(stdout).toMatch(/\[APP\/PROC\/WEB\/3\]/);
+  });
+
+  test('are emptied without a dropped request, and take apps again', async () => {
+    const [host] = hosts as [Host];
+    const { cellId } = await cellOf(host);
+    const { asked, failed } = await askedMeanwhile(() => onPlatform('cell', 'drain', cellId));
+    expect(failed).toEqual([]);
+    expect(asked).toBeGreaterThan(0);
+    expect(await cellOf(host)).toMatchObject({ state: 'DRAINING', copies: 0, placedCopies: 0 });
+    expect(shimPids(host.data)).toEqual([]);
+    await onPlatform('cell', 'activate', cellId);
+    await spread();
+  });
+
+  test('get new parts without a dropped request; instances live on', async () => {
+    const [host] = hosts as [Host];
+    const before = shimPids(host.data);
+    const { failed } = await askedMeanwhile(() => host.cupola(['restart']));
+    expect(failed).toEqual([]);
+    expect(before.length).toBeGreaterThan(0);
+    expect(shimPids(host.data)).toEqual(before);
+  });
+
+  test('whose agent is killed keep their instances, which answer again', async () => {
+    const [host] = hosts as [Host];
+    const before = shimPids(host.data);
+    const cell = await host.pidOf('cell');
+    process.kill(cell, 'SIGKILL');
+    await until('the cell has a new process', async () => (await host.pidOf('cell')) !== cell);
+    await until('all answer', async () => (await answering()) === INSTANCES);
+    expect(shimPids(host.data)).toEqual(before);
+  });
+
+  test('that are cut off cost no request; their instances are started elsewhere, and the surplus goes once they are back', async () => {
+    const [host] = hosts as [Host];
+    const held = (await cellOf(host)).placedCopies;
+    expect(held).toBeGreaterThan(0);
+    const { asked, failed } = await askedMeanwhile(async () => {
+      await host.cable('pulled');
+      await until('it is lost, and all runs elsewhere', async () => {
+        const all = await cells();
+        const elsewhere = all.filter(({ state }) => state === 'ACTIVE');
+        return elsewhere.length === 2 && elsewhere.reduce((sum, cell) => sum + cell.placedCopies, 0) === INSTANCES;
+      });
+    });
+    expect(failed).toEqual([]);
+    expect(asked).toBeGreaterThan(0);
+    // Stale data stops nothing.
+    expect(shimPids(host.data).length).toBe(held);
+    const back = await askedMeanwhile(async () => {
+      await host.cable('in');
+      await until('it is back, and empty', async () => {
+        const { state, copies } = await cellOf(host);
+        return state === 'ACTIVE' && copies === 0;
+      });
+    });
+    expect(back.failed).toEqual([]);
+    expect(shimPids(host.data)).toEqual([]);
+    await spread();
+  });
+
+  test('that lose their power are replaced within 20 s of their lease', async () => {
+    const [, host] = hosts as [Host, Host];
+    const { cellId } = await cellOf(host);
+    const began = performance.now();
+    let lostAt = 0;
+    const { failed } = await askedMeanwhile(async () => {
+      await host.cable('pulled');
+      host.powerOff();
+      await until('all runs elsewhere', async () => {
+        const all = await cells();
+        if (all.some(cell => cell.cellId === cellId && cell.state === 'LOST')) lostAt ||= performance.now();
+        const elsewhere = all.filter(({ state }) => state === 'ACTIVE');
+        return lostAt > 0 && elsewhere.reduce((sum, cell) => sum + cell.placedCopies, 0) === INSTANCES;
+      });
+      await until('all answer', async () => (await answering()) === INSTANCES);
+    });
+    expect(failed).toEqual([]);
+    console.log(
+      `lost after ${Math.round(lostAt - began)} ms, healthy ${Math.round(performance.now() - lostAt)} ms later`,
+    );
+    // What has lost its power comes back by the same command, without a token.
+    await host.cable('in');
+    await host.join(await address(), null);
+    await until('it is back', async () => (await cellOf(host)).state === 'ACTIVE');
+    await spread();
+  });
+
+  test('that were removed are refused, and what ran there is started elsewhere', async () => {
+    const [, host] = hosts as [Host, Host];
+    const { cellId } = await cellOf(host);
+    await onPlatform('cluster', 'remove', cellId);
+    await until('its lease is over', async () => (await cellOf(host)).state === 'LOST');
+    await until('all answer elsewhere', async () => {
+      const { placedCopies } = await cellOf(host);
+      return placedCopies === 0 && (await answering()) === INSTANCES;
+    });
+    await expect(host.join(await address(), await token())).rejects.toThrow();
+  });
+});
