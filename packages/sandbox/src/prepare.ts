@@ -88,7 +88,7 @@ export async function prepare(
     hostname: hostnameOf(spec.guid),
     disk: join(folder, 'disk'),
     logRate: spec.logRateBytesPerSecond,
-    ...(rung.hasRoot ? ownRoot(rung, spec, places) : hostsRoot(rung, spec, places)),
+    ...(rung.hasRoot ? rootForTool(rung, spec, places) : hostsRoot(rung, spec, places)),
     ...(privileged ? { owner: spec.uid } : {}),
     // The detached tool stays root, and gives its container the uid.
     ...(privileged && rung.kind !== 'detached' ? { uid: spec.uid } : {}),
@@ -100,8 +100,8 @@ export async function prepare(
   writeFileSync(join(folder, 'spec'), formatShimSpec(shimSpec), { mode: 0o600 });
 }
 
-/** Files, environment and mounts of a rung that sees a root of its own. */
-function ownRoot(
+/** A rung that sees a root of its own, which its tool enters. */
+function rootForTool(
   rung: Rung,
   spec: SandboxSpec,
   places: RungPlaces,
@@ -109,17 +109,24 @@ function ownRoot(
   const { folder, root } = places;
   for (const [name, text] of Object.entries(rung.files(spec, places)))
     writeFileSync(join(folder, name), text, { mode: 0o600 });
+  return { root, ...ownRoot(spec, join(folder, 'disk'), places), argv: rung.argv(spec, places) };
+}
+
+/** Files, environment and mounts of a sandbox with a root of its own. */
+export function ownRoot(
+  spec: SandboxSpec,
+  disk: string,
+  places: Pick<RungPlaces, 'privileged'>,
+): Pick<ShimSpec, 'rootfs' | 'ids' | 'folders' | 'files' | 'mounts'> {
   const { image } = spec;
   const etc = Object.entries({ ...(image === undefined ? etcFiles(spec) : imageFiles(spec)), ...spec.files });
   return {
-    root,
     ...(image === undefined ? {} : { rootfs: image.root, ids: idsInside(spec), folders: IMAGE_FOLDERS }),
     files: [
       ...etc.map(([path, text]): ShimFile => ({ path, mode: '0644', text })),
       ...environmentFiles(spec, ENVIRONMENT_INSIDE, places),
     ],
-    mounts: image === undefined ? ownMounts(spec, join(folder, 'disk')) : [...shellMounts(), ...spec.mounts],
-    argv: rung.argv(spec, places),
+    mounts: image === undefined ? ownMounts(spec, disk) : [...shellMounts(), ...spec.mounts],
   };
 }
 

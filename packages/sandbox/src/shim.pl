@@ -140,8 +140,7 @@ sub become_app {
       undef $stamped;
     }
     make_image() unless defined $stamped;
-    if (defined $spec{rootfs}) { push @below, ''; overlay($spec{rootfs}, $spec{root}, 'root') }    # All of it is the app's
-    else { make_folders() }
+    make_root();
     furnish();
   }
   settle_in($own) unless defined $spec{ahead};
@@ -255,6 +254,16 @@ sub make_folders {    # Of the disk
     chown $spec{owner}, $spec{owner}, $path if defined $spec{owner};
   }
 }
+sub make_root {
+  if (defined $spec{rootfs}) { push @below, ''; overlay($spec{rootfs}, $spec{root}, 'root') }    # All of it is the app's
+  else { make_folders() }
+}
+sub swap_root {    # Where we are becomes the root
+  my $here = '.';
+  syscall($nr{pivot_root}, $here, $here) == 0 or fail('pivot_root');
+  syscall($nr{umount2}, $here, 2) == 0 or fail('umount2');    # MNT_DETACH: the old root, which lies above
+  chdir '/' or fail('chdir /');
+}
 sub furnish {    # The root, with what was read last
   make($_) for @folders;
   for (@links) { my ($target, $path) = @$_; symlink $target, "$spec{root}$path" or fail("link $path") }
@@ -313,10 +322,7 @@ sub enter_root {    # It takes the place of the host's
   my $r = $spec{root};
   syscall($nr{sethostname}, $spec{hostname}, length $spec{hostname});
   chdir $r or fail("chdir $r");
-  my $here = '.';
-  syscall($nr{pivot_root}, $here, $here) == 0 or fail('pivot_root');
-  syscall($nr{umount2}, $here, 2) == 0 or fail('umount2');    # MNT_DETACH: the old root, which lies above
-  chdir '/' or fail('chdir /');
+  swap_root();
   mount('none', '/', '', $BIND | $REMOUNT | $RDONLY | $NOSUID | $NODEV) unless defined $spec{rootfs};
 }
 
@@ -338,13 +344,14 @@ sub be_host {
   mount('none', '/', '', $REC | $PRIVATE);
   mount('tmpfs', $spec{root}, 'tmpfs', $NOSUID | $NODEV, 'size=4m,mode=755');
   make_image();
-  make_folders();
+  make_root();
   furnish();
+  my $whole = defined $spec{rootfs} ? '/mnt' : undef;    # Where the new root is put until it takes the place of the old one
   my @trees = map {
-    my $fd = syscall($nr{open_tree}, -100, "$spec{root}$_", 1 | 0x8000 | 0x80000);    # CLONE, RECURSIVE, CLOEXEC
+    my $fd = syscall($nr{open_tree}, -100, "$spec{root}$_->[0]", 1 | 0x8000 | 0x80000);    # CLONE, RECURSIVE, CLOEXEC
     $fd >= 0 or fail('open_tree (needs Linux 5.12)');
-    [$fd, $_];
-  } @attach;
+    [$fd, $_->[1]];
+  } defined $whole ? ['', $whole] : map { [$_, $_] } @attach;
   my $pid = hear();
   my @own = stat 'go';
   my @its = stat "/proc/$pid/root/run/cupola/go";
@@ -354,11 +361,18 @@ sub be_host {
   for (@trees) { my ($fd, $at) = @$_; syscall($nr{move_mount}, $fd, my $here = '', -100, "$at", 4) == 0 or fail("mount $at") }
   my $attributes = pack 'Q4', 1 | 2 | 4, 0, 0, 0;    # RDONLY, NOSUID, NODEV
   for (@seal) { syscall($nr{mount_setattr}, -100, "$_", 0x8000, $attributes, 32) == 0 or fail("seal $_") }
+  enter_image($whole) if defined $whole;
   syswrite STDOUT, "attached\n";
   hear();
   syswrite $go, "go\n";
   sysread $told, my $word, 3;
   return 0;
+}
+sub enter_image {    # It becomes the root of all processes of the container, with the kernel's file systems that the engine has set up
+  my ($new) = @_;
+  for my $at ('/proc', '/dev', '/sys') { mount($at, "$new$at", '', 8192) }    # MS_MOVE
+  chdir $new or fail("chdir $new");
+  swap_root();
 }
 sub hear {    # A line of the agent's; without it, nothing more is to be done
   my $line = '';

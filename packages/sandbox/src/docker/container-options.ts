@@ -19,8 +19,9 @@ const TOLD = 'told';
 const GO_INSIDE = '/run/cupola/go';
 const TOLD_INSIDE = '/run/cupola/told';
 /** Until its mounts and its network are there, nothing of the app runs; where the helper has died, it never does. */
-const WAIT = `read -r go <${GO_INSIDE} && [ "$go" = go ] || exit 125
-exec 3>${TOLD_INSIDE} </dev/null
+const WAIT = `exec 3>${TOLD_INSIDE}
+read -r go <${GO_INSIDE} && [ "$go" = go ] || exit 125
+exec </dev/null
 unset HOSTNAME
 exec "$@"`;
 
@@ -80,7 +81,10 @@ export function containerOptions(spec: SandboxSpec, places: ContainerPlaces): Co
 
 type HostConfig = NonNullable<ContainerCreateOptions['HostConfig']>;
 
-function hostConfig({ limits, network }: SandboxSpec, places: ContainerPlaces): HostConfig & { CgroupnsMode: string } {
+function hostConfig(
+  { limits, network, image }: SandboxSpec,
+  places: ContainerPlaces,
+): HostConfig & { CgroupnsMode: string } {
   const bytes = limits.memoryMb * 1024 * 1024;
   return {
     ReadonlyRootfs: true,
@@ -92,6 +96,10 @@ function hostConfig({ limits, network }: SandboxSpec, places: ContainerPlaces): 
     CgroupnsMode: 'private',
     // The network is ours too: its device is moved in, with rules outside.
     NetworkMode: network.kind === 'host' ? 'host' : 'none',
+    // Images listen where they like, on 80 say; the engine's default since 20.10.
+    ...(image === undefined || network.kind === 'host'
+      ? {}
+      : { Sysctls: { 'net.ipv4.ip_unprivileged_port_start': '0' } }),
     RestartPolicy: { Name: 'no' },
     Memory: bytes,
     MemorySwap: bytes,

@@ -7,7 +7,7 @@ import { ENVIRONMENT_INSIDE, hostnameOf } from '../inside.ts';
 import { bootId } from '../launcher.ts';
 import { gatewayOf, insideCommands } from '../network-place.ts';
 import { ipBatch, ipBatchOf } from '../network-tools.ts';
-import { environmentFiles } from '../prepare.ts';
+import { environmentFiles, ownRoot } from '../prepare.ts';
 import { readStat, removeFolder } from '../running.ts';
 import { type RunningSandbox, SandboxError, type SandboxSpec } from '../sandbox.ts';
 import { formatShimSpec } from '../spec-file.ts';
@@ -50,10 +50,6 @@ export interface RootImages {
 /** @throws SandboxError when no app code ran; nothing is left behind then (a container, where the engine has gone away, until it is back). */
 export async function launchContainer(deps: LaunchDeps, spec: SandboxSpec): Promise<RunningSandbox> {
   const { engine, ends } = deps;
-  if (spec.image !== undefined)
-    throw new SandboxError(
-      'a cell whose sandbox is a Docker engine runs no images yet: start it with another one (./cupola up --sandbox auto)',
-    );
   const folder = join(deps.folder, spec.guid);
   if (existsSync(folder)) throw new SandboxError(`there is a sandbox ${spec.guid} already`);
   let host: Guest | null = null;
@@ -117,10 +113,12 @@ async function fill(
   mkdirSync(join(folder, 'root'));
   writeFileSync(join(folder, RUNG), 'docker');
   const base = spec.stackRoot === undefined ? hostBase() : stackBase(spec.stackRoot);
-  const { engine: engineMounts, ours } = splitMounts(spec.mounts);
+  // The root of an image takes the place of all this before the app begins, so all that is the app's is put into it by us.
+  const isImage = spec.image !== undefined;
+  const { engine: engineMounts, ours } = isImage ? { engine: [], ours: [] } : splitMounts(spec.mounts);
   const points = mountPoints(ours);
   const image = rootImage(base, points);
-  const files = writeFiles(spec, folder);
+  const files = isImage ? [] : writeFiles(spec, folder);
   const places = { owner: deps.owner, installation: deps.installation, folder, base: base.mounts, files, engineMounts };
   const template = (await deps.disks?.path(spec.limits.diskMb)) ?? null;
   const forHelper = {
@@ -130,11 +128,15 @@ async function fill(
     logRate: spec.logRateBytesPerSecond,
     owner: spec.uid,
     ...(template === null ? {} : { image: { path: join(folder, 'disk.img'), template } }),
-    files: [],
-    mounts: ownMounts({ ...spec, mounts: ours }, join(folder, 'disk')),
+    ...(spec.image === undefined
+      ? {
+          files: [],
+          mounts: ownMounts({ ...spec, mounts: ours }, join(folder, 'disk')),
+          attach: points,
+          seal: sealed(places),
+        }
+      : ownRoot(spec, join(folder, 'disk'), { privileged: true })),
     argv: [],
-    attach: points,
-    seal: sealed(places),
   };
   writeFileSync(specFile(folder), formatShimSpec(forHelper), { mode: 0o600 });
   const options = containerOptions(spec, { ...places, image: image.name });
