@@ -102,6 +102,8 @@ async function startControl(env: z.infer<typeof environment>, log: Logger): Prom
     now: Date.now,
     monotonic: () => performance.now(),
     passMs: CELL_LIMITS.convergenceEmbeddedMs,
+    // The lock of the data folder says so.
+    isAlone: true,
   });
   stack.use(scheduler);
   return { facts: { address: api.address }, [Symbol.asyncDispose]: () => stack.disposeAsync() };

@@ -17,6 +17,10 @@ export interface TestScheduler extends AsyncDisposable {
   beat(...cellIds: string[]): Promise<void>;
   /** Ends the scheduler and starts another one on the same store. */
   restart(): Promise<void>;
+  /** Another one beside it, which waits until nobody leads. */
+  standby(): Promise<AsyncDisposable>;
+  /** Ends it without a word. */
+  end(): Promise<void>;
 }
 
 /** Looks at everything each 5 ms, so that a moved clock is noticed. */
@@ -25,7 +29,8 @@ export async function startTestScheduler(): Promise<TestScheduler> {
   let clockMs = 1_000_000;
   const said: string[] = [];
   const log = pino({ level: 'info' }, { write: line => void said.push((JSON.parse(line) as { msg: string }).msg) });
-  const run = () => start({ store: test.store, log, now: Date.now, monotonic: () => clockMs, passMs: 5 });
+  const run = (isAlone = true) =>
+    start({ store: test.store, log, now: Date.now, monotonic: () => clockMs, passMs: 5, isAlone });
   let scheduler = await run();
   return {
     store: test.store,
@@ -56,6 +61,10 @@ export async function startTestScheduler(): Promise<TestScheduler> {
     restart: async () => {
       await scheduler[Symbol.asyncDispose]();
       scheduler = await run();
+    },
+    standby: () => run(false),
+    end: async () => {
+      await scheduler[Symbol.asyncDispose]();
     },
     [Symbol.asyncDispose]: async () => {
       await scheduler[Symbol.asyncDispose]();

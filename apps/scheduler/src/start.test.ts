@@ -1,8 +1,10 @@
+import { CELL_LIMITS } from '@cupola/model/limits';
 import { aCell, aCopy, aPlacement } from '@cupola/store/fixtures';
 import type { CopiesTable, PlacementsTable } from '@cupola/store/schema';
 import type { Store } from '@cupola/store/store';
 import { expect, test } from 'vitest';
 import { aStartedProcess, found, startAnew, startTestScheduler } from './fixtures.ts';
+import { LEAD_TTL_MS } from './leadership.ts';
 
 const placementsOf = (store: Store, processGuid: string): Promise<PlacementsTable[]> =>
   store.read
@@ -189,4 +191,43 @@ test('start() takes the lead from a scheduler that is still there', async () => 
   const before = await fenceOf();
   await first.restart();
   expect(await fenceOf()).toEqual({ fence: (before?.fence ?? 0) + 1 });
+});
+
+const holderOf = async (store: Store): Promise<string | undefined> =>
+  (await store.read.selectFrom('leases').select('holder').where('name', '=', 'scheduler').executeTakeFirst())?.holder;
+
+test('a scheduler that waits leads at once after one that ended in order', async () => {
+  await using first = await startTestScheduler();
+  const { store } = first;
+  const before = await holderOf(store);
+  await using _second = await first.standby();
+  await aCell(store);
+  await placed(store, (await aStartedProcess(store)).guid, 1);
+  expect(await holderOf(store)).toBe(before);
+  await first.end();
+  await placed(store, (await aStartedProcess(store)).guid, 1);
+  expect(await holderOf(store)).not.toBe(before);
+});
+
+test('a scheduler that waits takes over when the leader has not moved for its time, and the former one waits then', async () => {
+  await using test = await startTestScheduler();
+  const { store, said } = test;
+  await test.end();
+  await store.note(({ db }) => db.updateTable('leases').set({ holder: 'frozen', counter: 7 }).execute());
+  await using _second = await test.standby();
+  await aCell(store);
+  const process = await aStartedProcess(store);
+  // Several looks of the one that waits.
+  await new Promise(resolve => setTimeout(resolve, 50));
+  expect(await placementsOf(store, process.guid)).toEqual([]);
+  test.pass(LEAD_TTL_MS);
+  await placed(store, process.guid, 1);
+  // One that has the lease by a higher fence now: no rest for ever, but waiting.
+  await store.note(({ db }) => db.updateTable('leases').set({ fence: 99, holder: 'another' }).execute());
+  test.pass(CELL_LIMITS.heartbeatMs);
+  await found(async () => said.find(message => message.startsWith('another scheduler leads')));
+  await new Promise(resolve => setTimeout(resolve, 50));
+  test.pass(LEAD_TTL_MS);
+  await found(async () => ((await holderOf(store)) === 'another' ? null : true));
+  expect(said.filter(message => message === 'this scheduler leads')).toHaveLength(3);
 });

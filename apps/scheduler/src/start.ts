@@ -16,7 +16,7 @@ import type { ChangeKind } from '@cupola/store/schema';
 import type { Store } from '@cupola/store/store';
 import type { Logger } from 'pino';
 import { applyPlan } from './apply-plan.ts';
-import { type Leadership, takeLead } from './leadership.ts';
+import { type Leadership, type Seen, takeLead, tryToLead } from './leadership.ts';
 import { moveDeployments } from './move-deployments.ts';
 import { moveTasks } from './move-tasks.ts';
 import { readSnapshot } from './read-state.ts';
@@ -24,6 +24,8 @@ import { makeWake } from './wake.ts';
 
 /** What a decision depends on; the scheduler's own writes are none of it. */
 const WAKING: ReadonlySet<ChangeKind> = new Set(['app', 'process', 'copy', 'cell', 'deployment', 'task']);
+/** How often one that waits looks at the lease (ours). */
+const STANDBY_LOOK_MS = 1_000;
 /** After a store error (failure-rules.md section 3). */
 const RETRY_MS = 1_000;
 /** Reading and deciding for longer than this is followed by a pause as long, whoever calls: requests share this process (ours). */
@@ -40,13 +42,19 @@ export interface SchedulerDeps {
   monotonic(): number;
   /** How often everything is looked at without being asked to. */
   passMs: number;
+  /** No other scheduler can live: this one leads at once. Else it waits until nobody does. */
+  isAlone: boolean;
 }
 
-/** Leads at once, and until it is disposed or another one has taken over. Leases and waits get their full time anew. */
+/**
+ * Leads until it is disposed; another one that has taken over ends it where it was alone, and makes it wait where it was not. Leases and waits get their full
+ * time anew with each lead.
+ */
 export async function start(deps: SchedulerDeps): Promise<AsyncDisposable> {
-  const leadership = await takeLead(deps.store, randomUUID());
+  const { store, log } = deps;
+  const holder = randomUUID();
   const wake = makeWake();
-  const unsubscribe = deps.store.subscribe(changes => {
+  const unsubscribe = store.subscribe(changes => {
     if (changes === null) return wake.now();
     const kinds = changes.map(({ kind }) => kind).filter(kind => WAKING.has(kind));
     if (kinds.some(kind => kind !== 'copy')) wake.now();
@@ -54,7 +62,17 @@ export async function start(deps: SchedulerDeps): Promise<AsyncDisposable> {
     else if (kinds.length > 0) setImmediate(wake.now);
   });
   const life = { isOver: false };
-  const ended = converge(deps, { leadership, wake, life });
+  const first = deps.isAlone ? await takeLead(store, holder) : null;
+  const ended = (async () => {
+    for (let leadership = first; !life.isOver; leadership = null) {
+      leadership ??= await awaitLead(deps, { holder, wake, life });
+      if (leadership === null) return;
+      log.info({ fence: leadership.fence }, 'this scheduler leads');
+      await converge(deps, { leadership, wake, life });
+      if (life.isOver) await leadership.release().catch(() => undefined); // The next one waits for the lease instead.
+      if (deps.isAlone) return;
+    }
+  })();
   return {
     [Symbol.asyncDispose]: async () => {
       life.isOver = true;
@@ -63,6 +81,25 @@ export async function start(deps: SchedulerDeps): Promise<AsyncDisposable> {
       await ended;
     },
   };
+}
+
+/** Null when it is over. */
+async function awaitLead(
+  { store, log, monotonic, passMs }: SchedulerDeps,
+  { holder, wake, life }: Omit<Running, 'leadership'> & { holder: string },
+): Promise<Leadership | null> {
+  let seen: Seen | null = null;
+  while (!life.isOver) {
+    try {
+      const look = await tryToLead(store, { holder, seen, clockMs: monotonic() });
+      if ('leadership' in look) return look.leadership;
+      ({ seen } = look);
+    } catch (error) {
+      log.error({ err: error }, 'the lease of the scheduler could not be looked at; the next look tries again');
+    }
+    await wake.sleep(Math.min(passMs, STANDBY_LOOK_MS));
+  }
+  return null;
 }
 
 interface Running {
