@@ -40,7 +40,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'apps/stager': without('store'),
   'apps/agent': without('store'),
   'apps/router': without('store'),
-  'apps/cli': ['client', 'contract', 'model', 'archive'],
+  // Of images only how a registry is spoken to: `image push` goes from the user's machine, with the user's login.
+  'apps/cli': [
+    ...['client', 'contract', 'model', 'archive'],
+    ...['errors', 'policy', 'push-layout', 'reference', 'repository', 'docker-login'].map(
+      name => `images/registry/${name}`,
+    ),
+  ],
   'apps/dashboard': ['client', 'contract', 'model', 'archive'],
   'apps/git': ['client', 'contract', 'model', 'archive'],
   // The wiring of embedded mode: any package, and of apps their `start` only (docs/decisions/0001).

@@ -22,6 +22,7 @@ import { organizationEndpoints } from './organizations/endpoints.ts';
 import { packageEndpoints } from './packages/endpoints.ts';
 import { processEndpoints } from './processes/endpoints.ts';
 import { organizationQuotaEndpoints } from './quotas/endpoints.ts';
+import { registryEndpoints } from './registry/endpoints.ts';
 import { resourceMatchEndpoints } from './resource-matches/endpoints.ts';
 import { revisionEndpoints } from './revisions/endpoints.ts';
 import { roleEndpoints } from './roles/endpoints.ts';
@@ -73,6 +74,7 @@ const built: readonly Endpoint[] = [
   ...cacheEndpoints,
   ...dropletEndpoints,
   ...packageEndpoints,
+  ...registryEndpoints,
   ...securityGroupEndpoints,
   ...networkPolicyEndpoints,
   ...isolationSegmentEndpoints,

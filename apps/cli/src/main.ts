@@ -144,6 +144,20 @@ function declareImages(program: Command): void {
         (await import('./commands/image.ts')).saveImage(context, app, { file, ...flags }),
       ),
     );
+  declareImagePush(image);
+}
+
+function declareImagePush(image: Command): void {
+  command(image, 'push <app> <image>', 'push the app as an image into a registry: HOST/NAME:TAG')
+    .option(
+      '--docker-username <name>',
+      'user of the registry (default: as docker login); password in CF_DOCKER_PASSWORD',
+    )
+    .action((app: string, target: string, flags) =>
+      withContext(flags.json === true, async context =>
+        (await import('./commands/image.ts')).pushImage(context, app, { target, ...flags }),
+      ),
+    );
 }
 
 function declareLifecycle(program: Command): void {

@@ -78,11 +78,12 @@ export async function saveImage(request: ImageRequest, out: Writable): Promise<S
   return { digest: described.manifest.digest, id: described.config.digest, sizeBytes };
 }
 
-interface Blob {
+export interface Blob {
   digest: string;
   bytes: Buffer;
 }
-interface DescribedImage {
+export interface DescribedImage {
+  /** With the launcher's, which is the last. */
   layers: ImageLayer[];
   config: Blob;
   manifest: Blob;

@@ -3,10 +3,10 @@
  */
 
 /** Served by the API, each of them: clients that read `GET /` find everything at the host that they asked (CF has a server for each). */
-const API_HOSTS = ['api', 'login', 'uaa', 'log-cache', 'log-stream'] as const;
+const API_HOSTS = ['api', 'login', 'uaa', 'log-cache', 'log-stream', 'registry'] as const;
 
 /** Kept for parts to come, beside those of the API. */
-export const RESERVED_HOSTS: readonly string[] = [...API_HOSTS, 'git', 'ssh', 'registry'];
+export const RESERVED_HOSTS: readonly string[] = [...API_HOSTS, 'git', 'ssh'];
 
 /** Whole names of those that the API serves on `domain`. */
 export function apiHostNames(domain: string): string[] {

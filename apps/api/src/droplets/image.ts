@@ -1,7 +1,7 @@
 /** A droplet as an OCI image that `docker load` takes: streamed, never kept. The stack's layer below it is made once for each state of this machine. */
 import { join } from 'node:path';
 import { PassThrough, type Readable } from 'node:stream';
-import { type ImageLayer, saveImage } from '@cupola/images/oci-image';
+import { type ImageLayer, type ImageRequest, saveImage } from '@cupola/images/oci-image';
 import { readStacks } from '@cupola/images/rootfs/installed-stacks';
 import { openStackLayer } from '@cupola/images/stack-layer';
 import { InvalidRequestError, UnprocessableError } from '@cupola/model/errors';
@@ -15,7 +15,7 @@ const NAME = /^[a-z0-9]+(?:[._-][a-z0-9]+)*(?:\/[a-z0-9]+(?:[._-][a-z0-9]+)*)*:[
 
 /**
  * No variable of the app's is in the image: whoever gets the file would have its secrets. They are given at `docker run`.
- * @throws UnprocessableError for a droplet that is not staged, or where the machine cannot tell its stack's parts.
+ * @throws UnprocessableError as `imageOf`.
  */
 export async function openImage(
   deps: ApiDeps,
@@ -25,6 +25,20 @@ export async function openImage(
     throw new InvalidRequestError(
       `"${name}" is no name of an image: use lower-case letters and a tag, as in hello:latest.`,
     );
+  const request = await imageOf(deps, { droplet, name, command });
+  const out = new PassThrough();
+  saveImage(request, out).catch((error: unknown) => out.destroy(error as Error));
+  return out;
+}
+
+/**
+ * What the image is made of. No layer of the droplet's is read.
+ * @throws UnprocessableError for a droplet that is not staged, is somebody else's image, or where the machine cannot tell its stack's parts.
+ */
+export async function imageOf(
+  deps: ApiDeps,
+  { droplet, name, command }: { droplet: DropletRow; name: string; command: string | null },
+): Promise<ImageRequest> {
   if (droplet.docker_image !== null)
     throw new UnprocessableError(`This app runs the image ${droplet.docker_image}: pull it from its own registry.`);
   if (droplet.state !== 'STAGED')
@@ -43,18 +57,13 @@ export async function openImage(
     throw new UnprocessableError((error as Error).message);
   });
   const own = (JSON.parse(droplet.layers_json) as Layer[]).map(layer => blobLayer(deps, layer));
-  const out = new PassThrough();
-  saveImage(
-    {
-      name,
-      layers: [stack, ...own],
-      command: starts,
-      environment: {},
-      architecture: process.arch === 'arm64' ? 'arm64' : 'x64',
-    },
-    out,
-  ).catch((error: unknown) => out.destroy(error as Error));
-  return out;
+  return {
+    name,
+    layers: [stack, ...own],
+    command: starts,
+    environment: {},
+    architecture: process.arch === 'arm64' ? 'arm64' : 'x64',
+  };
 }
 
 /** The very filesystem that the droplet was built on. @throws UnprocessableError when it was removed, or became another. */

@@ -35,7 +35,8 @@ export function sendFailure(response: ServerResponse, failure: CfFailure): void 
 function sendBytes(response: ServerResponse, status: number, bytes: Buffer | null): void {
   response.statusCode = status;
   if (bytes !== null) response.setHeader('Content-Length', bytes.length);
-  else if (status !== 204 && status !== 304) response.setHeader('Content-Length', 0);
+  else if (status !== 204 && status !== 304 && !response.hasHeader('Content-Length'))
+    response.setHeader('Content-Length', 0); // The answer to HEAD says the length of what it leaves out.
   response.end(bytes ?? undefined);
 }
 

@@ -26,6 +26,11 @@ export function createAuthenticate(read: Kysely<Database>, tokens: Tokens): Auth
   };
 }
 
+/** Somebody whose password was right. Null: no user of that guid. */
+export function actorOfUser(read: Kysely<Database>, userGuid: string): Promise<Actor | null> {
+  return userOf(read, usersQuery(read).compile(), { user_id: userGuid, jti: '', client_id: '' });
+}
+
 function usersQuery(read: Kysely<Database>) {
   return read
     .selectFrom('users')

@@ -19,10 +19,15 @@ export interface Asking {
   policy: RegistryPolicy;
   signal: AbortSignal;
 }
+/** What is sent may be sent again: opened anew each time. */
+export interface SentBody {
+  sizeBytes: number;
+  open(): AsyncIterable<Buffer>;
+}
 export interface AskOptions extends Asking {
   method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH';
   headers: Record<string, string>;
-  body?: AsyncIterable<Buffer> | Buffer;
+  body?: SentBody;
 }
 
 /** The answer, whatever its status; its body is to be read or destroyed. @throws RegistryError when there is none, or may not be. */
@@ -56,7 +61,7 @@ async function once(
   const answered = Promise.withResolvers<http.IncomingMessage>();
   const options: https.RequestOptions = {
     method,
-    headers,
+    headers: { ...headers, ...lengthOf(method, body) },
     agent: false,
     signal,
     lookup: judged(url.host, policy),
@@ -65,13 +70,19 @@ async function once(
   const request = (url.protocol === 'https:' ? https : http).request(url, options, answered.resolve);
   request.setTimeout(SILENCE_MS, () => request.destroy(new Error(`nothing was heard for ${SILENCE_MS / 1_000} s`)));
   request.on('error', answered.reject);
-  if (body === undefined || Buffer.isBuffer(body)) request.end(body);
-  else void send(body, request);
+  if (body === undefined) request.end();
+  else void send(body.open(), request);
   try {
     return await answered.promise;
   } catch (error) {
     throw asTrouble(url, error as NodeJS.ErrnoException);
   }
+}
+
+/** A POST without a body says so: some registries want to be told. */
+function lengthOf(method: string, body: SentBody | undefined): Record<string, string> {
+  if (body === undefined && (method === 'GET' || method === 'HEAD')) return {};
+  return { 'content-length': String(body?.sizeBytes ?? 0) };
 }
 
 async function send(body: AsyncIterable<Buffer>, request: http.ClientRequest): Promise<void> {

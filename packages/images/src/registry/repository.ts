@@ -19,6 +19,8 @@ export interface Login {
 }
 
 export interface Repository {
+  /** Scheme and host, without a slash. */
+  readonly origin: string;
   manifest(reference: string): Promise<{ body: ManifestOrIndex; digest: string }>;
   /** The blob's bytes, all of them and no others, in `file`. */
   save(descriptor: Descriptor, file: string): Promise<void>;
@@ -61,7 +63,8 @@ export function openRepository(
         policy,
         signal,
         ...rest,
-        headers: { ...headers, ...(authorization === null ? {} : { authorization }) },
+        // An upload may go on elsewhere, where nobody knows this login.
+        headers: { ...headers, ...(authorization === null || url.origin !== origin ? {} : { authorization }) },
       });
     const answer = await once();
     if (answer.statusCode !== 401) return answer;
@@ -76,6 +79,7 @@ export function openRepository(
     throw refusal({ host, name }, path, { status: answer.statusCode ?? 0, login: options.login });
   };
   return {
+    origin,
     call,
     manifest: async reference => {
       const bytes = await readAll(await get(`manifests/${reference}`, { accept: MANIFEST_TYPES.join(', ') }));
