@@ -27,11 +27,6 @@ describe('requireSpace()', () => {
   ])('refuses %s', async (_what, free, total, coming) => {
     await expect(requireSpace(blobsWith(free, total), coming)).rejects.toThrow(/nearly full .* MB free/);
   });
-
-  test('asks nothing of an engine that cannot tell', async () => {
-    const blobs = { space: async () => null } as unknown as Parameters<typeof requireSpace>[0]['blobs'];
-    await expect(requireSpace({ blobs }, 1_000 * GIB)).resolves.toBeUndefined();
-  });
 });
 
 test('whenFull() is for a full disk alone', () => {
