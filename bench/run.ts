@@ -1,17 +1,19 @@
 /**
  * `npm run bench [-- ROUNDS [GROUP ...]]`: the figures of the main line on this machine, each beside something measured in the same run. Read the ratios:
  * wall-clock figures of a shared machine move by a factor of three. With CF=/path/to/cf the real cf CLI is measured too. Full results go to bench/results/.
- * Groups, all of them when none is named: sandbox, start, archive, router, growth, apps, memory, pushes, repush, logs, staging.
+ * Groups, all of them when none is named: sandbox, start, archive, router, growth, queue, blobs, apps, memory, pushes, repush, logs, staging.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Platform, ROOT, startPlatform } from '../test/platform.ts';
 import { benchApps } from './apps.ts';
 import { benchArchive } from './archive.ts';
+import { benchBlobs } from './blobs.ts';
 import { benchGrowth } from './growth.ts';
 import { benchLogs } from './logs.ts';
 import { benchColdStart, benchMemory } from './platform-cost.ts';
 import { benchPushes } from './pushes.ts';
+import { benchQueue } from './queue.ts';
 import { benchRepush } from './repush.ts';
 import { benchRouter } from './router.ts';
 import { benchSandbox } from './sandbox.ts';
@@ -25,6 +27,8 @@ const ALONE = {
   archive: benchArchive,
   router: benchRouter,
   growth: benchGrowth,
+  queue: benchQueue,
+  blobs: benchBlobs,
 };
 const ON_PLATFORM = {
   apps: benchApps,

@@ -24,8 +24,8 @@ export interface S3Server extends AsyncDisposable {
   start(): Promise<void>;
 }
 
-const ACCESS = 'test-access';
-const SECRET = 'test/secret';
+export const ACCESS = 'test-access';
+export const SECRET = 'test/secret';
 
 export async function startS3(): Promise<S3Server> {
   const folder = mkdtempSync(join(tmpdir(), 'cupola-s3-'));

@@ -17,22 +17,21 @@ export function embeddedQueue(store: Pick<Store, 'note'>): BuildQueue {
     },
     next: (stagerId, leaseMs) =>
       store.note(async ({ db, now }) => {
-        const row = await db
+        const most = db
           .selectFrom('build_queue')
-          .select(['build_guid', 'priority'])
+          .select('build_guid')
           .where(({ or, eb }) => or([eb('leased_until', 'is', null), eb('leased_until', '<', now)]))
           .orderBy('priority')
           .orderBy('offered_at')
           .orderBy('build_guid')
-          .limit(1)
-          .executeTakeFirst();
-        if (row === undefined) return null;
-        await db
+          .limit(1);
+        const row = await db
           .updateTable('build_queue')
           .set({ leased_by: stagerId, leased_until: now + leaseMs })
-          .where('build_guid', '=', row.build_guid)
-          .execute();
-        return { buildGuid: row.build_guid, priority: row.priority };
+          .where('build_guid', '=', most)
+          .returning(['build_guid', 'priority'])
+          .executeTakeFirst();
+        return row === undefined ? null : { buildGuid: row.build_guid, priority: row.priority };
       }),
     done: async buildGuid => {
       await store.note(({ db }) => db.deleteFrom('build_queue').where('build_guid', '=', buildGuid).execute());

@@ -21,8 +21,8 @@ import type { S3Place } from './place.ts';
 const CONNECT_MS = 3_000;
 const SILENCE_MS = 20_000;
 const ATTEMPTS_MAX = 2;
-/** Of a multipart upload: 10,000 of them, the most that S3 takes, are 80 GB. Two are in memory at a time. */
-const PART_BYTES = 8 * 1024 * 1024;
+/** Of a multipart upload: the least that S3 takes; 10,000 of them, its most, are 52 GB. Two are in memory at a time. */
+const PART_BYTES = 5 * 1024 * 1024;
 const PARTS_AT_ONCE = 2;
 /** What a killed process has left of an upload is nobody's after this: one takes 900 s at most. */
 const LEFT_MS = 86_400_000;
