@@ -1,25 +1,39 @@
-/** A platform whose apps and builds run in a Docker engine: what is killed comes back, nothing is dropped, nothing is left. */
+/**
+ * A platform whose apps and builds run in a Docker engine: what is killed comes back, nothing is dropped, nothing is left. And another machine that joins it,
+ * with a sandbox of its own choice.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type DockerEngine, startDockerEngine } from '@cupola/sandbox/docker/engine-server';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { askOn } from './ask-on.ts';
-import { appPids, namespacesOf, type Platform, ROOT, startPlatform, traces, until } from './platform.ts';
+import { type Network, openNetwork } from './hosts.ts';
+import { CONFIG, imageLayers } from './image-layers.ts';
+import { appPids, namespacesOf, type Platform, ROOT, shimPids, startPlatform, traces, until } from './platform.ts';
+import { type Registry, startRegistry } from './registry.ts';
 
 const HOST = 'node-hello.localhost';
 
 describe('with --sandbox docker', () => {
   let engine: DockerEngine;
   let platform: Platform;
+  let network: Network;
+  let registry: Registry;
   beforeAll(async () => {
-    engine = await startDockerEngine();
-    platform = await startPlatform(['--sandbox', 'docker', '--docker-host', engine.host]);
+    [engine, network, registry] = await Promise.all([startDockerEngine(), openNetwork(), startRegistry()]);
+    await registry.push('team/app', '1', { layers: imageLayers(), config: CONFIG });
+    platform = await startPlatform(
+      ['--sandbox', 'docker', '--docker-host', engine.host, '--cluster-listen', `${network.address}:0`],
+      { env: { CUPOLA_REGISTRIES: registry.host } },
+    );
     await platform.login();
     await platform.cupola(['push'], { cwd: join(ROOT, 'examples/node-hello') });
   });
   afterAll(async () => {
+    await network?.[Symbol.asyncDispose]();
     await platform?.[Symbol.asyncDispose]();
-    await engine[Symbol.asyncDispose]();
+    await registry?.[Symbol.asyncDispose]();
+    await engine?.[Symbol.asyncDispose]();
   });
 
   const lines = async (...args: string[]): Promise<string[]> =>
@@ -82,6 +96,31 @@ describe('with --sandbox docker', () => {
     await until('each has answered', async () => seen.add((await platform.ask(HOST)).body).size === 3);
   });
 
+  test('an app that is an image runs in a container too, on the root of its own', async () => {
+    await platform.cupola(['push', 'image', '--docker-image', `${registry.host}/team/app:1`, '-m', '64M']);
+    expect((await platform.ask('image.localhost', '/name')).body).toBe('one two words');
+    expect((await platform.ask('image.localhost', '/file/opt/added')).body).toBe('there');
+    expect(await containers()).toHaveLength(4);
+    await platform.cupola(['delete', 'image', '-f', '-r']);
+    await until('its container is gone', async () => (await containers()).length === 3);
+  });
+
+  test('a machine that joins runs the same app in the sandbox of its own', async () => {
+    const cluster = async (...args: string[]): Promise<string> =>
+      (await platform.cupola([...args, '--data', platform.data])).stdout;
+    const { clusterPort } = (await platform.status()) as unknown as { clusterPort: number };
+    const { token } = JSON.parse(await cluster('cluster', 'token', '--role', 'agent', '--json')) as { token: string };
+    const host = await network.host();
+    await host.join(`${network.address}:${clusterPort}`, token);
+    await until('both run the app', async () => {
+      await platform.cupola(['restart', 'node-hello']);
+      return (await isRunning(3)) && shimPids(host.data).length > 0 && (await containers()).length > 0;
+    });
+    const seen = new Set<string>();
+    await until('each has answered', async () => seen.add((await platform.ask(HOST)).body).size === 3);
+    await until('no other copy runs', async () => shimPids(host.data).length + (await containers()).length === 3);
+  });
+
   test('down leaves no container, image, network or mount; without Docker the same apps come back', async () => {
     const { installation } = JSON.parse(readFileSync(join(platform.data, 'config.json'), 'utf8')) as {
       installation: string;
@@ -93,7 +132,9 @@ describe('with --sandbox docker', () => {
     expect(traces(platform.data)).toEqual({ processes: [], mounts: [] });
     await platform.up(['--sandbox', 'auto']);
     await answers();
-    expect(appPids(platform.data).length).toBeGreaterThan(0);
+    // Meanwhile the other machine may have got all of them.
+    await platform.cupola(['scale', 'node-hello', '-i', '6']);
+    await until('it runs here, without Docker', async () => appPids(platform.data).length > 0);
     expect(await containers()).toEqual([]);
   });
 });
