@@ -5,6 +5,7 @@
 import type { Mutation } from '@cupola/store/store';
 import type { Actor } from '../access/actor.ts';
 import type { ApiDeps } from '../deps.ts';
+import { requireFlag } from '../flags/flags.ts';
 import { checkQuota, quotaUse } from '../processes/quota.ts';
 import { resolveRevision } from '../revisions/resolve-revision.ts';
 import { fixRunSpecs } from '../run-specs/fix.ts';
@@ -19,6 +20,7 @@ interface Run {
 
 /** An app that is STARTED keeps what it runs; only process types that never ran are fixed. @throws UnprocessableError without a droplet. */
 export async function startApp(mutation: Mutation, deps: RunDeps, { app, actor }: Run): Promise<void> {
+  await mayRun(mutation, { app, actor });
   if (app.state === 'STARTED') return run(mutation, deps, app, { only: 'unfixed' });
   const revision = await resolveRevision(mutation, deps, { app, actor });
   await run(mutation, deps, app, { revisionGuid: revision?.guid ?? null });
@@ -26,6 +28,7 @@ export async function startApp(mutation: Mutation, deps: RunDeps, { app, actor }
 
 /** A stopped app is started. @throws UnprocessableError without a droplet. */
 export async function restartApp(mutation: Mutation, deps: RunDeps, { app, actor }: Run): Promise<void> {
+  await mayRun(mutation, { app, actor });
   const revision = await resolveRevision(mutation, deps, { app, actor });
   await run(mutation, deps, app, { revisionGuid: revision?.guid ?? null });
 }
@@ -38,6 +41,11 @@ export async function startRevision(
   revisionGuid: string | null,
 ): Promise<void> {
   await run(mutation, deps, app, { revisionGuid });
+}
+
+/** @throws ForbiddenError for an image where none may be run (CF: apps_controller.rb). What runs goes on. */
+async function mayRun({ db }: Mutation, { app, actor }: Run): Promise<void> {
+  if (app.lifecycle_type === 'docker') await requireFlag(db, actor, 'diego_docker');
 }
 
 type FixOptions = Parameters<typeof fixRunSpecs>[3];

@@ -1,4 +1,4 @@
-import { aBuild, aDroplet } from '@cupola/store/fixtures';
+import { aBuild, aDestination, aDroplet, aRoute } from '@cupola/store/fixtures';
 import { describe, expect, test } from 'vitest';
 import { startTestApi, type TestApi } from '../fixtures.ts';
 import { aResult, callInternal } from '../internal/fixtures.ts';
@@ -119,6 +119,12 @@ describe('an app whose lifecycle is docker', () => {
       image: { name: IMAGE, login: { username: 'me', password: 'newer' }, known: [LAYER.digest] },
     });
 
+    const port = async (): Promise<number> =>
+      (await test.api('GET', `/v3/routes/${route.guid}/destinations`, { token: test.admin })).body.destinations[0].port;
+    const route = await aRoute(store, { space_guid: test.home.spaceGuid, domain_guid: test.home.domainGuid });
+    await aDestination(store, { app_guid: app.guid, route_guid: route.guid });
+    expect(await port()).toBe(8080);
+
     const result = { ...aResult(), layers: [], image: { name: `${IMAGE}@sha256:3`, config: CONFIG } };
     await callInternal(test.socketPath, 'POST', `${path}/finish`, { outcome: 'staged', fence: 1, result });
     const shown = await test.api('GET', `/v3/builds/${build.guid}`, { token: test.admin });
@@ -130,6 +136,14 @@ describe('an app whose lifecycle is docker', () => {
       stack: null,
       buildpacks: null,
     });
+    const assign = { token: test.admin, body: { data: { guid: shown.body.droplet.guid } } };
+    await test.api('PATCH', `/v3/apps/${app.guid}/relationships/current_droplet`, assign);
+    expect(await port()).toBe(9000);
+    const listed = await test.api('GET', `/v3/routes?guids=${route.guid}`, { token: test.admin });
+    expect(listed.body.resources[0].destinations[0].port).toBe(9000);
+    await test.api('PATCH', '/v3/feature_flags/diego_docker', { token: test.admin, body: { enabled: false } });
+    const started = await test.api('POST', `/v3/apps/${app.guid}/actions/start`, { token: test.admin });
+    expect(detailOf(started)).toEqual([403, 'Feature Disabled: diego_docker']);
     const download = await test.api('GET', `${droplet}/download`, { token: test.admin });
     expect(detailOf(download)).toEqual([422, "Cannot download droplets with 'docker' lifecycle."]);
     const manifest = await test.api('GET', `/v3/apps/${app.guid}/manifest`, { token: test.admin });

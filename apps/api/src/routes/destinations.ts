@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { DestinationBody } from '@cupola/contract/v3/route';
 import { UnprocessableError } from '@cupola/model/errors';
+import type { ImageConfig } from '@cupola/model/run-spec';
 import type { Database, RouteDestinationsTable } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
 import type { Kysely, Selectable } from 'kysely';
@@ -41,7 +42,29 @@ export function readDestinations(bodies: readonly DestinationBody[]): Destinatio
 }
 
 export async function destinationsOf(db: Kysely<Database>, routeGuid: string): Promise<Destination[]> {
-  return db.selectFrom('route_destinations').selectAll().where('route_guid', '=', routeGuid).orderBy('guid').execute();
+  return withPorts(
+    db,
+    await db.selectFrom('route_destinations').selectAll().where('route_guid', '=', routeGuid).orderBy('guid').execute(),
+  );
+}
+
+/** Where nobody has said a port: the first that an app's image exposes (CF: route_mapping_model.rb). Others stay without one, which is the default. */
+export async function withPorts(db: Kysely<Database>, destinations: Destination[]): Promise<Destination[]> {
+  const guids = [...new Set(destinations.filter(({ port }) => port === null).map(({ app_guid }) => app_guid))];
+  if (guids.length === 0) return destinations;
+  const rows = await db
+    .selectFrom('apps')
+    .innerJoin('droplets', 'droplets.guid', 'apps.current_droplet_guid')
+    .select(['apps.guid', 'droplets.image_config_json'])
+    .where('apps.guid', 'in', guids)
+    .where('apps.lifecycle_type', '=', 'docker')
+    .execute();
+  const ports = new Map(rows.map(({ guid, image_config_json }) => [guid, firstPort(image_config_json)]));
+  return destinations.map(one => ({ ...one, port: one.port ?? ports.get(one.app_guid) ?? null }));
+}
+
+function firstPort(config: string | null): number | null {
+  return config === null ? null : ((JSON.parse(config) as ImageConfig).ports[0] ?? null);
 }
 
 interface RouteRef {

@@ -19,7 +19,7 @@ import { includeList } from '../pages/include.ts';
 import { listRows } from '../pages/list.ts';
 import { commaList, pageBody } from '../pages/page.ts';
 import { scopeOf } from '../pages/scope.ts';
-import type { Destination } from './destinations.ts';
+import { type Destination, withPorts } from './destinations.ts';
 import { SEEING_ROUTES } from './find-route.ts';
 import { presentRoute } from './present-route.ts';
 
@@ -53,8 +53,11 @@ async function destinationsByRoute(
   db: Kysely<Database>,
   routeGuids: readonly string[],
 ): Promise<Map<string, Destination[]>> {
-  const rows = await inChunks(routeGuids, some =>
-    db.selectFrom('route_destinations').selectAll().where(among('route_guid', some)).orderBy('guid').execute(),
+  const rows = await inChunks(routeGuids, async some =>
+    withPorts(
+      db,
+      await db.selectFrom('route_destinations').selectAll().where(among('route_guid', some)).orderBy('guid').execute(),
+    ),
   );
   return Map.groupBy(rows, row => row.route_guid);
 }
