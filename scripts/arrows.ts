@@ -26,6 +26,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'packages/contract': ['model'],
   'packages/archive': ['model'],
   'packages/store': ['model', 'archive'],
+  'packages/process': [],
   'packages/redis': [],
   'packages/queue': ['model', 'archive', 'store', 'redis'],
   'packages/blobs': ['model', 'archive'],

@@ -11,7 +11,7 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 
 export const ROOT = resolve(import.meta.dirname, '..');
-const run = promisify(execFile);
+export const run = promisify(execFile);
 
 export interface Answer {
   status: number;

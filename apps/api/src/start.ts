@@ -13,7 +13,7 @@ import { endpoints } from './endpoints.ts';
 import { createHolds } from './holds/create-holds.ts';
 import { createTokenCap } from './holds/token-cap.ts';
 import { createShownTexts } from './http/json-text.ts';
-import { type Listen, startServer } from './http/server.ts';
+import { type HttpServer, type Listen, startServer } from './http/server.ts';
 import { type InternalListen, startInternal } from './internal/server.ts';
 import { createEnvelopes } from './logcache/envelopes.ts';
 import { createTails } from './logcache/tails.ts';
@@ -102,13 +102,20 @@ export async function start(options: StartDeps): Promise<Api> {
     tailHolds: createTailHolds(logs, cap),
     holds: createHolds({ store, monotonic, cap }),
   };
-  const { members } = starting.use(await startInternal(deps, internal));
+  const authenticate = createAuthenticate(store.read, tokens);
+  const doors: { server: HttpServer | null } = { server: null };
+  const { members } = starting.use(
+    await startInternal(deps, internal, (request, response) => {
+      if (doors.server !== null) doors.server.serveRouter(request, response);
+      else response.writeHead(503, { 'Retry-After': '1' }).end();
+    }),
+  );
   if (loops) {
     starting.use(startOutbox(deps));
     starting.use(startSweeper(deps));
   }
-  const authenticate = createAuthenticate(store.read, tokens);
   const server = starting.use(await startServer({ api: deps, endpoints, authenticate }, listen, routerSocket));
+  doors.server = server;
   const running = starting.move();
   return { address: server.address, members, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }

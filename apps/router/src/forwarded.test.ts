@@ -1,5 +1,6 @@
 /** Copies on other machines: an agent of the protocol's kind stands before a backend of this one. */
 import { once } from 'node:events';
+import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
 import tls from 'node:tls';
 import { type TestCluster, testCluster } from '@cupola/certificates/members/fixtures';
@@ -195,4 +196,35 @@ test('the only copy of an app is still tried on a machine whose agent has just e
   const again = await anAgent(copies, undefined, agent.port);
   expect((await ask(router.port)).body).toBe('back');
   expect(again.asked).toEqual(['copy-0']);
+});
+
+test('requests to the API go to one of several by who asks, and to another when it is gone', async () => {
+  const apiAt = async (name: string): Promise<{ port: number; close(): void }> => {
+    const own = await cluster.identity([{ role: 'api', id: name }]);
+    const server = https.createServer(
+      { ...own, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' },
+      (_request, response) => response.end(name),
+    );
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const close = (): void => {
+      server.close();
+      server.closeAllConnections();
+    };
+    open.push(close);
+    return { port: (server.address() as AddressInfo).port, close };
+  };
+  const apis = [await apiAt('one'), await apiAt('two')];
+  const addresses = apis.map(({ port }) => ({ host: '127.0.0.1', port }));
+  await using router = await aRouter([], {
+    membership: { identity: await cluster.source({ role: 'router', id: 'r1' }), ownCellId: null },
+    system: { names: ['api.localhost'], places: addresses },
+  });
+  const as = async (who: string): Promise<string> =>
+    (await ask(router.port, { host: 'api.localhost', headers: { authorization: who } })).body;
+  const firsts = await Promise.all(Array.from({ length: 12 }, (_, index) => as(`bearer ${index}`)));
+  expect(new Set(firsts)).toEqual(new Set(['one', 'two']));
+  for (const [index, first] of firsts.entries()) expect(await as(`bearer ${index}`)).toBe(first);
+  apis[0]?.close();
+  for (const index of firsts.keys()) expect(await as(`bearer ${index}`)).toBe('two');
 });

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { type Acme, createAcme } from '@cupola/certificates/acme';
 import { type Certificates, firstOf } from '@cupola/certificates/certificates';
 import { createGivenCertificate } from '@cupola/certificates/given';
-import { parseAddress } from '@cupola/certificates/members/dial';
+import { type Address, parseAddress } from '@cupola/certificates/members/dial';
 import { identityFrom } from '@cupola/certificates/members/identity';
 import { callAs, keepIdentity, keepLocalIdentity } from '@cupola/certificates/members/joining';
 import { createOwnCertificates } from '@cupola/certificates/own';
@@ -95,10 +95,7 @@ const internal = env.CUPOLA_ROUTER_INTERNAL ?? join(state, 'internal.sock');
 const ended = new AbortController();
 const membership = openMembership();
 let acme: Acme | null = null;
-const apiSocket =
-  env.CUPOLA_ROUTER_API_SOCKET ??
-  // The API of a router that has joined is on another machine.
-  (env.CUPOLA_STATE === undefined || env.CUPOLA_APIS.length > 0 ? null : join(env.CUPOLA_STATE, 'api.sock'));
+const apiPlaces = whereTheApiIs();
 const tlsListen = whereTo(env.CUPOLA_ROUTER_TLS_LISTEN_FD, env.CUPOLA_ROUTER_TLS_LISTEN);
 const router = await start({
   internal: internalAddress(),
@@ -107,7 +104,7 @@ const router = await start({
   tls: tlsListen === null ? null : { listen: tlsListen, certificates },
   challenge: path => acme?.answer(path) ?? null,
   proofFor: host => acme?.proofFor(host) ?? null,
-  system: apiSocket === null ? null : { names: apiHostNames(env.CUPOLA_DOMAIN), socketPath: apiSocket },
+  system: apiPlaces.length === 0 ? null : { names: apiHostNames(env.CUPOLA_DOMAIN), places: apiPlaces },
   tableFile: env.CUPOLA_ROUTER_TABLE_FILE ?? join(state, 'router-table.json'),
   trustedHops: env.CUPOLA_ROUTER_TRUSTED_HOPS.split(',')
     .map(hop => hop.trim())
@@ -147,6 +144,14 @@ function followParent(pipe: number): void {
   stream.on('end', () => end('the parent is gone'));
   stream.on('close', () => end('the parent is gone'));
   stream.resume();
+}
+
+/** For requests to the platform's own hosts. */
+function whereTheApiIs(): Array<string | Address> {
+  if (env.CUPOLA_ROUTER_API_SOCKET !== undefined) return [env.CUPOLA_ROUTER_API_SOCKET];
+  // The API of a router that has joined is on other machines.
+  if (env.CUPOLA_APIS.length > 0) return env.CUPOLA_APIS;
+  return env.CUPOLA_STATE === undefined ? [] : [join(env.CUPOLA_STATE, 'api.sock')];
 }
 
 function internalAddress(): RouterDeps['internal'] {

@@ -23,7 +23,7 @@ async function apiOn(socketPath: string): Promise<AsyncDisposable> {
 
 const system = (folder: string) => ({
   names: ['api.localhost', 'uaa.localhost'],
-  socketPath: join(folder, 'api.sock'),
+  places: [join(folder, 'api.sock')],
 });
 
 test('a host of the platform leads to the API, with who asked and how', async () => {

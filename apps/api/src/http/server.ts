@@ -27,6 +27,8 @@ export type Authenticate = (authorization: string | undefined, options: { leeway
 
 export interface HttpServer extends AsyncDisposable {
   readonly address: { host: string; port: number };
+  /** Answers a request that came by another listener, on which nobody but routers is heard. */
+  serveRouter(request: IncomingMessage, response: ServerResponse): void;
 }
 
 interface Deps {
@@ -63,6 +65,10 @@ export async function startServer(deps: Deps, listen: Listen, routerSocket: stri
   const { address: host, port } = server.address() as AddressInfo;
   return {
     address: { host, port },
+    serveRouter: (request, response) => {
+      fromRouter.add(request.socket);
+      app(request, response);
+    },
     [Symbol.asyncDispose]: async () => {
       draining.abort(new Error('the server is being stopped'));
       await Promise.all(servers.map(drain));

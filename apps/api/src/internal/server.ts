@@ -10,7 +10,9 @@ import type { AddressInfo } from 'node:net';
 import { dirname } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import type { Address } from '@cupola/certificates/members/dial';
-import { cfFailure } from '../cf-error.ts';
+import { NotFoundError } from '@cupola/model/errors';
+import { API_LIMITS } from '@cupola/model/limits';
+import { cfFailure, UNKNOWN_REQUEST } from '../cf-error.ts';
 import type { ApiDeps } from '../deps.ts';
 import { keepServerIdentity } from '../members/server-identity.ts';
 import { type InternalCall, type InternalRoute, sendInternal } from './call.ts';
@@ -22,6 +24,8 @@ import { placementsView } from './views/placements.ts';
 import { routesView } from './views/routes.ts';
 import { startWatches } from './watches.ts';
 
+/** Everything else is the public API's, and comes from routers. */
+const INTERNAL = '/internal/';
 /** What is on its way when the listener closes is cut after this; its sender tries again. */
 const CLOSE_MS = 2_000;
 
@@ -36,8 +40,15 @@ export interface InternalServer extends AsyncDisposable {
   readonly members: Address | null;
 }
 
+/** A request to the public API that a router of the cluster passes on. */
+type ServeRouter = (request: http.IncomingMessage, response: http.ServerResponse) => void;
+
 /** Serves until disposed; watches are ended then, and resume at the next one. @throws when it cannot listen. */
-export async function startInternal(deps: ApiDeps, where: InternalListen): Promise<InternalServer> {
+export async function startInternal(
+  deps: ApiDeps,
+  where: InternalListen,
+  serveRouter: ServeRouter = (_request, response) => response.writeHead(404).end(),
+): Promise<InternalServer> {
   await using starting = new AsyncDisposableStack();
   const watches = startWatches(
     { placements: placementsView(deps), routes: routesView(deps), builds: buildsView(deps), peers: peersView(deps) },
@@ -45,8 +56,8 @@ export async function startInternal(deps: ApiDeps, where: InternalListen): Promi
   );
   starting.use(watches);
   const closing = new AbortController();
-  const serving: Serving = { deps, routes: internalRoutes(watches), closing: closing.signal };
-  const options = { keepAliveTimeout: 0, requestTimeout: 0 };
+  const serving: Serving = { deps, routes: internalRoutes(watches), serveRouter, closing: closing.signal };
+  const options = { keepAliveTimeout: 0, requestTimeout: 0, maxHeaderSize: API_LIMITS.headerBytesMax };
   const own = http.createServer(options, (request, response) => {
     void serve(serving, { request, response, whoCalls: async () => 'local' });
   });
@@ -101,6 +112,7 @@ async function listen(server: http.Server, socketPath: string): Promise<void> {
 interface Serving {
   deps: ApiDeps;
   routes: readonly InternalRoute[];
+  serveRouter: ServeRouter;
   closing: AbortSignal;
 }
 
@@ -110,11 +122,22 @@ interface Arrival {
   whoCalls(): Promise<Caller>;
 }
 
-async function serve({ deps, routes, closing }: Serving, { request, response, whoCalls }: Arrival): Promise<void> {
+async function serve(
+  { deps, routes, serveRouter, closing }: Serving,
+  { request, response, whoCalls }: Arrival,
+): Promise<void> {
   const left = new AbortController();
   response.once('close', () => left.abort());
   try {
-    const { pathname, searchParams: query } = new URL(request.url ?? '/', 'http://internal');
+    if (request.url?.startsWith(INTERNAL) !== true) {
+      const caller = await whoCalls();
+      // The machine's own parts have a socket of the public API for that.
+      if (caller === 'local') throw new NotFoundError(UNKNOWN_REQUEST);
+      requireRole(caller, ['router']);
+      serveRouter(request, response);
+      return;
+    }
+    const { pathname, searchParams: query } = new URL(request.url, 'http://internal');
     const { handle, params, for: roles = [] } = findRoute(routes, request.method ?? '', pathname);
     const caller = await whoCalls();
     requireRole(caller, roles);

@@ -29,7 +29,12 @@ async function open() {
   stack.defer(() => rmSync(folder, { recursive: true, force: true }));
   const deps = { ...(test.deps as ApiDeps), now: Date.now };
   const socketPath = join(folder, 'internal.sock');
-  const { members } = stack.use(await startInternal(deps, { socketPath, members: { host: '127.0.0.1', port: 0 } }));
+  const where = { socketPath, members: { host: '127.0.0.1', port: 0 } };
+  const { members } = stack.use(
+    await startInternal(deps, where, (request, response) => {
+      response.end(JSON.stringify({ asked: request.url }));
+    }),
+  );
   if (members === null) throw new Error('it does not listen to members');
   const token = async (...roles: string[]) => {
     const { body } = await callInternal(socketPath, 'POST', '/internal/cluster/tokens', { roles, lifeMs: LIFE_MS });
@@ -198,4 +203,13 @@ test('a build is its stager’s alone', async () => {
   const one = await cluster.join('one', 'stager');
   expect((await cluster.as(one, 'POST', '/internal/builds/b/claim', { stager: 'two' })).status).toBe(403);
   expect((await cluster.as(one, 'POST', '/internal/builds/b/claim', { stager: 'one' })).status).toBe(409);
+});
+
+test('a router passes requests to the public API on; nobody else does', async () => {
+  await using cluster = await open();
+  const router = await cluster.join('router-1', 'router');
+  expect(await cluster.as(router, 'GET', '/v3/info')).toEqual({ status: 200, body: { asked: '/v3/info' } });
+  for (const other of [await cluster.join('cell-1', 'agent'), null])
+    expect((await cluster.as(other, 'GET', '/v3/info')).status).toBe(403);
+  expect((await cluster.local('GET', '/v3/info')).status).toBe(404);
 });

@@ -84,7 +84,7 @@ export class Connection implements AnswerSink, Flow {
     this.#keeper = keeper;
     this.#settings = settings;
     this.#parser = new AnswerParser(this, { headBytesMax: settings.headerBytesMax });
-    const { socket, isForwarded } = dialler.dial(backend, {
+    const { socket, ready } = dialler.dial(backend, {
       buffer: memory,
       callback: count => {
         this.#read(memory.subarray(0, count));
@@ -93,7 +93,7 @@ export class Connection implements AnswerSink, Flow {
     });
     this.#socket = socket;
     this.#dialTimer = setTimeout(() => this.#broken('dial timed out'), settings.dialTimeoutMs);
-    if (!isForwarded) socket.on('connect', () => this.#connected());
+    if (ready !== 'byte') socket.on(ready, () => this.#connected());
     this.#socket.on('end', () => this.#ended());
     this.#socket.on('error', (error: NodeJS.ErrnoException) => this.#broken(causeOf(error), isReset(error)));
     this.#socket.on('close', () => this.#broken('connection failed'));

@@ -4,15 +4,16 @@
  */
 import net, { type OnReadOpts, type Socket } from 'node:net';
 import tls from 'node:tls';
-import { checkMember, contextOf } from '@cupola/certificates/members/dial';
+import { type Address, checkMember, contextOf, writeAddress } from '@cupola/certificates/members/dial';
 import { CONNECTED, forwardName, LINK } from '@cupola/certificates/members/forwarding';
 import type { IdentitySource } from '@cupola/certificates/members/identity';
+import type { Member } from '@cupola/certificates/members/names';
 import type { Backend } from '../table/route-table.ts';
 
 export interface Dialled {
   readonly socket: Socket;
-  /** The copy has taken the connection only when the agent has said {@link CONNECTED}. */
-  readonly isForwarded: boolean;
+  /** When it is there: on this event; or, through an agent, once that has said {@link CONNECTED}. */
+  readonly ready: 'connect' | 'secureConnect' | 'byte';
 }
 
 export interface Dialler {
@@ -25,6 +26,14 @@ export interface Dialler {
 }
 
 type Via = NonNullable<Backend['via']>;
+
+interface Dialling {
+  /** Under which the session of a former handshake is kept. */
+  session: string;
+  servername: string;
+  isExpected(members: readonly Member[]): boolean;
+  reading: { onread?: OnReadOpts };
+}
 
 export interface Membership {
   identity: IdentitySource;
@@ -40,7 +49,13 @@ export function createDialler(membership: Membership | null): Dialler {
   const viaOf: Dialler['viaOf'] = ({ via }) =>
     via === undefined || membership === null || membership.ownCellId === via.cellId ? null : via;
 
-  function dialAgent({ cellId, host, port }: Via, name: string, reading: { onread?: OnReadOpts }): Socket {
+  function dialAgent({ cellId, ...address }: Via, name: string, reading: { onread?: OnReadOpts }): Socket {
+    const isExpected = (members: readonly Member[]): boolean =>
+      members.some(({ role, id }) => role === 'agent' && id === cellId);
+    return dialMember(address, { session: cellId, servername: forwardName(name), isExpected, reading });
+  }
+
+  function dialMember({ host, port }: Address, { session: key, servername, isExpected, reading }: Dialling): Socket {
     let secureContext: tls.SecureContext;
     try {
       if (membership === null) throw new Error('this router is no member of a cluster');
@@ -51,19 +66,19 @@ export function createDialler(membership: Membership | null): Dialler {
       process.nextTick(() => socket.destroy(error as Error));
       return socket;
     }
-    const session = sessions.get(cellId);
+    const session = sessions.get(key);
     const socket = tls.connect({
       host,
       port,
       secureContext,
-      servername: forwardName(name),
-      checkServerIdentity: checkMember(members => members.some(({ role, id }) => role === 'agent' && id === cellId)),
+      servername,
+      checkServerIdentity: checkMember(isExpected),
       ...(session === undefined ? {} : { session }),
       ...reading,
     });
     socket.setNoDelay(true);
     socket.setKeepAlive(true);
-    socket.on('session', ticket => sessions.set(cellId, ticket));
+    socket.on('session', ticket => sessions.set(key, ticket));
     return socket;
   }
 
@@ -71,10 +86,15 @@ export function createDialler(membership: Membership | null): Dialler {
     dial: (backend, onread) => {
       const via = viaOf(backend);
       const reading = onread === undefined ? {} : { onread };
-      if (via !== null) return { socket: dialAgent(via, backend.instanceGuid, reading), isForwarded: true };
-      const { socketPath, host, port } = backend;
+      if (via !== null) return { socket: dialAgent(via, backend.instanceGuid, reading), ready: 'byte' };
+      const { socketPath, host, port, api } = backend;
+      if (api !== undefined) {
+        const isExpected = (members: readonly Member[]): boolean => members.some(({ role }) => role === 'api');
+        const dialling = { session: writeAddress(api), servername: 'api.cupola', isExpected, reading };
+        return { socket: dialMember(api, dialling), ready: 'secureConnect' };
+      }
       const to = socketPath === undefined ? { host, port } : { path: socketPath };
-      return { socket: net.connect({ ...to, noDelay: true, keepAlive: true, ...reading }), isForwarded: false };
+      return { socket: net.connect({ ...to, noDelay: true, keepAlive: true, ...reading }), ready: 'connect' };
     },
     dialLink: via => dialAgent(via, LINK, {}),
     viaOf,
@@ -82,8 +102,8 @@ export function createDialler(membership: Membership | null): Dialler {
 }
 
 /** Tells once a copy has taken the connection, for a socket without `onread`. Nothing is called when it fails: the socket's `error` or `close` says so. */
-export function whenTaken({ socket, isForwarded }: Dialled, taken: () => void): void {
-  if (!isForwarded) return void socket.once('connect', taken);
+export function whenTaken({ socket, ready }: Dialled, taken: () => void): void {
+  if (ready !== 'byte') return void socket.once(ready, taken);
   const look = (): void => {
     const said: Buffer | null = socket.read(1);
     if (said === null) return;

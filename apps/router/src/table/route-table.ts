@@ -3,6 +3,7 @@
  * paths do not match falls through to the next wildcard (CF: gorouter's registry). The same items in any order make the same table: where two routes
  * claim one key, the smaller guid has it until it goes.
  */
+import type { Address } from '@cupola/certificates/members/dial';
 import type { RouteItem } from '@cupola/contract/internal';
 import { hostKey, pathKey, requestPath, wildcards } from './route-key.ts';
 
@@ -17,6 +18,8 @@ export interface Backend {
   readonly port: number;
   /** A unix socket to dial instead of host and port: the API's. */
   readonly socketPath?: string;
+  /** An API to dial instead, as a member of its cluster. */
+  readonly api?: Address;
   /** The agent to dial instead, on another machine. */
   readonly via?: NonNullable<Destination['endpoints'][number]['via']>;
   readonly destination: Destination;

@@ -1,15 +1,19 @@
 /**
- * The platform's own hosts over the routes of apps: they lead to the API, on the unix socket that it keeps for the router, and no route can take one of
- * them (threats.md 18). They are not in the table's items: nothing of them is kept on disk or comes by the watch. While the API is swapped for a new one its
- * requests wait.
+ * The platform's own hosts over the routes of apps: they lead to the API, on the unix socket that it keeps for the router or, where this router has joined a
+ * cluster, to its APIs; and no route can take one of them (threats.md 18). They are not in the table's items: nothing of them is kept on disk or comes by the
+ * watch. While the API is swapped for a new one its requests wait.
+ *
+ * Of several APIs the same client's requests go to the same one, as long as it is there: what a client has caused is remembered by the API that it asked
+ * (held-requests.md), and so are its failed logins.
  */
-import type { RouteEntry, RouteTable } from './route-table.ts';
+import { type Address, writeAddress } from '@cupola/certificates/members/dial';
+import type { Backend, RouteEntry, RouteTable } from './route-table.ts';
 
 export interface SystemHosts {
   /** Whole names, lower case. */
   readonly names: readonly string[];
-  /** Where the API takes requests of the router. */
-  readonly socketPath: string;
+  /** Where the API takes requests of the router: a unix socket, or the addresses at which members of the cluster call. Never empty. */
+  readonly places: readonly (string | Address)[];
   /** How long a request waits for the API; `API_HOLD_MS` but in tests. */
   readonly holdMs?: number;
 }
@@ -35,7 +39,7 @@ export function withSystemHosts(table: RouteTable, system: SystemHosts | null): 
   };
 }
 
-function systemEntry({ socketPath, holdMs = API_HOLD_MS }: SystemHosts): RouteEntry {
+function systemEntry({ places, holdMs = API_HOLD_MS }: SystemHosts): RouteEntry {
   const destination = {
     appGuid: '',
     appName: '',
@@ -46,19 +50,16 @@ function systemEntry({ socketPath, holdMs = API_HOLD_MS }: SystemHosts): RouteEn
     endpoints: [],
     holdMs: 0,
   };
+  const pool = places.map((place, index): Backend => {
+    const common = { instanceGuid: '', index, host: 'localhost', port: 80, destination };
+    return typeof place === 'string'
+      ? { key: `${GUID} ${place}`, ...common, socketPath: place }
+      : { key: `${GUID} ${writeAddress(place)}`, ...common, api: place };
+  });
+  const options = { loadbalancing: 'hash', hash_header: 'Authorization' };
   return {
-    item: { guid: GUID, host: '', domain: '', path: '', destinations: [destination], options: {} },
-    pool: [
-      {
-        key: `${GUID} ${socketPath}`,
-        instanceGuid: '',
-        index: 0,
-        host: 'localhost',
-        port: 80,
-        socketPath,
-        destination,
-      },
-    ],
+    item: { guid: GUID, host: '', domain: '', path: '', destinations: [destination], options },
+    pool,
     holdMs,
     retryMs: API_RETRY_MS,
   };

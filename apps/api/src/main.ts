@@ -1,0 +1,104 @@
+/**
+ * `node apps/api/src/main.ts`: an API alone, one of several of a cluster: state on PostgreSQL, logs and build queue on Redis, packages and droplets on S3.
+ * Embedded, apps/control starts it beside the scheduler.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { BlobStore } from '@cupola/blobs/blob-store';
+import { commonSettings, runProgram } from '@cupola/process/run';
+import { listenAddress } from '@cupola/process/settings';
+import { z } from 'zod';
+import { start } from './start.ts';
+
+const settings = z.object({
+  ...commonSettings,
+  CUPOLA_DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'write postgres://USER:PASSWORD@HOST/DATABASE'),
+  CUPOLA_REDIS_URL: z.string().regex(/^rediss?:\/\//, 'write redis://:PASSWORD@HOST:6379/0'),
+  /** Or a folder that all APIs see, and on which a rename is whole. */
+  CUPOLA_BLOBS_URL: z
+    .string()
+    .regex(/^(s3:\/\/|\/)/, 'write s3://BUCKET?endpoint=https://HOST&region=REGION, or a folder that all APIs share'),
+  /** File of the keys that secrets in the database are sealed with: the same for every API. */
+  CUPOLA_KEYS: z.string().min(1),
+  /** A folder of this process's own: uploads on their way, and its socket for commands of the operator. */
+  CUPOLA_WORK: z.string().startsWith('/', 'write an absolute folder'),
+  /** Of the API, as users reach it. */
+  CUPOLA_PUBLIC_URL: z.url('write the URL that users reach the API under, for example https://api.example.com'),
+  CUPOLA_DOMAIN: z.string().min(1),
+  /** That users put behind an app's host; empty: the scheme's own. */
+  CUPOLA_APPS_PORT: z
+    .string()
+    .regex(/^\d{0,5}$/, 'write a port, or nothing for that of the scheme')
+    .default('')
+    .transform(text => (text === '' ? null : Number(text))),
+  CUPOLA_APPS_SCHEME: z.enum(['http', 'https']).default('http'),
+  CUPOLA_LISTEN: listenAddress,
+  /** Where agents, stagers and routers call. */
+  CUPOLA_CLUSTER_LISTEN: listenAddress,
+  /** Of the user admin; counts at the first start of all only. */
+  CUPOLA_ADMIN_PASSWORD: z.string().min(1),
+  CUPOLA_DRAIN_TARGETS: z.string().default(''),
+  CUPOLA_VERSION: z.string().default('0.0.0'),
+});
+
+await runProgram('api', settings, async (env, log) => {
+  await using starting = new AsyncDisposableStack();
+  const [{ openPostgresStore }, { openRedisLogs }, { openRedisQueue }, { loadSealer }] = await Promise.all([
+    import('@cupola/store/postgres'),
+    import('@cupola/logs/redis'),
+    import('@cupola/queue/redis'),
+    import('@cupola/store/key-file'),
+  ]);
+  const uploadFolder = join(env.CUPOLA_WORK, 'uploads');
+  mkdirSync(uploadFolder, { recursive: true, mode: 0o700 });
+  const store = await openPostgresStore({ url: env.CUPOLA_DATABASE_URL });
+  starting.defer(() => store.close());
+  const logs = openRedisLogs({ url: env.CUPOLA_REDIS_URL });
+  starting.defer(() => logs.close());
+  const queue = openRedisQueue({ url: env.CUPOLA_REDIS_URL });
+  starting.defer(() => queue.close());
+  const blobs = await openBlobs(env.CUPOLA_BLOBS_URL, env.CUPOLA_WORK, starting);
+  const api = starting.use(
+    await start({
+      store,
+      logs,
+      queue,
+      blobs,
+      sealer: loadSealer(env.CUPOLA_KEYS),
+      config: {
+        publicUrl: env.CUPOLA_PUBLIC_URL.replace(/\/$/, ''),
+        appsDomain: env.CUPOLA_DOMAIN,
+        appsPort: env.CUPOLA_APPS_PORT,
+        appsScheme: env.CUPOLA_APPS_SCHEME,
+        uploadFolder,
+        stackFolder: join(env.CUPOLA_WORK, 'stacks'),
+        addedStacks: join(env.CUPOLA_WORK, 'added-stacks'),
+        version: env.CUPOLA_VERSION,
+      },
+      listen: env.CUPOLA_LISTEN,
+      internal: { socketPath: join(env.CUPOLA_WORK, 'internal.sock'), members: env.CUPOLA_CLUSTER_LISTEN },
+      drainTargets: env.CUPOLA_DRAIN_TARGETS.split(',')
+        .map(target => target.trim())
+        .filter(target => target !== ''),
+      admin: { password: env.CUPOLA_ADMIN_PASSWORD, reset: false },
+      log,
+      now: Date.now,
+    }),
+  );
+  const running = starting.move();
+  return {
+    ready: { address: api.address, members: api.members },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+});
+
+async function openBlobs(place: string, work: string, starting: AsyncDisposableStack): Promise<BlobStore> {
+  if (place.startsWith('/')) {
+    const { openFileBlobs } = await import('@cupola/blobs/files');
+    return openFileBlobs({ folder: place });
+  }
+  const { openS3Blobs } = await import('@cupola/blobs/s3');
+  const blobs = openS3Blobs({ url: place, folder: join(work, 'blobs') });
+  starting.defer(() => blobs.close());
+  return blobs;
+}

@@ -1,0 +1,29 @@
+/** `node apps/scheduler/src/main.ts`: a scheduler alone. Of several in a cluster one leads, and the others wait. */
+import { CELL_LIMITS } from '@cupola/model/limits';
+import { commonSettings, runProgram } from '@cupola/process/run';
+import { z } from 'zod';
+import { start } from './start.ts';
+
+const settings = z.object({
+  ...commonSettings,
+  CUPOLA_DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'write postgres://USER:PASSWORD@HOST/DATABASE'),
+});
+
+await runProgram('scheduler', settings, async (env, log) => {
+  await using starting = new AsyncDisposableStack();
+  const { openPostgresStore } = await import('@cupola/store/postgres');
+  const store = await openPostgresStore({ url: env.CUPOLA_DATABASE_URL });
+  starting.defer(() => store.close());
+  starting.use(
+    await start({
+      store,
+      log,
+      now: Date.now,
+      monotonic: () => performance.now(),
+      passMs: CELL_LIMITS.convergenceEmbeddedMs,
+      isAlone: false,
+    }),
+  );
+  const running = starting.move();
+  return { ready: {}, [Symbol.asyncDispose]: () => running.disposeAsync() };
+});

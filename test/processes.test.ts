@@ -1,0 +1,272 @@
+/**
+ * The parts of a cluster, each a process of its own, on a real PostgreSQL and a real Redis: two APIs, two schedulers, and a machine that has joined and runs
+ * agent, stager and router. One after another is killed with -9 or frozen, while a client outside asks the app without pause.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { type RedisServer, startRedis } from '@cupola/redis/redis-server';
+import { hasPostgres, type PostgresServer, startPostgres } from '@cupola/store/postgres-server';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { appFolder, ROOT, run, until } from './platform.ts';
+
+interface Program {
+  pid(): number;
+  kill(signal: NodeJS.Signals): void;
+  /** Again, with the same settings. */
+  start(): Promise<void>;
+}
+
+const PASSWORD = 'let me in';
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise(resolve => server.close(resolve));
+  return port;
+}
+
+describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes', () => {
+  let work: string;
+  let postgres: PostgresServer;
+  let redis: RedisServer;
+  let database: string;
+  let member: string;
+  let router: number;
+  const apiPorts: number[] = [];
+  const memberPorts: number[] = [];
+  const apis: Program[] = [];
+  const schedulers: Program[] = [];
+  const running = new Set<ChildProcess>();
+
+  /** Resolves once it says that it serves. */
+  async function program(path: string, environment: Record<string, string>): Promise<Program> {
+    let child: ChildProcess;
+    const start = async (): Promise<void> => {
+      const started = spawn(process.execPath, [join(ROOT, path)], {
+        env: { ...process.env, CUPOLA_DATABASE_URL: database, ...environment },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      child = started;
+      running.add(started);
+      const said: string[] = [];
+      await new Promise<void>((resolve, reject) => {
+        createInterface({ input: started.stdout }).on('line', line => {
+          said.push(line);
+          if (line.includes('"ready"')) resolve();
+        });
+        started.on('exit', code => {
+          running.delete(started);
+          reject(new Error(`${path} ended with ${code}: ${said.slice(-5).join('\n')}`));
+        });
+      });
+    };
+    await start();
+    return {
+      pid: () => child.pid ?? 0,
+      kill: signal => void child.kill(signal),
+      start,
+    };
+  }
+
+  const api = (index: number): Promise<Program> => {
+    const state = join(work, `api-${index}`, 'state');
+    mkdirSync(state, { recursive: true });
+    return program('apps/api/src/main.ts', {
+      CUPOLA_REDIS_URL: redis.url,
+      CUPOLA_BLOBS_URL: join(work, 'blobs'),
+      CUPOLA_KEYS: join(work, 'keys'),
+      CUPOLA_WORK: state,
+      CUPOLA_PUBLIC_URL: `http://127.0.0.1:${apiPorts[0]}`,
+      CUPOLA_DOMAIN: 'localhost',
+      CUPOLA_LISTEN: `127.0.0.1:${apiPorts[index]}`,
+      CUPOLA_CLUSTER_LISTEN: `127.0.0.1:${memberPorts[index]}`,
+      CUPOLA_ADMIN_PASSWORD_FILE: join(work, 'password'),
+    });
+  };
+  const control = async (data: string, ...args: string[]): Promise<string> =>
+    (await run(join(ROOT, 'cupola'), [...args, '--data', data])).stdout;
+  const cli = (...args: string[]) =>
+    run(join(ROOT, 'cupola'), args, {
+      cwd: appFolder(work, 'hello'),
+      env: {
+        ...process.env,
+        HOME: join(work, 'home'),
+        XDG_CACHE_HOME: process.env.XDG_CACHE_HOME ?? join(process.env.HOME ?? '', '.cache'),
+      },
+    });
+
+  beforeAll(async () => {
+    work = mkdtempSync(join(tmpdir(), 'cupola-processes-'));
+    mkdirSync(join(work, 'blobs'));
+    writeFileSync(join(work, 'password'), `${PASSWORD}\n`);
+    [postgres, redis] = await Promise.all([startPostgres({ durable: true }), startRedis()]);
+    database = postgres.url(await postgres.database());
+    for (let port = 0; port < 2; port++) {
+      apiPorts.push(await freePort());
+      memberPorts.push(await freePort());
+    }
+    // The first one makes the keys and the schema; the second one finds both.
+    apis.push(await api(0));
+    apis.push(await api(1));
+    schedulers.push(...(await Promise.all([0, 1].map(() => program('apps/scheduler/src/main.ts', {})))));
+    const { token } = JSON.parse(
+      await control(join(work, 'api-0'), 'cluster', 'token', '--role', 'agent,stager,router', '--json'),
+    ) as { token: string };
+    member = join(work, 'member');
+    router = await freePort();
+    const joined = spawn(
+      join(ROOT, 'cupola'),
+      [
+        'join',
+        ...memberPorts.map(port => `127.0.0.1:${port}`),
+        ...['--token', token, '--data', member, '--no-install', '--json', '--listen', '127.0.0.1'],
+        ...['--port', String(router), '--https-port', '0'],
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    running.add(joined);
+    await new Promise<void>((resolve, reject) => {
+      joined.stdout.once('data', () => resolve());
+      joined.once('exit', code => reject(new Error(`join ended with ${code}`)));
+    });
+    await cli(
+      'login',
+      '-a',
+      `http://127.0.0.1:${apiPorts[0]}`,
+      '-u',
+      'admin',
+      '-p',
+      PASSWORD,
+      '-o',
+      'cupola',
+      '-s',
+      'dev',
+    );
+    await cli('push', 'hello');
+  });
+  afterAll(async () => {
+    if (member !== undefined) await control(member, 'down').catch(() => undefined);
+    for (const child of running) child.kill('SIGKILL');
+    await redis?.[Symbol.asyncDispose]();
+    await postgres?.[Symbol.asyncDispose]();
+    rmSync(work, { recursive: true, force: true, maxRetries: 5 });
+  });
+
+  /** Through the router. */
+  const ask = (
+    host: string,
+    path = '/',
+    headers: Record<string, string> = {},
+  ): Promise<{ status: number; body: string }> =>
+    new Promise((resolve, reject) => {
+      const request = http.get(
+        { host: '127.0.0.1', port: router, path, headers: { host, ...headers }, agent: false },
+        response => {
+          let body = '';
+          response.on('data', (chunk: Buffer) => {
+            body += chunk;
+          });
+          response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
+          response.on('error', reject);
+        },
+      );
+      request.on('error', reject);
+    });
+  async function askedMeanwhile(work: () => Promise<unknown>): Promise<{ asked: number; failed: number[] }> {
+    let isOver = false;
+    const statuses: number[] = [];
+    const asking = (async () => {
+      while (!isOver) statuses.push((await ask('hello.localhost')).status);
+    })();
+    await work().finally(() => {
+      isOver = true;
+    });
+    await asking;
+    return { asked: statuses.length, failed: statuses.filter(status => status !== 200) };
+  }
+  const instances = (count: number) =>
+    until(`${count} instances answer`, async () => {
+      const bodies = await Promise.all(
+        Array.from({ length: 4 * count }, async () => (await ask('hello.localhost')).body),
+      );
+      return new Set(bodies).size === count;
+    });
+
+  test('an app runs, and the API answers through the router', async () => {
+    expect((await ask('hello.localhost')).body).toMatch(/^Hello from instance 0/);
+    expect((await ask('api.localhost', '/v3/info')).status).toBe(200);
+    expect((await cli('logs', 'hello', '--recent')).stdout).toMatch(/\[APP\/PROC\/WEB\/0\]/);
+  });
+
+  test('an API that is killed is no end of anything: the other one answers, and a push goes on', async () => {
+    const [, second] = apis as [Program, Program];
+    const { asked, failed } = await askedMeanwhile(async () => {
+      second.kill('SIGKILL');
+      await cli('push', 'hello', '--strategy', 'rolling');
+      expect((await ask('api.localhost', '/v3/info')).status).toBe(200);
+      await second.start();
+      const [first] = apis as [Program];
+      first.kill('SIGKILL');
+      await until(
+        'the API answers through the router',
+        async () => (await ask('api.localhost', '/v3/info')).status === 200,
+      );
+      await first.start();
+    });
+    expect(failed).toEqual([]);
+    expect(asked).toBeGreaterThan(0);
+  });
+
+  test('a scheduler that is killed, or frozen, is followed by the other one', async () => {
+    const [first, second] = schedulers as [Program, Program];
+    first.kill('SIGKILL');
+    await cli('scale', 'hello', '-i', '3');
+    await instances(3);
+    await first.start();
+    second.kill('SIGSTOP');
+    await cli('scale', 'hello', '-i', '2');
+    await instances(2);
+    // What it decided before it was frozen is refused: its fence is old.
+    second.kill('SIGCONT');
+    await cli('scale', 'hello', '-i', '1');
+    await instances(1);
+  });
+
+  test('Redis that is away costs no request, and a push is staged once it is back', async () => {
+    const { failed } = await askedMeanwhile(async () => {
+      await redis.kill();
+      const push = cli('push', 'hello');
+      await new Promise(resolve => setTimeout(resolve, 1_000));
+      await redis.start();
+      await push;
+    });
+    // A push without a strategy stops the old version first, as cf does; requests are held meanwhile.
+    expect(failed).toEqual([]);
+    await instances(1);
+  });
+
+  test('PostgreSQL that is killed costs no request, and everything goes on when it is back', async () => {
+    const { failed } = await askedMeanwhile(async () => {
+      await postgres.stop('SIGKILL');
+      await until(
+        'the API says that it is away',
+        async () => (await ask('api.localhost', '/v3/organizations')).status >= 401,
+      );
+      await postgres.start();
+      await until('the API answers', async () =>
+        cli('scale', 'hello', '-i', '2').then(
+          () => true,
+          () => false,
+        ),
+      );
+    });
+    expect(failed).toEqual([]);
+    await instances(2);
+  });
+});
