@@ -18,6 +18,7 @@ const PACKAGES = [
   'client',
   'certificates',
   'redis',
+  'process',
 ];
 const without = (...names: string[]): string[] => PACKAGES.filter(name => !names.includes(name));
 
