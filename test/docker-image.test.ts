@@ -172,7 +172,7 @@ describe('an app that is an image', () => {
   });
 });
 
-/** Files below the folder that have this text in them, and processes with it in their command lines. */
+/** Files below a platform's folder that have this text in them, and processes of that platform with it in their command lines. */
 function found(folder: string, text: string): string[] {
   const inFiles = execFileSync('sh', ['-c', 'grep -rlF -- "$1" "$2" || true', 'find', text, folder], {
     encoding: 'utf8',
@@ -181,7 +181,8 @@ function found(folder: string, text: string): string[] {
     .filter(name => /^\d+$/.test(name) && existsSync(`/proc/${name}/cmdline`))
     .filter(name => {
       try {
-        return readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(text);
+        const [line, variables] = ['cmdline', 'environ'].map(file => readFileSync(`/proc/${name}/${file}`, 'utf8'));
+        return line?.includes(text) && `${line} ${variables}`.includes(folder);
       } catch {
         return false; // It has ended.
       }

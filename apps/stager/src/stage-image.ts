@@ -61,7 +61,7 @@ export async function stageImage(
     );
     const facts = readImageConfig(await patiently(signal, () => repository.read(body.config)));
     say(`${name} is ${digest}`);
-    checkSize(body.layers);
+    checkLayers(body.layers);
     const layers = new Map<string, Layer>();
     for (const layer of body.layers) {
       const hex = layer.digest.slice('sha256:'.length);
@@ -102,7 +102,17 @@ function chosen(manifests: readonly Descriptor[]): Descriptor {
   }
 }
 
-function checkSize(layers: readonly Descriptor[]): void {
+/** OCI's and Docker's, packed or not; those that may not be passed on among them. */
+const LAYER_TYPE =
+  /^application\/vnd\.(?:oci\.image\.layer\.(?:nondistributable\.)?v1\.tar(?:\+gzip|\+zstd)?|docker\.image\.rootfs\.(?:foreign\.)?diff\.tar(?:\.gzip|\.zstd)?)$/;
+
+function checkLayers(layers: readonly Descriptor[]): void {
+  const strange = layers.find(({ mediaType }) => mediaType !== undefined && !LAYER_TYPE.test(mediaType));
+  if (strange !== undefined)
+    throw new RegistryError(
+      'unfit',
+      `it has a part of the kind ${strange.mediaType}, which is no layer of a root filesystem`,
+    );
   const bytes = layers.reduce((sum, { size }) => sum + size, 0);
   if (layers.length > IMAGE_LIMITS.layersMax)
     throw new RegistryError('unfit', `it has ${layers.length} layers, and ${IMAGE_LIMITS.layersMax} at most are taken`);
