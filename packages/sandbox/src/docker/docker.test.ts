@@ -1,6 +1,6 @@
 /** The contract on a Docker engine, and what an engine does that no shim does: go away, come back, be shared. */
 import { randomUUID } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CANARY_UID, finish, pageSays, readUntil, runToEnd, script, tempFolder, until } from '../fixtures.ts';
@@ -140,11 +140,31 @@ describe('an engine that goes away', () => {
         separateNetwork: true,
       });
     await expect(open('unix:///no/such.sock')).rejects.toThrow(/--docker-host/);
+    // What the environment names is not asked.
+    process.env.DOCKER_HOST = 'tcp://127.0.0.1:1';
+    try {
+      await using _ = await openCell();
+    } finally {
+      delete process.env.DOCKER_HOST;
+    }
     await expect(open('tcp://192.0.2.1:2375')).rejects.toThrow(/unix:\/\/\/var\/run\/docker.sock/);
   });
 });
 
 describe('an engine that is shared', () => {
+  test('what an agent could not finish starting is cleared away by the next one, its container too', async () => {
+    await using cell = await openCell();
+    const running = await cell.sandboxes.start(script('sleep 1000'));
+    const { container = '' } = readState(join(cell.folder, running.guid)) ?? {};
+    const owner = await engine.docker('inspect', '--format', '{{index .Config.Labels "io.cupola.owner"}}', container);
+    const label = ['--label', `io.cupola.owner=${owner.trim()}`, '--label', 'io.cupola.sandbox=half-way'];
+    const half = await engine.docker('create', ...label, '--network=none', await anImage(), '/bin/true');
+    mkdirSync(join(cell.folder, 'half-way'));
+    const adopted = await (await cell.again()).adopt();
+    expect(adopted.map(({ guid }) => guid)).toEqual([running.guid]);
+    expect(await engine.docker('ps', '--all', '--quiet', '--no-trunc')).not.toContain(half.trim());
+  });
+
   test('each cell adopts its own, and clears away nothing of another', async () => {
     await using one = await openCell();
     await using other = await openCell();
@@ -155,6 +175,15 @@ describe('an engine that is shared', () => {
     expect((await (await other.again()).adopt()).map(({ guid }) => guid)).toEqual([its.guid]);
     expect(await engine.docker('ps', '--all', '--quiet', '--no-trunc')).toContain(strange);
     await engine.docker('rm', strange);
+  });
+
+  test('a container that somebody restarts has ended: in the new one nothing of the app would run', async () => {
+    await using cell = await openCell();
+    const sandbox = await cell.sandboxes.start(script('echo ready; sleep 1000'));
+    await readUntil(sandbox, line => line === 'ready');
+    await engine.docker('restart', '--time', '0', `cupola-${sandbox.guid}`);
+    expect((await finish(sandbox)).exit).toMatchObject({ code: null });
+    expect(await engine.docker('ps', '--all', '--quiet')).toBe('');
   });
 
   test('an image that somebody has removed is made again', async () => {

@@ -9,12 +9,12 @@ import { EngineAwayError } from './engine.ts';
 const AGAIN_MIN_MS = 50;
 const AGAIN_MAX_MS = 1_000;
 
-/** Null: somebody has removed it. */
+/** Null: somebody has removed it, or started it anew by the engine's own means, and how it ended is not known any more. */
 export type ContainerEnd = ContainerFacts | null;
 
 export interface Ends {
-  /** Resolves when it has ended. */
-  of(id: string): Promise<ContainerEnd>;
+  /** Resolves when its first process, which has this pid, has ended. */
+  of(id: string, pid: number): Promise<ContainerEnd>;
   close(): void;
 }
 
@@ -26,7 +26,7 @@ export interface EndsDeps {
 }
 
 export function watchEnds({ engine, label, listed }: EndsDeps): Ends {
-  const waiting = new Map<string, PromiseWithResolvers<ContainerEnd>>();
+  const waiting = new Map<string, PromiseWithResolvers<ContainerEnd> & { pid: number }>();
   const closed = new AbortController();
   let isWatching = false;
 
@@ -34,9 +34,9 @@ export function watchEnds({ engine, label, listed }: EndsDeps): Ends {
     const waits = waiting.get(id);
     if (waits === undefined) return;
     const facts = await engine.inspect(id);
-    if (facts?.isRunning) return;
+    if (facts?.isRunning && facts.pid === waits.pid) return;
     waiting.delete(id);
-    waits.resolve(facts);
+    waits.resolve(facts?.isRunning ? null : facts);
   };
   // An engine that goes away meanwhile is asked again when the stream begins anew.
   const settleIfThere = (id: string): void =>
@@ -44,10 +44,8 @@ export function watchEnds({ engine, label, listed }: EndsDeps): Ends {
       if (!(error instanceof EngineAwayError)) waiting.get(id)?.reject(error);
     });
   const lookAtAll = async (): Promise<void> => {
-    const found = await engine.list(label);
-    const running = new Set(found.filter(({ isRunning }) => isRunning).map(({ id }) => id));
-    await Promise.all([...waiting.keys()].filter(id => !running.has(id)).map(settle));
-    await listed(found);
+    await Promise.all([...waiting.keys()].map(settle));
+    await listed(await engine.list(label));
   };
   const watch = async (): Promise<void> => {
     for (let failures = 0; !closed.signal.aborted; failures++) {
@@ -69,8 +67,8 @@ export function watchEnds({ engine, label, listed }: EndsDeps): Ends {
   };
 
   return {
-    of: id => {
-      const waits = waiting.get(id) ?? Promise.withResolvers<ContainerEnd>();
+    of: (id, pid) => {
+      const waits = waiting.get(id) ?? { ...Promise.withResolvers<ContainerEnd>(), pid };
       waiting.set(id, waits);
       if (!isWatching) void watch();
       isWatching = true;

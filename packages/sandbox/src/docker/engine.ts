@@ -9,8 +9,6 @@ import { SandboxError } from '../sandbox.ts';
 
 /** Of one call; an engine that is busy on a small machine takes some seconds to start a container. */
 const CALL_MS = 30_000;
-/** Older than Docker 20.10: no cgroup namespaces. */
-const API_VERSION = 'v1.41';
 
 /** It does not answer: not there, just ended, or hung. */
 export class EngineAwayError extends Error {
@@ -41,7 +39,6 @@ export interface ContainerFacts {
 }
 export interface KnownContainer {
   id: string;
-  isRunning: boolean;
   labels: Record<string, string>;
 }
 export interface EngineEvent {
@@ -78,9 +75,18 @@ export interface Engine {
 export async function openEngine(host: string): Promise<Engine> {
   const { default: Client } = await import('dockerode');
   const address = addressOf(host);
-  const options = { ...address, version: API_VERSION };
-  const docker = new Client({ ...options, timeout: CALL_MS });
-  return engineOf(docker, new Client(options));
+  return withoutDockerHost(() => engineOf(new Client({ ...address, timeout: CALL_MS }), new Client(address)));
+}
+
+/** An engine that the environment names comes before the one that dockerode is told, and it is not the operator's choice for apps. */
+function withoutDockerHost<T>(make: () => T): T {
+  const { DOCKER_HOST } = process.env;
+  delete process.env.DOCKER_HOST;
+  try {
+    return make();
+  } finally {
+    if (DOCKER_HOST !== undefined) process.env.DOCKER_HOST = DOCKER_HOST;
+  }
 }
 
 /** `unix:///run/docker.sock`, or TCP on the loopback: what it mounts and starts must be ours to see. */
@@ -105,7 +111,6 @@ function engineOf(docker: Docker, streams: Docker): Engine {
       asked(async () =>
         (await docker.listContainers({ all: true, filters: byLabel(label) })).map(found => ({
           id: found.Id,
-          isRunning: found.State === 'running',
           labels: found.Labels,
         })),
       ),

@@ -66,7 +66,7 @@ export async function launchContainer(deps: LaunchDeps, spec: SandboxSpec): Prom
     const late = setTimeout(() => void host?.kill(), START_MS);
     try {
       await Promise.all([host.attach(pid), moveNetwork(spec.network, pid)]);
-      const end = ends.of(container);
+      const end = ends.of(container, pid);
       // Of one that ended before its init said that it runs, nobody would ever hear: its helper, which waits for that, is ended.
       void end.then(() => setTimeout(() => void host?.kill(), TOLD_MS).unref());
       await host.go();

@@ -151,7 +151,11 @@ function openCell(deps: CellDeps): Omit<Sandboxes, 'report'> {
       return null;
     }
     // Of another boot nothing runs, whatever the engine remembers of it.
-    return running(guid, state, state.boot === bootId() ? ends.of(state.container) : Promise.resolve(null));
+    return running(
+      guid,
+      state,
+      state.boot === bootId() ? ends.of(state.container, state.init.pid) : Promise.resolve(null),
+    );
   };
   return {
     start: spec => launchContainer({ ...deps, ends, images, running }, spec),
