@@ -14,7 +14,9 @@ test.each([
   const named = [...read(name).matchAll(/`([\w/.-]+\.(?:test|contract)\.ts)`: "([^"]+)"/g)];
   const missing = named.filter(([, file = '', title = '']) => {
     const path = join(ROOT, file);
-    return !existsSync(path) || !readFileSync(path, 'utf8').replaceAll("\\'", "'").includes(title.replaceAll(/\s+/g, ' '));
+    return (
+      !existsSync(path) || !readFileSync(path, 'utf8').replaceAll("\\'", "'").includes(title.replaceAll(/\s+/g, ' '))
+    );
   });
   expect(missing.map(([row]) => row)).toEqual([]);
   expect(named.length).toBeGreaterThan(atLeast);
