@@ -9,6 +9,8 @@ import { RedisUnavailableError } from './errors.ts';
 const ANSWER_MS = 2_000;
 /** So long after a loss what is asked waits for the connection to be back: a restart of Redis takes less. */
 const GAP_MS = 1_000;
+/** So much longer at first, when this process has more to do than to connect. */
+const START_MS = 2_000;
 
 export interface RedisLink extends AsyncDisposable {
   readonly client: Redis;
@@ -37,7 +39,7 @@ export function connectRedis(url: string, { isListener = false } = {}): RedisLin
     ...(isListener ? {} : { socketTimeout: ANSWER_MS }),
   });
   let lastError: unknown;
-  let awaySinceMs = performance.now();
+  let awaySinceMs = performance.now() + START_MS;
   let up = Promise.withResolvers<true>();
   client.on('error', error => {
     lastError = error;
