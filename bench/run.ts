@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- ROUNDS [GROUP ...]]`: the figures of the main line on this machine, each beside something measured in the same run. Read the ratios:
  * wall-clock figures of a shared machine move by a factor of three. With CF=/path/to/cf the real cf CLI is measured too. Full results go to bench/results/.
- * Groups, all of them when none is named: sandbox, start, archive, router, growth, queue, blobs, apps, memory, pushes, repush, logs, staging.
+ * Groups, all of them when none is named: sandbox, start, archive, router, growth, fleet, queue, blobs, apps, memory, pushes, repush, logs, staging.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { type Platform, ROOT, startPlatform } from '../test/platform.ts';
 import { benchApps } from './apps.ts';
 import { benchArchive } from './archive.ts';
 import { benchBlobs } from './blobs.ts';
+import { benchFleet } from './fleet.ts';
 import { benchGrowth } from './growth.ts';
 import { benchLogs } from './logs.ts';
 import { benchColdStart, benchMemory } from './platform-cost.ts';
@@ -27,6 +28,7 @@ const ALONE = {
   archive: benchArchive,
   router: benchRouter,
   growth: benchGrowth,
+  fleet: benchFleet,
   queue: benchQueue,
   blobs: benchBlobs,
 };
