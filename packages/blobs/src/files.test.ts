@@ -1,4 +1,14 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,13 +45,29 @@ test('localFile() is the file, which only its owner reads', async () => {
   expect(statSync(path).mode & 0o777).toBe(0o600);
 });
 
-test('openFileBlobs() sweeps what a killed writer left, and keeps the blobs', async () => {
+test('openFileBlobs() sweeps what a killed writer left an hour ago, and keeps the blobs and what others write just now', async () => {
   await using opened = await openInTemporaryFolder();
   const { digest } = await opened.blobs.put(Readable.from(['a']));
-  writeFileSync(join(opened.folder, 'tmp', 'half'), 'half');
+  for (const name of ['half', 'under-way']) writeFileSync(join(opened.folder, 'tmp', name), name);
+  const before = new Date(Date.now() - 3_700_000);
+  utimesSync(join(opened.folder, 'tmp', 'half'), before, before);
   const again = openFileBlobs({ folder: opened.folder });
-  expect(readdirSync(join(opened.folder, 'tmp'))).toEqual([]);
+  expect(readdirSync(join(opened.folder, 'tmp'))).toEqual(['under-way']);
   expect(await again.stat(digest)).toEqual({ digest, sizeBytes: 1 });
+});
+
+/** Memory, on Linux: another file system than that of temp folders, or the same, which is adopted too. */
+const OTHER = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+test('adopt() takes a file of another file system over', async () => {
+  await using opened = await openInTemporaryFolder();
+  const folder = mkdtempSync(join(OTHER, 'cupola-blobs-'));
+  const path = join(folder, 'upload');
+  writeFileSync(path, 'uploaded');
+  const digest = createHash('sha256').update('uploaded').digest('hex');
+  await opened.blobs.adopt(path, { digest, sizeBytes: 8 });
+  expect((await buffer(await opened.blobs.openVerified(digest))).toString()).toBe('uploaded');
+  expect([existsSync(path), readdirSync(join(opened.folder, 'tmp'))]).toEqual([false, []]);
+  rmSync(folder, { recursive: true });
 });
 
 test('a failed put() leaves no temporary file', async () => {

@@ -1,10 +1,10 @@
 /**
  * Blobs as files: FOLDER/ab/cdef..., written beside and renamed, file and folders fsynced before `put` resolves. What turns out to be damaged is set
- * aside under FOLDER/corrupt, so that it is never run and can be looked at. One process at a time opens a folder: it sweeps what others left in FOLDER/tmp.
+ * aside under FOLDER/corrupt, so that it is never run and can be looked at. Several processes may open a folder that all of them see.
  */
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { copyFile, type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { BlobInfo, BlobStore } from './blob-store.ts';
@@ -14,13 +14,15 @@ import { BlobMissingError, DigestMismatchError } from './errors.ts';
 import { verifying } from './verifying.ts';
 
 const READ_BYTES = 256 * 1024;
+/** An upload takes 900 s at most, a build as long (failure-rules.md section 4). */
+const LEFT_MS = 3_600_000;
 
 /** Opens a folder of blobs, made when missing; what a killed writer left half-way goes away. */
 export function openFileBlobs({ folder }: { folder: string }): BlobStore {
   const temporary = join(folder, 'tmp');
   const quarantine = join(folder, 'corrupt');
   for (const made of [temporary, quarantine]) mkdirSync(made, { recursive: true });
-  for (const name of readdirSync(temporary)) rmSync(join(temporary, name), { force: true, recursive: true });
+  sweepLeft(temporary);
   const pathOf = (digest: string): string => join(folder, digest.slice(0, 2), digest.slice(2));
 
   /** Renaming over an equal blob is right too: it may be damaged, and its time is new for the sweeper. */
@@ -31,6 +33,20 @@ export function openFileBlobs({ folder }: { folder: string }): BlobStore {
     await syncPath(dirname(target));
     if (made !== undefined) await syncPath(folder);
     return info;
+  }
+
+  /** From another file system. */
+  async function copyIn(from: string, info: BlobInfo): Promise<BlobInfo> {
+    const path = join(temporary, randomUUID());
+    try {
+      await copyFile(from, path);
+      await syncPath(path);
+      await publish(path, info);
+      await rm(from);
+      return info;
+    } finally {
+      await rm(path, { force: true });
+    }
   }
 
   async function openFile(digest: string): Promise<FileHandle> {
@@ -54,7 +70,12 @@ export function openFileBlobs({ folder }: { folder: string }): BlobStore {
     adopt: async (path, info) => {
       assertDigest(info.digest);
       await syncPath(path);
-      return publish(path, info);
+      try {
+        return await publish(path, info);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
+        return await copyIn(path, info);
+      }
     },
     stat: async digest => {
       const found = isDigest(digest) ? await stat(pathOf(digest)).catch(whenMissing) : null;
@@ -89,6 +110,14 @@ export function openFileBlobs({ folder }: { folder: string }): BlobStore {
     },
     space: () => diskSpace(folder),
   };
+}
+
+/** What a killed writer has left; that of others who write at this moment is younger. */
+function sweepLeft(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const age = Date.now() - (statSync(join(folder, name), { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+    if (age > LEFT_MS) rmSync(join(folder, name), { force: true, recursive: true });
+  }
 }
 
 async function* listBlobs(folder: string): AsyncGenerator<BlobInfo & { storedAtMs: number }> {
