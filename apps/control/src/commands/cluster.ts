@@ -1,7 +1,7 @@
 /** `cluster token|members|remove`: who belongs to this platform beside its own machine. */
 import { writeToken } from '@cupola/certificates/members/joining';
 import { memberList, tokenAnswer, tokenRequest } from '@cupola/contract/internal';
-import { internalResult } from '../internal-call.ts';
+import { internalCall, internalResult } from '../internal-call.ts';
 import { command, dataFolder, PlainError, readConfig } from '../platform-config.ts';
 
 interface Flags {
@@ -24,7 +24,7 @@ export async function clusterToken(flags: Flags & { role: string; minutes: numbe
   const config = readConfig(data);
   if (config !== null && config.cluster === null)
     throw new PlainError(
-      `This platform does not listen to other machines. Start it so: ${command('up', data)} --cluster-listen 0.0.0.0:7443`,
+      `This platform does not listen to other machines. Take it down (${command('down', data)}: apps come back with it), and start it so: ${command('up', data)} --cluster-listen 0.0.0.0:7443`,
     );
   const made = tokenAnswer.parse(await internalResult(data, 'POST', '/internal/cluster/tokens', asked.data));
   const token = writeToken({ secret: made.token, authority: made.authority });
@@ -48,7 +48,10 @@ export async function clusterMembers(flags: Flags): Promise<void> {
 
 export async function removeFromCluster(id: string, flags: Flags): Promise<void> {
   const data = dataFolder(flags.data);
-  await internalResult(data, 'POST', `/internal/cluster/members/${encodeURIComponent(id)}/remove`);
+  const { status } = await internalCall(data, 'POST', `/internal/cluster/members/${encodeURIComponent(id)}/remove`);
+  if (status === 404)
+    throw new PlainError(`There is no member ${id}. Who there is, by id: ${command('cluster members', data)}`);
+  if (status !== 204) throw new PlainError(`The platform answered ${status}. Its parts write to ${data}/log.`);
   if (flags.json === true) return console.log(JSON.stringify({ id, removed: true }));
   console.log(`${id} is refused from now on. What ran there is started elsewhere once its lease is over.`);
 }

@@ -140,7 +140,11 @@ async function become(
     } catch (error) {
       failures.push(`${address.host}:${address.port}: ${(error as Error).message}`);
     }
-  throw new PlainError(sentence(`The cluster did not take this machine. ${failures.join('; ')}`));
+  const isAway = failures.some(failure => /ECONN|ETIMEDOUT|EHOST|ENETUNREACH|ENOTFOUND|did not answer/.test(failure));
+  const advice = isAway
+    ? ' Check the address, and that its port may be reached from here: the platform listens where --cluster-listen said.'
+    : '';
+  throw new PlainError(`${sentence(`The cluster did not take this machine. ${failures.join('; ')}`)}${advice}`);
 }
 
 async function remembered(data: string, addresses: readonly Address[], flags: JoinFlags): Promise<MemberConfig> {
