@@ -1,5 +1,6 @@
 /** `./cupola up|down|restart|status|ca|doctor`, and `part NAME`, by which the supervisor starts the parts. Each is loaded only when asked for. */
 import { Command, InvalidArgumentError } from 'commander';
+import type { InstallFlags } from './commands/install.ts';
 import type { JoinFlags } from './commands/join.ts';
 import { PlainError, type UpFlags } from './platform-config.ts';
 
@@ -104,9 +105,14 @@ program
   )
   .option('--sandbox <kind>', 'docker: run apps and builds in a Docker engine (auto: in the strongest sandbox here)')
   .option('--docker-host <url>', 'its address (unix:///var/run/docker.sock)')
+  .option('--cluster-listen <host:port>', 'let other machines join, which call here (none: no more)')
+  .option('--address <host>', 'under which they reach this machine (its first address)')
+  .option('--zone <name>', 'zone of this machine (z1)')
+  .option('--join <host:port,...>', 'be a member of that cluster instead of a platform')
+  .option('--token <token>', 'what ./cupola cluster token has printed there; needed the first time')
   .option('--print', 'print the unit, change nothing')
   .option('--json', 'print one JSON object')
-  .action(async (flags: UpFlags & { print?: boolean; json?: boolean }) => {
+  .action(async (flags: InstallFlags) => {
     const { install } = await import('./commands/install.ts');
     await install(flags);
   });

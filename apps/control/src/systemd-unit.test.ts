@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { unitText } from './systemd-unit.ts';
 
-const facts = { root: '/opt/cupola', data: '/var/lib/cupola', home: '/root', flags: ['--port', '80'] };
+const facts = { root: '/opt/cupola', data: '/var/lib/cupola', home: '/root', command: ['up'], flags: ['--port', '80'] };
 
 test('unitText() starts, reloads and stops the platform, and starts it at boot', () => {
   const unit = unitText(facts);
@@ -10,6 +10,13 @@ test('unitText() starts, reloads and stops the platform, and starts it at boot',
   expect(unit).toContain('WantedBy=multi-user.target\n');
   // What lives under shims must outlive a platform that was killed.
   expect(unit).toContain('KillMode=process\n');
+});
+
+test('unitText() goes on as the member that has joined: a token is needed once only', () => {
+  const unit = unitText({ ...facts, command: ['join', '10.0.0.5:7443'], flags: [] });
+  expect(unit).toContain(
+    'ExecStart=/opt/cupola/cupola join 10.0.0.5:7443 --data /var/lib/cupola --no-install --json\n',
+  );
 });
 
 test('unitText() prints no password: up --json names the file it lies in', () => {

@@ -6,13 +6,23 @@ export interface UnitFacts {
   data: string;
   /** Of the user it runs as: where the launcher keeps its Node.js. */
   home: string;
-  /** Flags of `up`, besides --data. */
+  /** `up`, or `join` and its addresses. */
+  command: readonly string[];
+  /** Its flags, besides --data. */
   flags: readonly string[];
 }
 
-export function unitText({ root, data, home, flags }: UnitFacts): string {
+export function unitText({ root, data, home, command, flags }: UnitFacts): string {
   const launcher = quoted(`${root}/cupola`);
-  const up = [launcher, 'up', '--data', quoted(data), '--no-install', '--json', ...flags.map(quoted)].join(' ');
+  const start = [
+    launcher,
+    ...command.map(quoted),
+    '--data',
+    quoted(data),
+    '--no-install',
+    '--json',
+    ...flags.map(quoted),
+  ].join(' ');
   return `# Made by \`cupola install\`; made anew by it.
 [Unit]
 Description=Cupola: Cloud Foundry in one command
@@ -25,7 +35,7 @@ StartLimitIntervalSec=0
 [Service]
 Type=exec
 Environment=${quoted(`HOME=${home}`)}
-ExecStart=${up}
+ExecStart=${start}
 ExecReload=${launcher} restart --data ${quoted(data)}
 Restart=always
 RestartSec=2

@@ -28,25 +28,40 @@ export function requireSelf(caller: Caller, member: Member): void {
     throw new ForbiddenError(`Only the ${member.role} ${member.id} may do that`);
 }
 
-/** Tells who calls over TLS; what a connection's certificate says is looked at once, whether it still counts again and again. */
-export function createCallers({ store }: Pick<ApiDeps, 'store'>): (socket: TLSSocket) => Promise<Caller> {
-  const known = new WeakMap<TLSSocket, { members: Member[]; untilMs: number }>();
-  return async socket => {
-    const before = known.get(socket);
-    if (before !== undefined && performance.now() < before.untilMs) return before.members;
-    const members = before?.members ?? callerOf(socket);
-    const [first] = members ?? [];
-    if (members === null || first === undefined) return null;
-    const row = await store.read
-      .selectFrom('members')
-      .select('removed_at')
-      .where('id', '=', first.id)
-      .executeTakeFirst();
-    if (row === undefined || row.removed_at !== null) {
-      known.delete(socket);
-      throw new ForbiddenError('This machine was removed from the cluster');
+export interface Callers extends Disposable {
+  /** By the certificate; null: a stranger. @throws ForbiddenError for a member that was removed. */
+  whoIs(socket: TLSSocket): Promise<Caller>;
+}
+
+/** What a connection's certificate says is read once; whether its member still counts is looked at again and again, of connections that only listen too. */
+export function createCallers({ store, log }: Pick<ApiDeps, 'store' | 'log'>, lookMs = LOOK_AGAIN_MS): Callers {
+  const known = new Map<TLSSocket, readonly Member[]>();
+  const isMember = async (id: string): Promise<boolean> => {
+    const row = await store.read.selectFrom('members').select('removed_at').where('id', '=', id).executeTakeFirst();
+    return row !== undefined && row.removed_at === null;
+  };
+  const look = async (): Promise<void> => {
+    const ids = new Set([...known.values()].flatMap(members => members.map(({ id }) => id)));
+    for (const id of ids) {
+      if (await isMember(id)) continue;
+      for (const [socket, members] of known) if (members.some(member => member.id === id)) socket.destroy();
     }
-    known.set(socket, { members, untilMs: performance.now() + LOOK_AGAIN_MS });
-    return members;
+  };
+  const timer = setInterval(() => {
+    look().catch((error: unknown) => log.warn({ err: error }, 'who is still a member could not be looked at'));
+  }, lookMs).unref();
+  return {
+    whoIs: async socket => {
+      const before = known.get(socket);
+      if (before !== undefined) return before;
+      const members = callerOf(socket);
+      const [first] = members ?? [];
+      if (members === null || first === undefined) return null;
+      if (!(await isMember(first.id))) throw new ForbiddenError('This machine was removed from the cluster');
+      known.set(socket, members);
+      socket.once('close', () => known.delete(socket));
+      return members;
+    },
+    [Symbol.dispose]: () => clearInterval(timer),
   };
 }

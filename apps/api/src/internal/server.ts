@@ -33,6 +33,8 @@ export interface InternalListen {
   socketPath: string;
   /** Where members of the cluster call, port 0: a free one; `fd`: a bound socket that was passed on. Not given: there are none. */
   members?: Address | { fd: number };
+  /** How often it is looked whether they still are; some seconds when not given. */
+  lookMs?: number;
 }
 
 export interface InternalServer extends AsyncDisposable {
@@ -67,11 +69,11 @@ export async function startInternal(
 
   async function listenToMembers(address: Address | { fd: number }): Promise<Address> {
     const identity = starting.use(await keepServerIdentity(deps));
-    const callers = createCallers(deps);
+    const callers = starting.use(createCallers(deps, where.lookMs));
     const server = https.createServer(
       { ...options, ...identity.options, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.3' },
       (request, response) => {
-        void serve(serving, { request, response, whoCalls: () => callers(request.socket as TLSSocket) });
+        void serve(serving, { request, response, whoCalls: () => callers.whoIs(request.socket as TLSSocket) });
       },
     );
     identity.follow(server);

@@ -29,7 +29,7 @@ async function open() {
   stack.defer(() => rmSync(folder, { recursive: true, force: true }));
   const deps = { ...(test.deps as ApiDeps), now: Date.now };
   const socketPath = join(folder, 'internal.sock');
-  const where = { socketPath, members: { host: '127.0.0.1', port: 0 } };
+  const where = { socketPath, members: { host: '127.0.0.1', port: 0 }, lookMs: 20 };
   const { members } = stack.use(
     await startInternal(deps, where, (request, response) => {
       response.end(JSON.stringify({ asked: request.url }));
@@ -165,6 +165,26 @@ test('a member that was removed is refused, and does not come back', async () =>
   expect([status, body.errors[0].detail]).toEqual([403, expect.stringContaining('removed from the cluster')]);
   expect((await cluster.as(agent, 'POST', '/internal/renew', { request: 'x' })).status).toBe(403);
   await expect(cluster.join('cell-1', 'agent')).rejects.toThrow(/was removed/);
+});
+
+test('a watch that a removed member has open ends', async () => {
+  await using cluster = await open();
+  const router = await cluster.join('router-1', 'router');
+  const request = https.get({
+    host: '127.0.0.1',
+    port: cluster.address.port,
+    path: '/internal/routes/watch',
+    agent: false,
+    ...{ secureContext: contextOf(router) },
+    checkServerIdentity: () => undefined,
+  });
+  const ended = once(request, 'close');
+  request.on('error', () => undefined);
+  const [response] = (await once(request, 'response')) as [import('node:http').IncomingMessage];
+  response.on('error', () => undefined);
+  response.resume();
+  await cluster.local('POST', '/internal/cluster/members/router-1/remove');
+  await ended;
 });
 
 test('an identity that is due is renewed, under the same names', async () => {

@@ -7,11 +7,16 @@ import { installMissing } from '../install.ts';
 import { dataFolder, PlainError, type UpFlags } from '../platform-config.ts';
 import { ownPrograms } from '../programs.ts';
 import { unitText } from '../systemd-unit.ts';
+import { prepareMember } from './join.ts';
 import { askSupervisor } from './running.ts';
 
 export interface InstallFlags extends UpFlags {
   print?: boolean;
   json?: boolean;
+  /** `HOST:PORT` of a cluster's APIs, with commas between: this machine becomes its member instead of a platform. */
+  join?: string;
+  /** Needed where it is none yet. */
+  token?: string;
 }
 
 const UNIT_FILE = '/etc/systemd/system/cupola.service';
@@ -25,7 +30,16 @@ const POLL_MS = 250;
 
 export async function install(flags: InstallFlags): Promise<void> {
   const data = dataFolder(flags.data ?? DATA);
-  const unit = unitText({ root: ownPrograms().root, data, home: homedir(), flags: upFlags(flags) });
+  const apis = flags.join?.split(',').map(text => text.trim()) ?? null;
+  const unit = unitText({
+    root: ownPrograms().root,
+    data,
+    home: homedir(),
+    ...(apis === null
+      ? { command: ['up'], flags: upFlags(flags) }
+      : // What else was said is remembered by the member.
+        { command: ['join', ...apis], flags: [] }),
+  });
   if (flags.print) return console.log(unit.trimEnd());
   if (process.getuid?.() !== 0)
     throw new PlainError(
@@ -37,12 +51,23 @@ export async function install(flags: InstallFlags): Promise<void> {
     );
   const say = (text: string): void => console.error(`cupola: ${text}`);
   installMissing(say);
+  if (apis !== null) await prepareMember(data, apis, { ...flags, listen: flags.listen ?? '0.0.0.0' });
   writeFileSync(UNIT_FILE, unit, { mode: 0o644 });
   systemctl('daemon-reload');
   systemctl('enable', 'cupola.service');
   // One that runs already gets its new settings; its instances stop, and come back.
   systemctl('restart', 'cupola.service');
   const status = await ready(data);
+  if (apis !== null) {
+    if (flags.json) return console.log(JSON.stringify({ ...status, unit: UNIT_FILE }));
+    return console.log(
+      [
+        `This machine is a member (${status.joined?.join(', ')}), and will be after each reboot. ${UNIT_FILE}`,
+        '  upgrade  git pull && systemctl reload cupola      (instances run on)',
+        "  leave    ./cupola cell drain NAME, on the platform's machine; then systemctl disable --now cupola here",
+      ].join('\n'),
+    );
+  }
   if (flags.json)
     return console.log(JSON.stringify({ ...status, unit: UNIT_FILE, passwordFile: join(data, 'admin-password') }));
   console.log(
@@ -68,6 +93,9 @@ function upFlags(flags: InstallFlags): string[] {
     ['--tls-cert', flags.tlsCert],
     ['--tls-key', flags.tlsKey],
     ['--acme-email', flags.acmeEmail],
+    ['--cluster-listen', flags.clusterListen],
+    ['--address', flags.address],
+    ['--zone', flags.zone],
     ['--host-ports', flags.hostPorts],
     ['--sandbox', flags.sandbox],
     ['--docker-host', flags.dockerHost],

@@ -22,24 +22,28 @@ import {
   PlainError,
   portList,
   readConfig,
+  type UpFlags,
 } from '../platform-config.ts';
 import { ownPrograms } from '../programs.ts';
 import { askSupervisor } from './running.ts';
 
-export interface JoinFlags {
-  token?: string;
+type MemberFlags = Pick<
+  UpFlags,
+  | 'address'
+  | 'listen'
+  | 'port'
+  | 'httpsPort'
+  | 'domain'
+  | 'zone'
+  | 'hostPorts'
+  | 'allowUnsandboxed'
+  | 'sandbox'
+  | 'dockerHost'
+> & { token?: string };
+
+export interface JoinFlags extends MemberFlags {
   data?: string;
-  address?: string;
-  listen?: string;
-  port?: number;
-  httpsPort?: number;
-  domain?: string;
-  zone?: string;
-  hostPorts?: string;
   install: boolean;
-  allowUnsandboxed?: boolean;
-  sandbox?: string;
-  dockerHost?: string;
   json?: boolean;
 }
 
@@ -50,13 +54,7 @@ const SLOW_MS = 10_000;
 export async function joinCommand(texts: readonly string[], flags: JoinFlags): Promise<void> {
   const data = dataFolder(flags.data);
   const say = (text: string): void => console.error(`cupola: ${text}`);
-  const addresses = texts.map(text => addressOrRefuse(text));
-  await refuseWhereNot(data);
-  const token = flags.token === undefined ? null : tokenOrRefuse(flags.token);
-  makeFolders(data);
-  await become(data, { addresses, token });
-  const config = await remembered(data, addresses, flags);
-  writeMember(data, config);
+  const config = await prepareMember(data, texts, flags);
   if (flags.install) installMissing(say);
 
   const supervisor = await startMemberSupervisor({ data, config, programs: ownPrograms(), report: say });
@@ -97,6 +95,18 @@ export async function joinCommand(texts: readonly string[], flags: JoinFlags): P
       );
   }
   await supervisor.over;
+}
+
+/** Joins if it has not yet, and remembers what was said. @throws PlainError */
+export async function prepareMember(data: string, texts: readonly string[], flags: MemberFlags): Promise<MemberConfig> {
+  const addresses = texts.map(text => addressOrRefuse(text));
+  await refuseWhereNot(data);
+  const token = flags.token === undefined ? null : tokenOrRefuse(flags.token);
+  makeFolders(data);
+  await become(data, { addresses, token });
+  const config = await remembered(data, addresses, flags);
+  writeMember(data, config);
+  return config;
 }
 
 async function refuseWhereNot(data: string): Promise<void> {
@@ -147,7 +157,7 @@ async function become(
   throw new PlainError(`${sentence(`The cluster did not take this machine. ${failures.join('; ')}`)}${advice}`);
 }
 
-async function remembered(data: string, addresses: readonly Address[], flags: JoinFlags): Promise<MemberConfig> {
+async function remembered(data: string, addresses: readonly Address[], flags: MemberFlags): Promise<MemberConfig> {
   const known = readMember(data);
   const members = membersOf(identityFrom(join(data, 'cell', IDENTITY_FILE)).current());
   return {
