@@ -14,7 +14,7 @@ import { type Registry, startRegistry } from './registry.ts';
 
 const HOST = 'node-hello.localhost';
 
-describe('with --sandbox docker', () => {
+describe.runIf(process.getuid?.() === 0)('with --sandbox docker', () => {
   let engine: DockerEngine;
   let platform: Platform;
   let network: Network;

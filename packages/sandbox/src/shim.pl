@@ -353,6 +353,7 @@ sub be_host {
     [$fd, $_->[1]];
   } defined $whole ? ['', $whole] : map { [$_, $_] } @attach;
   my $pid = hear();
+  sysread $told, my $waits, 6;    # It has opened its ends
   my @own = stat 'go';
   my @its = stat "/proc/$pid/root/run/cupola/go";
   "@own[0, 1]" eq "@its[0, 1]" or fail("process $pid is not the container here: does the engine run on another machine, or see other processes?");

@@ -18,10 +18,14 @@ const GO = 'go';
 const TOLD = 'told';
 const GO_INSIDE = '/run/cupola/go';
 const TOLD_INSIDE = '/run/cupola/told';
-/** Until its mounts and its network are there, nothing of the app runs; where the helper has died, it never does. */
-const WAIT = `exec 3>${TOLD_INSIDE}
-read -r go <${GO_INSIDE} && [ "$go" = go ] || exit 125
-exec </dev/null
+/**
+ * Until its mounts and its network are there, nothing of the app runs; where the helper has died, it never does. Both ends are open before the helper is told
+ * that it may begin: what it does may change the root.
+ */
+const WAIT = `exec 3>${TOLD_INSIDE} 4<${GO_INSIDE}
+echo waits >&3
+read -r go <&4 && [ "$go" = go ] || exit 125
+exec 4<&- </dev/null
 unset HOSTNAME
 exec "$@"`;
 

@@ -17,6 +17,8 @@ const ENFORCED: Enforced = {
   ...{ disk: true, seccomp: true, userns: true, egress: true, uid: true },
 };
 
+const asRoot = describe.runIf(process.getuid?.() === 0);
+
 let engine: DockerEngine;
 beforeAll(async () => {
   engine = await startDockerEngine();
@@ -68,7 +70,7 @@ async function openCell(): Promise<Opened> {
   };
 }
 
-describe('Sandboxes on docker', () => {
+asRoot('Sandboxes on docker', () => {
   let cell: Opened;
   beforeAll(async () => {
     cell = await openCell();
@@ -83,7 +85,7 @@ describe('Sandboxes on docker', () => {
   });
 });
 
-describe('an engine that goes away', () => {
+asRoot('an engine that goes away', () => {
   test('is no end of an app: it runs on, is told to end, and its end is known once the engine is back', async () => {
     await using cell = await openCell();
     const start = (text: string) => cell.sandboxes.start(script(text));
@@ -151,7 +153,7 @@ describe('an engine that goes away', () => {
   });
 });
 
-describe('an engine that is shared', () => {
+asRoot('an engine that is shared', () => {
   test('what an agent could not finish starting is cleared away by the next one, its container too', async () => {
     await using cell = await openCell();
     const running = await cell.sandboxes.start(script('sleep 1000'));

@@ -5,6 +5,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import {
   existsSync,
+  globSync,
   mkdtempSync,
   openSync,
   readdirSync,
@@ -149,6 +150,8 @@ async function answering({
 async function clearAway({ folder, cgroup }: Places): Promise<void> {
   // Of containers that the engine was made to forget.
   for (const pid of pidsWith(join(folder, 'containerd.sock'))) process.kill(pid, 'SIGKILL');
+  for (const file of globSync(join(folder, 'containerd-run/io.containerd.runtime.v2.task/*/*/address')))
+    rmSync(readFileSync(file, 'utf8').replace('unix://', ''), { force: true });
   for (const point of mountsBelow(folder)) await run('umount', ['--lazy', point]);
   rmSync(folder, { recursive: true, force: true });
   for (const hierarchy of ['', ...readdirSync('/sys/fs/cgroup')])

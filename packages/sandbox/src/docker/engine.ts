@@ -114,17 +114,17 @@ function engineOf(docker: Docker, streams: Docker): Engine {
           labels: found.Labels,
         })),
       ),
-    remove: async id => void (await unlessGone(() => docker.getContainer(id).remove({ force: true, v: true }))),
+    remove: id =>
+      unlessConflict(async () => {
+        await unlessGone(() => docker.getContainer(id).remove({ force: true, v: true }));
+      }),
     events: (label, told, signal) => asked(() => follow(streams, label, told, signal)),
     hasImage: async name => (await unlessGone(() => docker.getImage(name).inspect())) !== null,
     importImage: (name, tar) => asked(() => importImage(docker, name, tar)),
-    removeImage: async name => {
-      try {
+    removeImage: name =>
+      unlessConflict(async () => {
         await unlessGone(() => docker.getImage(name).remove());
-      } catch (error) {
-        if (!(error instanceof EngineError) || error.status !== 409) throw error; // In use.
-      }
-    },
+      }),
   };
 }
 
@@ -171,6 +171,15 @@ async function importImage(docker: Docker, name: string, tar: Buffer): Promise<v
   // A failure is a line like the others, under status 200.
   const failed = /"error":"([^"]*)"/.exec(said);
   if (failed !== null) throw new EngineError(500, `the image ${name} could not be made: ${failed[1]}`);
+}
+
+/** An image in use stays; a container that is being removed already goes. */
+async function unlessConflict(remove: () => Promise<void>): Promise<void> {
+  try {
+    await remove();
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.status !== 409) throw error;
+  }
 }
 
 /** Null for what the engine does not know. */

@@ -64,11 +64,11 @@ export async function launchContainer(deps: LaunchDeps, spec: SandboxSpec): Prom
     // Read before the helper proves that it is ours: what has that pid later is another.
     const init = { pid, start: readStat(pid)?.[19] ?? '' };
     const late = setTimeout(() => void host?.kill(), START_MS);
+    const end = ends.of(container, pid);
+    // Of one that ended before its init said that it runs, nobody would ever hear: its helper, which waits for that, is ended.
+    void end.then(() => setTimeout(() => void host?.kill(), TOLD_MS).unref());
     try {
       await Promise.all([host.attach(pid), moveNetwork(spec.network, pid)]);
-      const end = ends.of(container, pid);
-      // Of one that ended before its init said that it runs, nobody would ever hear: its helper, which waits for that, is ended.
-      void end.then(() => setTimeout(() => void host?.kill(), TOLD_MS).unref());
       await host.go();
       const state: ContainerState = {
         container,
