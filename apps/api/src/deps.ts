@@ -12,6 +12,7 @@ import type { ShownTexts } from './http/json-text.ts';
 import type { Envelopes } from './logcache/envelopes.ts';
 import type { Tails } from './logcache/tails.ts';
 import type { TailHolds } from './logcache/wait-for-lines.ts';
+import type { RequestDone } from './metrics/request-metrics.ts';
 import type { FileMover } from './resource-matches/move-later.ts';
 import type { LoginGuard } from './uaa/login-guard.ts';
 import type { Tokens } from './uaa/tokens.ts';
@@ -55,6 +56,8 @@ export interface ApiDeps {
   loginGuard: LoginGuard;
   config: ApiConfig;
   log: Logger;
+  /** Told of each request once it is over; not given: nobody counts. */
+  requestDone?(done: RequestDone): void;
   /** Epoch ms. */
   now(): number;
 }

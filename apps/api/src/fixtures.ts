@@ -83,6 +83,8 @@ export interface TestOptions {
   blobs?: BlobStore;
   /** What the API gets for the logs. */
   wrapLogs?: (logs: LogStore) => LogStore;
+  /** Told of each request. */
+  requestDone?: NonNullable<ApiDeps['requestDone']>;
 }
 
 export async function startTestApi(options: TestOptions = {}): Promise<TestApi> {
@@ -133,6 +135,7 @@ export async function startTestApi(options: TestOptions = {}): Promise<TestApi> 
     listen: { host: '127.0.0.1', port: 0 },
     internal: { socketPath },
     monotonic: clock.now,
+    ...(options.requestDone === undefined ? {} : { requestDone: options.requestDone }),
     drainTargets,
     movePauseMs: 0,
     loops,

@@ -8,6 +8,9 @@ import type { BlobStore } from '@cupola/blobs/blob-store';
 import { commonSettings, runProgram } from '@cupola/process/run';
 import { listenAddress } from '@cupola/process/settings';
 import { z } from 'zod';
+import { readinessOf } from './metrics/readiness.ts';
+import { createRequestMetrics } from './metrics/request-metrics.ts';
+import { addStoreMetrics } from './metrics/store-metrics.ts';
 import { start } from './start.ts';
 
 const settings = z.object({
@@ -41,14 +44,16 @@ const settings = z.object({
   CUPOLA_VERSION: z.string().default('0.0.0'),
 });
 
-await runProgram('api', settings, async (env, log) => {
+await runProgram('api', settings, async (env, log, health) => {
   await using starting = new AsyncDisposableStack();
-  const [{ openPostgresStore }, { openRedisLogs }, { openRedisQueue }, { loadSealer }] = await Promise.all([
-    import('@cupola/store/postgres'),
-    import('@cupola/logs/redis'),
-    import('@cupola/queue/redis'),
-    import('@cupola/store/key-file'),
-  ]);
+  const [{ openPostgresStore }, { openRedisLogs }, { openRedisQueue }, { connectRedis }, { loadSealer }] =
+    await Promise.all([
+      import('@cupola/store/postgres'),
+      import('@cupola/logs/redis'),
+      import('@cupola/queue/redis'),
+      import('@cupola/redis/connect'),
+      import('@cupola/store/key-file'),
+    ]);
   const uploadFolder = join(env.CUPOLA_WORK, 'uploads');
   mkdirSync(uploadFolder, { recursive: true, mode: 0o700 });
   const store = await openPostgresStore({ url: env.CUPOLA_DATABASE_URL });
@@ -57,6 +62,8 @@ await runProgram('api', settings, async (env, log) => {
   starting.defer(() => logs.close());
   const queue = openRedisQueue({ url: env.CUPOLA_REDIS_URL });
   starting.defer(() => queue.close());
+  const pinged = health === null ? null : starting.use(connectRedis(env.CUPOLA_REDIS_URL));
+  if (health !== null) addStoreMetrics(health.metrics, { store, now: Date.now, monotonic: () => performance.now() });
   const blobs = await openBlobs(env.CUPOLA_BLOBS_URL, env.CUPOLA_WORK, starting);
   const api = starting.use(
     await start({
@@ -82,12 +89,14 @@ await runProgram('api', settings, async (env, log) => {
         .filter(target => target !== ''),
       admin: { password: env.CUPOLA_ADMIN_PASSWORD, reset: false },
       log,
+      ...(health === null ? {} : { requestDone: createRequestMetrics(health.metrics) }),
       now: Date.now,
     }),
   );
   const running = starting.move();
   return {
     ready: { address: api.address, members: api.members },
+    ...(pinged === null ? {} : { readiness: () => readinessOf(store, pinged) }),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 });

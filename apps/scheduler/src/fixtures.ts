@@ -5,6 +5,7 @@ import type { ProcessesTable } from '@cupola/store/schema';
 import type { Store } from '@cupola/store/store';
 import { openTestStore } from '@cupola/store/test-store';
 import { pino } from 'pino';
+import type { SchedulerWatch } from './metrics.ts';
 import { start } from './start.ts';
 
 export interface TestScheduler extends AsyncDisposable {
@@ -24,13 +25,16 @@ export interface TestScheduler extends AsyncDisposable {
 }
 
 /** Looks at everything each 5 ms, so that a moved clock is noticed. */
-export async function startTestScheduler(): Promise<TestScheduler> {
+export async function startTestScheduler({ watch }: { watch?: SchedulerWatch } = {}): Promise<TestScheduler> {
   const test = await openTestStore();
   let clockMs = 1_000_000;
   const said: string[] = [];
   const log = pino({ level: 'info' }, { write: line => void said.push((JSON.parse(line) as { msg: string }).msg) });
   const run = (isAlone = true) =>
-    start({ store: test.store, log, now: Date.now, monotonic: () => clockMs, passMs: 5, isAlone });
+    start({
+      ...{ store: test.store, log, now: Date.now, monotonic: () => clockMs, passMs: 5, isAlone },
+      ...(watch === undefined ? {} : { watch }),
+    });
   let scheduler = await run();
   return {
     store: test.store,

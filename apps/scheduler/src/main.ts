@@ -2,6 +2,7 @@
 import { CELL_LIMITS } from '@cupola/model/limits';
 import { commonSettings, runProgram } from '@cupola/process/run';
 import { z } from 'zod';
+import { createSchedulerWatch, readinessOf } from './metrics.ts';
 import { start } from './start.ts';
 
 const settings = z.object({
@@ -9,7 +10,7 @@ const settings = z.object({
   CUPOLA_DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'write postgres://USER:PASSWORD@HOST/DATABASE'),
 });
 
-await runProgram('scheduler', settings, async (env, log) => {
+await runProgram('scheduler', settings, async (env, log, health) => {
   await using starting = new AsyncDisposableStack();
   const { openPostgresStore } = await import('@cupola/store/postgres');
   const store = await openPostgresStore({ url: env.CUPOLA_DATABASE_URL });
@@ -22,8 +23,9 @@ await runProgram('scheduler', settings, async (env, log) => {
       monotonic: () => performance.now(),
       passMs: CELL_LIMITS.convergenceEmbeddedMs,
       isAlone: false,
+      ...(health === null ? {} : { watch: createSchedulerWatch(health.metrics, () => performance.now()) }),
     }),
   );
   const running = starting.move();
-  return { ready: {}, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return { ready: {}, readiness: () => readinessOf(store), [Symbol.asyncDispose]: () => running.disposeAsync() };
 });

@@ -17,6 +17,7 @@ import type { Store } from '@cupola/store/store';
 import type { Logger } from 'pino';
 import { applyPlan } from './apply-plan.ts';
 import { type Leadership, type Seen, takeLead, tryToLead } from './leadership.ts';
+import type { SchedulerWatch } from './metrics.ts';
 import { moveDeployments } from './move-deployments.ts';
 import { moveTasks } from './move-tasks.ts';
 import { readSnapshot } from './read-state.ts';
@@ -44,6 +45,8 @@ export interface SchedulerDeps {
   passMs: number;
   /** No other scheduler can live: this one leads at once. Else it waits until nobody does. */
   isAlone: boolean;
+  /** Not given: nobody watches. */
+  watch?: SchedulerWatch;
 }
 
 /**
@@ -68,7 +71,8 @@ export async function start(deps: SchedulerDeps): Promise<AsyncDisposable> {
       leadership ??= await awaitLead(deps, { holder, wake, life });
       if (leadership === null) return;
       log.info({ fence: leadership.fence }, 'this scheduler leads');
-      await converge(deps, { leadership, wake, life });
+      deps.watch?.leads(true);
+      await converge(deps, { leadership, wake, life }).finally(() => deps.watch?.leads(false));
       if (life.isOver) await leadership.release().catch(() => undefined); // The next one waits for the lease instead.
       if (deps.isAlone) return;
     }
@@ -116,7 +120,9 @@ async function converge(deps: SchedulerDeps, { leadership, wake, life }: Running
     let waitMs = passMs;
     let busyMs = 0;
     try {
+      const beganMs = monotonic();
       const pass = await runPass(deps, leadership, seen);
+      deps.watch?.passed(monotonic() - beganMs, pass.written);
       seen = pass.seen;
       busyMs = pass.busyMs;
       if (pass.written.length > 0) {

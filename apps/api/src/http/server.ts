@@ -111,10 +111,11 @@ function makeApp(deps: Deps, around: Around): express.Express {
     response.locals.requestId = id;
     response.setHeader('X-Vcap-Request-Id', id);
     if (around.draining.aborted) response.setHeader('Connection', 'close');
-    logWhenDone(deps.api.log, request, response, id);
+    watchEnd(deps.api, request, response);
     next();
   });
   const answer = async (request: express.Request, response: express.Response, endpoint: Endpoint): Promise<void> => {
+    response.locals.endpoint = endpoint;
     const exchange = { request, response, endpoint, log: deps.api.log };
     await serve(deps, exchange, around).catch(error => fail(exchange, error));
   };
@@ -250,20 +251,23 @@ function preferWait(header: string | undefined): number | null {
   return seconds === undefined ? null : Number(seconds);
 }
 
-/** One line for each answer. The path alone: queries and bodies may hold secrets. */
-function logWhenDone(log: Logger, request: IncomingMessage, response: express.Response, id: string): void {
+/** One line of log for each answer. The path alone: queries and bodies may hold secrets. */
+function watchEnd({ log, requestDone }: ApiDeps, request: IncomingMessage, response: express.Response): void {
   const startedMs = performance.now();
   const path = (request.url ?? '').split('?')[0];
   response.once('close', () => {
-    const actor = response.locals.actor as Actor | undefined;
-    const facts = {
-      requestId: id,
-      method: request.method,
-      path,
-      status: response.writableFinished ? response.statusCode : 499,
-      ms: Math.round(performance.now() - startedMs),
-      actor: actor?.guid ?? '',
-    };
-    log.info(facts, 'request');
+    const { actor, endpoint, requestId: id } = response.locals as Noted;
+    const method = request.method ?? '';
+    const status = response.writableFinished ? response.statusCode : 499;
+    const ms = performance.now() - startedMs;
+    log.info({ requestId: id, method, path, status, ms: Math.round(ms), actor: actor?.guid ?? '' }, 'request');
+    requestDone?.({ listener: 'public', method, route: endpoint?.path ?? '', status, ms });
   });
+}
+
+/** What is found out about a request on its way. */
+interface Noted {
+  requestId: string;
+  endpoint?: Endpoint;
+  actor?: Actor;
 }

@@ -70,7 +70,7 @@ export function findRoute(
   routes: readonly InternalRoute[],
   method: string,
   pathname: string,
-): Pick<InternalRoute, 'handle' | 'for'> & { params: Record<string, string> } {
+): Pick<InternalRoute, 'handle' | 'for' | 'path'> & { params: Record<string, string> } {
   const asked = pathname.split('/').map(decode);
   for (const route of routes) {
     const { handle, method: served } = route;
@@ -78,7 +78,12 @@ export function findRoute(
     if (served !== method || parts.length !== asked.length) continue;
     if (!parts.every((part, index) => part.startsWith(':') || part === asked[index])) continue;
     const named = parts.flatMap((part, index) => (part.startsWith(':') ? [[part.slice(1), asked[index] ?? '']] : []));
-    return { handle, for: route.for ?? [], params: Object.fromEntries(named) as Record<string, string> };
+    return {
+      handle,
+      path: route.path,
+      for: route.for ?? [],
+      params: Object.fromEntries(named) as Record<string, string>,
+    };
   }
   throw new NotFoundError(UNKNOWN_REQUEST);
 }

@@ -140,7 +140,8 @@ async function serve(
       return;
     }
     const { pathname, searchParams: query } = new URL(request.url, 'http://internal');
-    const { handle, params, for: roles = [] } = findRoute(routes, request.method ?? '', pathname);
+    const { handle, path, params, for: roles = [] } = findRoute(routes, request.method ?? '', pathname);
+    if (deps.requestDone !== undefined) watchEnd(deps.requestDone, path, { request, response });
     const caller = await whoCalls();
     requireRole(caller, roles);
     const signal = AbortSignal.any([closing, left.signal]);
@@ -149,6 +150,23 @@ async function serve(
   } catch (error) {
     fail({ deps, request, response }, error);
   }
+}
+
+function watchEnd(
+  requestDone: NonNullable<ApiDeps['requestDone']>,
+  route: string,
+  { request, response }: Pick<Arrival, 'request' | 'response'>,
+): void {
+  const startedMs = performance.now();
+  response.once('close', () =>
+    requestDone({
+      listener: 'internal',
+      method: request.method ?? '',
+      route,
+      status: response.writableFinished ? response.statusCode : 499,
+      ms: performance.now() - startedMs,
+    }),
+  );
 }
 
 /** A failure after the answer has begun can only be told by the connection's end. */
