@@ -14,9 +14,12 @@ import { callAs, keepIdentity, keepLocalIdentity } from '@cupola/certificates/me
 import { createOwnCertificates } from '@cupola/certificates/own';
 import { openOwnCa } from '@cupola/certificates/own-ca';
 import { apiHostNames } from '@cupola/model/system-hosts';
+import { listenAddress } from '@cupola/process/settings';
 import { pino } from 'pino';
 import { z } from 'zod';
 import type { Membership } from './backends/dial.ts';
+import { createLatency } from './logs/latency.ts';
+import { addRouterMetrics, readinessOf } from './metrics.ts';
 import { type RouterDeps, start } from './start.ts';
 
 const LETS_ENCRYPT = 'https://acme-v02.api.letsencrypt.org/directory';
@@ -67,6 +70,8 @@ const environment = z
     CUPOLA_ROUTER_READY_FD: fd.exactOptional(),
     /** Addresses or networks, with commas between. */
     CUPOLA_ROUTER_TRUSTED_HOPS: z.string().default(''),
+    /** Where `/healthz`, `/readyz` and `/metrics` are answered; not given: nowhere. Beside an agent, which has another one. */
+    CUPOLA_ROUTER_HEALTH_LISTEN: listenAddress.exactOptional(),
     CUPOLA_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   })
   .refine(
@@ -97,6 +102,8 @@ const membership = openMembership();
 let acme: Acme | null = null;
 const apiPlaces = whereTheApiIs();
 const tlsListen = whereTo(env.CUPOLA_ROUTER_TLS_LISTEN_FD, env.CUPOLA_ROUTER_TLS_LISTEN);
+const health = await openHealth();
+const latency = health === null ? null : createLatency();
 const router = await start({
   internal: internalAddress(),
   ...(membership === null ? {} : { membership }),
@@ -110,10 +117,13 @@ const router = await start({
     .map(hop => hop.trim())
     .filter(hop => hop !== ''),
   settings: env.CUPOLA_ROUTER_HSTS_SECONDS === undefined ? {} : { hstsSeconds: env.CUPOLA_ROUTER_HSTS_SECONDS },
+  ...(latency === null ? {} : { latency }),
   log,
   now: Date.now,
   monotonic: () => performance.now(),
 });
+if (health !== null && latency !== null) addRouterMetrics(health.metrics, latency, router);
+health?.readyWhen(() => readinessOf(router));
 log.info({ address: router.address }, 'the router serves');
 
 let ending = false;
@@ -121,6 +131,7 @@ const end = (why: string): void => {
   if (ending) return;
   ending = true;
   log.info({ why }, 'the router drains and ends');
+  health?.drain();
   ended.abort();
   router[Symbol.asyncDispose]().then(
     () => process.exit(0),
@@ -144,6 +155,12 @@ function followParent(pipe: number): void {
   stream.on('end', () => end('the parent is gone'));
   stream.on('close', () => end('the parent is gone'));
   stream.resume();
+}
+
+async function openHealth() {
+  if (env.CUPOLA_ROUTER_HEALTH_LISTEN === undefined) return null;
+  const { openHealth: open } = await import('@cupola/process/health');
+  return open({ listen: env.CUPOLA_ROUTER_HEALTH_LISTEN, log });
 }
 
 /** For requests to the platform's own hosts. */

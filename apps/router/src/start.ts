@@ -13,6 +13,7 @@ import { Client } from 'undici';
 import { createBackends } from './backends/backends.ts';
 import { createDialler, type Membership } from './backends/dial.ts';
 import { createAccessLog } from './logs/access-log.ts';
+import type { Latency } from './logs/latency.ts';
 import { createBalance } from './requests/balance.ts';
 import { createHolds } from './requests/holds.ts';
 import type { ServeDeps } from './requests/serve.ts';
@@ -44,6 +45,8 @@ export interface RouterDeps {
   /** Addresses or networks (`10.0.0.0/8`) of the operator's own proxies, whose X-Forwarded-* is believed. */
   trustedHops: readonly string[];
   settings?: Partial<RouterSettings>;
+  /** Where requests are counted for whoever watches; not given: nowhere. */
+  latency?: Latency;
   log: Logger;
   /** Epoch ms. */
   now(): number;
@@ -57,14 +60,16 @@ export interface Router extends AsyncDisposable {
   readonly tlsAddress: { host: string; port: number } | null;
   /** Requests by app guid ('' where no app was found), then by status. */
   readonly counts: ReadonlyMap<string, ReadonlyMap<number, number>>;
-  /** Routes in the table (and one of them as the table has it), requests that wait for a copy, connections to copies, log lines lost. */
+  /** Routes in the table (and one of them as the table has it), requests that wait for a copy, connections to copies, machines of theirs that do not answer, log lines lost. */
   state(): {
     route(guid: string): RouteItem | null;
     routes: number;
     listening: boolean;
     held: number;
     backendConnections: number;
+    machinesDown: number;
     logLinesLost: number;
+    hasTable: boolean;
   };
   /** Resolves once a table is there, from disk or from the API. */
   readonly hasTable: Promise<void>;
@@ -84,7 +89,14 @@ export async function start(deps: RouterDeps): Promise<Router> {
   const known = keepTable({ file: tableFile, table, monotonic, log });
   const watchClient = internalClient(deps.internal);
   const logClient = internalClient(deps.internal);
-  const accessLog = createAccessLog({ client: logClient, settings, now, monotonic, log });
+  const accessLog = createAccessLog({
+    client: logClient,
+    settings,
+    now,
+    monotonic,
+    log,
+    latency: deps.latency ?? null,
+  });
 
   const drain: Drain = { draining: false };
   const serveDeps: ServeDeps = {
@@ -138,19 +150,30 @@ export async function start(deps: RouterDeps): Promise<Router> {
     address,
     tlsAddress,
     counts: accessLog.counts,
-    state: () => ({
-      route: guid => table.byGuid(guid)?.item ?? null,
-      routes: table.size,
-      listening: server.http.listening,
-      held: holds.waiting,
-      backendConnections: backends.connections,
-      logLinesLost: accessLog.lost,
-    }),
+    state: () => stateOf({ table, server, holds, backends, accessLog, known }),
     hasTable: known.first,
     [Symbol.asyncDispose]: () => {
       ending ??= end();
       return ending;
     },
+  };
+}
+
+type Asked = Pick<ServeDeps, 'table' | 'holds' | 'backends' | 'accessLog'> & {
+  server: RouterServer;
+  known: KnownTable;
+};
+
+function stateOf({ table, server, holds, backends, accessLog, known }: Asked): ReturnType<Router['state']> {
+  return {
+    route: guid => table.byGuid(guid)?.item ?? null,
+    routes: table.size,
+    listening: server.http.listening,
+    held: holds.waiting,
+    backendConnections: backends.connections,
+    machinesDown: backends.machinesDown,
+    logLinesLost: accessLog.lost,
+    hasTable: known.has,
   };
 }
 

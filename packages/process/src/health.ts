@@ -80,7 +80,10 @@ export async function openHealth({ listen, log }: HealthOptions): Promise<Health
   server.unref();
   const closed = new AbortController();
   if (!(await tryToListen(server, listen))) {
-    log.warn({ listen }, 'CUPOLA_HEALTH_LISTEN is taken: this goes on without, and tries again');
+    log.warn(
+      { listen },
+      'the address for /healthz, /readyz and /metrics is taken: this goes on without, and tries again',
+    );
     void (async () => {
       while (!closed.signal.aborted && !(await tryToListen(server, listen)))
         await pause(TAKEN_RETRY_MS, undefined, { ref: false });

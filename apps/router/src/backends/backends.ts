@@ -25,6 +25,8 @@ export interface Backends extends AsyncDisposable {
   readonly connections: number;
   /** Its machine does not answer now: any other copy comes first. */
   isDown(backend: Backend): boolean;
+  /** Machines that do not answer now. */
+  readonly machinesDown: number;
 }
 
 interface Deps {
@@ -120,6 +122,9 @@ export function createBackends({ settings, dialler, log, monotonic }: Deps): Bac
     isDown: backend => {
       const via = dialler.viaOf(backend);
       return via !== null && links.isDown(via);
+    },
+    get machinesDown() {
+      return links.down;
     },
     [Symbol.asyncDispose]: async () => {
       links[Symbol.dispose]();

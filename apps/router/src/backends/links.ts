@@ -17,6 +17,8 @@ export interface Links extends Disposable {
   use(via: Via): void;
   /** Nothing is sent there while there is another copy. */
   isDown(via: Via): boolean;
+  /** Machines that nothing is sent to now. */
+  readonly down: number;
 }
 
 interface Deps {
@@ -114,6 +116,9 @@ export function createLinks({ settings, dialLink, lost, monotonic }: Deps): Link
       arm(link);
     },
     isDown: via => links.get(keyOf(via))?.state === 'down',
+    get down() {
+      return [...links.values()].filter(({ state }) => state === 'down').length;
+    },
     [Symbol.dispose]: () => {
       for (const link of [...links.values()]) end(link);
     },

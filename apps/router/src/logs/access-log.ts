@@ -9,6 +9,7 @@ import { forwarded } from '../requests/forward-headers.ts';
 import type { ScreenedRequest } from '../requests/screen.ts';
 import type { RouterSettings } from '../settings.ts';
 import type { Backend, RouteEntry } from '../table/route-table.ts';
+import type { Latency } from './latency.ts';
 import { createBatchQueue, envelopeJson } from './line-batch.ts';
 
 /** How a request ended. */
@@ -40,13 +41,15 @@ interface Deps {
   now(): number;
   monotonic(): number;
   log: Logger;
+  /** Told of each request; null: nobody asks for it. */
+  latency: Latency | null;
 }
 
 const SEND_TIMEOUT_MS = 5_000;
 const RETRY_MS = 1_000;
 const NANOS_PER_MS = 1_000_000;
 
-export function createAccessLog({ client, settings, now, monotonic, log }: Deps): AccessLog {
+export function createAccessLog({ client, settings, now, monotonic, log, latency }: Deps): AccessLog {
   const queue = createBatchQueue(settings.accessLogBatchMax);
   let lost = 0;
   const lostByApp = new Map<string, number>();
@@ -101,6 +104,7 @@ export function createAccessLog({ client, settings, now, monotonic, log }: Deps)
     add: (arrival, request, entry, outcome) => {
       const appGuid = (outcome.backend?.destination ?? entry?.item.destinations[0])?.appGuid ?? '';
       count(counts, appGuid, outcome.status);
+      latency?.observe(appGuid, outcome.status, monotonic() - arrival.startedMonotonicMs);
       if (request === null || appGuid === '') return;
       if (queue.lines >= settings.accessLogBufferMax) {
         lost++;
