@@ -2,7 +2,8 @@
 import { once } from 'node:events';
 import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
-import tls from 'node:tls';
+import tls, { type TLSSocket } from 'node:tls';
+import { PUBLIC_API_NAME } from '@cupola/certificates/members/dial';
 import { type TestCluster, testCluster } from '@cupola/certificates/members/fixtures';
 import { CONNECTED, forwardedGuid, LINK } from '@cupola/certificates/members/forwarding';
 import type { Member } from '@cupola/certificates/members/names';
@@ -203,7 +204,8 @@ test('requests to the API go to one of several by who asks, and to another when 
     const own = await cluster.identity([{ role: 'api', id: name }]);
     const server = https.createServer(
       { ...own, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' },
-      (_request, response) => response.end(name),
+      ({ socket }, response) =>
+        response.end((socket as TLSSocket).servername === PUBLIC_API_NAME ? name : 'taken for its own'),
     );
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');

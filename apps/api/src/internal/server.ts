@@ -9,7 +9,7 @@ import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { dirname } from 'node:path';
 import type { TLSSocket } from 'node:tls';
-import type { Address } from '@cupola/certificates/members/dial';
+import { type Address, PUBLIC_API_NAME } from '@cupola/certificates/members/dial';
 import { NotFoundError } from '@cupola/model/errors';
 import { API_LIMITS } from '@cupola/model/limits';
 import { cfFailure, UNKNOWN_REQUEST } from '../cf-error.ts';
@@ -24,8 +24,6 @@ import { placementsView } from './views/placements.ts';
 import { routesView } from './views/routes.ts';
 import { startWatches } from './watches.ts';
 
-/** Everything else is the public API's, and comes from routers. */
-const INTERNAL = '/internal/';
 /** What is on its way when the listener closes is cut after this; its sender tries again. */
 const CLOSE_MS = 2_000;
 
@@ -61,7 +59,7 @@ export async function startInternal(
   const serving: Serving = { deps, routes: internalRoutes(watches), serveRouter, closing: closing.signal };
   const options = { keepAliveTimeout: 0, requestTimeout: 0, maxHeaderSize: API_LIMITS.headerBytesMax };
   const own = http.createServer(options, (request, response) => {
-    void serve(serving, { request, response, whoCalls: async () => 'local' });
+    void serve(serving, { request, response, whoCalls: async () => 'local', isPassedOn: false });
   });
   await listen(own, where.socketPath);
   starting.defer(() => close(own));
@@ -73,7 +71,9 @@ export async function startInternal(
     const server = https.createServer(
       { ...options, ...identity.options, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.3' },
       (request, response) => {
-        void serve(serving, { request, response, whoCalls: () => callers.whoIs(request.socket as TLSSocket) });
+        const socket = request.socket as TLSSocket;
+        const isPassedOn = socket.servername === PUBLIC_API_NAME;
+        void serve(serving, { request, response, whoCalls: () => callers.whoIs(socket), isPassedOn });
       },
     );
     identity.follow(server);
@@ -122,24 +122,26 @@ interface Arrival {
   request: http.IncomingMessage;
   response: http.ServerResponse;
   whoCalls(): Promise<Caller>;
+  /**
+   * A router passes it on for somebody else, and says so by the connection: by the path, anybody's `GET /internal/...` to the API's own host would be the
+   * router's, with all that routers may.
+   */
+  isPassedOn: boolean;
 }
 
 async function serve(
   { deps, routes, serveRouter, closing }: Serving,
-  { request, response, whoCalls }: Arrival,
+  { request, response, whoCalls, isPassedOn }: Arrival,
 ): Promise<void> {
   const left = new AbortController();
   response.once('close', () => left.abort());
   try {
-    if (request.url?.startsWith(INTERNAL) !== true) {
-      const caller = await whoCalls();
-      // The machine's own parts have a socket of the public API for that.
-      if (caller === 'local') throw new NotFoundError(UNKNOWN_REQUEST);
-      requireRole(caller, ['router']);
+    if (isPassedOn) {
+      requireRole(await whoCalls(), ['router']);
       serveRouter(request, response);
       return;
     }
-    const { pathname, searchParams: query } = new URL(request.url, 'http://internal');
+    const { pathname, searchParams: query } = urlOf(request);
     const { handle, path, params, for: roles = [] } = findRoute(routes, request.method ?? '', pathname);
     if (deps.requestDone !== undefined) watchEnd(deps.requestDone, path, { request, response });
     const caller = await whoCalls();
@@ -167,6 +169,11 @@ function watchEnd(
       ms: performance.now() - startedMs,
     }),
   );
+}
+
+function urlOf({ url = '' }: http.IncomingMessage): URL {
+  if (!URL.canParse(url, 'http://internal')) throw new NotFoundError(UNKNOWN_REQUEST);
+  return new URL(url, 'http://internal');
 }
 
 /** A failure after the answer has begun can only be told by the connection's end. */

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import https from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { checkMember, contextOf, WrongMemberError } from '@cupola/certificates/members/dial';
+import { checkMember, contextOf, PUBLIC_API_NAME, WrongMemberError } from '@cupola/certificates/members/dial';
 import { testCluster } from '@cupola/certificates/members/fixtures';
 import { type Identity, identityFrom, membersOf, writeIdentity } from '@cupola/certificates/members/identity';
 import {
@@ -51,13 +51,16 @@ async function open() {
       joinCluster(members, { token: await token(...roles), id, hostName: 'a' }),
     as: (identity: Identity | null, method: string, path: string, body?: unknown) =>
       ask({ port: members.port, identity }, method, path, body),
+    /** As a router passes on what somebody asks of the public API. */
+    passOn: (identity: Identity | null, method: string, path: string, body?: unknown) =>
+      ask({ port: members.port, identity, servername: PUBLIC_API_NAME }, method, path, body),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
 
 /** One call over TLS, as whom the identity says; null: as a stranger. */
 async function ask(
-  { port, identity }: { port: number; identity: Identity | null },
+  { port, identity, servername = '' }: { port: number; identity: Identity | null; servername?: string },
   method: string,
   path: string,
   body?: unknown,
@@ -68,6 +71,7 @@ async function ask(
     method,
     path,
     agent: false,
+    servername,
     headers: { 'content-type': 'application/json' },
     ...(identity === null ? { rejectUnauthorized: false } : { secureContext: contextOf(identity) }),
     checkServerIdentity: checkMember(members => members.some(({ role }) => role === 'api')),
@@ -228,8 +232,21 @@ test('a build is its stager’s alone', async () => {
 test('a router passes requests to the public API on; nobody else does', async () => {
   await using cluster = await open();
   const router = await cluster.join('router-1', 'router');
-  expect(await cluster.as(router, 'GET', '/v3/info')).toEqual({ status: 200, body: { asked: '/v3/info' } });
+  expect(await cluster.passOn(router, 'GET', '/v3/info')).toEqual({ status: 200, body: { asked: '/v3/info' } });
   for (const other of [await cluster.join('cell-1', 'agent'), null])
-    expect((await cluster.as(other, 'GET', '/v3/info')).status).toBe(403);
+    expect((await cluster.passOn(other, 'GET', '/v3/info')).status).toBe(403);
+  expect((await cluster.as(router, 'GET', '/v3/info')).status).toBe(404);
   expect((await cluster.local('GET', '/v3/info')).status).toBe(404);
+});
+
+test('what a router passes on is no internal call, whatever its path', async () => {
+  await using cluster = await open();
+  const router = await cluster.join('router-1', 'router');
+  for (const [method, path] of [
+    ['GET', '/internal/routes/watch'],
+    ['POST', '/internal/renew'],
+    ['POST', '/internal/logs'],
+    ['POST', '/internal/join'],
+  ] as const)
+    expect(await cluster.passOn(router, method, path)).toEqual({ status: 200, body: { asked: path } });
 });

@@ -4,7 +4,7 @@
  */
 import net, { type OnReadOpts, type Socket } from 'node:net';
 import tls from 'node:tls';
-import { type Address, checkMember, contextOf, writeAddress } from '@cupola/certificates/members/dial';
+import { type Address, checkMember, contextOf, PUBLIC_API_NAME, writeAddress } from '@cupola/certificates/members/dial';
 import { CONNECTED, forwardName, LINK } from '@cupola/certificates/members/forwarding';
 import type { IdentitySource } from '@cupola/certificates/members/identity';
 import type { Member } from '@cupola/certificates/members/names';
@@ -90,7 +90,7 @@ export function createDialler(membership: Membership | null): Dialler {
       const { socketPath, host, port, api } = backend;
       if (api !== undefined) {
         const isExpected = (members: readonly Member[]): boolean => members.some(({ role }) => role === 'api');
-        const dialling = { session: writeAddress(api), servername: 'api.cupola', isExpected, reading };
+        const dialling = { session: writeAddress(api), servername: PUBLIC_API_NAME, isExpected, reading };
         return { socket: dialMember(api, dialling), ready: 'secureConnect' };
       }
       const to = socketPath === undefined ? { host, port } : { path: socketPath };

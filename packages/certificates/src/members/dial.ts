@@ -24,6 +24,11 @@ export class WrongMemberError extends Error {
   override readonly name = 'WrongMemberError';
 }
 
+/** Server names of an API's listener for members: what is asked under the first is an internal call of the member itself. */
+export const API_NAME = 'api.cupola';
+/** Under this one a router passes on requests of others: whatever their path, they are the public API's. */
+export const PUBLIC_API_NAME = 'public.api.cupola';
+
 const DIAL_MS = 5_000;
 /** A machine that is gone without a word is noticed by the kernel, too (ours). */
 const KEEP_ALIVE_MS = 15_000;
@@ -90,7 +95,7 @@ function dial(address: Address, identity: IdentitySource, done: Connected): void
     socket = connect({
       ...address,
       secureContext: contextOf(identity.current()),
-      servername: 'api.cupola',
+      servername: API_NAME,
       checkServerIdentity: checkMember(members => members.some(({ role }) => role === 'api')),
     });
     socket.setNoDelay(true);

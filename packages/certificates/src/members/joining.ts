@@ -10,6 +10,7 @@ import { joinAnswer } from '@cupola/contract/internal';
 import { makeRequest } from './authority.ts';
 import {
   type Address,
+  API_NAME,
   type ApiCall,
   apiConnector,
   checkMember,
@@ -81,7 +82,7 @@ async function trustedAuthority({ host, port }: Address, fingerprint: string): P
 function askToJoin({ host, port }: Address, ca: string, body: string): Promise<string> {
   const checkServerIdentity = checkMember(members => members.some(({ role }) => role === 'api'));
   return chainFrom(body, options =>
-    https.request({ ...options, host, port, ca, servername: 'api.cupola', checkServerIdentity, agent: false }),
+    https.request({ ...options, host, port, ca, servername: API_NAME, checkServerIdentity, agent: false }),
   );
 }
 
