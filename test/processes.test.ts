@@ -17,11 +17,15 @@ import { appFolder, ROOT, run, until } from './platform.ts';
 interface Program {
   pid(): number;
   kill(signal: NodeJS.Signals): void;
+  /** What it has said last, a line each. */
+  said(): readonly string[];
   /** Again, with the same settings. */
   start(): Promise<void>;
 }
 
 const PASSWORD = 'let me in';
+/** Of each program. */
+const LINES_KEPT = 1_000;
 
 async function freePort(): Promise<number> {
   const server = createServer();
@@ -40,6 +44,8 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
   let router: number;
   const apiPorts: number[] = [];
   const memberPorts: number[] = [];
+  /** Where each program is asked how it is. */
+  const healthPorts: Record<string, number> = {};
   const apis: Program[] = [];
   const schedulers: Program[] = [];
   const running = new Set<ChildProcess>();
@@ -47,6 +53,7 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
   /** Resolves once it says that it serves. */
   async function program(path: string, environment: Record<string, string>): Promise<Program> {
     let child: ChildProcess;
+    let said: string[] = [];
     const start = async (): Promise<void> => {
       const started = spawn(process.execPath, [join(ROOT, path)], {
         env: { ...process.env, CUPOLA_DATABASE_URL: database, ...environment },
@@ -54,10 +61,10 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
       });
       child = started;
       running.add(started);
-      const said: string[] = [];
+      said = [];
       await new Promise<void>((resolve, reject) => {
         createInterface({ input: started.stdout }).on('line', line => {
-          said.push(line);
+          if (said.push(line) > LINES_KEPT) said.shift();
           if (line.includes('"ready"')) resolve();
         });
         started.on('exit', code => {
@@ -70,11 +77,20 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
     return {
       pid: () => child.pid ?? 0,
       kill: signal => void child.kill(signal),
+      said: () => said,
       start,
     };
   }
 
-  const api = (index: number): Promise<Program> => {
+  const healthListen = async (name: string): Promise<string> => {
+    healthPorts[name] = await freePort();
+    return `127.0.0.1:${healthPorts[name]}`;
+  };
+  const health = async (name: string, path: string): Promise<{ status: number; body: string }> => {
+    const answer = await fetch(`http://127.0.0.1:${healthPorts[name]}${path}`);
+    return { status: answer.status, body: await answer.text() };
+  };
+  const api = async (index: number): Promise<Program> => {
     const state = join(work, `api-${index}`, 'state');
     mkdirSync(state, { recursive: true });
     return program('apps/api/src/main.ts', {
@@ -87,6 +103,7 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
       CUPOLA_LISTEN: `127.0.0.1:${apiPorts[index]}`,
       CUPOLA_CLUSTER_LISTEN: `127.0.0.1:${memberPorts[index]}`,
       CUPOLA_ADMIN_PASSWORD_FILE: join(work, 'password'),
+      CUPOLA_HEALTH_LISTEN: await healthListen(`api-${index}`),
     });
   };
   const control = async (data: string, ...args: string[]): Promise<string> =>
@@ -114,7 +131,9 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
     // The first one makes the keys and the schema; the second one finds both.
     apis.push(await api(0));
     apis.push(await api(1));
-    schedulers.push(...(await Promise.all([0, 1].map(() => program('apps/scheduler/src/main.ts', {})))));
+    const scheduler = async (index: number): Promise<Program> =>
+      program('apps/scheduler/src/main.ts', { CUPOLA_HEALTH_LISTEN: await healthListen(`scheduler-${index}`) });
+    schedulers.push(...(await Promise.all([0, 1].map(scheduler))));
     const { token } = JSON.parse(
       await control(join(work, 'api-0'), 'cluster', 'token', '--role', 'agent,stager,router', '--json'),
     ) as { token: string };
@@ -128,7 +147,14 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
         ...['--token', token, '--data', member, '--no-install', '--json', '--listen', '127.0.0.1'],
         ...['--port', String(router), '--https-port', '0'],
       ],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
+      {
+        env: {
+          ...process.env,
+          CUPOLA_CELL_HEALTH_LISTEN: await healthListen('cell'),
+          CUPOLA_ROUTER_HEALTH_LISTEN: await healthListen('router'),
+        },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
     );
     running.add(joined);
     await new Promise<void>((resolve, reject) => {
@@ -163,7 +189,7 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
     host: string,
     path = '/',
     headers: Record<string, string> = {},
-  ): Promise<{ status: number; body: string }> =>
+  ): Promise<{ status: number; body: string; id: string }> =>
     new Promise((resolve, reject) => {
       const request = http.get(
         { host: '127.0.0.1', port: router, path, headers: { host, ...headers }, agent: false },
@@ -172,7 +198,9 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
           response.on('data', (chunk: Buffer) => {
             body += chunk;
           });
-          response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
+          response.on('end', () =>
+            resolve({ status: response.statusCode ?? 0, body, id: String(response.headers['x-vcap-request-id']) }),
+          );
           response.on('error', reject);
         },
       );
@@ -202,6 +230,27 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
     expect((await ask('hello.localhost')).body).toMatch(/^Hello from instance 0/);
     expect((await ask('api.localhost', '/v3/info')).status).toBe(200);
     expect((await cli('logs', 'hello', '--recent')).stdout).toMatch(/\[APP\/PROC\/WEB\/0\]/);
+  });
+
+  test.each([
+    ['api-0', /^cupola_api_requests_total\{.*route="\/v3\/apps.*status="2xx"\} [1-9]/m],
+    ['api-1', /^cupola_instances\{state="RUNNING"\} 1$/m],
+    ['scheduler-0', /^cupola_scheduler_leading [01]$/m],
+    ['scheduler-1', /^cupola_scheduler_leading [01]$/m],
+    ['cell', /^cupola_agent_instances\{state="RUNNING"\} 1$[\s\S]*^cupola_stager_builds_total\{outcome="staged"\} 1$/m],
+    ['router', /^cupola_router_requests_total\{app="[0-9a-f-]{36}",status="2xx"\} [1-9]/m],
+  ])('%s says that it is ready, and shows what it does', async (name, shown) => {
+    expect((await health(name, '/healthz')).status).toBe(200);
+    expect(await health(name, '/readyz')).toEqual({ status: 200, body: 'ready\n' });
+    await until(`${name} shows it`, async () => shown.test((await health(name, '/metrics')).body));
+  });
+
+  test('the id that the router gives a request is in the log of the API that answered it', async () => {
+    const { id } = await ask('api.localhost', '/v3/info');
+    expect(id).toMatch(/^[0-9a-f-]{36}/);
+    await until('an API has logged it', async () =>
+      apis.some(one => one.said().some(line => line.includes(`"requestId":"${id.split('::')[0]}`))),
+    );
   });
 
   test('an API that is killed is no end of anything: the other one answers, and a push goes on', async () => {
@@ -243,6 +292,9 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
       await redis.kill();
       const push = cli('push', 'hello');
       await new Promise(resolve => setTimeout(resolve, 1_000));
+      const { status, body } = await health('api-0', '/readyz');
+      expect(body).toMatch(/^ready, but Redis at /);
+      expect(status).toBe(200);
       await redis.start();
       await push;
     });
@@ -258,6 +310,13 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
         'the API says that it is away',
         async () => (await ask('api.localhost', '/v3/organizations')).status >= 401,
       );
+      for (const name of ['api-0', 'api-1', 'scheduler-0', 'scheduler-1']) {
+        expect((await health(name, '/readyz')).body).toMatch(/^not ready: (the database|what it needs) /);
+        expect((await health(name, '/healthz')).status).toBe(200);
+      }
+      // What is known without it is shown; apps go on.
+      expect((await health('api-0', '/metrics')).body).toMatch(/^cupola_api_requests_total/m);
+      expect((await health('router', '/readyz')).status).toBe(200);
       await postgres.start();
       await until('the API answers', async () =>
         cli('scale', 'hello', '-i', '2').then(

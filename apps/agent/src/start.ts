@@ -18,7 +18,7 @@ import { adoptCopies } from './copies/adopt.ts';
 import { type Copies, createCopies } from './copies/copies.ts';
 import { reportOf } from './copies/copy.ts';
 import { openRecords } from './copies/record.ts';
-import { createWords } from './copies/words.ts';
+import { createWords, type Words } from './copies/words.ts';
 import { type Forwarder, type ForwarderDeps, startForwarder } from './forward/forwarder.ts';
 import { createAddresses } from './host/addresses.ts';
 import { openLayers } from './host/layers.ts';
@@ -66,6 +66,20 @@ export interface Agent extends AsyncDisposable {
   readonly ready: Promise<void>;
   /** Resolves when a newer agent holds this cell: this one has let go of everything and does nothing any more. */
   readonly fenced: Promise<void>;
+  /** What it has and did, for whoever watches. */
+  figures(): AgentFigures;
+}
+
+export interface AgentFigures {
+  /** Copies by state. */
+  copies: Readonly<Record<string, number>>;
+  /** Sandboxes that came up, and processes of them that ended though nobody had asked them to, since this agent began. */
+  starts: number;
+  crashes: number;
+  /** Since the API last heard this cell; null: it never did. */
+  unheardMs: number | null;
+  /** Of droplets' layers on this machine. */
+  layersBytes: number;
 }
 
 /** After the last stop: for the last words to reach the API (ours). */
@@ -85,6 +99,13 @@ export async function start(deps: AgentDeps): Promise<Agent> {
   const addresses = createAddresses({ networks, ports: openPorts({ folder }) });
   const session = randomUUID();
   const lang = localeOf('/');
+  const counted = { starts: 0, crashes: 0, heardAtMs: null as number | null };
+  const layers = openLayers({
+    folder,
+    fetch: digest => fetchLayer(digest, { api, signal: ended.signal, log }),
+    log,
+    now,
+  });
   const told = (guid: string) => {
     const copy = copies.get(guid);
     return copy === null ? null : reportOf(copy);
@@ -99,18 +120,21 @@ export async function start(deps: AgentDeps): Promise<Agent> {
   });
   const copies: Copies = createCopies({
     sandboxes,
-    layers: openLayers({ folder, fetch: digest => fetchLayer(digest, { api, signal: ended.signal, log }), log, now }),
+    layers,
     addresses,
     uids: openUids({ folder, range: deps.uids, now }),
     records,
     sender,
-    words: createWords({ cellId: cell.id, sender, now }),
+    words: countStarts(createWords({ cellId: cell.id, sender, now }), counted),
     view,
     touched: guid => {
       reporter.touch(guid);
       peers.look();
     },
-    crashed: reporter.crashed,
+    crashed: report => {
+      counted.crashes++;
+      reporter.crashed(report);
+    },
     gone: report => {
       reporter.gone(report);
       peers.look();
@@ -131,21 +155,45 @@ export async function start(deps: AgentDeps): Promise<Agent> {
   const forwarder = deps.forward === null ? null : await startForwarder({ ...deps.forward, addressOf, log });
   const { ready, loops } = runLoops(
     deps,
-    { api, session, view, copies, reporter, peers, forwarder, sender },
+    { api, session, view, copies, reporter, peers, forwarder, sender, counted },
     ended.signal,
   );
-  return agent({ copies, loops, ended, ready, api, peers, forwarder, reporter, sender, log });
+  const figures = (): AgentFigures => ({
+    copies: countBy(copies.all().map(({ record }) => record.state)),
+    starts: counted.starts,
+    crashes: counted.crashes,
+    unheardMs: counted.heardAtMs === null ? null : monotonic() - counted.heardAtMs,
+    layersBytes: layers.sizeBytes(),
+  });
+  return agent({ copies, loops, ended, ready, figures, api, peers, forwarder, reporter, sender, log });
+}
+
+function countStarts(words: Words, counted: { starts: number }): Words {
+  return {
+    ...words,
+    created: copy => {
+      counted.starts++;
+      words.created(copy);
+    },
+  };
+}
+
+function countBy(names: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const name of names) counts[name] = (counts[name] ?? 0) + 1;
+  return counts;
 }
 
 interface Parts extends Pick<Running, 'api' | 'copies' | 'reporter' | 'peers' | 'forwarder' | 'sender'> {
   session: string;
   view: ReturnType<typeof createPlacementView>;
+  counted: { heardAtMs: number | null };
 }
 
 /** Everything that goes on until `signal` is aborted. */
 function runLoops(
   { cell, stacks, sandboxes, forward, monotonic, log }: AgentDeps,
-  { api, session, view, copies, reporter, peers, forwarder, sender }: Parts,
+  { api, session, view, copies, reporter, peers, forwarder, sender, counted }: Parts,
   signal: AbortSignal,
 ): { ready: Promise<void>; loops: Promise<void>[] } {
   const ready = Promise.withResolvers<void>();
@@ -160,7 +208,11 @@ function runLoops(
     stacks,
     rung: sandboxes.report,
     usage,
+    heard: () => {
+      counted.heardAtMs = monotonic();
+    },
     registered: () => {
+      counted.heardAtMs = monotonic();
       reporter.touchAll();
       ready.resolve();
     },
@@ -195,6 +247,7 @@ interface Running {
   loops: Promise<void>[];
   ended: AbortController;
   ready: Promise<void>;
+  figures: Agent['figures'];
   api: InternalApi;
   peers: PeerService;
   forwarder: Forwarder | null;
@@ -203,7 +256,7 @@ interface Running {
   log: Logger;
 }
 
-function agent({ copies, loops, ended, ready, api, peers, forwarder, reporter, sender, log }: Running): Agent {
+function agent({ copies, loops, ended, ready, figures, api, peers, forwarder, reporter, sender, log }: Running): Agent {
   const fenced = Promise.withResolvers<void>();
   let leaving: Promise<void> | null = null;
   const leave = async (): Promise<void> => {
@@ -228,6 +281,7 @@ function agent({ copies, loops, ended, ready, api, peers, forwarder, reporter, s
     });
   return {
     ready,
+    figures,
     fenced: fenced.promise,
     stopAll: async () => {
       await copies.stopAll();

@@ -8,6 +8,7 @@ import { start as startAgent } from '@cupola/agent/start';
 import { parseAddress } from '@cupola/certificates/members/dial';
 import { pruneStacks, readStacks } from '@cupola/images/rootfs/installed-stacks';
 import { embeddedCapacityMb } from '@cupola/model/placement';
+import { listenAddress } from '@cupola/process/settings';
 import type { Egress } from '@cupola/sandbox/egress-chains';
 import { type Networks, openNetworks } from '@cupola/sandbox/networks';
 import { type OpenOptions, openSandboxes } from '@cupola/sandbox/open-sandboxes';
@@ -16,6 +17,7 @@ import { start as startStager } from '@cupola/stager/start';
 import { type Logger, pino } from 'pino';
 import { z } from 'zod';
 import { cellId } from './cell-id.ts';
+import { addAgentMetrics, addStagerMetrics } from './cell-metrics.ts';
 import { hostStack } from './host-stack.ts';
 import { type Membership, openMembership } from './membership.ts';
 import { RefusedStartError, type RunningPart, runPart } from './part-process.ts';
@@ -66,6 +68,8 @@ const environment = z.object({
     .string()
     .default('agent,stager')
     .transform(text => text.split(',')),
+  /** Where `/healthz`, `/readyz` and `/metrics` are answered; not given: nowhere. */
+  CUPOLA_CELL_HEALTH_LISTEN: listenAddress.exactOptional(),
   CUPOLA_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 
@@ -91,6 +95,7 @@ interface Machine {
 async function startCell(env: Environment, log: Logger): Promise<RunningPart> {
   await using starting = new AsyncDisposableStack();
   const id = cellId(env.CUPOLA_CELL);
+  const health = await openHealth(env, log);
   const member = starting.use(await openMembership(env, { id, log }));
   const networks = await openNetworks({
     folder: join(env.CUPOLA_CELL, 'networks'),
@@ -113,8 +118,11 @@ async function startCell(env: Environment, log: Logger): Promise<RunningPart> {
   const machine: Machine = { env, isRoot: process.getuid?.() === 0, id, member, networks, open, log };
   const cell = env.CUPOLA_CELL_ROLES.includes('agent') ? starting.use(await openAgent(machine)) : null;
   const stager = env.CUPOLA_CELL_ROLES.includes('stager') ? starting.use(await openStager(machine)) : null;
+  if (health !== null && cell !== null) addAgentMetrics(health.metrics, cell.agent.figures);
+  if (health !== null && stager !== null) addStagerMetrics(health.metrics, stager.figures);
   // Fenced before it ever was the one, it will not be ready.
   if (cell !== null) await Promise.race([cell.agent.ready, cell.agent.fenced]);
+  health?.readyWhen(() => ({ missing: null }));
   const running = starting.move();
   return {
     facts: { rung: (cell ?? stager)?.rung },
@@ -125,8 +133,17 @@ async function startCell(env: Environment, log: Logger): Promise<RunningPart> {
       await cell?.agent.stopAll();
       await networks?.close({ remove: true });
     },
-    [Symbol.asyncDispose]: () => running.disposeAsync(),
+    [Symbol.asyncDispose]: () => {
+      health?.drain();
+      return running.disposeAsync();
+    },
   };
+}
+
+async function openHealth({ CUPOLA_CELL_HEALTH_LISTEN: listen }: Environment, log: Logger) {
+  if (listen === undefined) return null;
+  const { openHealth: open } = await import('@cupola/process/health');
+  return open({ listen, log });
 }
 
 /** Disposing stops no instance. */
@@ -173,7 +190,7 @@ async function openStager({ env, isRoot, id, member, networks, open, log }: Mach
   const folder = join(env.CUPOLA_CELL, 'builds');
   const sandboxes = await sandboxesOrRefuse({ ...open, folder: join(folder, 'sandboxes') });
   starting.defer(() => sandboxes.close());
-  starting.use(
+  const stager = starting.use(
     await startStager({
       internal: member.internal,
       sandboxes,
@@ -188,7 +205,7 @@ async function openStager({ env, isRoot, id, member, networks, open, log }: Mach
     }),
   );
   const running = starting.move();
-  return { rung: sandboxes.report.rung, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return { figures: stager.figures, rung: sandboxes.report.rung, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
 async function buildNetwork(networks: Networks, egress: Egress) {

@@ -70,13 +70,16 @@ type Outcome =
   | { outcome: 'failed'; title: string; error: string }
   | { outcome: 'lost'; error: string };
 
+/** What became of a build here; `dropped`: it is another's, or nobody's, or its result was not taken. */
+export type Ended = Outcome['outcome'] | 'dropped';
+
 /** A build that is running, for whoever may have to stop it. */
 export interface RunningBuild {
   readonly guid: string;
   readonly fence: number;
   stop(reason: StopReason): void;
   /** Resolves when nothing of it runs any more. Never rejects. */
-  readonly done: Promise<void>;
+  readonly done: Promise<Ended>;
 }
 
 export function startBuild(deps: StagingDeps, order: BuildOrder): RunningBuild {
@@ -95,7 +98,7 @@ interface Stopping {
   signal: AbortSignal;
 }
 
-async function run(deps: StagingDeps, order: BuildOrder, { stop, signal }: Stopping): Promise<void> {
+async function run(deps: StagingDeps, order: BuildOrder, { stop, signal }: Stopping): Promise<Ended> {
   const { client, caches, now } = deps;
   const log = deps.log.child({ build: order.buildGuid, app: order.appName, attempt: order.attempt });
   const send = (envelopes: LogEnvelope[]): Promise<void> => client.log(order.buildGuid, envelopes);
@@ -118,7 +121,10 @@ async function run(deps: StagingDeps, order: BuildOrder, { stop, signal }: Stopp
   try {
     const outcome = await stage(deps, order, { work, lines, signal, later: task => void afterwards.push(task) });
     const final = signal.aborted ? stoppedOutcome(signal.reason as StopReason, order) : outcome;
-    if (final === null) return void log.info({ reason: signal.reason }, 'the build was dropped');
+    if (final === null) {
+      log.info({ reason: signal.reason }, 'the build was dropped');
+      return 'dropped';
+    }
     if (final.outcome === 'failed' && readCode(final.error).code === null)
       final.error = withCode(final.error, stagingCause({ ...final, lines: last }).code);
     if (final.outcome === 'failed') lines.line(`**ERROR** ${final.error}`, 'ERR');
@@ -132,10 +138,12 @@ async function run(deps: StagingDeps, order: BuildOrder, { stop, signal }: Stopp
       },
       'the build has ended',
     );
+    return final.outcome;
   } catch (error) {
     // Another has the build, or it is gone: not ours to speak of.
     if (error instanceof FencedError) log.info('the build was taken over');
     else log.error({ err: error }, 'the result of the build could not be handed over');
+    return 'dropped';
   } finally {
     clearTimeout(timer);
     lease.stop();

@@ -14,7 +14,7 @@ import { openAppCaches } from './app-caches.ts';
 import { type BuildNetwork, warmCompileCache } from './build-sandbox.ts';
 import { type InternalClient, openInternal } from './internal-client.ts';
 import { openNpmClient } from './npm-client.ts';
-import { type BuildStack, type RunningBuild, type StagingDeps, startBuild } from './stage-build.ts';
+import { type BuildStack, type Ended, type RunningBuild, type StagingDeps, startBuild } from './stage-build.ts';
 import { openToolchains } from './toolchains/toolchains.ts';
 
 export interface Deps {
@@ -44,7 +44,18 @@ const BUILDS_MAX = 2;
 /** After an API that did not answer. */
 const RETRY_MS = 500;
 
-export async function start(deps: Deps): Promise<AsyncDisposable> {
+export interface Stager extends AsyncDisposable {
+  /** What it does and did since it began, for whoever watches. */
+  figures(): StagerFigures;
+}
+
+export interface StagerFigures {
+  running: number;
+  /** Builds by what became of them here. */
+  ended: Readonly<Record<Ended, number>>;
+}
+
+export async function start(deps: Deps): Promise<Stager> {
   const { folder, log, now, uid } = deps;
   const compileCache = join(folder, 'compile-cache');
   mkdirSync(compileCache, { recursive: true, mode: 0o755 });
@@ -70,10 +81,12 @@ export async function start(deps: Deps): Promise<AsyncDisposable> {
     registries: tenantsPolicy(deps.registries ?? []),
   };
   const builds = new Set<RunningBuild>();
+  const ended: Record<Ended, number> = { staged: 0, failed: 0, lost: 0, dropped: 0 };
   const warm = makeReady({ ...staging, uid }, ending.signal);
-  const workers = Array.from({ length: BUILDS_MAX }, () => work(staging, builds, ending.signal));
+  const workers = Array.from({ length: BUILDS_MAX }, () => work(staging, { builds, ended }, ending.signal));
   const watcher = watchCancels(client, builds, ending.signal);
   return {
+    figures: () => ({ running: builds.size, ended }),
     [Symbol.asyncDispose]: async () => {
       ending.abort();
       for (const build of builds) build.stop('closing');
@@ -126,7 +139,11 @@ async function makeReady(
 }
 
 /** One build after the other, until the end. */
-async function work(staging: StagingDeps, builds: Set<RunningBuild>, signal: AbortSignal): Promise<void> {
+async function work(
+  staging: StagingDeps,
+  { builds, ended }: { builds: Set<RunningBuild>; ended: Record<Ended, number> },
+  signal: AbortSignal,
+): Promise<void> {
   const { client, log } = staging;
   while (!signal.aborted)
     try {
@@ -136,7 +153,7 @@ async function work(staging: StagingDeps, builds: Set<RunningBuild>, signal: Abo
       const build = startBuild(staging, order);
       builds.add(build);
       if (signal.aborted) build.stop('closing');
-      await build.done;
+      ended[await build.done]++;
       builds.delete(build);
     } catch (error) {
       // Another was first: the queue gives its hints at least once.

@@ -19,7 +19,7 @@ function theCopies() {
   const touched: Array<Copy | null> = [];
   const copies = createCopies({
     sandboxes: { report: {} as never, start: nobody, adopt: nobody, close: nobody },
-    layers: { ensure: () => never, ensureImage: nobody, collect: nobody },
+    layers: { ensure: () => never, ensureImage: nobody, sizeBytes: nobody, collect: nobody },
     addresses: { lease: nobody, take: nobody, release: nobody },
     uids: openUids({ folder: '', range: null, now: () => 0 }),
     records: {

@@ -45,6 +45,8 @@ export interface Layers {
   ensure(layer: Layer, ownerUid: number | null): Promise<string>;
   /** Where the root filesystem of an image lies that is made of these layers, from the bottom. Laid out now if it is not there. @throws SandboxError as above. */
   ensureImage(layers: readonly Layer[], ownerUid: number | null): Promise<string>;
+  /** What all of them take. */
+  sizeBytes(): number;
   /** Removes unused layers beyond the budget. `used` is asked right before each removal. */
   collect(used: () => ReadonlySet<string>): Promise<void>;
 }
@@ -121,6 +123,7 @@ export function openLayers(deps: Deps): Layers {
     },
     ensureImage: (layers, ownerUid) =>
       here(imageName(layers, ownerUid), 'the image', place => unpackImage(deps, layers, { ...place, ownerUid })),
+    sizeBytes: () => unused(root, new Set()).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     collect: async used => {
       await swept;
       let keptBytes = 0;

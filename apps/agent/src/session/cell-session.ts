@@ -36,6 +36,8 @@ interface Deps {
   usage: Pick<Usage, 'newest'>;
   /** After each registration: whatever the API knew before may be gone. */
   registered(): void;
+  /** After each heartbeat that the API took. */
+  heard(): void;
   log: Logger;
 }
 
@@ -51,6 +53,7 @@ export async function keepSession(deps: Deps, signal: AbortSignal): Promise<void
   while (!signal.aborted) {
     try {
       await api.post(`/internal/cells/${cell.id}/heartbeat`, { session, counter: ++counter, usage: usage.newest() });
+      deps.heard();
       if (failing) log.info('the API hears this cell again');
       failing = false;
       if (JSON.stringify(offeredBy(deps)) !== offered) offered = await register(deps, signal);
