@@ -23,7 +23,7 @@ const SIZES = [10, 100, 1_000];
 const ZONES = 3;
 const COPIES_EACH = 240;
 const INSTANCES_EACH = 5;
-const SPEC = { guid: 'spec', memoryMb: 64, diskMb: 64, stack: 'host', abiKey: null };
+const SPEC = { guid: 'spec', memoryMb: 64, diskMb: 64, stack: 'host', abiKey: null, segment: null };
 
 const cellsOf = (count: number): CellFacts[] =>
   Array.from({ length: count }, (_, number) =>

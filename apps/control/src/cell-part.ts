@@ -56,6 +56,8 @@ const environment = z.object({
   /** Empty: no Docker. */
   CUPOLA_DOCKER_HOST: z.string().default(''),
   CUPOLA_ZONE: z.string().default('z1'),
+  /** Empty: everybody's. */
+  CUPOLA_SEGMENT: z.string().default(''),
   /** Where routers of other machines reach what runs here, and under which name of this machine; without them they do not. */
   CUPOLA_FORWARD_FD: z.coerce.number().int().nonnegative().exactOptional(),
   CUPOLA_FORWARD_HOST: z.string().default(''),
@@ -171,6 +173,7 @@ async function openAgent({ env, isRoot, id, member, networks, open, log }: Machi
         id,
         name: hostname(),
         zone: env.CUPOLA_ZONE,
+        ...(env.CUPOLA_SEGMENT === '' ? {} : { segment: env.CUPOLA_SEGMENT }),
         capacityMemoryMb: embeddedCapacityMb(totalmem()),
         capacityDiskMb: 1_000_000,
       },

@@ -47,6 +47,7 @@ program
   )
   .option('--address <host>', 'under which they reach this machine (its first address)')
   .option('--zone <name>', 'zone of this machine: copies of an app are spread over zones first (z1)')
+  .option('--isolation-segment <name>', 'run only the apps of spaces in that isolation segment (none: no more)')
   .option('--admin-password <password>', 'password of the user admin (one is made at first start)')
   .option('--no-install', 'install no Debian packages')
   .option('--allow-unsandboxed', 'run apps as plain processes where no sandbox works: for trusted code only')
@@ -108,6 +109,7 @@ program
   .option('--cluster-listen <host:port>', 'let other machines join, which call here (none: no more)')
   .option('--address <host>', 'under which they reach this machine (its first address)')
   .option('--zone <name>', 'zone of this machine (z1)')
+  .option('--isolation-segment <name>', 'run only the apps of spaces in that isolation segment (none: no more)')
   .option('--join <host:port,...>', 'be a member of that cluster instead of a platform')
   .option('--token <token>', 'what ./cupola cluster token has printed there; needed the first time')
   .option('--print', 'print the unit, change nothing')
@@ -170,6 +172,7 @@ program
   .option('--https-port <n>', 'as a router: port of HTTPS (8443; 0: a free one)', port)
   .option('--domain <name>', 'as a router: domain of the apps, for certificates (localhost)')
   .option('--zone <name>', 'zone of this machine: copies of an app are spread over zones first (z1)')
+  .option('--isolation-segment <name>', 'run only the apps of spaces in that isolation segment (none: no more)')
   .option(
     '--host-ports <ports>',
     "ports of this machine that security groups may open to apps: its database's (none: no more)",

@@ -22,6 +22,7 @@ const schema = z.object({
   port: z.number().int(),
   httpsPort: z.number().int(),
   zone: z.string(),
+  segment: z.string().nullable().default(null),
   domain: z.string(),
   hostPorts: z.array(z.number().int()),
   allowUnsandboxed: z.boolean(),

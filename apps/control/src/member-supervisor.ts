@@ -78,10 +78,11 @@ interface Common {
 }
 
 function cellCommand(common: Common, forward: Listener): PartCommand {
-  const { roles, zone, hostPorts, host, dockerHost } = common.config;
+  const { roles, zone, segment, hostPorts, host, dockerHost } = common.config;
   const environment = {
     CUPOLA_CELL_ROLES: roles.join(','),
     CUPOLA_ZONE: zone,
+    CUPOLA_SEGMENT: segment ?? '',
     CUPOLA_HOST_PORTS: hostPorts.join(','),
     CUPOLA_DOCKER_HOST: dockerHost ?? '',
     CUPOLA_FORWARD_FD: '4',

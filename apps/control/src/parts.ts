@@ -74,6 +74,7 @@ export function startParts(options: Options): { control: Part; cell: Part; route
       CUPOLA_HOST_PORTS: config.hostPorts.join(','),
       CUPOLA_DOCKER_HOST: config.dockerHost ?? '',
       CUPOLA_ZONE: config.zone,
+      CUPOLA_SEGMENT: config.segment ?? '',
       ...(forwardFd === null ? {} : { CUPOLA_FORWARD_FD: '4', CUPOLA_FORWARD_HOST: config.cluster?.host ?? '' }),
     },
     passFds: forwardFd === null ? [] : [forwardFd],

@@ -50,6 +50,8 @@ const schema = z.object({
   cluster: z.object({ listen: z.string(), port: z.number().int(), host: z.string() }).nullable().default(null),
   /** For placement: copies of an app spread over zones first. */
   zone: z.string().default('z1'),
+  /** Isolation segment of this machine; null: it is everybody's. */
+  segment: z.string().nullable().default(null),
   /** TCP ports of this machine that security groups may open. */
   hostPorts: z.array(z.number().int().min(1).max(65_535)).default([]),
   /** Null when an ordinary user started it: then all parts are theirs. */
@@ -80,6 +82,8 @@ export interface UpFlags {
   /** Under which other machines of the cluster reach this one. */
   address?: string | undefined;
   zone?: string | undefined;
+  /** `none`: no more. */
+  isolationSegment?: string | undefined;
   /** All of them, `5432,6379`; `none`. */
   hostPorts?: string | undefined;
   adminPassword?: string | undefined;
@@ -169,6 +173,7 @@ export function resolveConfig(data: string, flags: UpFlags): PlatformConfig {
     domain: flags.domain ?? known?.domain ?? 'localhost',
     cluster: clusterOf(flags, known?.cluster ?? null),
     zone: flags.zone ?? known?.zone ?? 'z1',
+    segment: segmentOf(flags, known?.segment ?? null),
     hostPorts: flags.hostPorts === undefined ? (known?.hostPorts ?? []) : portList(flags.hostPorts),
     platformUid: uid === 0 ? PLATFORM_UID : null,
     ownerUid: uid,
@@ -179,6 +184,10 @@ export function resolveConfig(data: string, flags: UpFlags): PlatformConfig {
 
 /** Where Debian's engine, and Docker's own, listen. */
 const DOCKER_SOCKET = 'unix:///var/run/docker.sock';
+
+export function segmentOf({ isolationSegment }: UpFlags, known: string | null): string | null {
+  return isolationSegment === 'none' ? null : (isolationSegment ?? known);
+}
 
 /** Only where the operator has said so: whoever speaks to an engine is root on its machine. */
 export function dockerHostOf({ sandbox, dockerHost }: UpFlags, known: string | null): string | null {

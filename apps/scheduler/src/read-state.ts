@@ -1,4 +1,4 @@
-/** The whole cluster as `decide` takes it, in eight queries and one snapshot. */
+/** The whole cluster as `decide` takes it, in nine queries and one snapshot. */
 import type { CellFacts, ClusterState, CopyFacts, DesiredProcess, Placement } from '@cupola/model/cluster-state';
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
 import type { Database } from '@cupola/store/schema';
@@ -14,9 +14,10 @@ export async function readSnapshot(store: Pick<Store, 'read'>): Promise<ClusterS
 
 /** Reads inside the transaction that it is given. */
 export async function readState(db: Db): Promise<ClusterState> {
+  const segments = await readSegments(db);
   const { revision } = await db.selectFrom('counter').select('revision').executeTakeFirstOrThrow();
   return {
-    processes: [...(await readProcesses(db)), ...(await readTasks(db))],
+    processes: [...(await readProcesses(db, segments)), ...(await readTasks(db, segments))],
     placements: await readPlacements(db),
     copies: await readCopies(db),
     cells: await readCells(db),
@@ -30,13 +31,17 @@ export async function readState(db: Db): Promise<ClusterState> {
 }
 
 /** Those that were started once: others have nothing to run. */
-async function readProcesses(db: Db): Promise<DesiredProcess[]> {
+async function readProcesses(db: Db, segments: Segments): Promise<DesiredProcess[]> {
   const rows = await db
     .selectFrom('processes')
     .innerJoin('apps', 'apps.guid', 'processes.app_guid')
     .innerJoin('run_specs', 'run_specs.guid', 'processes.run_spec_guid')
     .leftJoin('droplets', 'droplets.guid', 'run_specs.droplet_guid')
+    .innerJoin('spaces', 'spaces.guid', 'apps.space_guid')
+    .innerJoin('organizations', 'organizations.guid', 'spaces.organization_guid')
     .select([
+      'spaces.isolation_segment_guid',
+      'organizations.default_isolation_segment_guid',
       'processes.guid',
       'processes.app_guid',
       'processes.instances',
@@ -64,18 +69,41 @@ async function readProcesses(db: Db): Promise<DesiredProcess[]> {
       diskMb: row.disk_mb,
       stack: row.stack,
       abiKey: row.abi_key,
+      segment: segmentOf(row, segments),
     },
     startSequence: row.start_sequence,
     indexStarts: row.index_starts_json === '{}' ? {} : (JSON.parse(row.index_starts_json) as Record<string, number>),
   }));
 }
 
+interface Segmented {
+  isolation_segment_guid: string | null;
+  default_isolation_segment_guid: string | null;
+}
+
+/** Name by guid, as the cells' are compared: what an operator types on a machine may differ in case. */
+type Segments = ReadonlyMap<string, string>;
+
+async function readSegments(db: Db): Promise<Segments> {
+  const rows = await db.selectFrom('isolation_segments').select(['guid', 'name']).execute();
+  return new Map(rows.map(({ guid, name }) => [guid, name.toLowerCase()]));
+}
+
+/** Of the space, else of its organization (CF); the shared one, which is everybody's, has no row. */
+function segmentOf(row: Segmented, segments: Segments): string | null {
+  return segments.get(row.isolation_segment_guid ?? row.default_isolation_segment_guid ?? '') ?? null;
+}
+
 /** Those that have not ended, as processes of one instance that is started once. */
-async function readTasks(db: Db): Promise<DesiredProcess[]> {
+async function readTasks(db: Db, segments: Segments): Promise<DesiredProcess[]> {
   const rows = await db
     .selectFrom('tasks')
     .leftJoin('droplets', 'droplets.guid', 'tasks.droplet_guid')
     .innerJoin('run_specs', 'run_specs.guid', 'tasks.run_spec_guid')
+    .innerJoin('apps', 'apps.guid', 'tasks.app_guid')
+    .innerJoin('spaces', 'spaces.guid', 'apps.space_guid')
+    .innerJoin('organizations', 'organizations.guid', 'spaces.organization_guid')
+    .select(['spaces.isolation_segment_guid', 'organizations.default_isolation_segment_guid'])
     .select(['tasks.guid', 'tasks.app_guid', 'tasks.state', 'tasks.run_spec_guid', 'droplets.abi_key'])
     .select(['run_specs.memory_mb', 'run_specs.disk_mb', 'run_specs.stack'])
     .where('tasks.state', 'in', ['PENDING', 'RUNNING', 'CANCELING'])
@@ -93,6 +121,7 @@ async function readTasks(db: Db): Promise<DesiredProcess[]> {
       diskMb: row.disk_mb,
       stack: row.stack,
       abiKey: row.abi_key,
+      segment: segmentOf(row, segments),
     },
     startSequence: 1,
     indexStarts: {},
@@ -156,6 +185,7 @@ async function readCells(db: Db): Promise<CellFacts[]> {
     .select([
       'cells.cell_id as id',
       'cells.zone',
+      'cells.segment',
       'cells.state',
       'cells.drained_at',
       'cells.session',
@@ -167,8 +197,9 @@ async function readCells(db: Db): Promise<CellFacts[]> {
     ])
     .orderBy('cells.cell_id')
     .execute();
-  return rows.map(({ stacks_json, drained_at, ...cell }) => ({
+  return rows.map(({ stacks_json, drained_at, segment, ...cell }) => ({
     ...cell,
+    segment: segment?.toLowerCase() ?? null,
     isDrained: drained_at !== null,
     stacks: JSON.parse(stacks_json) as Array<{ name: string; abiKey: string }>,
   }));

@@ -231,3 +231,41 @@ test('a scheduler that waits takes over when the leader has not moved for its ti
   await found(async () => ((await holderOf(store)) === 'another' ? null : true));
   expect(said.filter(message => message === 'this scheduler leads')).toHaveLength(3);
 });
+
+test('start() keeps the apps of an isolation segment on its cells, by the space or its organization', async () => {
+  await using scheduler = await startTestScheduler();
+  const { store } = scheduler;
+  const [shared, kept] = [await aCell(store), await aCell(store, { segment: 'Bank' })];
+  const process = await aStartedProcess(store, { instances: 2 });
+  expect((await placed(store, process.guid, 2)).map(({ cell_id }) => cell_id)).toEqual([
+    shared.cell_id,
+    shared.cell_id,
+  ]);
+  const other = await aStartedProcess(store);
+  await placed(store, other.guid, 1);
+  await store.mutate(async ({ db, now, changed }) => {
+    const segment = { guid: 'segment', created_at: now, updated_at: now, name: 'bank' };
+    await db.insertInto('isolation_segments').values(segment).execute();
+    const home = await db
+      .selectFrom('apps')
+      .innerJoin('spaces', 'spaces.guid', 'apps.space_guid')
+      .select(['spaces.guid', 'spaces.organization_guid'])
+      .where('apps.guid', '=', other.app_guid)
+      .executeTakeFirstOrThrow();
+    await db
+      .updateTable('organizations')
+      .set({ default_isolation_segment_guid: 'segment' })
+      .where('guid', '=', home.organization_guid)
+      .execute();
+    changed('app', other.app_guid);
+  });
+  // What runs stays where it is until it is started anew (CF).
+  const again = await startAnew(store, other);
+  const placements = await found(async () => {
+    const all = await placementsOf(store, again.guid);
+    return all.some(({ cell_id }) => cell_id === kept.cell_id) ? all : null;
+  });
+  expect(placements.filter(({ run_spec_guid }) => run_spec_guid === again.run_spec_guid)).toMatchObject([
+    { cell_id: kept.cell_id },
+  ]);
+});

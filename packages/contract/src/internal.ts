@@ -162,6 +162,8 @@ export const cellRegistration = z.object({
   ),
   rung: rungReport,
   capacity: z.object({ memoryMb: z.number().int(), diskMb: z.number().int(), copies: z.number().int() }),
+  /** Name of the isolation segment that it is in. Absent: it is everybody's. */
+  segment: z.string().min(1).max(250).exactOptional(),
   /** Where other machines reach the cell's instances, through its agent. Absent: only this machine does. */
   forward: z.object({ host: z.string().min(1), port: z.number().int().positive() }).exactOptional(),
 });
@@ -341,6 +343,7 @@ export const cellList = z.object({
       cellId: guid,
       name: z.string(),
       zone: z.string(),
+      segment: z.string().nullable(),
       state: z.enum(CELL_STATES),
       rung: rungReport,
       heardAtMs: ms.nullable(),

@@ -12,6 +12,8 @@ export interface SpecFacts {
   stack: string;
   /** Of the toolchains that staging took from the stack's machine; null: none, any machine with the stack will do. */
   abiKey: string | null;
+  /** Isolation segment of its space, or of its organization; null: none. Compared with the cells' own. */
+  segment: string | null;
 }
 
 export interface DesiredProcess {
@@ -66,6 +68,8 @@ export interface CopyFacts {
 export interface CellFacts {
   id: string;
   zone: string;
+  /** The isolation segment that it is in; null: it is everybody's. */
+  segment: string | null;
   /** As the store says; whether its lease stands is the observer's to know (`observe.ts`). */
   state: CellState;
   /** The operator wants it empty. */

@@ -18,7 +18,7 @@ export function aDesired(given: Partial<DesiredProcess> = {}): DesiredProcess {
     isStarted: true,
     stoppedAt: null,
     instances: 1,
-    spec: { guid: `spec-of-${guid}`, memoryMb: 100, diskMb: 100, stack: 'host', abiKey: null },
+    spec: { guid: `spec-of-${guid}`, memoryMb: 100, diskMb: 100, stack: 'host', abiKey: null, segment: null },
     startSequence: 1,
     indexStarts: {},
     ...given,
@@ -68,6 +68,7 @@ export function aCellOf(given: Partial<CellFacts> = {}): CellFacts {
   return {
     id: 'a',
     zone: 'z1',
+    segment: null,
     state: 'ACTIVE',
     isDrained: false,
     session: 'session',

@@ -76,9 +76,9 @@ function startsLeftOn(cells: readonly LoadedCell[]): number {
 }
 
 /** Equal for what the same cells can take. A spec that cells may have been paused for is like no other. */
-export function needKey({ seen }: Board, { guid, memoryMb, diskMb, stack, abiKey }: SpecFacts): string {
+export function needKey({ seen }: Board, { guid, memoryMb, diskMb, stack, abiKey, segment }: SpecFacts): string {
   for (const key of seen.sandboxErrors.keys()) if (key.startsWith(guid)) return guid;
-  return JSON.stringify([memoryMb, diskMb, stack, abiKey]);
+  return JSON.stringify([memoryMb, diskMb, stack, abiKey, segment]);
 }
 
 function isOpen(board: Board, { id, isDrained }: CellFacts): boolean {

@@ -7,7 +7,7 @@ import { instanceKey, type SpecFacts, sequenceOf } from './cluster-state.ts';
 import { addRoom, type Floor, isPaused, measure, needKey, reserveComing } from './floor.ts';
 import { CELL_LIMITS } from './limits.ts';
 import { errorsKey } from './observe.ts';
-import { fits, hasStack, type LoadedCell } from './placement.ts';
+import { fits, type LoadedCell, suits } from './placement.ts';
 import type { Place } from './plan.ts';
 import type { Demand } from './settle.ts';
 import { brakeReason, laterReason, noCellReason, noRoomReason, pausedReason } from './waiting-reasons.ts';
@@ -92,7 +92,7 @@ function placeOn(floor: Floor, demand: Demand, { spec, chosen }: { spec: SpecFac
 function waitFor(floor: Floor, demand: Demand, spec: SpecFacts): string | null {
   const { board } = floor;
   const { process, index } = demand;
-  const suitable = floor.cells.filter(({ cell }) => hasStack(cell, spec));
+  const suitable = floor.cells.filter(({ cell }) => suits(cell, spec));
   const open = suitable.filter(({ cell }) => !isPaused(board, spec.guid, cell.id));
   if (open.some(loaded => fits(loaded, spec))) return null;
   const nothingMore = { memoryMb: 0, diskMb: 0, copies: 0 };

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import type { CellFacts } from './cluster-state.ts';
 import { aCellOf } from './fixtures.ts';
-import { embeddedCapacityMb, emptyLoad, fits, hasStack, type LoadedCell, makePlacer } from './placement.ts';
+import { embeddedCapacityMb, emptyLoad, fits, type LoadedCell, makePlacer, suits } from './placement.ts';
 
 const GIB = 1024 ** 3;
-const SPEC = { guid: 'spec', memoryMb: 100, diskMb: 100, stack: 'host', abiKey: null };
+const SPEC = { guid: 'spec', memoryMb: 100, diskMb: 100, stack: 'host', abiKey: null, segment: null };
 const loaded = (given: Partial<CellFacts> = {}): LoadedCell => ({ cell: aCellOf(given), load: emptyLoad() });
 
 /** Ids of the cells that so many copies of one app go to, when it has one on each of `before` already. */
@@ -81,10 +81,17 @@ test('fits() counts memory, disk and copies, at most 250 of them', () => {
   expect(fits(cell, need)).toBe(false);
 });
 
-test('hasStack() wants the name, and the toolchains of the staging machine if there were any', () => {
+test('suits() wants the name, and the toolchains of the staging machine if there were any', () => {
   const cell = aCellOf({ stacks: [{ name: 'host', abiKey: 'debian-12' }] });
-  expect(hasStack(cell, SPEC)).toBe(true);
-  expect(hasStack(cell, { ...SPEC, stack: 'other' })).toBe(false);
-  expect(hasStack(cell, { ...SPEC, abiKey: 'debian-12' })).toBe(true);
-  expect(hasStack(cell, { ...SPEC, abiKey: 'debian-13' })).toBe(false);
+  expect(suits(cell, SPEC)).toBe(true);
+  expect(suits(cell, { ...SPEC, stack: 'other' })).toBe(false);
+  expect(suits(cell, { ...SPEC, abiKey: 'debian-12' })).toBe(true);
+  expect(suits(cell, { ...SPEC, abiKey: 'debian-13' })).toBe(false);
+});
+
+test('suits() keeps apps of a segment on its cells, and all others away from them', () => {
+  const [shared, kept] = [aCellOf(), aCellOf({ segment: 'bank' })];
+  expect([suits(shared, SPEC), suits(kept, SPEC)]).toEqual([true, false]);
+  const inBank = { ...SPEC, segment: 'bank' };
+  expect([suits(shared, inBank), suits(kept, inBank)]).toEqual([false, true]);
 });

@@ -1,7 +1,7 @@
 /**
  * Where the next copy goes, as Cloud Foundry's auction decides it: first the zone with the fewest copies of the app, in it the cell with the lowest score:
  * 1000 for each copy of the same app, plus the share of memory, disk and copies in use, plus 0.25 for each copy that is starting; ties by cell id. Cells
- * without the stack or the room do not take part.
+ * without the stack or the room, or of another isolation segment, do not take part.
  *
  * Loads only grow while a plan is made, so a heap of each zone's cells, the emptiest first, stays right when an entry is scored again as it comes up. Cells
  * that have the app already are passed over there, and looked at one by one when no other is left: a copy costs log C, and never the product of all.
@@ -57,8 +57,9 @@ export function fits({ cell, load }: LoadedCell, { memoryMb, diskMb }: Need): bo
   );
 }
 
-/** Whether what was staged for that stack runs there: same name, and the toolchains that it took from the staging machine. */
-export function hasStack(cell: CellFacts, { stack, abiKey }: SpecFacts): boolean {
+/** Whether it may run there at all: what was staged for that stack (same name, and the toolchains that it took from the staging machine), in its segment. */
+export function suits(cell: CellFacts, { stack, abiKey, segment }: SpecFacts): boolean {
+  if (cell.segment !== segment) return false;
   return cell.stacks.some(offered => offered.name === stack && (abiKey === null || offered.abiKey === abiKey));
 }
 
@@ -117,15 +118,14 @@ export function makePlacer(
   return {
     choose: (appGuid, need, isOpen) => {
       const spread = spreadOf(appGuid);
-      const suits = (loaded: LoadedCell): boolean =>
-        fits(loaded, need) && hasStack(loaded.cell, need) && isOpen(loaded);
+      const takes = (loaded: LoadedCell): boolean => fits(loaded, need) && suits(loaded.cell, need) && isOpen(loaded);
       const copiesIn = (zone: string): number => spread.byZone.get(zone) ?? 0;
       const emptiestFirst = [...zones.keys()].sort((a, b) => copiesIn(a) - copiesIn(b));
       let best: Candidate | null = null;
       let fewest = Number.POSITIVE_INFINITY;
       for (const name of emptiestFirst) {
         if (copiesIn(name) > fewest) break;
-        const found = bestOfZone(zones.get(name) as Zone, spread, suits);
+        const found = bestOfZone(zones.get(name) as Zone, spread, takes);
         if (found === null) continue;
         fewest = copiesIn(name);
         if (best === null || isBetter(found, best)) best = found;

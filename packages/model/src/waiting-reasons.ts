@@ -21,11 +21,16 @@ export function pausedReason(index: number, lastError: string): string {
   return `instance ${index} waits: its last ${CELL_LIMITS.sandboxErrorsMax} starts failed before the app ran (${lastError}). It is tried again within ${minutes} minutes.`;
 }
 
-/** No cell is there at all, or none with the stack it was staged for. */
+/** No cell is there at all, or none in its isolation segment, or none with the stack it was staged for. */
 export function noCellReason(index: number, { spec, cells }: { spec: SpecFacts; cells: readonly CellFacts[] }): string {
   if (cells.length === 0)
     return `instance ${index} waits: no cell is there to run it. "cupola status" shows whether the cell is up.`;
-  const offered = new Set(cells.flatMap(cell => cell.stacks.map(stack => stack.name)));
+  const inSegment = cells.filter(({ segment }) => segment === spec.segment);
+  if (inSegment.length === 0)
+    return spec.segment === null
+      ? `instance ${index} waits: every cell is kept for an isolation segment, and this space is in none. Ask the operator for a cell that is everybody's.`
+      : `instance ${index} waits: no cell is in the isolation segment "${spec.segment}". A machine joins it by: ./cupola join ... --isolation-segment ${spec.segment}`;
+  const offered = new Set(inSegment.flatMap(cell => cell.stacks.map(stack => stack.name)));
   if (offered.has(spec.stack))
     return `instance ${index} waits: the system of its cells has changed since the app was staged. Restage it: "cf restage".`;
   return `instance ${index} waits: no cell has the stack "${spec.stack}"; there is ${[...offered].sort().join(', ') || 'none'}.`;

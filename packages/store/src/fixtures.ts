@@ -400,6 +400,7 @@ export async function aCell(store: Writable, given: Partial<CellsTable> = {}): P
     forward_host: null,
     forward_port: null,
     drained_at: null,
+    segment: null,
     ...given,
   };
   return insert(store, { table: 'cells', row, change: ['cell', row.cell_id] });

@@ -14,6 +14,7 @@ import * as networkPolicies from './migrations/0007-network-policies.ts';
 import * as listedRows from './migrations/0008-lists.ts';
 import * as cluster from './migrations/0009-cluster.ts';
 import * as images from './migrations/0010-images.ts';
+import * as cellSegments from './migrations/0011-cell-segments.ts';
 import type { Database } from './schema.ts';
 
 /** All migrations, forward only. */
@@ -30,6 +31,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0008-lists': inNewEpoch(listedRows),
   '0009-cluster': inNewEpoch(cluster),
   '0010-images': inNewEpoch(images),
+  '0011-cell-segments': inNewEpoch(cellSegments),
 };
 
 /**

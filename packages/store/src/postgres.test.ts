@@ -71,6 +71,14 @@ describe.skipIf(!hasPostgres())('on a real server', () => {
 
   describe('Store on PostgreSQL', () => storeContract(async options => open(options)));
 
+  test('a connection that is cut in the middle of a read fails that read, and the next one is answered', async () => {
+    await using opened = await openProxied();
+    opened.proxy.judge = sent => (sent.includes('from "settings"') ? 'cut after' : 'carry');
+    await expect(keysOf(opened.store)).rejects.toThrow(StoreUnavailableError);
+    opened.proxy.judge = () => 'carry';
+    expect(await keysOf(opened.store)).toEqual([]);
+  });
+
   describe('rows are as SQLite has them', () => {
     test('a unique index names table and columns, however long', async () => {
       await using opened = await open();

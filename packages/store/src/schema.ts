@@ -532,6 +532,8 @@ export interface CellsTable {
   forward_port: number | null;
   /** The operator's wish, epoch ms: what runs there shall move away. Its `state` follows. */
   drained_at: number | null;
+  /** Name of the isolation segment that it is in; null: it is everybody's. */
+  segment: string | null;
 }
 /** Heartbeats: one unrevisioned row a cell, written without the feed. */
 export interface CellHeartbeatsTable {

@@ -17,6 +17,8 @@ export interface Cell {
   zone: string;
   capacityMemoryMb: number;
   capacityDiskMb: number;
+  /** The isolation segment that it is in; absent: it is everybody's. */
+  segment?: string;
   /** Where other machines reach what runs here; absent: they do not. */
   forward?: { host: string; port: number };
 }
@@ -86,6 +88,7 @@ async function register(deps: Deps, signal: AbortSignal): Promise<string> {
     stacks,
     rung,
     capacity: { memoryMb: cell.capacityMemoryMb, diskMb: cell.capacityDiskMb, copies: CELL_LIMITS.copiesMax },
+    ...(cell.segment === undefined ? {} : { segment: cell.segment }),
     ...(cell.forward === undefined ? {} : { forward: cell.forward }),
   };
   for (let failures = 0; !signal.aborted; failures++) {

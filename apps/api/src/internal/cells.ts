@@ -35,6 +35,7 @@ async function register(mutation: Mutation, cell: CellRegistration): Promise<num
     capacity_disk_mb: cell.capacity.diskMb,
     capacity_copies: cell.capacity.copies,
     registered_at: now,
+    segment: cell.segment ?? null,
     forward_host: cell.forward?.host ?? null,
     forward_port: cell.forward?.port ?? null,
   };
@@ -131,7 +132,7 @@ export async function listCells({ deps }: InternalCall): Promise<InternalReply> 
     .selectFrom('cells')
     .leftJoin('cell_heartbeats', 'cell_heartbeats.cell_id', 'cells.cell_id')
     .select(['cells.cell_id', 'cells.name', 'cells.zone', 'cells.state', 'cells.rung_json', 'cells.stacks_json'])
-    .select(['cells.capacity_memory_mb', 'cells.drained_at', 'cells.lost_at', 'cell_heartbeats.at'])
+    .select(['cells.capacity_memory_mb', 'cells.drained_at', 'cells.lost_at', 'cells.segment', 'cell_heartbeats.at'])
     .orderBy('cells.cell_id')
     .execute();
   const held = await deps.store.read
@@ -155,6 +156,7 @@ export async function listCells({ deps }: InternalCall): Promise<InternalReply> 
     rung: JSON.parse(rung_json) as unknown,
     stacks: JSON.parse(stacks_json) as unknown,
     heardAtMs: at,
+    segment: row.segment,
     drainedAtMs: row.drained_at,
     lostAtMs: row.lost_at,
     memoryMb: row.capacity_memory_mb,

@@ -21,10 +21,10 @@ async function readCells(data: string): Promise<Cell[]> {
 export async function cells(flags: Flags): Promise<void> {
   const found = await readCells(dataFolder(flags.data));
   if (flags.json === true) return console.log(JSON.stringify(found, null, 2));
-  const rows = found.map(({ name, cellId, zone, state, rung, placedCopies, placedMemoryMb, memoryMb }) => [
+  const rows = found.map(({ name, cellId, zone, segment, state, rung, placedCopies, placedMemoryMb, memoryMb }) => [
     name,
     cellId,
-    zone,
+    segment === null ? zone : `${zone} ${segment}`,
     state.toLowerCase(),
     rung.rung,
     String(placedCopies),

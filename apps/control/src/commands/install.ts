@@ -96,6 +96,7 @@ function upFlags(flags: InstallFlags): string[] {
     ['--cluster-listen', flags.clusterListen],
     ['--address', flags.address],
     ['--zone', flags.zone],
+    ['--isolation-segment', flags.isolationSegment],
     ['--host-ports', flags.hostPorts],
     ['--sandbox', flags.sandbox],
     ['--docker-host', flags.dockerHost],

@@ -22,6 +22,7 @@ import {
   PlainError,
   portList,
   readConfig,
+  segmentOf,
   type UpFlags,
 } from '../platform-config.ts';
 import { ownPrograms } from '../programs.ts';
@@ -35,6 +36,7 @@ type MemberFlags = Pick<
   | 'httpsPort'
   | 'domain'
   | 'zone'
+  | 'isolationSegment'
   | 'hostPorts'
   | 'allowUnsandboxed'
   | 'sandbox'
@@ -172,6 +174,7 @@ async function remembered(data: string, addresses: readonly Address[], flags: Me
     port: flags.port ?? known?.port ?? 8080,
     httpsPort: flags.httpsPort ?? known?.httpsPort ?? 8443,
     zone: flags.zone ?? known?.zone ?? 'z1',
+    segment: segmentOf(flags, known?.segment ?? null),
     domain: flags.domain ?? known?.domain ?? 'localhost',
     hostPorts: flags.hostPorts === undefined ? (known?.hostPorts ?? []) : portList(flags.hostPorts),
     allowUnsandboxed: flags.allowUnsandboxed ?? known?.allowUnsandboxed ?? false,

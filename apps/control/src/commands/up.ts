@@ -117,6 +117,7 @@ async function detach(options: UpOptions, data: string, password: string): Promi
     ...(options.clusterListen === undefined ? [] : ['--cluster-listen', options.clusterListen]),
     ...(options.address === undefined ? [] : ['--address', options.address]),
     ...(options.zone === undefined ? [] : ['--zone', options.zone]),
+    ...(options.isolationSegment === undefined ? [] : ['--isolation-segment', options.isolationSegment]),
     ...(options.hostPorts === undefined ? [] : ['--host-ports', options.hostPorts]),
     ...(options.allowUnsandboxed === true ? ['--allow-unsandboxed'] : []),
     ...(options.sandbox === undefined ? [] : ['--sandbox', options.sandbox]),

@@ -84,6 +84,7 @@ function populate(world: World): Cluster {
     const cell = {
       id,
       zone: id === 'c' ? 'z2' : 'z1',
+      segment: null,
       state: 'ACTIVE',
       isDrained: false,
       session: '',

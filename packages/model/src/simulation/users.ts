@@ -56,7 +56,7 @@ export function makeUsers(world: World): Users {
       if (ledger.size >= APPS_MAX) return;
       const guid = `p${++count}`;
       const memoryMb = SIZES_MB[much % SIZES_MB.length] ?? 100;
-      const spec = { guid: `${guid}-v1`, memoryMb, diskMb: 100, stack: 'host', abiKey: null };
+      const spec = { guid: `${guid}-v1`, memoryMb, diskMb: 100, stack: 'host', abiKey: null, segment: null };
       const instances = 1 + (much % 3);
       const none = { stoppedAt: null, indexStarts: {} };
       write({ guid, appGuid: `app-${guid}`, isStarted: true, instances, spec, startSequence: 1, ...none }, 'creates');
@@ -114,7 +114,7 @@ function rollingUser({ store, badSpecs, note }: World): RollingUser {
     const guid = `rolling-${String(++versions).padStart(3, '0')}`;
     // The first version is a good one, and started as any other app.
     const isFirst = oldest === undefined;
-    const spec = { guid: `${guid}-spec`, memoryMb: 100, diskMb: 100, stack: 'host', abiKey: null };
+    const spec = { guid: `${guid}-spec`, memoryMb: 100, diskMb: 100, stack: 'host', abiKey: null, segment: null };
     if (isBad && !isFirst) badSpecs.add(spec.guid);
     const canary = isCanary ? atStep(original, 1) : null;
     const instances = isFirst ? original : Math.min(maxInFlight, canary?.canaries ?? original);
@@ -156,7 +156,7 @@ function taskUser({ store, time, note }: World): Pick<Users, 'runTask' | 'cancel
       const guid = `task-${++tasks}`;
       note(() => `user: runs ${guid}`);
       const memoryMb = SIZES_MB[much % SIZES_MB.length] ?? 100;
-      const spec = { guid: `${guid}-spec`, memoryMb, diskMb: 100, stack: 'host', abiKey: null };
+      const spec = { guid: `${guid}-spec`, memoryMb, diskMb: 100, stack: 'host', abiKey: null, segment: null };
       store.writeTask({ guid, appGuid: `app-of-${guid}`, spec, state: 'PENDING', askedAtMs: time.nowMs });
     },
     cancelTask: which => {

@@ -73,6 +73,8 @@ function poolTo(config: pg.ClientConfig): pg.Pool {
     idleTimeoutMillis: IDLE_MS,
     onConnect: client => prepareSession(client, READING) as unknown as undefined,
   });
+  // One that breaks while it is lent out tells the query, and then everybody: who is not heard ends the process.
+  pool.on('connect', client => client.on('error', () => undefined));
   pool.on('error', () => undefined); // An idle connection that ended: it is out of the pool already.
   return pool;
 }
