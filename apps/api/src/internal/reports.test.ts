@@ -227,3 +227,16 @@ test('a start that never ran the app is no crash', async () => {
   await cell.send([cell.copy({ ...refused, attempt: 3 })]);
   expect(await cell.crashes()).toHaveLength(2);
 });
+
+test('a cell does not speak for copies of another one', async () => {
+  await using test = await startTestApi();
+  const cell = await aCell(test);
+  await cell.send([cell.copy()]);
+  await callInternal(test.socketPath, 'POST', '/internal/cells', aRegistration({ cellId: 'cell-2', session: 'two' }));
+  const other = (copies: CopyReport[], sequence: number) =>
+    callInternal(test.socketPath, 'POST', '/internal/cells/cell-2/reports', { session: 'two', sequence, copies });
+  const elsewhere = { host: '127.0.0.1', port: 1 };
+  expect((await other([cell.copy({ generation: 9, address: elsewhere })], 1)).status).toBe(204);
+  await other([cell.copy({ generation: 9, state: 'GONE' })], 2);
+  expect(await cell.rows()).toMatchObject([{ cell_id: 'cell-1', generation: 1, port: 61_001 }]);
+});

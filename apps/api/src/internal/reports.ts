@@ -52,9 +52,11 @@ async function applyCopies(mutation: Mutation, copies: readonly CopyReport[], ce
   const rows = await mutation.db.selectFrom('copies').selectAll().where('guid', 'in', guids).execute();
   const before = new Map<string, CopyRow>(rows.map(row => [row.guid, row]));
   const homes = await readHomes(mutation, copies);
+  const placed = await readPlaces(mutation, guids);
   const news: Tell[] = [];
   for (const copy of copies) {
     const known = before.get(copy.guid);
+    if (!isOwn({ cellId, placedOn: placed.get(copy.guid), before: known })) continue;
     const row = await applyCopy(mutation, { copy, before: known, home: homes.get(copy.guid) ?? known, cellId });
     if (row === null) before.delete(copy.guid);
     else before.set(copy.guid, row);
@@ -65,6 +67,24 @@ async function applyCopies(mutation: Mutation, copies: readonly CopyReport[], ce
     if (change !== null) news.push(deps => logReadiness(deps, change));
   }
   return news;
+}
+
+async function readPlaces({ db }: Mutation, guids: readonly string[]): Promise<Map<string, string>> {
+  const rows = await db.selectFrom('placements').select(['guid', 'cell_id']).where('guid', 'in', guids).execute();
+  return new Map(rows.map(({ guid, cell_id }) => [guid, cell_id]));
+}
+
+/** A cell speaks for what is placed there, for what it has told of before, and for what nobody knows: never for what is another's. */
+function isOwn({
+  cellId,
+  placedOn,
+  before,
+}: {
+  cellId: string;
+  placedOn: string | undefined;
+  before: CopyRow | undefined;
+}): boolean {
+  return placedOn === cellId || before?.cell_id === cellId || (placedOn === undefined && before === undefined);
 }
 
 /** Of each copy, by its placement, or by its app when it has none any more. */

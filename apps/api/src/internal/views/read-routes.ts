@@ -78,7 +78,10 @@ async function readCopies(db: Kysely<Database>, guids: readonly string[] | null)
     .$if(guids !== null, query => query.where('route_guid', 'in', [...(guids ?? [])]));
   const rows = await db
     .selectFrom('copies')
-    .innerJoin('placements', 'placements.guid', 'copies.guid')
+    // Of which process it is says the placement: an agent that told something else would get requests of another app.
+    .innerJoin('placements', join =>
+      join.onRef('placements.guid', '=', 'copies.guid').onRef('placements.process_guid', '=', 'copies.process_guid'),
+    )
     .leftJoin('cells', 'cells.cell_id', 'copies.cell_id')
     .where('copies.app_guid', 'in', apps)
     .select(['copies.guid', 'copies.process_guid', 'copies.index_number', 'copies.run_spec_guid', 'copies.state'])
