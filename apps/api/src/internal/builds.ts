@@ -28,6 +28,7 @@ const HINT_LEASE_MS = 2_000;
 export async function nextBuild(call: InternalCall): Promise<InternalReply> {
   const { queue } = call.deps;
   const stager = needed(call, 'stager');
+  requireSelf(call.caller, { role: 'stager', id: stager });
   const over = deadline(Math.min(neededNumber(call, 'wait_ms'), WAIT_MAX_MS), call.signal);
   try {
     for (;;) {

@@ -17,7 +17,11 @@ const LOOK_AGAIN_MS = 10_000;
 /** @throws ForbiddenError unless the caller has one of these roles, or is on this machine. */
 export function requireRole(caller: Caller, roles: readonly Role[] | 'everybody'): void {
   if (caller === 'local' || roles === 'everybody') return;
-  if (caller?.some(({ role }) => roles.includes(role)) !== true)
+  if (caller === null)
+    throw new ForbiddenError(
+      'No certificate of this cluster that is valid now was shown. A machine whose own has run out joins again with a new token (./cupola cluster token), once its clock is right',
+    );
+  if (caller.some(({ role }) => roles.includes(role)) !== true)
     throw new ForbiddenError('This member of the cluster may not do that');
 }
 
@@ -58,6 +62,7 @@ export function createCallers({ store, log }: Pick<ApiDeps, 'store' | 'log'>, lo
       const [first] = members ?? [];
       if (members === null || first === undefined) return null;
       if (!(await isMember(first.id))) throw new ForbiddenError('This machine was removed from the cluster');
+      if (socket.destroyed) return members; // Its end would not be told any more.
       known.set(socket, members);
       socket.once('close', () => known.delete(socket));
       return members;

@@ -8,6 +8,7 @@ import type { Selectable } from 'kysely';
 import { recordBuildEnd } from '../builds/build-events.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type InternalCall, type InternalReply, readJson } from './call.ts';
+import { requireSelf } from './caller.ts';
 
 type BuildRow = Selectable<BuildsTable>;
 
@@ -16,7 +17,7 @@ export async function finishBuild(call: InternalCall): Promise<InternalReply> {
   const guid = call.params.guid ?? '';
   const finish = await readJson(call, buildFinish);
   if (finish.outcome === 'staged') await requireLayers(deps, finish.result);
-  await deps.store.mutate(mutation => end(mutation, guid, finish));
+  await deps.store.mutate(mutation => end(mutation, call, { guid, finish }));
   await deps.queue.done(guid);
   return { status: 204 };
 }
@@ -27,7 +28,11 @@ async function requireLayers({ blobs }: ApiDeps, { layers }: StagedResult): Prom
     if ((await blobs.stat(digest)) === null) throw new UnprocessableError(`The layer ${digest} has not been stored`);
 }
 
-async function end(mutation: Mutation, guid: string, finish: BuildFinish): Promise<void> {
+async function end(
+  mutation: Mutation,
+  { caller }: Pick<InternalCall, 'caller'>,
+  { guid, finish }: { guid: string; finish: BuildFinish },
+): Promise<void> {
   const { db, now, changed } = mutation;
   const build = await db.selectFrom('builds').selectAll().where('guid', '=', guid).executeTakeFirst();
   if (build === undefined || build.fence !== finish.fence) throw new FencedError('This build');
@@ -35,6 +40,7 @@ async function end(mutation: Mutation, guid: string, finish: BuildFinish): Promi
   // Cancelled: nobody waits for what it brings, and the outbox ends it.
   const outcome = build.cancelled === 1 ? 'lost' : finish.outcome;
   if (build.state !== 'STAGING' || build.stager === null) throw new FencedError('This build');
+  requireSelf(caller, { role: 'stager', id: build.stager });
   const scope = await scopeOf(mutation, build.app_guid);
   const row = { ...(await endOf(mutation, build, finish, outcome)), stager: null, lease_until: null, updated_at: now };
   await db.updateTable('builds').set(row).where('guid', '=', guid).execute();

@@ -3,9 +3,16 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import https from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { issueMember } from '@cupola/certificates/members/authority';
 import { checkMember, contextOf, PUBLIC_API_NAME, WrongMemberError } from '@cupola/certificates/members/dial';
 import { testCluster } from '@cupola/certificates/members/fixtures';
-import { type Identity, identityFrom, membersOf, writeIdentity } from '@cupola/certificates/members/identity';
+import {
+  type Identity,
+  identityFrom,
+  identityOf,
+  membersOf,
+  writeIdentity,
+} from '@cupola/certificates/members/identity';
 import {
   JoinRefusedError,
   joinCluster,
@@ -13,11 +20,13 @@ import {
   readToken,
   writeToken,
 } from '@cupola/certificates/members/joining';
+import { aBuild, anApp, aPackage } from '@cupola/store/fixtures';
 import { expect, test } from 'vitest';
 import type { ApiDeps } from '../deps.ts';
 import { type Json, startTestApi } from '../fixtures.ts';
 import { aRegistration, callInternal } from '../internal/fixtures.ts';
 import { startInternal } from '../internal/server.ts';
+import { openAuthority } from './authority.ts';
 
 const LIFE_MS = 3_600_000;
 
@@ -42,6 +51,9 @@ async function open() {
   };
   return {
     address: members,
+    authority: () => openAuthority(deps),
+    store: deps.store,
+    home: test.home,
     folder,
     token,
     /** Time of the store. */
@@ -227,6 +239,29 @@ test('a build is its stager’s alone', async () => {
   const one = await cluster.join('one', 'stager');
   expect((await cluster.as(one, 'POST', '/internal/builds/b/claim', { stager: 'two' })).status).toBe(403);
   expect((await cluster.as(one, 'POST', '/internal/builds/b/claim', { stager: 'one' })).status).toBe(409);
+  expect((await cluster.as(one, 'GET', '/internal/builds/next?stager=two&wait_ms=0')).status).toBe(403);
+});
+
+test('a build is ended by the stager that holds it, and by no other', async () => {
+  await using cluster = await open();
+  const { store, home } = cluster;
+  const app = await anApp(store, { space_guid: home.spaceGuid });
+  const pack = await aPackage(store, { app_guid: app.guid, state: 'READY', digest: 'a'.repeat(64), size_bytes: 7 });
+  const { guid } = await aBuild(store, { app_guid: app.guid, package_guid: pack.guid, stager: 'one', fence: 1 });
+  const [one, two] = [await cluster.join('one', 'stager'), await cluster.join('two', 'stager')];
+  const end = { outcome: 'failed', fence: 1, title: 'StagingError', error: 'x' };
+  expect((await cluster.as(two, 'POST', `/internal/builds/${guid}/finish`, end)).status).toBe(403);
+  expect((await cluster.as(one, 'POST', `/internal/builds/${guid}/finish`, end)).status).toBe(204);
+});
+
+test('a machine whose certificate has run out is told to join again', async () => {
+  await using cluster = await open();
+  const { key, cert, ca } = await cluster.join('cell-1', 'agent');
+  const authority = await cluster.authority();
+  const old = await issueMember({ authority, members: membersOf({ cert }), nowMs: Date.now() - 40 * 86_400_000 });
+  const { status, body } = await cluster.as(identityOf(old.key, old.cert), 'POST', '/internal/cells', aRegistration());
+  expect([status, body.errors[0].detail]).toEqual([403, expect.stringContaining('joins again with a new token')]);
+  expect((await cluster.as({ key, cert, ca }, 'POST', '/internal/cells', aRegistration())).status).toBe(200);
 });
 
 test('a router passes requests to the public API on; nobody else does', async () => {
