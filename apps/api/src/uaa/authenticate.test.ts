@@ -112,6 +112,14 @@ describe('published keys', () => {
     expect(await opened.store.read.selectFrom('signing_keys').selectAll().execute()).toHaveLength(1);
   });
 
+  test('openTokens() of several at the same moment gives all the same key', async () => {
+    await using opened = await openTestStore();
+    const open = () => openTokens({ store: opened.store, sealer: testSealer, issuer: 'x', now: Date.now });
+    const [one, two] = await Promise.all([open(), open()]);
+    expect(one.publicKeys()).toHaveLength(1);
+    expect(one.publicKeys()).toEqual(two.publicKeys());
+  });
+
   test('openTokens() again opens the same key: tokens outlive a restart', async () => {
     await using test = await startTestApi();
     const again = await openTokens({ ...test.deps, issuer: 'another' });

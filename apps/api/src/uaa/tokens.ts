@@ -59,7 +59,11 @@ export async function openTokens({ store, sealer, issuer, now }: Deps): Promise<
   const rows = await keyRows(store);
   if (rows.length === 0) {
     const row = await newSigningKey(sealer, now());
-    await store.note(({ db }) => db.insertInto('signing_keys').values(row).execute());
+    // Two APIs may begin at the same time: both take the one that was first, or one would refuse what the other signs.
+    await store.note(async ({ db }) => {
+      const first = await db.selectFrom('signing_keys').select('kid').executeTakeFirst();
+      if (first === undefined) await db.insertInto('signing_keys').values(row).execute();
+    });
     rows.push(...(await keyRows(store)));
   }
   const newest = rows[0];
