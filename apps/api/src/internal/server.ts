@@ -9,7 +9,7 @@ import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { dirname } from 'node:path';
 import type { TLSSocket } from 'node:tls';
-import { type Address, PUBLIC_API_NAME } from '@cupola/certificates/members/dial';
+import { type Address, callerOf, PUBLIC_API_NAME } from '@cupola/certificates/members/dial';
 import { NotFoundError } from '@cupola/model/errors';
 import { API_LIMITS } from '@cupola/model/limits';
 import { cfFailure, UNKNOWN_REQUEST } from '../cf-error.ts';
@@ -26,6 +26,8 @@ import { startWatches } from './watches.ts';
 
 /** What is on its way when the listener closes is cut after this; its sender tries again. */
 const CLOSE_MS = 2_000;
+/** Who shows no certificate may only join, which takes a moment; the listener is reached by whoever reaches the port, and members' connections have no end (ours). */
+const STRANGER_MS = 15_000;
 
 export interface InternalListen {
   socketPath: string;
@@ -33,6 +35,8 @@ export interface InternalListen {
   members?: Address | { fd: number };
   /** How often it is looked whether they still are; some seconds when not given. */
   lookMs?: number;
+  /** How long a connection without a certificate of ours may last; `STRANGER_MS` but in tests. */
+  strangerMs?: number;
 }
 
 export interface InternalServer extends AsyncDisposable {
@@ -63,19 +67,31 @@ export async function startInternal(
   });
   await listen(own, where.socketPath);
   starting.defer(() => close(own));
-  const members = where.members === undefined ? null : await listenToMembers(where.members);
+  const members = where.members === undefined ? null : await listenToMembers(where.members, where.strangerMs);
 
-  async function listenToMembers(address: Address | { fd: number }): Promise<Address> {
+  async function listenToMembers(address: Address | { fd: number }, strangerMs = STRANGER_MS): Promise<Address> {
     const identity = starting.use(await keepServerIdentity(deps));
     const callers = starting.use(createCallers(deps, where.lookMs));
     const server = https.createServer(
-      { ...options, ...identity.options, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.3' },
+      {
+        ...options,
+        ...identity.options,
+        requestCert: true,
+        rejectUnauthorized: false,
+        minVersion: 'TLSv1.3',
+        handshakeTimeout: strangerMs,
+      },
       (request, response) => {
         const socket = request.socket as TLSSocket;
         const isPassedOn = socket.servername === PUBLIC_API_NAME;
         void serve(serving, { request, response, whoCalls: () => callers.whoIs(socket), isPassedOn });
       },
     );
+    server.on('secureConnection', socket => {
+      if (callerOf(socket) !== null) return;
+      const timer = setTimeout(() => socket.destroy(), strangerMs);
+      socket.once('close', () => clearTimeout(timer));
+    });
     identity.follow(server);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);

@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import https from 'node:https';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import tls from 'node:tls';
 import { issueMember } from '@cupola/certificates/members/authority';
 import { checkMember, contextOf, PUBLIC_API_NAME, WrongMemberError } from '@cupola/certificates/members/dial';
 import { testCluster } from '@cupola/certificates/members/fixtures';
@@ -25,20 +27,20 @@ import { expect, test } from 'vitest';
 import type { ApiDeps } from '../deps.ts';
 import { type Json, startTestApi } from '../fixtures.ts';
 import { aRegistration, callInternal } from '../internal/fixtures.ts';
-import { startInternal } from '../internal/server.ts';
+import { type InternalListen, startInternal } from '../internal/server.ts';
 import { openAuthority } from './authority.ts';
 
 const LIFE_MS = 3_600_000;
 
 /** An API that members reach. Its clock is the machine's: certificates are judged by it. */
-async function open() {
+async function open(given: Partial<InternalListen> = {}) {
   const stack = new AsyncDisposableStack();
   const test = stack.use(await startTestApi());
   const folder = mkdtempSync(join(tmpdir(), 'cupola-members-'));
   stack.defer(() => rmSync(folder, { recursive: true, force: true }));
   const deps = { ...(test.deps as ApiDeps), now: Date.now };
   const socketPath = join(folder, 'internal.sock');
-  const where = { socketPath, members: { host: '127.0.0.1', port: 0 }, lookMs: 20 };
+  const where = { socketPath, members: { host: '127.0.0.1', port: 0 }, lookMs: 20, ...given };
   const { members } = stack.use(
     await startInternal(deps, where, (request, response) => {
       response.end(JSON.stringify({ asked: request.url }));
@@ -284,4 +286,17 @@ test('what a router passes on is no internal call, whatever its path', async () 
     ['POST', '/internal/join'],
   ] as const)
     expect(await cluster.passOn(router, method, path)).toEqual({ status: 200, body: { asked: path } });
+});
+
+test('who shows no certificate does not stay; a member does', async () => {
+  await using cluster = await open({ strangerMs: 100 });
+  const member = await cluster.join('cell-1', 'agent');
+  const to = { host: '127.0.0.1', port: cluster.address.port, checkServerIdentity: () => undefined };
+  const known = tls.connect({ ...to, secureContext: contextOf(member) });
+  const stranger = tls.connect({ ...to, rejectUnauthorized: false });
+  const silent = net.connect(to);
+  for (const socket of [known, stranger, silent]) socket.on('error', () => undefined).resume();
+  await Promise.all([once(stranger, 'close'), once(silent, 'close')]);
+  expect(known.destroyed).toBe(false);
+  known.destroy();
 });
