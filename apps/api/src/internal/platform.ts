@@ -4,6 +4,7 @@ import type { LogLine } from '@cupola/logs/log-store';
 import { InvalidRequestError } from '@cupola/model/errors';
 import { readInstances } from '../processes/instances.ts';
 import { type InternalCall, type InternalReply, readJson } from './call.ts';
+import { requireSelf } from './caller.ts';
 
 export async function takeLogs(call: InternalCall): Promise<InternalReply> {
   await call.deps.logs.append(await readLines(call)).catch((error: unknown) => {
@@ -16,7 +17,12 @@ export async function takeLogs(call: InternalCall): Promise<InternalReply> {
 
 /** Whether the app's log gets them, and when, the build says. */
 export async function takeBuildLogs(call: InternalCall): Promise<InternalReply> {
-  await call.deps.buildLogs.take(call.params.guid ?? '', await readLines(call));
+  const guid = call.params.guid ?? '';
+  const { read } = call.deps.store;
+  const build = await read.selectFrom('builds').select('stager').where('guid', '=', guid).executeTakeFirst();
+  // Its last lines may come when it has ended, and is nobody's any more.
+  if (build !== undefined && build.stager !== null) requireSelf(call.caller, { role: 'stager', id: build.stager });
+  await call.deps.buildLogs.take(guid, await readLines(call));
   return { status: 204 };
 }
 

@@ -244,13 +244,16 @@ test('a build is its stager’s alone', async () => {
   expect((await cluster.as(one, 'GET', '/internal/builds/next?stager=two&wait_ms=0')).status).toBe(403);
 });
 
-test('a build is ended by the stager that holds it, and by no other', async () => {
+test('a build is ended and told of by the stager that holds it, and by no other', async () => {
   await using cluster = await open();
   const { store, home } = cluster;
   const app = await anApp(store, { space_guid: home.spaceGuid });
   const pack = await aPackage(store, { app_guid: app.guid, state: 'READY', digest: 'a'.repeat(64), size_bytes: 7 });
   const { guid } = await aBuild(store, { app_guid: app.guid, package_guid: pack.guid, stager: 'one', fence: 1 });
   const [one, two] = [await cluster.join('one', 'stager'), await cluster.join('two', 'stager')];
+  const logs = { envelopes: [] };
+  expect((await cluster.as(two, 'POST', `/internal/builds/${guid}/logs`, logs)).status).toBe(403);
+  expect((await cluster.as(one, 'POST', `/internal/builds/${guid}/logs`, logs)).status).not.toBe(403);
   const end = { outcome: 'failed', fence: 1, title: 'StagingError', error: 'x' };
   expect((await cluster.as(two, 'POST', `/internal/builds/${guid}/finish`, end)).status).toBe(403);
   expect((await cluster.as(one, 'POST', `/internal/builds/${guid}/finish`, end)).status).toBe(204);
