@@ -87,7 +87,9 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
     return `127.0.0.1:${healthPorts[name]}`;
   };
   const health = async (name: string, path: string): Promise<{ status: number; body: string }> => {
-    const answer = await fetch(`http://127.0.0.1:${healthPorts[name]}${path}`);
+    const answer = await fetch(`http://127.0.0.1:${healthPorts[name]}${path}`).catch((error: unknown) => {
+      throw new Error(`${name} does not answer ${path}`, { cause: error });
+    });
     return { status: answer.status, body: await answer.text() };
   };
   const api = async (index: number): Promise<Program> => {
@@ -292,9 +294,10 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
       await redis.kill();
       const push = cli('push', 'hello');
       await new Promise(resolve => setTimeout(resolve, 1_000));
-      const { status, body } = await health('api-0', '/readyz');
-      expect(body).toMatch(/^ready, but Redis at /);
-      expect(status).toBe(200);
+      await until('an API says that Redis is away, and goes on', async () => {
+        const { status, body } = await health('api-0', '/readyz');
+        return status === 200 && body.startsWith('ready, but Redis at ');
+      });
       await redis.start();
       await push;
     });
@@ -311,12 +314,15 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
         async () => (await ask('api.localhost', '/v3/organizations')).status >= 401,
       );
       for (const name of ['api-0', 'api-1', 'scheduler-0', 'scheduler-1']) {
-        expect((await health(name, '/readyz')).body).toMatch(/^not ready: (the database|what it needs) /);
+        await until(`${name} says what is missing`, async () => {
+          const { status, body } = await health(name, '/readyz');
+          return status === 503 && /^not ready: (the database|what it needs) /.test(body);
+        });
         expect((await health(name, '/healthz')).status).toBe(200);
       }
       // What is known without it is shown; apps go on.
       expect((await health('api-0', '/metrics')).body).toMatch(/^cupola_api_requests_total/m);
-      expect((await health('router', '/readyz')).status).toBe(200);
+      await until('the router is ready', async () => (await health('router', '/readyz')).status === 200);
       await postgres.start();
       await until('the API answers', async () =>
         cli('scale', 'hello', '-i', '2').then(
