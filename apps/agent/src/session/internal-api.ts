@@ -4,12 +4,16 @@ import { type InternalAddress, internalDoor } from '@cupola/certificates/members
 import { FencedError } from '@cupola/model/errors';
 import { Pool } from 'undici';
 
+/** Of an answer's words, in characters: a sentence or two (ours). */
+const SAID_MAX = 500;
+
 /** An answer that is no success. 409 comes as {@link FencedError} instead. */
 export class RefusedByApiError extends Error {
   override readonly name = 'RefusedByApiError';
   readonly status: number;
-  constructor(what: string, status: number) {
-    super(`the API answered ${status} to ${what}`);
+  /** @param said the API's own words, for whoever reads the log; '' when it said nothing. */
+  constructor(what: string, { status, said }: { status: number; said: string }) {
+    super(`the API answered ${status} to ${what}${said === '' ? '' : `: ${said.slice(0, SAID_MAX)}`}`);
     this.status = status;
   }
 }
@@ -58,7 +62,7 @@ export function createInternalApi(address: InternalAddress): InternalApi {
         bodyTimeout: CALL_TIMEOUT_MS,
       });
       const text = await answer.body.text();
-      check(answer.statusCode, `POST ${path}`);
+      check(answer.statusCode, `POST ${path}`, text);
       return text === '' ? null : JSON.parse(text);
     },
     stream: async (path, { query = {}, over, silenceMs, signal }) => {
@@ -70,8 +74,7 @@ export function createInternalApi(address: InternalAddress): InternalApi {
         headersTimeout: silenceMs,
         bodyTimeout: silenceMs,
       });
-      if (answer.statusCode !== 200) await answer.body.dump();
-      check(answer.statusCode, `GET ${path}`);
+      if (answer.statusCode !== 200) check(answer.statusCode, `GET ${path}`, await answer.body.text());
       return answer.body;
     },
     close: async () => {
@@ -80,7 +83,7 @@ export function createInternalApi(address: InternalAddress): InternalApi {
   };
 }
 
-function check(status: number, what: string): void {
+function check(status: number, what: string, said: string): void {
   if (status === 409) throw new FencedError('this cell');
-  if (status >= 300) throw new RefusedByApiError(what, status);
+  if (status >= 300) throw new RefusedByApiError(what, { status, said });
 }
