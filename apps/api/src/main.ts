@@ -2,7 +2,7 @@
  * `node apps/api/src/main.ts`: an API alone, one of several of a cluster: state on PostgreSQL, logs and build queue on Redis, packages and droplets on S3.
  * Embedded, apps/control starts it beside the scheduler.
  */
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BlobStore } from '@cupola/blobs/blob-store';
 import { commonSettings, runProgram } from '@cupola/process/run';
@@ -58,6 +58,13 @@ await runProgram('api', settings, async (env, log, health) => {
   mkdirSync(uploadFolder, { recursive: true, mode: 0o700 });
   const store = await openPostgresStore({ url: env.CUPOLA_DATABASE_URL });
   starting.defer(() => store.close());
+  if (
+    !existsSync(env.CUPOLA_KEYS) &&
+    (await store.read.selectFrom('users').select('guid').limit(1).execute()).length > 0
+  )
+    throw new Error(
+      `${env.CUPOLA_KEYS} is not there, and the database holds secrets that were sealed with it: copy it from another API, or from a backup`,
+    );
   const logs = openRedisLogs({ url: env.CUPOLA_REDIS_URL });
   starting.defer(() => logs.close());
   const queue = openRedisQueue({ url: env.CUPOLA_REDIS_URL });

@@ -193,9 +193,10 @@ cluster
   .description('print what lets one machine join, once')
   .option('--role <roles>', 'what it will be: agent, stager, router, with commas between', 'agent,stager')
   .option('--minutes <n>', 'how long it may be used', Number, 60)
+  .option('--id <id>', 'for a member that has lost its certificate: its id, as cluster members shows it')
   .option(...data)
   .option('--json', 'print one JSON object')
-  .action(async (flags: DataFlag & { role: string; minutes: number }) => {
+  .action(async (flags: DataFlag & { role: string; minutes: number; id?: string }) => {
     const { clusterToken } = await import('./commands/cluster.ts');
     await clusterToken(flags);
   });

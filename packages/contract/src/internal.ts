@@ -318,7 +318,12 @@ export const joinAnswer = z.object({
   chain: pem,
 });
 export const renewRequest = z.object({ request: pem });
-export const tokenRequest = z.object({ roles: z.array(memberRole).min(1), lifeMs: ms.positive() });
+export const tokenRequest = z.object({
+  roles: z.array(memberRole).min(1),
+  lifeMs: ms.positive(),
+  /** The member that it is for, who may be known already. Absent: a new one. */
+  id: memberId.exactOptional(),
+});
 export const tokenAnswer = z.object({
   token: z.string(),
   /** SHA-256 of the authority's certificate, hex: who joins knows by it whom to trust. */

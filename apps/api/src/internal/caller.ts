@@ -19,7 +19,7 @@ export function requireRole(caller: Caller, roles: readonly Role[] | 'everybody'
   if (caller === 'local' || roles === 'everybody') return;
   if (caller === null)
     throw new ForbiddenError(
-      'No certificate of this cluster that is valid now was shown. A machine whose own has run out joins again with a new token (./cupola cluster token), once its clock is right',
+      'No certificate of this cluster that is valid now was shown. A machine whose own has run out joins again with a token for it (./cupola cluster token --id ID), once its clock is right',
     );
   if (caller.some(({ role }) => roles.includes(role)) !== true)
     throw new ForbiddenError('This member of the cluster may not do that');

@@ -13,7 +13,7 @@ import { openAuthority } from './authority.ts';
 const hashOf = (token: string): string => createHash('sha256').update(token).digest('hex');
 
 export async function makeToken(call: InternalCall): Promise<InternalReply> {
-  const { roles, lifeMs } = await readJson(call, tokenRequest);
+  const { roles, lifeMs, id = null } = await readJson(call, tokenRequest);
   const token = randomBytes(32).toString('base64url');
   await call.deps.store.note(async ({ db, now }) => {
     await db.deleteFrom('join_tokens').where('expires_at', '<', now).execute();
@@ -24,7 +24,7 @@ export async function makeToken(call: InternalCall): Promise<InternalReply> {
         roles_json: JSON.stringify(roles),
         created_at: now,
         expires_at: now + lifeMs,
-        used_by: null,
+        used_by: id,
       })
       .execute();
   });
@@ -38,24 +38,30 @@ export async function join(call: InternalCall): Promise<InternalReply> {
   const { token, id, hostName, request, roles: asked = [] } = await readJson(call, joinRequest);
   if (token === undefined && caller !== 'local') throw new ForbiddenError('A token is needed to join');
   const roles = await deps.store.note(async mutation => {
-    const granted = token === undefined ? asked : await useToken(mutation, { token, id });
+    const { granted, isForId } =
+      token === undefined ? { granted: asked, isForId: true } : await useToken(mutation, { token, id });
     if (granted.length === 0) throw new InvalidRequestError("the roles are missing: give 'roles'");
-    await remember(mutation, { id, hostName, roles: granted, isNew: token !== undefined });
+    await remember(mutation, { id, hostName, roles: granted, isForId });
     return granted;
   });
   return certify(call, request, membersFor(id, roles));
 }
 
-/** As whom it is known already. @throws ForbiddenError for who was removed. */
+/** As whom it is known already, with the roles that it has now. @throws ForbiddenError for who was removed. */
 export async function renew(call: InternalCall): Promise<InternalReply> {
   const { request } = await readJson(call, renewRequest);
   const { caller, deps } = call;
   if (caller === 'local' || caller === null || caller[0] === undefined) throw new ForbiddenError();
   const { id } = caller[0];
-  await deps.store.note(({ db, now }) =>
-    db.updateTable('members').set({ renewed_at: now }).where('id', '=', id).execute(),
+  const { roles_json } = await deps.store.note(({ db, now }) =>
+    db
+      .updateTable('members')
+      .set({ renewed_at: now })
+      .where('id', '=', id)
+      .returning('roles_json')
+      .executeTakeFirstOrThrow(),
   );
-  return certify(call, request, caller);
+  return certify(call, request, membersFor(id, JSON.parse(roles_json) as MemberRole[]));
 }
 
 async function certify({ deps }: InternalCall, request: string, members: readonly Member[]): Promise<InternalReply> {
@@ -78,7 +84,7 @@ function membersFor(id: string, roles: readonly MemberRole[]): Member[] {
 async function useToken(
   { db, now }: Pick<Mutation, 'db' | 'now'>,
   { token, id }: { token: string; id: string },
-): Promise<MemberRole[]> {
+): Promise<{ granted: MemberRole[]; isForId: boolean }> {
   const token_hash = hashOf(token);
   const row = await db.selectFrom('join_tokens').selectAll().where('token_hash', '=', token_hash).executeTakeFirst();
   if (row === undefined || row.expires_at <= now || (row.used_by !== null && row.used_by !== id))
@@ -86,17 +92,29 @@ async function useToken(
       'This token is not known, has been used, or is too old. Make a new one with ./cupola cluster token',
     );
   await db.updateTable('join_tokens').set({ used_by: id }).where('token_hash', '=', token_hash).execute();
-  return JSON.parse(row.roles_json) as MemberRole[];
+  return { granted: JSON.parse(row.roles_json) as MemberRole[], isForId: row.used_by === id };
+}
+
+interface Joining {
+  id: string;
+  hostName: string;
+  roles: readonly MemberRole[];
+  /** The token was made for that id, or has served it before: whoever holds another one could take a member's place. */
+  isForId: boolean;
 }
 
 async function remember(
   { db, now }: Pick<Mutation, 'db' | 'now'>,
-  { id, hostName, roles, isNew }: { id: string; hostName: string; roles: readonly MemberRole[]; isNew: boolean },
+  { id, hostName, roles, isForId }: Joining,
 ): Promise<void> {
   const known = await db.selectFrom('members').select('removed_at').where('id', '=', id).executeTakeFirst();
-  if (isNew && known !== undefined && known.removed_at !== null)
+  if (known !== undefined && known.removed_at !== null)
     throw new UnprocessableError(
       'This machine was removed from the cluster. To let it join again, move its data folder away, or use another one with --data',
+    );
+  if (known !== undefined && !isForId)
+    throw new UnprocessableError(
+      `There is a member ${id} already. If this is that machine, make a token for it: ./cupola cluster token --id ${id}`,
     );
   const row = { host_name: hostName, roles_json: JSON.stringify(roles), renewed_at: now };
   await db

@@ -22,7 +22,7 @@ import {
   readToken,
   writeToken,
 } from '@cupola/certificates/members/joining';
-import { aBuild, anApp, aPackage } from '@cupola/store/fixtures';
+import { aBuild, anApp, aPackage, aPlacement } from '@cupola/store/fixtures';
 import { expect, test } from 'vitest';
 import type { ApiDeps } from '../deps.ts';
 import { type Json, startTestApi } from '../fixtures.ts';
@@ -110,6 +110,22 @@ test('a machine joins by a token, which serves once', async () => {
   await expect(joinCluster(cluster.address, { token, id: 'cell-2', hostName: 'b' })).rejects.toThrow(JoinRefusedError);
   const { body } = await cluster.local('GET', '/internal/cluster/members');
   expect(body.members).toMatchObject([{ id: 'cell-1', hostName: 'a', roles: ['agent', 'stager'], removedAtMs: null }]);
+});
+
+test('a token lets nobody take the place of a member; one that was made for it does', async () => {
+  await using cluster = await open();
+  await cluster.join('cell-1', 'agent');
+  await expect(cluster.join('cell-1', 'agent')).rejects.toThrow(/There is a member cell-1 already.*--id cell-1/);
+  const { body } = await cluster.local('POST', '/internal/cluster/tokens', {
+    roles: ['agent'],
+    lifeMs: LIFE_MS,
+    id: 'cell-1',
+  });
+  const token = readToken(writeToken({ secret: body.token, authority: body.authority }));
+  await expect(joinCluster(cluster.address, { token, id: 'cell-2', hostName: 'b' })).rejects.toThrow(JoinRefusedError);
+  expect(membersOf(await joinCluster(cluster.address, { token, id: 'cell-1', hostName: 'a' }))).toEqual([
+    { role: 'agent', id: 'cell-1' },
+  ]);
 });
 
 test('a token ends with its time, and a made-up one is none', async () => {

@@ -11,11 +11,12 @@ interface Flags {
 
 const MINUTE_MS = 60_000;
 
-export async function clusterToken(flags: Flags & { role: string; minutes: number }): Promise<void> {
+export async function clusterToken(flags: Flags & { role: string; minutes: number; id?: string }): Promise<void> {
   const data = dataFolder(flags.data);
   const asked = tokenRequest.safeParse({
     roles: flags.role.split(',').map(role => role.trim()),
     lifeMs: flags.minutes * MINUTE_MS,
+    ...(flags.id === undefined ? {} : { id: flags.id }),
   });
   if (!asked.success)
     throw new PlainError(
