@@ -126,7 +126,8 @@ describe.runIf(process.getuid?.() === 0)('with --sandbox docker', () => {
       installation: string;
     };
     await platform.down();
-    expect(await lines('ps', '--all', '--quiet')).toEqual([]);
+    // The engine may still be about the last one, of which it has answered that it goes already.
+    await until('no container is left', async () => (await lines('ps', '--all', '--quiet')).length === 0);
     expect(await lines('images', '--quiet')).toEqual([]);
     expect(namespacesOf(installation)).toEqual([]);
     expect(traces(platform.data)).toEqual({ processes: [], mounts: [] });

@@ -2,6 +2,7 @@
  * Each example, as its user pushes it: by our CLI, from its folder. It answers over the router, and staged once more it gives the same droplet
  * (foundations.md 13).
  */
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Platform, ROOT, startPlatform, until } from './platform.ts';
@@ -65,8 +66,25 @@ const EXAMPLES: ReadonlyArray<readonly [name: string, path: string, answer: stri
 /** The first Go program of an app compiles the standard library, the first Java app fetches Maven's plugins: on a busy machine that is minutes. */
 const EXAMPLE_MS = 480_000;
 
+/** What goes on with an app that takes far too long, for whoever reads why the test failed. */
+const SLOW_MS = 240_000;
+
+function tellWhenSlow(name: string): Disposable {
+  const timer = setTimeout(async () => {
+    const { body } = await platform.api('GET', '/v3/builds?states=STAGING');
+    const { stdout } = await platform
+      .cupola(['logs', name, '--recent'])
+      .catch((error: unknown) => ({ stdout: String(error) }));
+    const { instances, parts } = await platform.status();
+    const log = await readFile(join(platform.data, 'log/cell.log'), 'utf8');
+    console.log(name, JSON.stringify({ body, instances, parts }), stdout, log.split('\n').slice(-30).join('\n'));
+  }, SLOW_MS);
+  return { [Symbol.dispose]: () => clearTimeout(timer) };
+}
+
 describe.concurrent('examples', { timeout: EXAMPLE_MS }, () => {
   test.each(EXAMPLES)('%s is pushed, answers, and staged twice is one droplet', async (name, path, answer) => {
+    using _slow = tellWhenSlow(name);
     await platform.cupola(['push'], { cwd: join(ROOT, 'examples', name) });
     const { status, body } = await platform.ask(`${name}.localhost`, path);
     expect({ status, body }).toEqual({ status: 200, body: expect.stringContaining(answer) });
