@@ -9,7 +9,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { Pair } from './certificates.ts';
-import { BACKDATE_MS, DAY_MS, loadX509, makeCa, newKeys, SIGNATURE, serialNumber, signingKey } from './signing.ts';
+import { DAY_MS, makeCa, newKeys, pemBlocks, signLeaf } from './signing.ts';
 import { writeWhole } from './write-whole.ts';
 
 export interface OwnCa {
@@ -84,40 +84,22 @@ function fileName([first = 'default']: readonly string[]): string {
   return first.replaceAll('*', '_').replaceAll(/[^\w.-]/g, '-');
 }
 
-const PEM = /-----BEGIN ([A-Z ]+)-----[\s\S]+?-----END \1-----\n?/g;
-
 function readLeaf(file: string): Pair | null {
   if (!existsSync(file)) return null;
-  const blocks = [...readFileSync(file, 'utf8').matchAll(PEM)];
-  const key = blocks.find(([, kind]) => kind === 'PRIVATE KEY')?.[0];
-  const cert = blocks.filter(([, kind]) => kind === 'CERTIFICATE').map(([text]) => text.trimEnd());
-  return key === undefined || cert.length === 0 ? null : { key, cert: `${cert.join('\n')}\n` };
+  const blocks = pemBlocks(readFileSync(file, 'utf8'));
+  const key = blocks.find(({ kind }) => kind === 'PRIVATE KEY')?.text;
+  const cert = blocks.filter(({ kind }) => kind === 'CERTIFICATE').map(({ text }) => text);
+  return key === undefined || cert.length === 0 ? null : { key, cert: cert.join('') };
 }
 
 async function makeLeaf(ca: Pair, names: readonly string[], nowMs: number): Promise<Pair> {
-  const x509 = await loadX509();
-  const authority = new x509.X509Certificate(ca.cert);
   const { keys, pem } = await newKeys();
-  const certificate = await x509.X509CertificateGenerator.create({
-    serialNumber: serialNumber(),
-    issuer: authority.subject,
-    // The names stand in the extension; a common name holds 64 characters, and nobody reads it.
-    subject: 'O=Cupola',
-    notBefore: new Date(nowMs - BACKDATE_MS),
-    notAfter: new Date(nowMs + LEAF_DAYS * DAY_MS),
-    signingAlgorithm: SIGNATURE,
+  const cert = await signLeaf(ca, {
     publicKey: keys.publicKey,
-    signingKey: await signingKey(ca),
-    extensions: [
-      new x509.BasicConstraintsExtension(false, undefined, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-      new x509.SubjectAlternativeNameExtension(
-        names.map(value => ({ type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const), value })),
-      ),
-      await x509.AuthorityKeyIdentifierExtension.create(authority.publicKey),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-    ],
+    names: names.map(value => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value })),
+    isClient: false,
+    days: LEAF_DAYS,
+    nowMs,
   });
-  return { cert: `${certificate.toString('pem').trimEnd()}\n`, key: pem };
+  return { cert, key: pem };
 }

@@ -5,12 +5,12 @@ import type { Pair } from './certificates.ts';
 export const DAY_MS = 86_400_000;
 const CA_DAYS = 3_650;
 /** Clocks of clients may be behind ours. */
-export const BACKDATE_MS = 3_600_000;
+const BACKDATE_MS = 3_600_000;
 export const CURVE = { name: 'ECDSA', namedCurve: 'P-256' } as const;
 export const SIGNATURE = { name: 'ECDSA', hash: 'SHA-256' } as const;
 
 /** 127 random bits: positive, and never the same twice (CA/Browser Forum asks for 64). */
-export function serialNumber(): string {
+function serialNumber(): string {
   const bytes = randomBytes(16);
   bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40;
   return bytes.toString('hex');
@@ -49,7 +49,56 @@ export async function makeCa(nowMs: number): Promise<Pair> {
 }
 
 /** The private key of `ca`, to sign with. */
-export function signingKey({ key }: Pair): Promise<webcrypto.CryptoKey> {
+function signingKey({ key }: Pair): Promise<webcrypto.CryptoKey> {
   const der = Buffer.from(key.replaceAll(/-----[A-Z ]+-----|\s/g, ''), 'base64');
   return crypto.subtle.importKey('pkcs8', der, CURVE, false, ['sign']);
+}
+
+/** PEM blocks of a text, in order. */
+export function pemBlocks(text: string): Array<{ kind: string; text: string }> {
+  return [...text.matchAll(/-----BEGIN ([A-Z ]+)-----[\s\S]+?-----END \1-----/g)].map(([block, kind = '']) => ({
+    kind,
+    text: `${block}\n`,
+  }));
+}
+
+interface Leaf {
+  /** Whose it is. */
+  publicKey: webcrypto.CryptoKey;
+  /** Names in the certificate: all that says who it is for. */
+  names: ReadonlyArray<{ type: 'dns' | 'ip' | 'url'; value: string }>;
+  /** It is shown by a client as well. */
+  isClient: boolean;
+  days: number;
+  /** Epoch ms. */
+  nowMs: number;
+}
+
+/** A certificate signed by `ca`, PEM. */
+export async function signLeaf(ca: Pair, { publicKey, names, isClient, days, nowMs }: Leaf): Promise<string> {
+  const x509 = await loadX509();
+  const authority = new x509.X509Certificate(ca.cert);
+  const certificate = await x509.X509CertificateGenerator.create({
+    serialNumber: serialNumber(),
+    issuer: authority.subject,
+    // The names stand in the extension; a common name holds 64 characters, and nobody reads it.
+    subject: 'O=Cupola',
+    notBefore: new Date(nowMs - BACKDATE_MS),
+    notAfter: new Date(nowMs + days * DAY_MS),
+    signingAlgorithm: SIGNATURE,
+    publicKey,
+    signingKey: await signingKey(ca),
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension([
+        x509.ExtendedKeyUsage.serverAuth,
+        ...(isClient ? [x509.ExtendedKeyUsage.clientAuth] : []),
+      ]),
+      new x509.SubjectAlternativeNameExtension([...names]),
+      await x509.AuthorityKeyIdentifierExtension.create(authority.publicKey),
+      await x509.SubjectKeyIdentifierExtension.create(publicKey),
+    ],
+  });
+  return `${certificate.toString('pem').trimEnd()}\n`;
 }

@@ -4,7 +4,7 @@
  */
 import type { webcrypto } from 'node:crypto';
 import type { Pair } from '../certificates.ts';
-import { BACKDATE_MS, CURVE, DAY_MS, loadX509, newKeys, SIGNATURE, serialNumber, signingKey } from '../signing.ts';
+import { CURVE, loadX509, newKeys, SIGNATURE, signLeaf } from '../signing.ts';
 import { type Member, memberUri } from './names.ts';
 
 export { makeCa as makeAuthority } from '../signing.ts';
@@ -39,15 +39,15 @@ interface Signing {
 /** The certificate for the key of `request` as these members, PEM, the authority's behind it. @throws BadRequestError */
 export async function signRequest(request: string, signing: Signing): Promise<string> {
   const x509 = await loadX509();
-  let asked: InstanceType<typeof x509.Pkcs10CertificateRequest>;
+  let publicKey: webcrypto.CryptoKey;
   try {
-    asked = new x509.Pkcs10CertificateRequest(request);
+    const asked = new x509.Pkcs10CertificateRequest(request);
     if (!(await asked.verify())) throw new Error('its signature is not by its key');
-    await asked.publicKey.export(CURVE, ['verify']);
+    publicKey = await asked.publicKey.export(CURVE, ['verify']);
   } catch (error) {
     throw new BadRequestError(`this is no request for a certificate: ${(error as Error).message}`);
   }
-  return sign(await asked.publicKey.export(CURVE, ['verify']), signing);
+  return sign(publicKey, signing);
 }
 
 /** A key and its certificate made here, for a part that has the authority at hand. */
@@ -57,28 +57,13 @@ export async function issueMember(signing: Signing): Promise<Pair> {
 }
 
 async function sign(publicKey: webcrypto.CryptoKey, { authority, members, nowMs }: Signing): Promise<string> {
-  const x509 = await loadX509();
-  const issuer = new x509.X509Certificate(authority.cert);
-  const certificate = await x509.X509CertificateGenerator.create({
-    serialNumber: serialNumber(),
-    issuer: issuer.subject,
-    subject: 'O=Cupola',
-    notBefore: new Date(nowMs - BACKDATE_MS),
-    notAfter: new Date(nowMs + MEMBER_DAYS * DAY_MS),
-    signingAlgorithm: SIGNATURE,
+  const cert = await signLeaf(authority, {
     publicKey,
-    signingKey: await signingKey(authority),
-    extensions: [
-      new x509.BasicConstraintsExtension(false, undefined, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      // Members are both: an agent takes connections of routers, and opens its own to the API.
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
-      new x509.SubjectAlternativeNameExtension(
-        members.map(member => ({ type: 'url' as const, value: memberUri(member) })),
-      ),
-      await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
-      await x509.SubjectKeyIdentifierExtension.create(publicKey),
-    ],
+    names: members.map(member => ({ type: 'url', value: memberUri(member) })),
+    // Members are both: an agent takes connections of routers, and opens its own to the API.
+    isClient: true,
+    days: MEMBER_DAYS,
+    nowMs,
   });
-  return `${certificate.toString('pem').trimEnd()}\n${authority.cert}`;
+  return `${cert}${authority.cert}`;
 }

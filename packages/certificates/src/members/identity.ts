@@ -4,6 +4,7 @@
  */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
+import { pemBlocks } from '../signing.ts';
 import { writeWhole } from '../write-whole.ts';
 import { type Member, membersIn } from './names.ts';
 
@@ -21,11 +22,9 @@ export interface IdentitySource {
   current(): Identity;
 }
 
-const PEM = /-----BEGIN ([A-Z ]+)-----[\s\S]+?-----END \1-----\n?/g;
-
 /** @param chain a certificate and its authority's, as `signRequest` gives it. */
 export function identityOf(key: string, chain: string): Identity {
-  const certificates = [...chain.matchAll(PEM)].map(([text]) => `${text.trimEnd()}\n`);
+  const certificates = pemBlocks(chain).map(({ text }) => text);
   const [cert, ca] = [certificates[0], certificates.at(-1)];
   if (cert === undefined || ca === undefined || certificates.length < 2)
     throw new Error('an identity needs its certificate and the authority that signed it');
@@ -53,9 +52,9 @@ export function identityFrom(file: string): IdentitySource {
 }
 
 function parseIdentity(text: string, file: string): Identity {
-  const blocks = [...text.matchAll(PEM)];
-  const key = blocks.find(([, kind]) => kind === 'PRIVATE KEY')?.[0];
-  const chain = blocks.filter(([, kind]) => kind === 'CERTIFICATE').map(([pem]) => pem);
+  const blocks = pemBlocks(text);
+  const key = blocks.find(({ kind }) => kind === 'PRIVATE KEY')?.text;
+  const chain = blocks.filter(({ kind }) => kind === 'CERTIFICATE').map(block => block.text);
   if (key === undefined || chain.length < 2) throw new Error(`${file} holds no identity: join the cluster again`);
   return identityOf(key, chain.join('\n'));
 }

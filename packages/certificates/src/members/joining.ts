@@ -5,6 +5,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import http from 'node:http';
 import https from 'node:https';
+import { setTimeout } from 'node:timers/promises';
 import { connect, type TLSSocket } from 'node:tls';
 import { joinAnswer } from '@cupola/contract/internal';
 import { makeRequest } from './authority.ts';
@@ -165,10 +166,10 @@ export async function keepLocalIdentity(
       return false;
     }
   };
-  while (!signal.aborted && !(await make())) await pause(RETRY_MS, signal);
+  while (!signal.aborted && !(await make())) await pause(RETRY_MS, { signal, ref: true });
   void (async () => {
     while (!signal.aborted) {
-      await pause(LOOK_MS, signal);
+      await pause(LOOK_MS, { signal, ref: false });
       if (!signal.aborted) await make();
     }
   })();
@@ -212,7 +213,7 @@ export async function keepIdentity({ file, post, now, warn }: Keeping, signal: A
     } catch (error) {
       if (!signal.aborted) warn(error);
     }
-    await pause(LOOK_MS, signal);
+    await pause(LOOK_MS, { signal, ref: false });
   }
 }
 
@@ -231,17 +232,7 @@ async function renewed(post: ApiCall): Promise<Identity> {
   return identity;
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    // Hours from now, and nobody waits for it.
-    if (ms === LOOK_MS) timer.unref();
-    signal.addEventListener('abort', end);
-    if (signal.aborted) end();
-  });
+/** Until then, or until it is over. Where nobody waits for what comes, the process may end meanwhile. */
+async function pause(ms: number, { signal, ref }: { signal: AbortSignal; ref: boolean }): Promise<void> {
+  await setTimeout(ms, undefined, { signal, ref }).catch(() => undefined);
 }
