@@ -6,7 +6,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BlobStore } from '@cupola/blobs/blob-store';
 import { commonSettings, runProgram } from '@cupola/process/run';
-import { listenAddress } from '@cupola/process/settings';
+import { databaseUrl, listenAddress } from '@cupola/process/settings';
 import { z } from 'zod';
 import { readinessOf } from './metrics/readiness.ts';
 import { createRequestMetrics } from './metrics/request-metrics.ts';
@@ -15,7 +15,7 @@ import { start } from './start.ts';
 
 const settings = z.object({
   ...commonSettings,
-  CUPOLA_DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'write postgres://USER:PASSWORD@HOST/DATABASE'),
+  CUPOLA_DATABASE_URL: databaseUrl,
   CUPOLA_REDIS_URL: z.string().regex(/^rediss?:\/\//, 'write redis://:PASSWORD@HOST:6379/0'),
   /** Or a folder that all APIs see, and on which a rename is whole. */
   CUPOLA_BLOBS_URL: z

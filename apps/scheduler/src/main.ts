@@ -1,13 +1,14 @@
 /** `node apps/scheduler/src/main.ts`: a scheduler alone. Of several in a cluster one leads, and the others wait. */
 import { CELL_LIMITS } from '@cupola/model/limits';
 import { commonSettings, runProgram } from '@cupola/process/run';
+import { databaseUrl } from '@cupola/process/settings';
 import { z } from 'zod';
 import { createSchedulerWatch, readinessOf } from './metrics.ts';
 import { start } from './start.ts';
 
 const settings = z.object({
   ...commonSettings,
-  CUPOLA_DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'write postgres://USER:PASSWORD@HOST/DATABASE'),
+  CUPOLA_DATABASE_URL: databaseUrl,
 });
 
 await runProgram('scheduler', settings, async (env, log, health) => {

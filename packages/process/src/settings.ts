@@ -47,3 +47,6 @@ export const listenAddress = z
     const colon = text.lastIndexOf(':');
     return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) };
   });
+
+/** Of PostgreSQL. */
+export const databaseUrl = z.string().regex(/^postgres(ql)?:\/\//, 'write postgres://USER:PASSWORD@HOST/DATABASE');

@@ -7,6 +7,7 @@ import { callerOf } from '@cupola/certificates/members/dial';
 import type { Member, Role } from '@cupola/certificates/members/names';
 import { ForbiddenError } from '@cupola/model/errors';
 import type { ApiDeps } from '../deps.ts';
+import { inChunks } from './views/in-chunks.ts';
 
 /** Null: a stranger, who may only join. */
 export type Caller = 'local' | readonly Member[] | null;
@@ -40,16 +41,16 @@ export interface Callers extends Disposable {
 /** What a connection's certificate says is read once; whether its member still counts is looked at again and again, of connections that only listen too. */
 export function createCallers({ store, log }: Pick<ApiDeps, 'store' | 'log'>, lookMs = LOOK_AGAIN_MS): Callers {
   const known = new Map<TLSSocket, readonly Member[]>();
-  const isMember = async (id: string): Promise<boolean> => {
-    const row = await store.read.selectFrom('members').select('removed_at').where('id', '=', id).executeTakeFirst();
-    return row !== undefined && row.removed_at === null;
+  const membersAmong = async (ids: readonly string[]): Promise<ReadonlySet<string>> => {
+    const rows = await inChunks(ids, some =>
+      store.read.selectFrom('members').select('id').where('id', 'in', some).where('removed_at', 'is', null).execute(),
+    );
+    return new Set(rows.map(({ id }) => id));
   };
   const look = async (): Promise<void> => {
-    const ids = new Set([...known.values()].flatMap(members => members.map(({ id }) => id)));
-    for (const id of ids) {
-      if (await isMember(id)) continue;
-      for (const [socket, members] of known) if (members.some(member => member.id === id)) socket.destroy();
-    }
+    const ids = [...known.values()].flatMap(members => members.map(({ id }) => id));
+    const still = await membersAmong([...new Set(ids)]);
+    for (const [socket, members] of known) if (members.some(({ id }) => !still.has(id))) socket.destroy();
   };
   const timer = setInterval(() => {
     look().catch((error: unknown) => log.warn({ err: error }, 'who is still a member could not be looked at'));
@@ -61,7 +62,8 @@ export function createCallers({ store, log }: Pick<ApiDeps, 'store' | 'log'>, lo
       const members = callerOf(socket);
       const [first] = members ?? [];
       if (members === null || first === undefined) return null;
-      if (!(await isMember(first.id))) throw new ForbiddenError('This machine was removed from the cluster');
+      if (!(await membersAmong([first.id])).has(first.id))
+        throw new ForbiddenError('This machine was removed from the cluster');
       if (socket.destroyed) return members; // Its end would not be told any more.
       known.set(socket, members);
       socket.once('close', () => known.delete(socket));
