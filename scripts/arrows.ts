@@ -16,6 +16,7 @@ const PACKAGES = [
   'archive',
   'buildpacks',
   'client',
+  'push',
   'certificates',
   'redis',
   'process',
@@ -36,6 +37,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'packages/sandbox': ['model', 'archive'],
   'packages/buildpacks': ['model', 'archive'],
   'packages/client': ['contract', 'model'],
+  'packages/push': ['client', 'contract', 'model', 'archive'],
   'packages/certificates': ['contract', 'model'],
   'apps/api': without('sandbox'),
   'apps/scheduler': without('sandbox'),
@@ -44,13 +46,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'apps/router': without('store'),
   // Of images only how a registry is spoken to: `image push` goes from the user's machine, with the user's login.
   'apps/cli': [
-    ...['client', 'contract', 'model', 'archive'],
+    ...['client', 'contract', 'model', 'archive', 'push'],
     ...['errors', 'policy', 'push-layout', 'reference', 'repository', 'docker-login'].map(
       name => `images/registry/${name}`,
     ),
   ],
   'apps/dashboard': ['client', 'contract', 'model', 'archive'],
-  'apps/git': ['client', 'contract', 'model', 'archive'],
+  'apps/git': ['client', 'contract', 'model', 'archive', 'push', 'process'],
   // The wiring of embedded mode: any package, and of apps their `start` only (docs/decisions/0001).
   'apps/control': [...PACKAGES, 'api/start', 'scheduler/start', 'stager/start', 'agent/start'],
 };

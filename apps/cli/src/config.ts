@@ -18,8 +18,8 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { TokenStore } from '@cupola/client/cloud-client';
+import { usageError } from '@cupola/push/failures';
 import { z } from 'zod';
-import { usageError } from './failures.ts';
 
 const named = z.object({ guid: z.string(), name: z.string() });
 const schema = z.object({

@@ -2,8 +2,8 @@
 import { type CloudClient, createCloudClient } from '@cupola/client/cloud-client';
 import { createTransport, type Transport } from '@cupola/client/transport';
 import { type ReadApp, readApp } from '@cupola/contract/v3/client-reads';
+import { EXIT, WordedError } from '@cupola/push/failures';
 import type { CliConfig, ConfigFile } from './config.ts';
-import { CliError, EXIT } from './failures.ts';
 import { nearApp } from './find.ts';
 
 export interface Named {
@@ -73,7 +73,7 @@ export function createContext({ config, environment, json, version }: Options): 
       const { organization, space } = config.read();
       loggedIn(config.read());
       if (organization === null || space === null)
-        throw new CliError('No space is targeted.', {
+        throw new WordedError('No space is targeted.', {
           exitCode: EXIT.login,
           next: 'Choose one: cupola target -o ORG -s SPACE (lists: cupola orgs, cupola spaces)',
         });
@@ -87,7 +87,10 @@ export function createContext({ config, environment, json, version }: Options): 
 
 function loggedIn({ endpoints, tokens }: CliConfig): NonNullable<CliConfig['endpoints']> {
   if (endpoints === null || tokens === null)
-    throw new CliError('Nobody is logged in.', { exitCode: EXIT.login, next: 'Log in: cupola login -a URL -u NAME' });
+    throw new WordedError('Nobody is logged in.', {
+      exitCode: EXIT.login,
+      next: 'Log in: cupola login -a URL -u NAME',
+    });
   return endpoints;
 }
 
@@ -96,7 +99,7 @@ export async function findApp(context: CliContext, name: string): Promise<ReadAp
   const { space } = context.target();
   const app = await context.client().first(readApp, '/v3/apps', { names: name, space_guids: space.guid });
   if (app === null)
-    throw new CliError(`App "${name}" was not found in space ${space.name}.`, {
+    throw new WordedError(`App "${name}" was not found in space ${space.name}.`, {
       next: (await nearApp(context, name)) ?? 'See which there are: cupola apps. Another space: cupola target -s SPACE',
     });
   return app;

@@ -11,8 +11,8 @@ import {
   readSpace,
   readUser,
 } from '@cupola/contract/v3/client-reads';
+import { EXIT, WordedError } from '@cupola/push/failures';
 import type { CliContext, Named } from './context.ts';
-import { CliError, EXIT } from './failures.ts';
 import { didYouMean } from './near.ts';
 
 /** The organization of that name, or the one that is targeted. */
@@ -21,12 +21,12 @@ export async function findOrganization(context: CliContext, name: string | undef
   if (name === undefined) {
     const { organization } = context.config.read();
     if (organization !== null) return organization;
-    throw new CliError('No organization is targeted.', { exitCode: EXIT.login, next: 'cupola target -o ORG' });
+    throw new WordedError('No organization is targeted.', { exitCode: EXIT.login, next: 'cupola target -o ORG' });
   }
   const found = await client.first(readOrganization, '/v3/organizations', { names: name });
   if (found !== null) return found;
   const all = await client.all(readOrganization, '/v3/organizations');
-  throw new CliError(`Organization "${name}" was not found, or your user has no role in it.`, {
+  throw new WordedError(`Organization "${name}" was not found, or your user has no role in it.`, {
     next:
       didYouMean(
         name,
@@ -46,7 +46,7 @@ export async function findSpace(
   const found = await client.first(readSpace, '/v3/spaces', { organization_guids: within.guid, names: name });
   if (found !== null) return found;
   const all = await client.all(readSpace, '/v3/spaces', { organization_guids: within.guid });
-  throw new CliError(`Space "${name}" was not found in ${within.name}.`, {
+  throw new WordedError(`Space "${name}" was not found in ${within.name}.`, {
     next:
       didYouMean(
         name,
@@ -60,7 +60,7 @@ export async function findDomain(context: CliContext, name: string): Promise<Rea
   const found = await client.first(readDomain, '/v3/domains', { names: name });
   if (found !== null) return found;
   const all = await client.all(readDomain, '/v3/domains');
-  throw new CliError(`There is no domain ${name}, or it is not for you.`, {
+  throw new WordedError(`There is no domain ${name}, or it is not for you.`, {
     next: `There are: ${all.map(one => one.name).join(', ') || 'none'}.`,
   });
 }
@@ -94,7 +94,7 @@ export async function findServiceInstance(context: CliContext, name: string): Pr
   const found = await client.first(readServiceInstance, '/v3/service_instances', { ...within, names: name });
   if (found !== null) return found;
   const all = await client.all(readServiceInstance, '/v3/service_instances', within);
-  throw new CliError(`There is no service instance "${name}" in space ${space.name}.`, {
+  throw new WordedError(`There is no service instance "${name}" in space ${space.name}.`, {
     next:
       didYouMean(
         name,
@@ -106,7 +106,7 @@ export async function findServiceInstance(context: CliContext, name: string): Pr
 export async function findUser(context: CliContext, name: string): Promise<{ guid: string; username: string }> {
   const found = await context.client().first(readUser, '/v3/users', { usernames: name });
   if (found !== null) return { guid: found.guid, username: found.username ?? name };
-  throw new CliError(`There is no user ${name}.`, { next: `Make it: cupola create-user ${name} PASSWORD` });
+  throw new WordedError(`There is no user ${name}.`, { next: `Make it: cupola create-user ${name} PASSWORD` });
 }
 
 /** What is near to a name of an app that was not found; null when nothing is. */

@@ -1,9 +1,10 @@
 /** The CLI's door: commands are declared here and loaded only when asked for; every failure ends here, in words and with an exit code. */
+
+import { EXIT, explain } from '@cupola/push/failures';
+import { explanationText } from '@cupola/push/text';
 import { Command, CommanderError } from 'commander';
 import { collect, command, percents, VERSION, wholeNumber, withContext } from './declare.ts';
 import { declareMore } from './declare-more.ts';
-import { EXIT, explain } from './failures.ts';
-import { explanationText } from './text.ts';
 
 function declareAccount(program: Command): void {
   command(program, 'login', 'log in to a platform and choose where to work')

@@ -1,7 +1,7 @@
 /** Questions, only ever on a terminal: a script must not hang. */
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
-import { CliError, EXIT, usageError } from './failures.ts';
+import { EXIT, usageError, WordedError } from '@cupola/push/failures';
 
 /** Asks on stderr, so that stdout stays the command's result. */
 export async function question(text: string): Promise<string> {
@@ -19,7 +19,7 @@ export async function secret(text: string): Promise<string> {
 async function askOn(output: NodeJS.WritableStream, text: string): Promise<string> {
   const lines = createInterface({ input: process.stdin, output, terminal: true });
   const interrupted = Promise.withResolvers<never>();
-  lines.on('SIGINT', () => interrupted.reject(new CliError('Interrupted.', { exitCode: EXIT.interrupted })));
+  lines.on('SIGINT', () => interrupted.reject(new WordedError('Interrupted.', { exitCode: EXIT.interrupted })));
   try {
     return await Promise.race([lines.question(text), interrupted.promise]);
   } finally {

@@ -1,10 +1,10 @@
 /** login, logout, target, orgs, spaces, create-space: who is asking, and where. */
 import { discover, type Endpoints, passwordLogin, readClaims } from '@cupola/client/login';
 import { readOrganization, readSpace } from '@cupola/contract/v3/client-reads';
+import { EXIT, usageError, WordedError } from '@cupola/push/failures';
+import { table } from '@cupola/push/text';
 import type { CliContext, Named } from '../context.ts';
-import { CliError, EXIT, usageError } from '../failures.ts';
 import { question, readStdin, secret } from '../prompt.ts';
-import { table } from '../text.ts';
 
 interface LoginFlags {
   api?: string;
@@ -76,7 +76,7 @@ async function chooseOrganization(
   if (name !== null) {
     const found = await client.first(readOrganization, '/v3/organizations', { names: name });
     if (found === null)
-      throw new CliError(`Organization "${name}" was not found, or your user has no role in it.`, {
+      throw new WordedError(`Organization "${name}" was not found, or your user has no role in it.`, {
         next: 'See yours: cupola orgs',
       });
     return found;
@@ -95,7 +95,7 @@ async function chooseSpace(
   if (name !== null) {
     const found = await client.first(readSpace, '/v3/spaces', { ...within, names: name });
     if (found === null)
-      throw new CliError(`Space "${name}" was not found in ${organization.name}.`, {
+      throw new WordedError(`Space "${name}" was not found in ${organization.name}.`, {
         next: `See which there are: cupola spaces. Make it: cupola create-space ${name}`,
       });
     return found;
@@ -129,7 +129,7 @@ export async function target(context: CliContext, flags: { organization?: string
     targeted = { organization, space };
   } else if (flags.space !== undefined) {
     if (config.organization === null)
-      throw new CliError('No organization is targeted.', {
+      throw new WordedError('No organization is targeted.', {
         exitCode: EXIT.login,
         next: 'cupola target -o ORG -s SPACE',
       });
@@ -172,7 +172,7 @@ function targetedOrganization(context: CliContext): Named {
   context.client();
   const { organization } = context.config.read();
   if (organization === null)
-    throw new CliError('No organization is targeted.', { exitCode: EXIT.login, next: 'cupola target -o ORG' });
+    throw new WordedError('No organization is targeted.', { exitCode: EXIT.login, next: 'cupola target -o ORG' });
   return organization;
 }
 

@@ -19,10 +19,10 @@ import {
 } from '@cupola/contract/v3/client-reads';
 import { readCode } from '@cupola/model/causes';
 import { waitingCause } from '@cupola/model/waiting-reasons';
+import { EXIT, usageError, WordedError } from '@cupola/push/failures';
+import { bytes, explanationText, logLine, table } from '@cupola/push/text';
+import { readUrls, urlsOf } from '@cupola/push/urls';
 import { type CliContext, findApp } from '../context.ts';
-import { CliError, EXIT, usageError } from '../failures.ts';
-import { bytes, explanationText, logLine, table } from '../text.ts';
-import { readUrls, urlsOf } from '../urls.ts';
 import { activeDeployment, canaryText } from './deployments.ts';
 
 const AT_ONCE = 8;
@@ -287,7 +287,7 @@ export async function logs(context: CliContext, name: string, flags: { recent?: 
   const found = await findApp(context, name);
   const client = context.client();
   if (client.endpoints.logCache === null)
-    throw new CliError('This platform keeps no logs that can be read.', { next: 'Ask its operator for log-cache.' });
+    throw new WordedError('This platform keeps no logs that can be read.', { next: 'Ask its operator for log-cache.' });
   if (flags.recent) {
     const lines = await recentLines(client, found.guid);
     const value = lines.map(line => ({ ...line, timestampNs: String(line.timestampNs) }));
@@ -345,5 +345,5 @@ export async function curl(
   if (output !== undefined) writeFileSync(output, head + answer.text);
   else process.stdout.write(`${head}${answer.text}${answer.text.endsWith('\n') ? '' : '\n'}`);
   if (fail && answer.status >= ERROR_STATUS)
-    throw new CliError(`The API answered ${answer.status}.`, { exitCode: EXIT.curl });
+    throw new WordedError(`The API answered ${answer.status}.`, { exitCode: EXIT.curl });
 }

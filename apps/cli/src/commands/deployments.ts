@@ -1,8 +1,8 @@
 /** continue-deployment, cancel-deployment: what becomes of a deployment that is under way, or has paused after a canary. */
 import { type ReadApp, type ReadDeployment, readDeployment } from '@cupola/contract/v3/client-reads';
+import { WordedError } from '@cupola/push/failures';
+import { followDeployment } from '@cupola/push/run-app';
 import { type CliContext, findApp } from '../context.ts';
-import { CliError } from '../failures.ts';
-import { followDeployment } from '../push/run-app.ts';
 
 /** An app has at most one that has not ended; null when it has none. */
 export async function activeDeployment(context: CliContext, app: ReadApp): Promise<ReadDeployment | null> {
@@ -24,7 +24,7 @@ async function found(context: CliContext, name: string): Promise<{ app: ReadApp;
   const app = await findApp(context, name);
   const deployment = await activeDeployment(context, app);
   if (deployment === null)
-    throw new CliError(`No deployment of ${name} is under way.`, {
+    throw new WordedError(`No deployment of ${name} is under way.`, {
       next: `Begin one: cupola push ${name} --strategy canary`,
     });
   return { app, deployment };
@@ -34,12 +34,12 @@ async function found(context: CliContext, name: string): Promise<{ app: ReadApp;
 export async function continueDeployment(context: CliContext, name: string): Promise<void> {
   const { app, deployment } = await found(context, name);
   if (deployment.status.reason !== 'PAUSED')
-    throw new CliError(`The deployment of ${name} goes on by itself: it has not paused.`, {
+    throw new WordedError(`The deployment of ${name} goes on by itself: it has not paused.`, {
       next: `See how far it is: cupola app ${name}`,
     });
   const { guid } = deployment;
   await context.client().act({ method: 'POST', path: `/v3/deployments/${guid}/actions/continue` });
-  const deployed = await followDeployment(context, app, { deployment, startTimeout: null });
+  const deployed = await followDeployment(context.client(), app, { deployment, startTimeout: null });
   const now = await context.client().read(readDeployment, { path: `/v3/deployments/${guid}` });
   context.result(
     { name, guid: app.guid, deployment: guid, deployed },

@@ -9,12 +9,12 @@ import {
   readRoute,
   readStats,
 } from '@cupola/contract/v3/client-reads';
+import { explainStaging, startTrouble } from '@cupola/push/explain-failure';
+import { WordedError } from '@cupola/push/failures';
+import { filesNotKept } from '@cupola/push/files-not-kept';
+import { explanationText, logLine } from '@cupola/push/text';
+import { urlsOf } from '@cupola/push/urls';
 import { type CliContext, findApp } from '../context.ts';
-import { explainStaging, startTrouble } from '../explain-failure.ts';
-import { CliError } from '../failures.ts';
-import { filesNotKept } from '../files-not-kept.ts';
-import { explanationText, logLine } from '../text.ts';
-import { urlsOf } from '../urls.ts';
 import { hasDroplet } from './releases.ts';
 
 interface Finding {
@@ -48,7 +48,7 @@ export async function doctor(context: CliContext, name: string): Promise<void> {
       : findings.map(findingText).join('\n\n'),
   );
   if (findings.some(({ cause }) => cause !== null && cause.code !== 'files-not-kept'))
-    throw new CliError(`${name} is not as it should be: see above.`);
+    throw new WordedError(`${name} is not as it should be: see above.`);
 }
 
 function findingText({ about, says, cause, next, lines }: Finding): string {
@@ -146,7 +146,7 @@ async function firstUrl(context: CliContext, app: ReadApp): Promise<string | nul
 
 /** The cell says it once, in the app's log, when the app has come up. */
 async function files(context: CliContext, app: ReadApp): Promise<Finding[]> {
-  const evidence = await filesNotKept(context, app);
+  const evidence = await filesNotKept(context.client(), app);
   if (evidence === null) return [];
   const cause = explainCause({ code: 'files-not-kept', evidence: null }, { app: app.name });
   return [{ about: 'files', says: evidence, cause, next: null, lines: [] }];

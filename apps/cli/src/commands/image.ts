@@ -14,9 +14,9 @@ import { OPERATORS } from '@cupola/images/registry/policy';
 import { pushLayout } from '@cupola/images/registry/push-layout';
 import { parseReference, type Reference } from '@cupola/images/registry/reference';
 import { type Login, openRepository } from '@cupola/images/registry/repository';
+import { usageError, WordedError } from '@cupola/push/failures';
+import { bytes } from '@cupola/push/text';
 import { type CliContext, findApp } from '../context.ts';
-import { CliError, usageError } from '../failures.ts';
-import { bytes } from '../text.ts';
 
 /** The stack's layer may have to be made first. */
 const TIMEOUT_MS = 600_000;
@@ -87,7 +87,7 @@ export async function pushImage(
     );
   } catch (error) {
     if (!(error instanceof RegistryError)) throw error;
-    throw new CliError(`${target} was not pushed: ${error.message}.`, {
+    throw new WordedError(`${target} was not pushed: ${error.message}.`, {
       next:
         error.trouble === 'login'
           ? `docker login ${reference.host}, or --docker-username NAME with the password in CF_DOCKER_PASSWORD`

@@ -9,13 +9,13 @@ import {
   readProcess,
   readRoute,
 } from '@cupola/contract/v3/client-reads';
+import { usageError, WordedError } from '@cupola/push/failures';
+import { assignDroplet } from '@cupola/push/run-app';
+import { stage } from '@cupola/push/stage';
+import { waitUntilRunning } from '@cupola/push/start-wait';
+import { harmless, megabytes } from '@cupola/push/text';
 import { type CliContext, findApp } from '../context.ts';
-import { CliError, usageError } from '../failures.ts';
 import { question } from '../prompt.ts';
-import { assignDroplet } from '../push/run-app.ts';
-import { stage } from '../push/stage.ts';
-import { waitUntilRunning } from '../start-wait.ts';
-import { harmless, megabytes } from '../text.ts';
 import { showApp } from './apps.ts';
 import { hasDroplet } from './releases.ts';
 
@@ -25,7 +25,7 @@ export async function start(context: CliContext, name: string): Promise<void> {
     await ensureDroplet(context, app);
     await act(context, app, 'start');
   }
-  await waitUntilRunning(context, app);
+  await waitUntilRunning(context.client(), app);
   await showApp(context, { ...app, state: 'STARTED' });
 }
 
@@ -39,7 +39,7 @@ export async function restart(context: CliContext, name: string): Promise<void> 
   const app = await findApp(context, name);
   await ensureDroplet(context, app);
   await act(context, app, 'restart');
-  await waitUntilRunning(context, app);
+  await waitUntilRunning(context.client(), app);
   await showApp(context, { ...app, state: 'STARTED' });
 }
 
@@ -59,7 +59,7 @@ async function ensureDroplet(context: CliContext, app: ReadApp): Promise<void> {
     order_by: '-created_at',
   });
   if (newest === null)
-    throw new CliError(`${app.name} has nothing to run.`, { next: `Push its files: cupola push ${app.name}` });
+    throw new WordedError(`${app.name} has nothing to run.`, { next: `Push its files: cupola push ${app.name}` });
   context.say(`Staging ${app.name}`);
   const droplet = await stage(client, {
     appGuid: app.guid,
@@ -97,14 +97,14 @@ export async function scale(
       .catch(async (error: unknown) => {
         if (!(error instanceof CfApiError) || error.status !== NOT_FOUND) throw error;
         const types = (await client.all(readProcess, `/v3/apps/${app.guid}/processes`)).map(process => process.type);
-        throw new CliError(`${name} has no process "${type}": it has ${types.join(', ')}.`, {
+        throw new WordedError(`${name} has no process "${type}": it has ${types.join(', ')}.`, {
           next: `Name it in the Procfile, and push: cupola push ${name}`,
         });
       });
     if (app.state === 'STARTED') {
       const renewed = memory !== undefined || disk !== undefined;
       if (renewed) await act(context, app, 'restart');
-      if (instances !== 0) await waitUntilRunning(context, app, { all: !renewed });
+      if (instances !== 0) await waitUntilRunning(context.client(), app, { all: !renewed });
     }
   }
   await showApp(context, app);

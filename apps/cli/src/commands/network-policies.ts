@@ -2,10 +2,10 @@
 import type { CloudClient } from '@cupola/client/cloud-client';
 import { type ReadApp, readApp, readOrganization, readSpace } from '@cupola/contract/v3/client-reads';
 import { type NetworkPolicyBody, networkPoliciesAnswer } from '@cupola/contract/v3/network-policy';
+import { usageError, WordedError } from '@cupola/push/failures';
+import { table } from '@cupola/push/text';
 import { type CliContext, findApp, type Named } from '../context.ts';
-import { CliError, usageError } from '../failures.ts';
 import { findOrganization, findSpace } from '../find.ts';
-import { table } from '../text.ts';
 
 const POLICIES = '/networking/v1/external/policies';
 /** What CF's own CLI asks for when nothing is said. */
@@ -104,7 +104,7 @@ export async function removeNetworkPolicy(
     ports.start === policy.destination.ports.start &&
     ports.end === policy.destination.ports.end;
   if (!known.some(one => isSame(one.destination)))
-    throw new CliError(`No policy says that ${text}.`, {
+    throw new WordedError(`No policy says that ${text}.`, {
       next: `See which there are: cupola network-policies --source ${source}`,
     });
   await client.act({ method: 'POST', path: `${POLICIES}/delete`, json: { policies: [policy] } });
@@ -142,7 +142,7 @@ async function policyOf(
 async function findAppIn(context: CliContext, name: string, space: Named): Promise<ReadApp> {
   const found = await context.client().first(readApp, '/v3/apps', { names: name, space_guids: space.guid });
   if (found !== null) return found;
-  throw new CliError(`App "${name}" was not found in space ${space.name}.`, {
+  throw new WordedError(`App "${name}" was not found in space ${space.name}.`, {
     next: `See which there are: cupola target -s ${space.name} && cupola apps`,
   });
 }

@@ -3,12 +3,12 @@ import { CfApiError } from '@cupola/client/errors';
 import { readClaims } from '@cupola/client/login';
 import { readCreatedUser, readOrganization, readRole, readSpace, readUser } from '@cupola/contract/v3/client-reads';
 import { ROLE_TYPES, type RoleType } from '@cupola/model/states';
+import { usageError, WordedError } from '@cupola/push/failures';
+import { table } from '@cupola/push/text';
 import type { CliContext } from '../context.ts';
-import { CliError, usageError } from '../failures.ts';
 import { findOrganization, findSpace, findUser } from '../find.ts';
 import { didYouMean } from '../near.ts';
 import { confirm, readStdin, secret } from '../prompt.ts';
-import { table } from '../text.ts';
 
 export async function createOrg(context: CliContext, name: string): Promise<void> {
   const client = context.client();
@@ -221,7 +221,8 @@ export async function unsetRole(context: CliContext, user: string, role: string,
 export async function passwd(context: CliContext, flags: PasswordFlags): Promise<void> {
   const client = context.client();
   const { user_id } = readClaims(context.config.read().tokens?.access ?? '');
-  if (typeof user_id !== 'string') throw new CliError('This login belongs to no user: it has no password to change.');
+  if (typeof user_id !== 'string')
+    throw new WordedError('This login belongs to no user: it has no password to change.');
   const old = context.environment.CUPOLA_PASSWORD ?? (context.isTerminal ? await secret('Password now: ') : null);
   if (old === null)
     throw usageError('There is no terminal to ask for the password now.', 'Give it with CUPOLA_PASSWORD.');

@@ -2,20 +2,18 @@
 import { writeFileSync } from 'node:fs';
 import type { ClientLogLine } from '@cupola/client/logs';
 import { type Explanation, explainCause } from '@cupola/contract/causes';
-import { type ReadApp, type ReadProcess, readRoute } from '@cupola/contract/v3/client-reads';
+import { readRoute } from '@cupola/contract/v3/client-reads';
+import { explain, usageError, WordedError } from '@cupola/push/failures';
+import { openFolderMemory } from '@cupola/push/files/pushed-folder';
+import { filesNotKept } from '@cupola/push/files-not-kept';
+import { type PushedImage, type PushFlags, planManifest } from '@cupola/push/manifest/manifest';
+import { applyManifest, type Goal, idleTypes, type PushState, pushPhases } from '@cupola/push/push-app';
+import type { Deployed, DeploymentChoice } from '@cupola/push/run-app';
+import { explanationText, logLine, seconds } from '@cupola/push/text';
+import { urlsOf } from '@cupola/push/urls';
 import { configFolder } from '../config.ts';
 import { type CliContext, findApp } from '../context.ts';
-import { CliError, explain, usageError } from '../failures.ts';
-import { openFolderMemory } from '../files/pushed-folder.ts';
-import { filesNotKept } from '../files-not-kept.ts';
-import { type ManifestPlan, type PushedImage, type PushFlags, planManifest } from '../manifest/manifest.ts';
-import { type Phase, runPhases } from '../push/phases.ts';
-import { assignDroplet, type Deployed, type DeploymentChoice, type RanDroplet, runDroplet } from '../push/run-app.ts';
-import { stage } from '../push/stage.ts';
-import { type Prepared, prepareUpload, type Uploaded, upload } from '../push/upload-app.ts';
-import { registryPassword, useImage } from '../push/use-image.ts';
-import { bytes, explanationText, harmless, logLine, plural, seconds } from '../text.ts';
-import { urlsOf } from '../urls.ts';
+import { runPhases } from '../phases.ts';
 import { canaryText } from './deployments.ts';
 
 export interface PushOptions extends PushFlags {
@@ -32,9 +30,6 @@ export interface PushOptions extends PushFlags {
   /** Where to write the result as JSON besides: for programs that show the output to a person. */
   resultFile?: string;
 }
-
-/** How far a push goes: with `--no-start`, with `--task`, or all the way. */
-type Goal = 'upload' | 'stage' | 'start';
 
 interface PushedApp {
   name: string;
@@ -60,7 +55,7 @@ export async function push(context: CliContext, name: string | undefined, option
   const { organization, space } = context.target();
   context.say(`Pushing ${plan.apps.map(app => app.name).join(', ')} to ${organization.name} / ${space.name}`);
   // Hashing needs no app: the manifest is applied meanwhile.
-  const applying = apply(context, plan);
+  const applying = applyManifest(context.client(), space.guid, plan);
   applying.catch(() => undefined); // Thrown where it is awaited below.
   const pushed: PushedApp[] = [];
   for (const one of plan.apps)
@@ -83,16 +78,6 @@ export async function push(context: CliContext, name: string | undefined, option
   context.result(value, pushed.map(summary).join('\n'));
 }
 
-/** One call for all apps; they exist when it returns. */
-async function apply(context: CliContext, plan: ManifestPlan): Promise<void> {
-  const { space } = context.target();
-  await context.client().act({
-    method: 'POST',
-    path: `/v3/spaces/${space.guid}/actions/apply_manifest`,
-    raw: { contentType: 'application/x-yaml', body: () => plan.body },
-  });
-}
-
 interface One {
   name: string;
   folder: string;
@@ -105,32 +90,6 @@ interface One {
   startedMs: number;
 }
 
-/** What each phase leaves to the next. */
-interface PushState {
-  app?: ReadApp;
-  uploaded?: Uploaded;
-  dropletGuid?: string;
-  ran?: RanDroplet;
-}
-
-/** Instead of an upload; null: files are pushed. */
-function imagePhase(
-  context: CliContext,
-  image: PushedImage | null,
-  { finding, state }: { finding: Promise<ReadApp>; state: PushState },
-): Phase | null {
-  if (image === null) return null;
-  const password = registryPassword(image, context.environment);
-  return {
-    title: `Use ${image.name}`,
-    run: async () => {
-      state.app = await finding;
-      state.uploaded = await useImage(context.client(), image, { appGuid: state.app.guid, password });
-      return `Used ${image.name}`;
-    },
-  };
-}
-
 async function pushOne(
   context: CliContext,
   { name, folder, image, applying, goal, deployment, options, startedMs }: One,
@@ -140,71 +99,35 @@ async function pushOne(
     folder,
     place: [client.endpoints.api, context.target().space.guid, name],
   });
-  const state: PushState = {};
-  const staging: ClientLogLine[] = [];
+  const state: PushState = { staging: [] };
   // While the folder is looked at: what the manifest has made is there.
   const finding = applying.then(() => findApp(context, name));
   const reading = finding.then(async ({ guid }) =>
     urlsOf(client, await client.all(readRoute, `/v3/apps/${guid}/routes`)),
   );
   reading.catch(() => undefined); // Thrown where it is awaited below.
-  const phases: Phase[] = [
-    imagePhase(context, image, { finding, state }) ?? {
-      title: `Upload ${folder}`,
-      run: async show => {
-        const prepared = await together(prepareUpload(client, folder, memory), finding);
-        for (const path of prepared.walked?.skipped ?? []) show(`left out: ${path} is no file, folder or link`);
-        state.app = await finding;
-        state.uploaded = await upload(client, prepared, {
-          appGuid: state.app.guid,
-          memory,
-          progress: sparingly(show),
-        });
-        return uploadText(state.uploaded);
-      },
+  const phases = pushPhases(
+    client,
+    {
+      ...{ name, folder, image, finding, goal, memory, environment: context.environment },
+      deployment: async () => deployment,
+      startTimeout: options.startTimeout ?? null,
     },
-  ];
-  if (goal !== 'upload')
-    phases.push({
-      title: 'Stage',
-      run: async show => {
-        const { app, uploaded } = state as Required<typeof state>;
-        state.dropletGuid = await stage(client, {
-          appGuid: app.guid,
-          appName: name,
-          package: uploaded.package,
-          show: line => {
-            staging.push(line);
-            show(harmless(line.text));
-          },
-        });
-        if (goal === 'stage') await assignDroplet(client, app, state.dropletGuid);
-        return 'Staged';
-      },
-    });
-  if (goal === 'start')
-    phases.push({
-      title: 'Start',
-      run: async () => {
-        const { app, dropletGuid } = state as Required<typeof state>;
-        const startTimeout = options.startTimeout ?? null;
-        state.ran = await runDroplet(context, { app, dropletGuid, deployment, startTimeout });
-        return state.ran.deployed === 'canary' ? 'Started a canary' : 'Started';
-      },
-    });
+    state,
+  );
   const tookMs = await runPhases(phases, {
     json: context.json,
     isTerminal: process.stdout.isTTY === true,
     monotonic: () => performance.now(),
   }).catch((error: unknown) => {
-    throw withStagingLog(explain(error, name) ?? error, staging, context);
+    throw withStagingLog(explain(error, name) ?? error, state.staging, context);
   });
-  const { app, uploaded } = state as Required<Omit<typeof state, 'ran'>>;
+  const { app, uploaded } = state as Required<Omit<PushState, 'ran'>>;
   if (goal !== 'start' && app.state === 'STARTED')
     await client.act({ method: 'POST', path: `/v3/apps/${app.guid}/actions/stop` });
   const [urls, notKept] = await Promise.all([
     reading,
-    goal === 'start' ? filesNotKept(context, app, { settle: true }) : null,
+    goal === 'start' ? filesNotKept(client, app, { settle: true }) : null,
   ]);
   return {
     ...{ name, guid: app.guid, url: urls[0] ?? null, urls, goal },
@@ -214,10 +137,6 @@ async function pushOne(
     files: { total: uploaded.files, matched: uploaded.matchedFiles, sentBytes: uploaded.sentBytes },
     seconds: split(tookMs, performance.now() - startedMs),
   };
-}
-
-function idleTypes(processes: readonly ReadProcess[]): string[] {
-  return [...new Set(processes.filter(({ instances }) => instances === 0).map(({ type }) => type))];
 }
 
 function split([uploadMs = 0, stageMs = 0, startMs = 0]: readonly number[], totalMs: number): PushedApp['seconds'] {
@@ -237,20 +156,12 @@ function deploymentOf({ strategy, maxInFlight, instanceSteps }: PushOptions): De
   };
 }
 
-/** Awaits both; what the API says about the manifest counts more than a fault of a folder. */
-async function together(preparing: Promise<Prepared>, finding: Promise<ReadApp>): Promise<Prepared> {
-  const [prepared] = await Promise.allSettled([preparing, finding]);
-  await finding;
-  if (prepared.status === 'rejected') throw prepared.reason;
-  return prepared.value;
-}
-
 /** Where the live list has folded the log away, or none was shown, a failed staging shows the end of it. */
 function withStagingLog(error: unknown, lines: readonly ClientLogLine[], context: CliContext): unknown {
   const failure = explain(error);
   if (failure === null || failure.details.length > 0 || lines.length === 0) return error;
   if (!context.json && process.stdout.isTTY !== true) return error;
-  return new CliError(failure.message, {
+  return new WordedError(failure.message, {
     exitCode: failure.exitCode,
     next: failure.next,
     explained: failure.explained,
@@ -268,22 +179,6 @@ function usefulLines(lines: readonly ClientLogLine[], evidence: string | null): 
 const LOG_LINES = 30;
 const LINES_BEFORE = 10;
 const LINES_AFTER = 10;
-const PROGRESS_MS = 500;
-
-/** Progress of the upload, now and then: short ones show none. */
-function sparingly(show: (line: string) => void): (sent: number, total: number) => void {
-  let shownMs = performance.now();
-  return (sent, total) => {
-    if (performance.now() - shownMs < PROGRESS_MS) return;
-    shownMs = performance.now();
-    show(`${bytes(sent)} of ${bytes(total)} sent`);
-  };
-}
-
-function uploadText({ files, matchedFiles, sentBytes }: Uploaded): string {
-  if (matchedFiles === 0) return `Uploaded ${plural(files, 'file')}, ${bytes(sentBytes)}`;
-  return `Uploaded ${files - matchedFiles} of ${plural(files, 'file')}, ${bytes(sentBytes)}; the others were there`;
-}
 
 function round(ms: number): number {
   return Math.round(ms) / 1_000;

@@ -10,12 +10,12 @@ import {
   readRevision,
 } from '@cupola/contract/v3/client-reads';
 import { readCode } from '@cupola/model/causes';
+import { WordedError } from '@cupola/push/failures';
+import { type DeploymentChoice, deploy, runDroplet } from '@cupola/push/run-app';
+import { stage } from '@cupola/push/stage';
+import { harmless, table } from '@cupola/push/text';
 import { type CliContext, findApp } from '../context.ts';
-import { CliError } from '../failures.ts';
 import { confirm } from '../prompt.ts';
-import { type DeploymentChoice, deploy, runDroplet } from '../push/run-app.ts';
-import { stage } from '../push/stage.ts';
-import { harmless, table } from '../text.ts';
 import { showApp } from './apps.ts';
 
 interface RestageFlags {
@@ -32,7 +32,7 @@ export async function restage(context: CliContext, name: string, { strategy }: R
     order_by: '-created_at',
   });
   if (newest === null)
-    throw new CliError(`${name} has nothing to stage.`, { next: `Push its files: cupola push ${name}` });
+    throw new WordedError(`${name} has nothing to stage.`, { next: `Push its files: cupola push ${name}` });
   context.say(`Staging ${name}`);
   const dropletGuid = await stage(client, {
     appGuid: app.guid,
@@ -40,7 +40,7 @@ export async function restage(context: CliContext, name: string, { strategy }: R
     package: newest,
     show: line => context.say(harmless(line.text)),
   });
-  await runDroplet(context, { app, dropletGuid, deployment: chosen(strategy), startTimeout: null });
+  await runDroplet(context.client(), { app, dropletGuid, deployment: chosen(strategy), startTimeout: null });
   await showApp(context, { ...app, state: 'STARTED' });
 }
 
@@ -82,7 +82,7 @@ export async function rollback(context: CliContext, name: string, { version, for
   const revision =
     version === undefined ? await servedBefore(context, app, all) : all.find(one => one.version === version);
   if (revision === undefined)
-    throw new CliError(
+    throw new WordedError(
       version === undefined ? `${name} has no older revision to go back to.` : `${name} has no revision ${version}.`,
       { next: `See which there are: cupola revisions ${name}` },
     );
@@ -92,7 +92,7 @@ export async function rollback(context: CliContext, name: string, { version, for
     command: `cupola rollback ${name} --version ${revision.version} -f`,
   });
   if (!isSure) return context.result({ name, rolledBack: false }, `${name} was left as it is.`);
-  await deploy(context, {
+  await deploy(context.client(), {
     app,
     what: { revision: { guid: revision.guid } },
     choice: { strategy: 'rolling' },

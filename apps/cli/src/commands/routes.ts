@@ -1,11 +1,11 @@
 /** domains, routes, create-route, delete-route, map-route, unmap-route: how requests find an app. */
 import { readDomain, readRoute } from '@cupola/contract/v3/client-reads';
+import { WordedError } from '@cupola/push/failures';
+import { table } from '@cupola/push/text';
+import { appUrl, internalUrl, readUrls } from '@cupola/push/urls';
 import { type CliContext, findApp } from '../context.ts';
-import { CliError } from '../failures.ts';
 import { findDomain, findRoute, type RouteName, routeText } from '../find.ts';
 import { confirm } from '../prompt.ts';
-import { table } from '../text.ts';
-import { appUrl, internalUrl, readUrls } from '../urls.ts';
 
 export interface RouteFlags {
   hostname?: string;
@@ -130,7 +130,7 @@ export async function unmapRoute(
 async function existing(context: CliContext, name: RouteName) {
   const route = await findRoute(context, name);
   if (route !== null) return route;
-  throw new CliError(`There is no route ${routeText(name)} in this space.`, {
+  throw new WordedError(`There is no route ${routeText(name)} in this space.`, {
     next: 'See which there are: cupola routes',
   });
 }

@@ -2,12 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { type ReadSecurityGroup, readSecurityGroup, readSpace } from '@cupola/contract/v3/client-reads';
 import { sentence } from '@cupola/model/sentence';
+import { usageError, WordedError } from '@cupola/push/failures';
+import { table } from '@cupola/push/text';
 import type { CliContext } from '../context.ts';
-import { CliError, usageError } from '../failures.ts';
 import { findOrganization, findSpace } from '../find.ts';
 import { didYouMean } from '../near.ts';
 import { confirm } from '../prompt.ts';
-import { table } from '../text.ts';
 
 const LIFECYCLES = ['running', 'staging'] as const;
 type Lifecycle = (typeof LIFECYCLES)[number];
@@ -21,7 +21,7 @@ async function findGroup(context: CliContext, name: string): Promise<ReadSecurit
     name,
     all.map(one => one.name),
   );
-  throw new CliError(`Security group "${name}" was not found, or none of your spaces has it.`, {
+  throw new WordedError(`Security group "${name}" was not found, or none of your spaces has it.`, {
     next: near ?? 'See yours: cupola security-groups',
   });
 }
@@ -131,7 +131,7 @@ async function spacesOf(context: CliContext, organization: string) {
   const { guid } = await findOrganization(context, organization);
   const spaces = await context.client().all(readSpace, '/v3/spaces', { organization_guids: guid });
   if (spaces.length === 0)
-    throw new CliError(`${organization} has no space.`, {
+    throw new WordedError(`${organization} has no space.`, {
       next: `Make one: cupola create-space NAME -o ${organization}`,
     });
   return spaces;

@@ -1,11 +1,11 @@
 /** cups, services, service, bind-service, unbind-service, delete-service: what an app is given to work with. */
 import { readFileSync } from 'node:fs';
 import { readServiceBinding, readServiceInstance } from '@cupola/contract/v3/client-reads';
+import { usageError, WordedError } from '@cupola/push/failures';
+import { table } from '@cupola/push/text';
 import { type CliContext, findApp } from '../context.ts';
-import { CliError, usageError } from '../failures.ts';
 import { findServiceInstance } from '../find.ts';
 import { confirm, secret } from '../prompt.ts';
-import { table } from '../text.ts';
 
 interface CupsFlags {
   parameters?: string;
@@ -157,7 +157,7 @@ export async function deleteService(context: CliContext, name: string, flags: { 
   if (found === null) return context.result({ name, deleted: false }, `Service ${name} does not exist.`);
   const bound = await bindingsOf(context, { service_instance_guids: found.guid });
   if (bound.length > 0)
-    throw new CliError(`Service ${name} is still given to an app.`, {
+    throw new WordedError(`Service ${name} is still given to an app.`, {
       next: `See to which: cupola services. Then: cupola unbind-service APP ${name}`,
     });
   const isSure = await confirm(context, {

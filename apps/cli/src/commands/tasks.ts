@@ -2,9 +2,9 @@
 import { CfApiError } from '@cupola/client/errors';
 import { recentLines } from '@cupola/client/logs';
 import { readTask } from '@cupola/contract/v3/client-reads';
+import { usageError, WordedError } from '@cupola/push/failures';
+import { logLine, megabytes, table } from '@cupola/push/text';
 import { type CliContext, findApp } from '../context.ts';
-import { CliError, usageError } from '../failures.ts';
-import { logLine, megabytes, table } from '../text.ts';
 import { hasDroplet } from './releases.ts';
 
 export interface RunTaskFlags {
@@ -38,7 +38,7 @@ export async function runTask(context: CliContext, name: string, flags: RunTaskF
     })
     .catch(async (error: unknown) => {
       if (!(error instanceof CfApiError) || (await hasDroplet(context, app))) throw error;
-      throw new CliError(`${name} has nothing to run a task with: it was never staged.`, {
+      throw new WordedError(`${name} has nothing to run a task with: it was never staged.`, {
         next: `Stage it: cupola push ${name} --task, or with a start: cupola push ${name}`,
       });
     });
@@ -58,7 +58,7 @@ export async function runTask(context: CliContext, name: string, flags: RunTaskF
     .filter(line => line.sourceType === `APP/TASK/${ended.name}`)
     .slice(-OUTPUT_LINES);
   if (ended.state === 'FAILED')
-    throw new CliError(
+    throw new WordedError(
       `Task ${ended.sequence_id} (${ended.name}) failed: ${ended.result?.failure_reason ?? 'it gave no reason'}`,
       { next: `All of its output: cupola logs ${name} --recent`, details: output.map(logLine) },
     );
@@ -87,7 +87,9 @@ export async function terminateTask(context: CliContext, name: string, sequence:
   const client = context.client();
   const [task] = await client.all(readTask, `/v3/apps/${app.guid}/tasks`, { sequence_ids: String(sequence) });
   if (task === undefined)
-    throw new CliError(`${name} has had no task ${sequence}.`, { next: `See which there are: cupola tasks ${name}` });
+    throw new WordedError(`${name} has had no task ${sequence}.`, {
+      next: `See which there are: cupola tasks ${name}`,
+    });
   await client.act({ method: 'POST', path: `/v3/tasks/${task.guid}/actions/cancel` });
   context.result({ task: task.guid, cancelled: true }, `Task ${sequence} of ${name} is being ended.`);
 }

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { PushedFolder } from '../files/pushed-folder.ts';
-import type { Walked, WalkedFile } from '../files/walk.ts';
 import { baseOf } from './changes.ts';
+import type { PushedFolder } from './files/pushed-folder.ts';
+import type { Walked, WalkedFile } from './files/walk.ts';
 
 const SEEN = { sizeBytes: 1, mtimeMs: 1, ctimeMs: 1, inode: 1 };
 const path = fc.constantFrom('a', 'b', 'c', 'd/e', 'd/f');

@@ -18,8 +18,8 @@ export const EXIT = {
 } as const;
 
 /** A failure in words for the user. `next` says what to do. */
-export class CliError extends Error {
-  override readonly name = 'CliError';
+export class WordedError extends Error {
+  override readonly name = 'WordedError';
   readonly exitCode: number;
   readonly next: string | null;
   /** Lines that explain it: the last log lines, say. */
@@ -48,20 +48,20 @@ export class CliError extends Error {
   }
 }
 
-export function usageError(message: string, next: string): CliError {
-  return new CliError(message, { exitCode: EXIT.usage, next });
+export function usageError(message: string, next: string): WordedError {
+  return new WordedError(message, { exitCode: EXIT.usage, next });
 }
 
 /** The same failure in the CLI's words; anything unknown is a bug and goes on as it is. `app`: whom the next command names. */
-export function explain(error: unknown, app = 'APP'): CliError | null {
-  if (error instanceof CliError) return error;
+export function explain(error: unknown, app = 'APP'): WordedError | null {
+  if (error instanceof WordedError) return error;
   if (error instanceof UnreachableError)
-    return new CliError(error.message, {
+    return new WordedError(error.message, {
       exitCode: EXIT.unreachable,
       next: 'Is the platform up? Start yours with ./cupola up, or name another: cupola login -a URL (add --skip-ssl-validation for a certificate of your own).',
     });
   if (error instanceof LoginError)
-    return new CliError(error.message, {
+    return new WordedError(error.message, {
       exitCode: EXIT.login,
       next:
         error.reason === 'unauthorized'
@@ -69,9 +69,9 @@ export function explain(error: unknown, app = 'APP'): CliError | null {
           : 'Log in: cupola login -a URL -u NAME',
     });
   if (error instanceof CfApiError) return explainApiError(error, app);
-  if (error instanceof JobFailedError) return new CliError(error.message);
+  if (error instanceof JobFailedError) return new WordedError(error.message);
   if (error instanceof WaitedTooLongError)
-    return new CliError(error.message, {
+    return new WordedError(error.message, {
       next: 'It may still finish: look with cupola app NAME and cupola logs NAME --recent.',
     });
   return null;
@@ -80,19 +80,19 @@ export function explain(error: unknown, app = 'APP'): CliError | null {
 const FORBIDDEN = 403;
 const UNAUTHENTICATED = 401;
 
-function explainApiError(error: CfApiError, app: string): CliError {
+function explainApiError(error: CfApiError, app: string): WordedError {
   const { status, requestId, message, title } = error;
   if (status === UNAUTHENTICATED)
-    return new CliError(message, { exitCode: EXIT.login, next: 'Log in again: cupola login' });
+    return new WordedError(message, { exitCode: EXIT.login, next: 'Log in again: cupola login' });
   if (status === FORBIDDEN)
-    return new CliError(message, {
+    return new WordedError(message, {
       next: 'Your user lacks the role for it: ask a manager of the organization or space, or target another (cupola target -o ORG -s SPACE).',
     });
   if (status >= 500 && causeOfRefusal(title, message) === null)
-    return new CliError(message, {
+    return new WordedError(message, {
       next: `Try again; if it stays so, tell the operator request ${requestId ?? '(no id)'}.`,
     });
   const code = causeOfRefusal(title, message);
-  if (code === null) return new CliError(message);
-  return new CliError(message, { explained: explainCause({ code, evidence: null }, { app }) });
+  if (code === null) return new WordedError(message);
+  return new WordedError(message, { explained: explainCause({ code, evidence: null }, { app }) });
 }

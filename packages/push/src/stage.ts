@@ -3,7 +3,7 @@ import type { CloudClient } from '@cupola/client/cloud-client';
 import { type ClientLogLine, followLines } from '@cupola/client/logs';
 import { type ReadPackage, readBuild } from '@cupola/contract/v3/client-reads';
 import { STAGING_LIMITS } from '@cupola/model/limits';
-import { stagingFailure } from '../explain-failure.ts';
+import { stagingFailure } from './explain-failure.ts';
 
 interface Staging {
   readonly appGuid: string;

@@ -1,7 +1,7 @@
 /** What of a folder differs from the package that the last push of it made: the rest is neither asked for nor sent again. */
 import type { BaseOfChanges } from '@cupola/contract/v3/package';
-import type { FormerPackage, PushedFolder } from '../files/pushed-folder.ts';
-import type { Walked, WalkedFile } from '../files/walk.ts';
+import type { FormerPackage, PushedFolder } from './files/pushed-folder.ts';
+import type { Walked, WalkedFile } from './files/walk.ts';
 
 /** True for a file that lies in the package as it lies here. */
 export function staysIn(former: PushedFolder | null): (file: WalkedFile) => boolean {

@@ -8,11 +8,11 @@ import { CfApiError } from '@cupola/client/errors';
 import { uploadPackage } from '@cupola/client/upload';
 import { type ReadPackage, type ResourceMatch, readPackage } from '@cupola/contract/v3/client-reads';
 import type { BaseOfChanges } from '@cupola/contract/v3/package';
-import { CliError, usageError } from '../failures.ts';
-import { writeZip } from '../files/archive.ts';
-import type { FolderMemory, FormerPackage } from '../files/pushed-folder.ts';
-import type { Walked, WalkedFile } from '../files/walk.ts';
 import { type Base, baseOf } from './changes.ts';
+import { usageError, WordedError } from './failures.ts';
+import { writeZip } from './files/archive.ts';
+import type { FolderMemory, FormerPackage } from './files/pushed-folder.ts';
+import type { Walked, WalkedFile } from './files/walk.ts';
 import { matchFiles, walkAndMatch } from './match-files.ts';
 
 /** What a push will send: known before the app exists, so that it can be found out meanwhile. */
@@ -172,7 +172,7 @@ async function ready(client: CloudClient, sent: ReadPackage): Promise<ReadPackag
         isDone,
       });
   if (found.state === 'READY') return found;
-  throw new CliError(`The upload was refused: ${found.data?.error ?? found.state}`, {
+  throw new WordedError(`The upload was refused: ${found.data?.error ?? found.state}`, {
     next: 'Mend what it names, and push again.',
   });
 }

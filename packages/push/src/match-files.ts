@@ -2,9 +2,9 @@
 import type { CloudClient } from '@cupola/client/cloud-client';
 import { type ResourceMatch, readResourceMatches } from '@cupola/contract/v3/client-reads';
 import { PUSH_LIMITS } from '@cupola/model/limits';
-import type { PushedFolder } from '../files/pushed-folder.ts';
-import { type Walked, type WalkedFile, walkSteps } from '../files/walk.ts';
 import { staysIn } from './changes.ts';
+import type { PushedFolder } from './files/pushed-folder.ts';
+import { type Walked, type WalkedFile, walkSteps } from './files/walk.ts';
 
 /** Files that are asked for together: fewer than CF allows, so that the server looks while we walk on. */
 const MATCH_FILES = Math.min(2_000, PUSH_LIMITS.resourceMatchMax);

@@ -1,8 +1,8 @@
 /** A package that is an image: nothing is sent but its name, and the login of its registry where it wants one. */
 import type { CloudClient } from '@cupola/client/cloud-client';
 import { readPackage } from '@cupola/contract/v3/client-reads';
-import { usageError } from '../failures.ts';
-import type { PushedImage } from '../manifest/manifest.ts';
+import { usageError } from './failures.ts';
+import type { PushedImage } from './manifest/manifest.ts';
 import type { Uploaded } from './upload-app.ts';
 
 /** As cf: a password is never on a command line. @throws usage error where a name has no password. */

@@ -10,16 +10,16 @@ import { crashCause } from '@cupola/model/crash-cause';
 import { sentence } from '@cupola/model/sentence';
 import { stagingCause } from '@cupola/model/staging-cause';
 import { waitingCause } from '@cupola/model/waiting-reasons';
-import { CliError } from './failures.ts';
+import { WordedError } from './failures.ts';
 import { logLine } from './text.ts';
 
 const LAST_LINES = 20;
 const LOG_LINES = 200;
 
 /** `error` as CF words it: `BuildpackCompileFailed - the reason`. */
-export function stagingFailure(app: string, error: string, lines: readonly string[]): CliError {
+export function stagingFailure(app: string, error: string, lines: readonly string[]): WordedError {
   const { text, explained } = explainStaging(app, error, lines);
-  return new CliError(`Staging of ${app} failed: ${text}`, { explained });
+  return new WordedError(`Staging of ${app} failed: ${text}`, { explained });
 }
 
 export function explainStaging(
@@ -115,8 +115,12 @@ export async function startTrouble(
   return { reason: text === '' ? 'it ended without a reason' : text, explained: { ...explained, evidence }, lines };
 }
 
-export function startFailure(app: ReadApp, process: ReadProcess, { reason, explained, lines }: StartTrouble): CliError {
-  return new CliError(`${app.name} (${process.type}) does not run: ${explained.says}. ${sentence(reason)}`, {
+export function startFailure(
+  app: ReadApp,
+  process: ReadProcess,
+  { reason, explained, lines }: StartTrouble,
+): WordedError {
+  return new WordedError(`${app.name} (${process.type}) does not run: ${explained.says}. ${sentence(reason)}`, {
     explained,
     details: lines.map(logLine),
   });

@@ -1,7 +1,7 @@
 /** Waiting for an app to run after start, restart, scale or push, and telling why it does not. */
+import type { CloudClient } from '@cupola/client/cloud-client';
 import { type ReadApp, type ReadProcess, readProcess, readStats } from '@cupola/contract/v3/client-reads';
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
-import type { CliContext } from './context.ts';
 import { areHopeless, startFailure, startTrouble } from './explain-failure.ts';
 
 /** cf's CF_STARTUP_TIMEOUT. */
@@ -11,11 +11,10 @@ const START_LIMIT_MS = 5 * 60_000;
  * lines when no instance of a process will.
  */
 export async function waitUntilRunning(
-  context: CliContext,
+  client: CloudClient,
   app: ReadApp,
   { all = false }: { all?: boolean } = {},
 ): Promise<ReadProcess[]> {
-  const client = context.client();
   const processes = await client.all(readProcess, `/v3/apps/${app.guid}/processes`);
   for (const process of processes) {
     if (process.instances === 0) continue;

@@ -1,9 +1,9 @@
 /** Files that an app writes and will lose: its cell says so once, in the app's log, when the app has come up. */
 import { setTimeout as pause } from 'node:timers/promises';
+import type { CloudClient } from '@cupola/client/cloud-client';
 import { recentLines } from '@cupola/client/logs';
 import type { ReadApp } from '@cupola/contract/v3/client-reads';
 import { readCode } from '@cupola/model/causes';
-import type { CliContext } from './context.ts';
 
 const LOG_LINES = 500;
 
@@ -13,12 +13,12 @@ const PAUSE_MS = 60;
 
 /** What the cell has seen of files that will not last; null when nothing. `settle` waits for its word on a start that is just over. */
 export async function filesNotKept(
-  context: CliContext,
+  client: CloudClient,
   app: ReadApp,
   { settle = false }: { settle?: boolean } = {},
 ): Promise<string | null> {
   for (let tried = 1; ; tried++) {
-    const lines = await recentLines(context.client(), app.guid, LOG_LINES).catch(() => []);
+    const lines = await recentLines(client, app.guid, LOG_LINES).catch(() => []);
     // Of the newest start: what an older one wrote may have been mended since.
     const cell = lines.filter(({ sourceType }) => sourceType === 'CELL').map(({ text }) => text);
     const ofNow = cell.slice(cell.findLastIndex(text => text.startsWith('Starting health monitoring')) + 1);

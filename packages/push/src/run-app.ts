@@ -9,10 +9,9 @@ import {
   readStats,
 } from '@cupola/contract/v3/client-reads';
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
-import type { CliContext } from '../context.ts';
-import { areHopeless, startFailure, startTrouble } from '../explain-failure.ts';
-import { CliError } from '../failures.ts';
-import { waitUntilRunning } from '../start-wait.ts';
+import { areHopeless, startFailure, startTrouble } from './explain-failure.ts';
+import { WordedError } from './failures.ts';
+import { waitUntilRunning } from './start-wait.ts';
 
 /** As the API's: `rolling` or `canary`, and how. */
 export interface DeploymentChoice {
@@ -41,18 +40,17 @@ export interface RanDroplet {
 }
 
 export async function runDroplet(
-  context: CliContext,
+  client: CloudClient,
   { app, dropletGuid, deployment, startTimeout }: Run,
 ): Promise<RanDroplet> {
-  const client = context.client();
   if (deployment !== null) {
     const what = { droplet: { guid: dropletGuid } };
-    const deployed = await deploy(context, { app, what, choice: deployment, startTimeout });
+    const deployed = await deploy(client, { app, what, choice: deployment, startTimeout });
     return { deployed, processes: await client.all(readProcess, `/v3/apps/${app.guid}/processes`) };
   }
   await assignDroplet(client, app, dropletGuid);
   await client.act({ method: 'POST', path: `/v3/apps/${app.guid}/actions/restart` });
-  return { deployed: 'whole', processes: await waitUntilRunning(context, app) };
+  return { deployed: 'whole', processes: await waitUntilRunning(client, app) };
 }
 
 /** What the app runs from its next start on, and its tasks from now on. */
@@ -73,7 +71,7 @@ interface Deploy {
 
 /** Makes a deployment and follows it, see followDeployment(). */
 export async function deploy(
-  context: CliContext,
+  client: CloudClient,
   { app, what, choice: { strategy, maxInFlight, instanceSteps }, startTimeout }: Deploy,
 ): Promise<Deployed> {
   const options = {
@@ -82,7 +80,7 @@ export async function deploy(
       ? {}
       : { canary: { steps: instanceSteps.map(percent => ({ instance_weight: percent })) } }),
   };
-  const made = await context.client().read(readDeployment, {
+  const made = await client.read(readDeployment, {
     method: 'POST',
     path: '/v3/deployments',
     json: {
@@ -92,7 +90,7 @@ export async function deploy(
       relationships: { app: { data: { guid: app.guid } } },
     },
   });
-  return followDeployment(context, app, { deployment: made, startTimeout });
+  return followDeployment(client, app, { deployment: made, startTimeout });
 }
 
 /**
@@ -100,11 +98,10 @@ export async function deploy(
  * instance has given up, or after twice its start timeout without progress, and the old version keeps serving. Throws with the cause.
  */
 export async function followDeployment(
-  context: CliContext,
+  client: CloudClient,
   app: ReadApp,
   { deployment, startTimeout }: { deployment: ReadDeployment; startTimeout: number | null },
 ): Promise<Deployed> {
-  const client = context.client();
   const limitMs = 2 * (startTimeout === null ? INSTANCE_LIMITS.startTimeoutMs : startTimeout * 1_000);
   const over = new AbortController();
   const ended = client.poll({
@@ -115,26 +112,26 @@ export async function followDeployment(
     isDone: ({ status: { value, reason } }) => value === 'FINALIZED' || reason === 'PAUSED',
     signal: over.signal,
   });
-  const failed = failureOf(context, app, {
+  const failed = failureOf(client, app, {
     processes: deployment.new_processes ?? [],
     limitMs,
     signal: over.signal,
   });
   try {
     const done = await Promise.race([ended, failed]);
-    if (done instanceof CliError) throw await cancelled(context, app, { guid: deployment.guid, failure: done });
+    if (done instanceof WordedError) throw await cancelled(client, app, { guid: deployment.guid, failure: done });
     if (done.status.reason === 'PAUSED') return 'canary';
     if (done.status.reason !== 'DEPLOYED')
-      throw new CliError(
+      throw new WordedError(
         `The deployment of ${app.name} ended as ${done.status.reason ?? 'unknown'}; the former version serves.`,
         { next: `See why: cupola doctor ${app.name}` },
       );
     return 'whole';
   } catch (error) {
     if ((error as Error).name !== 'WaitedTooLongError') throw error;
-    throw await cancelled(context, app, {
+    throw await cancelled(client, app, {
       guid: deployment.guid,
-      failure: new CliError(`${app.name} did not get healthy within ${limitMs / 1_000} s.`, {
+      failure: new WordedError(`${app.name} did not get healthy within ${limitMs / 1_000} s.`, {
         next: `See why: cupola doctor ${app.name}`,
       }),
     });
@@ -152,11 +149,10 @@ interface NewProcesses {
 
 /** Resolves when the new version will not come up; else never. */
 async function failureOf(
-  context: CliContext,
+  client: CloudClient,
   app: ReadApp,
   { processes, limitMs, signal }: NewProcesses,
-): Promise<CliError> {
-  const client = context.client();
+): Promise<WordedError> {
   const [first] = processes;
   const never = new Promise<never>(() => undefined);
   if (first === undefined) return never;
@@ -181,12 +177,12 @@ async function failureOf(
 
 /** Ends the deployment; the failure then says so. */
 async function cancelled(
-  context: CliContext,
+  client: CloudClient,
   app: ReadApp,
-  { guid, failure }: { guid: string; failure: CliError },
-): Promise<CliError> {
-  await context.client().act({ method: 'POST', path: `/v3/deployments/${guid}/actions/cancel` });
-  return new CliError(
+  { guid, failure }: { guid: string; failure: WordedError },
+): Promise<WordedError> {
+  await client.act({ method: 'POST', path: `/v3/deployments/${guid}/actions/cancel` });
+  return new WordedError(
     `The new version of ${failure.message} The deployment was cancelled, and the former version of ${app.name} serves.`,
     { details: failure.details, explained: failure.explained, next: failure.next },
   );

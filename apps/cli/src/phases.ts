@@ -1,12 +1,7 @@
 /** The phases of a push, each with its seconds: a live list on a terminal, plain lines elsewhere, nothing with `--json`. */
+import type { Phase } from '@cupola/push/push-app';
+import { seconds } from '@cupola/push/text';
 import { Listr } from 'listr2';
-import { seconds } from '../text.ts';
-
-export interface Phase {
-  readonly title: string;
-  /** Returns what to say when it is done. */
-  run(show: (line: string) => void): Promise<string>;
-}
 
 /** Runs them one after another; the first that throws ends it. Returns the ms that each took. */
 export async function runPhases(
