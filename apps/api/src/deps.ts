@@ -9,6 +9,7 @@ import type { BuildLogs } from './builds/build-log.ts';
 import type { BuildLeases } from './builds/leases.ts';
 import type { Holds } from './holds/holds.ts';
 import type { ShownTexts } from './http/json-text.ts';
+import type { LogRights } from './internal/log-rights.ts';
 import type { Envelopes } from './logcache/envelopes.ts';
 import type { Tails } from './logcache/tails.ts';
 import type { TailHolds } from './logcache/wait-for-lines.ts';
@@ -44,6 +45,8 @@ export interface ApiDeps {
   /** Which stagers hold the builds they have claimed. */
   leases: BuildLeases;
   buildLogs: BuildLogs;
+  /** Of which apps a cell may write lines. */
+  logRights: LogRights;
   fileMover: FileMover;
   sealer: Sealer;
   holds: Holds;

@@ -14,6 +14,7 @@ import { createHolds } from './holds/create-holds.ts';
 import { createTokenCap } from './holds/token-cap.ts';
 import { createShownTexts } from './http/json-text.ts';
 import { type HttpServer, type Listen, startServer } from './http/server.ts';
+import { createLogRights } from './internal/log-rights.ts';
 import { type InternalListen, startInternal } from './internal/server.ts';
 import { createEnvelopes } from './logcache/envelopes.ts';
 import { createTails } from './logcache/tails.ts';
@@ -39,6 +40,7 @@ export interface StartDeps
     | 'loginGuard'
     | 'leases'
     | 'buildLogs'
+    | 'logRights'
     | 'fileMover'
   > {
   listen: Listen;
@@ -94,6 +96,7 @@ export async function start(options: StartDeps): Promise<Api> {
     tokens,
     leases,
     buildLogs: createBuildLogs({ store, logs, now }),
+    logRights: createLogRights({ read: store.read, monotonic }),
     fileMover: starting.use(createFileMover(given, movePauseMs)),
     loginGuard: createLoginGuard(now),
     tails: createTails(),

@@ -260,6 +260,7 @@ export async function aBuild(store: Writable, given: Partial<BuildsTable> = {}):
     fence: 0,
     attempts: 0,
     stager: null,
+    last_stager: null,
     lease_until: null,
     finished_at: null,
     ...given,

@@ -15,6 +15,7 @@ import * as listedRows from './migrations/0008-lists.ts';
 import * as cluster from './migrations/0009-cluster.ts';
 import * as images from './migrations/0010-images.ts';
 import * as cellSegments from './migrations/0011-cell-segments.ts';
+import * as lastStager from './migrations/0014-last-stager.ts';
 import type { Database } from './schema.ts';
 
 /** All migrations, forward only. */
@@ -32,6 +33,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0009-cluster': inNewEpoch(cluster),
   '0010-images': inNewEpoch(images),
   '0011-cell-segments': inNewEpoch(cellSegments),
+  '0014-last-stager': inNewEpoch(lastStager),
 };
 
 /**

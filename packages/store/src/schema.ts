@@ -312,6 +312,8 @@ export interface BuildsTable extends Stamped {
   fence: number;
   attempts: number;
   stager: string | null;
+  /** Who has claimed it last; null: nobody yet. */
+  last_stager: string | null;
   /** Until when by the store's wall clock; judged only by the API that granted it. */
   lease_until: number | null;
   finished_at: number | null;

@@ -149,6 +149,7 @@ async function makeRow(
     fence: 0,
     attempts: 0,
     stager: null,
+    last_stager: null,
     lease_until: null,
     finished_at: null,
   };

@@ -102,7 +102,7 @@ async function claim(
   const claimed = { fence: build.fence + 1, attempts: build.attempts + 1 };
   await db
     .updateTable('builds')
-    .set({ ...claimed, stager, lease_until: now + STAGING_LIMITS.leaseMs, updated_at: now })
+    .set({ ...claimed, stager, last_stager: stager, lease_until: now + STAGING_LIMITS.leaseMs, updated_at: now })
     .where('guid', '=', guid)
     .execute();
   const packs = await buildpacksForBuild(db, build.stack);

@@ -82,3 +82,17 @@ test('a toolchain whose layer is gone is not there: it is made again', async () 
   await test.deps.blobs.remove(DIGEST);
   expect((await call(test, 'GET', url)).status).toBe(404);
 });
+
+test('a toolchain that is there is not replaced; one whose layer is gone is', async () => {
+  await using test = await startTestApi();
+  const url = `/internal/toolchains/${RECORD.key}`;
+  await test.deps.blobs.put(Readable.from([LAYER]));
+  const other = await test.deps.blobs.put(Readable.from(['another']));
+  const forged = { ...RECORD, layer: { ...RECORD.layer, digest: other.digest, sizeBytes: 7 } };
+  await call(test, 'PUT', url, RECORD);
+  expect((await call(test, 'PUT', url, forged)).status).toBe(204);
+  expect((await call(test, 'GET', url)).body).toEqual(RECORD);
+  await test.deps.blobs.remove(DIGEST);
+  await call(test, 'PUT', url, forged);
+  expect((await call(test, 'GET', url)).body).toEqual(forged);
+});

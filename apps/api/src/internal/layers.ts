@@ -46,17 +46,36 @@ export async function readToolchain(call: InternalCall): Promise<InternalReply> 
   return { status: 200, json: record };
 }
 
+/**
+ * The first one stands as long as its layer is there: apps of everybody are staged with it, and no stager may put another in its place.
+ */
 export async function storeToolchain(call: InternalCall): Promise<InternalReply> {
+  const { store, blobs } = call.deps;
   const record = await readJson(call, toolchainRecord);
   if (record.key !== call.params.key) throw new InvalidRequestError('the key of the path is not that of the body');
-  if ((await call.deps.blobs.stat(record.layer.digest)) === null)
+  if ((await blobs.stat(record.layer.digest)) === null)
     throw new UnprocessableError('The layer of this toolchain has not been stored');
-  await call.deps.store.mutate(async ({ db, now }) => {
+  const known = await store.read
+    .selectFrom('toolchains')
+    .select('layer_json')
+    .where('key', '=', record.key)
+    .executeTakeFirst();
+  if (known !== undefined) {
+    const { digest } = toolchainRecord.shape.layer.parse(JSON.parse(known.layer_json));
+    if ((await blobs.stat(digest)) !== null) return { status: 204 };
+  }
+  await store.mutate(async ({ db, now }) => {
     const row = { version: record.version, layer_json: JSON.stringify(record.layer) };
     await db
       .insertInto('toolchains')
       .values({ key: record.key, created_at: now, ...row })
-      .onConflict(conflict => conflict.column('key').doUpdateSet(row))
+      // Only in the place of the one that was looked at: of two that come at once, the first stands.
+      .onConflict(conflict =>
+        conflict
+          .column('key')
+          .doUpdateSet(row)
+          .where('toolchains.layer_json', '=', known?.layer_json ?? ''),
+      )
       .execute();
   });
   return { status: 204 };

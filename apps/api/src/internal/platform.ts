@@ -7,7 +7,8 @@ import { type InternalCall, type InternalReply, readJson } from './call.ts';
 import { requireSelf } from './caller.ts';
 
 export async function takeLogs(call: InternalCall): Promise<InternalReply> {
-  await call.deps.logs.append(await readLines(call)).catch((error: unknown) => {
+  const lines = await readLines(call);
+  await call.deps.logs.append(await ofTheirs(call, lines)).catch((error: unknown) => {
     // An app's guid that is none: the sender's mistake.
     if (error instanceof TypeError) throw new InvalidRequestError(error.message);
     throw error;
@@ -19,11 +20,25 @@ export async function takeLogs(call: InternalCall): Promise<InternalReply> {
 export async function takeBuildLogs(call: InternalCall): Promise<InternalReply> {
   const guid = call.params.guid ?? '';
   const { read } = call.deps.store;
-  const build = await read.selectFrom('builds').select('stager').where('guid', '=', guid).executeTakeFirst();
+  const build = await read.selectFrom('builds').select('last_stager').where('guid', '=', guid).executeTakeFirst();
   // Its last lines may come when it has ended, and is nobody's any more.
-  if (build !== undefined && build.stager !== null) requireSelf(call.caller, { role: 'stager', id: build.stager });
+  if (build !== undefined) requireSelf(call.caller, { role: 'stager', id: build.last_stager ?? '' });
   await call.deps.buildLogs.take(guid, await readLines(call));
   return { status: 204 };
+}
+
+/** A router has requests of every app, a cell lines of what it runs; others of its lines are dropped: sent again they would come again. */
+async function ofTheirs({ caller, deps }: InternalCall, lines: LogLine[]): Promise<LogLine[]> {
+  if (caller === 'local' || caller?.some(({ role }) => role === 'router') === true) return lines;
+  const cellId = caller?.find(({ role }) => role === 'agent')?.id ?? '';
+  const apps = await deps.logRights.ofCell(cellId, new Set(lines.map(({ appGuid }) => appGuid)));
+  const theirs = lines.filter(({ appGuid }) => apps.has(appGuid));
+  if (theirs.length < lines.length)
+    deps.log.warn(
+      { cellId, lines: lines.length - theirs.length },
+      'lines of apps that are not on that cell are dropped',
+    );
+  return theirs;
 }
 
 async function readLines(call: InternalCall): Promise<LogLine[]> {

@@ -240,3 +240,20 @@ test('a cell does not speak for copies of another one', async () => {
   await other([cell.copy({ generation: 9, state: 'GONE' })], 2);
   expect(await cell.rows()).toMatchObject([{ cell_id: 'cell-1', generation: 1, port: 61_001 }]);
 });
+
+test('a cell does not say of which app its copy is, and of what was never placed there it tells nobody', async () => {
+  await using test = await startTestApi();
+  const cell = await aCell(test);
+  const other = await anApp(test.deps.store, { name: 'bank', state: 'STARTED' });
+  const process = await aProcess(test.deps.store, { app_guid: other.guid });
+  const forged = { appGuid: other.guid, processGuid: process.guid };
+  const crash = { state: 'CRASHED', crashCount: 1, exit: EXIT, address: null } as const;
+  await cell.send([cell.copy({ ...forged, ...crash }), cell.copy({ ...forged, ...crash, guid: 'unknown' })]);
+  await cell.send([cell.copy({ ...forged, ...crash, guid: 'unknown', attempt: 2, crashCount: 2 })]);
+  expect(await cell.rows()).toMatchObject([
+    { guid: cell.copy().guid, app_guid: cell.app.guid, process_guid: cell.process.guid },
+    { guid: 'unknown' },
+  ]);
+  expect((await cell.crashes()).map(({ target_guid }) => target_guid)).toEqual([cell.app.guid, cell.app.guid]);
+  expect(await apiLines(test, other.guid)).toEqual([]);
+});

@@ -4,7 +4,7 @@
  * copy that was placed anew may still be reported by where it was before.
  */
 import { type CopyReport, cellReport } from '@cupola/contract/internal';
-import type { CopiesTable } from '@cupola/store/schema';
+import type { CopiesTable, PlacementsTable } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
 import type { Selectable } from 'kysely';
 import type { ApiDeps } from '../deps.ts';
@@ -51,16 +51,20 @@ async function applyCopies(mutation: Mutation, copies: readonly CopyReport[], ce
   const guids = copies.map(({ guid }) => guid);
   const rows = await mutation.db.selectFrom('copies').selectAll().where('guid', 'in', guids).execute();
   const before = new Map<string, CopyRow>(rows.map(row => [row.guid, row]));
+  const places = await readPlaces(mutation, guids);
   const homes = await readHomes(mutation, copies);
-  const placed = await readPlaces(mutation, guids);
   const news: Tell[] = [];
-  for (const copy of copies) {
-    const known = before.get(copy.guid);
-    if (!isOwn({ cellId, placedOn: placed.get(copy.guid), before: known })) continue;
-    const row = await applyCopy(mutation, { copy, before: known, home: homes.get(copy.guid) ?? known, cellId });
+  for (const said of copies) {
+    const known = before.get(said.guid);
+    const place = places.get(said.guid);
+    if (!isOwn({ cellId, place, before: known })) continue;
+    const copy = ofItsProcess(said, place, known);
+    const home = place ?? homes.get(copy.appGuid) ?? known;
+    const row = await applyCopy(mutation, { copy, before: known, home, cellId });
     if (row === null) before.delete(copy.guid);
     else before.set(copy.guid, row);
-    if (row === null) continue;
+    // What is not wanted (any more) holds room until it is GONE, and tells an app's owner nothing.
+    if (row === null || place === undefined) continue;
     const crash = isNewCrash(row, known) ? await recordCrash(mutation, { copy, cellId }) : null;
     if (crash !== null) news.push(deps => logCrash(deps, crash));
     const change = isNewReadiness(row, known) ? await recordReadiness(mutation, { copy, cellId }) : null;
@@ -69,47 +73,48 @@ async function applyCopies(mutation: Mutation, copies: readonly CopyReport[], ce
   return news;
 }
 
-async function readPlaces({ db }: Mutation, guids: readonly string[]): Promise<Map<string, string>> {
-  const rows = await db.selectFrom('placements').select(['guid', 'cell_id']).where('guid', 'in', guids).execute();
-  return new Map(rows.map(({ guid, cell_id }) => [guid, cell_id]));
+type Place = Pick<
+  PlacementsTable,
+  'guid' | 'cell_id' | 'process_guid' | 'app_guid' | 'space_guid' | 'organization_guid'
+>;
+
+async function readPlaces({ db }: Mutation, guids: readonly string[]): Promise<Map<string, Place>> {
+  const rows = await db
+    .selectFrom('placements')
+    .select(['guid', 'cell_id', 'process_guid', 'app_guid', 'space_guid', 'organization_guid'])
+    .where('guid', 'in', guids)
+    .execute();
+  return new Map(rows.map(row => [row.guid, row]));
 }
 
 /** A cell speaks for what is placed there, for what it has told of before, and for what nobody knows: never for what is another's. */
 function isOwn({
   cellId,
-  placedOn,
+  place,
   before,
 }: {
   cellId: string;
-  placedOn: string | undefined;
+  place: Place | undefined;
   before: CopyRow | undefined;
 }): boolean {
-  return placedOn === cellId || before?.cell_id === cellId || (placedOn === undefined && before === undefined);
+  return place?.cell_id === cellId || before?.cell_id === cellId || (place === undefined && before === undefined);
 }
 
-/** Of each copy, by its placement, or by its app when it has none any more. */
+/** Whose copy it is says its placement, or what was known of it: an agent's word would let a cell speak of any app. */
+function ofItsProcess(copy: CopyReport, place: Place | undefined, before: CopyRow | undefined): CopyReport {
+  const known = place ?? before;
+  return known === undefined ? copy : { ...copy, processGuid: known.process_guid, appGuid: known.app_guid };
+}
+
+/** By app. */
 async function readHomes({ db }: Mutation, copies: readonly CopyReport[]): Promise<Map<string, Home>> {
-  const guids = copies.map(({ guid }) => guid);
-  const placed = await db
-    .selectFrom('placements')
-    .select(['guid', 'space_guid', 'organization_guid'])
-    .where('guid', 'in', guids)
-    .execute();
   const apps = await db
     .selectFrom('apps')
     .innerJoin('spaces', 'spaces.guid', 'apps.space_guid')
     .select(['apps.guid', 'apps.space_guid', 'spaces.organization_guid'])
     .where('apps.guid', 'in', [...new Set(copies.map(({ appGuid }) => appGuid))])
     .execute();
-  const ofApps = new Map(apps.map(app => [app.guid, app]));
-  const homes = new Map<string, Home>(
-    copies.flatMap(({ guid, appGuid }) => {
-      const home = ofApps.get(appGuid);
-      return home === undefined ? [] : [[guid, home]];
-    }),
-  );
-  for (const placement of placed) homes.set(placement.guid, placement);
-  return homes;
+  return new Map(apps.map(app => [app.guid, app]));
 }
 
 interface Told {

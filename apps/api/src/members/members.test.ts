@@ -22,15 +22,23 @@ import {
   readToken,
   writeToken,
 } from '@cupola/certificates/members/joining';
-import { aBuild, anApp, aPackage } from '@cupola/store/fixtures';
+import { aBuild, anApp, aPackage, aPlacement } from '@cupola/store/fixtures';
 import { expect, test } from 'vitest';
+import { createBuildLogs } from '../builds/build-log.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Json, startTestApi } from '../fixtures.ts';
 import { aRegistration, callInternal } from '../internal/fixtures.ts';
+import { createLogRights } from '../internal/log-rights.ts';
 import { type InternalListen, startInternal } from '../internal/server.ts';
 import { openAuthority } from './authority.ts';
 
 const LIFE_MS = 3_600_000;
+const ENVELOPE = {
+  timestampNs: String(BigInt(Date.now()) * 1_000_000n),
+  sourceType: 'APP/PROC/WEB',
+  instanceId: '0',
+  type: 'OUT',
+};
 
 /** An API that members reach. Its clock is the machine's: certificates are judged by it. */
 async function open(given: Partial<InternalListen> = {}) {
@@ -38,7 +46,13 @@ async function open(given: Partial<InternalListen> = {}) {
   const test = stack.use(await startTestApi());
   const folder = mkdtempSync(join(tmpdir(), 'cupola-members-'));
   stack.defer(() => rmSync(folder, { recursive: true, force: true }));
-  const deps = { ...(test.deps as ApiDeps), now: Date.now };
+  const { store, logs } = test.deps;
+  const deps = {
+    ...(test.deps as ApiDeps),
+    now: Date.now,
+    buildLogs: createBuildLogs({ store, logs, now: Date.now }),
+    logRights: createLogRights({ read: store.read, monotonic: test.clock.now }),
+  };
   const socketPath = join(folder, 'internal.sock');
   const where = { socketPath, members: { host: '127.0.0.1', port: 0 }, lookMs: 20, ...given };
   const { members } = stack.use(
@@ -55,6 +69,9 @@ async function open(given: Partial<InternalListen> = {}) {
     address: members,
     authority: () => openAuthority(deps),
     store: deps.store,
+    /** Of an app's log. */
+    lines: async (appGuid: string) =>
+      (await deps.logs.read({ appGuid, limit: 100, descending: false })).map(({ line }) => line),
     home: test.home,
     folder,
     token,
@@ -265,14 +282,46 @@ test('a build is ended and told of by the stager that holds it, and by no other'
   const { store, home } = cluster;
   const app = await anApp(store, { space_guid: home.spaceGuid });
   const pack = await aPackage(store, { app_guid: app.guid, state: 'READY', digest: 'a'.repeat(64), size_bytes: 7 });
-  const { guid } = await aBuild(store, { app_guid: app.guid, package_guid: pack.guid, stager: 'one', fence: 1 });
+  const { guid } = await aBuild(store, {
+    app_guid: app.guid,
+    package_guid: pack.guid,
+    stager: 'one',
+    last_stager: 'one',
+    fence: 1,
+  });
   const [one, two] = [await cluster.join('one', 'stager'), await cluster.join('two', 'stager')];
   const logs = { envelopes: [] };
   expect((await cluster.as(two, 'POST', `/internal/builds/${guid}/logs`, logs)).status).toBe(403);
-  expect((await cluster.as(one, 'POST', `/internal/builds/${guid}/logs`, logs)).status).not.toBe(403);
+  expect((await cluster.as(one, 'POST', `/internal/builds/${guid}/logs`, logs)).status).toBe(204);
   const end = { outcome: 'failed', fence: 1, title: 'StagingError', error: 'x' };
   expect((await cluster.as(two, 'POST', `/internal/builds/${guid}/finish`, end)).status).toBe(403);
   expect((await cluster.as(one, 'POST', `/internal/builds/${guid}/finish`, end)).status).toBe(204);
+  // Its last lines come late.
+  expect((await cluster.as(two, 'POST', `/internal/builds/${guid}/logs`, logs)).status).toBe(403);
+  expect((await cluster.as(one, 'POST', `/internal/builds/${guid}/logs`, logs)).status).toBe(204);
+});
+
+test('a cell writes lines of what is on it, for a while of what was; a router of every app', async () => {
+  await using cluster = await open();
+  const app = await anApp(cluster.store, { name: 'shop', state: 'STARTED' });
+  const placed = await aPlacement(cluster.store, { cell_id: 'cell-1', app_guid: app.guid });
+  const [cell, other, router] = [
+    await cluster.join('cell-1', 'agent'),
+    await cluster.join('cell-2', 'agent'),
+    await cluster.join('router-1', 'router'),
+  ];
+  const say = (as: Identity, line: string) =>
+    cluster.as(as, 'POST', '/internal/logs', { envelopes: [{ ...ENVELOPE, appGuid: app.guid, line }] });
+  expect((await say(cell, 'mine')).status).toBe(204);
+  expect((await say(other, 'forged')).status).toBe(204);
+  expect((await say(router, 'asked')).status).toBe(204);
+  await cluster.store.note(({ db }) => db.deleteFrom('placements').where('guid', '=', placed.guid).execute());
+  cluster.pass(60_000);
+  await say(cell, 'last');
+  expect(await cluster.lines(app.guid)).toEqual(['mine', 'asked', 'last']);
+  cluster.pass(3_600_000);
+  await say(cell, 'later');
+  expect(await cluster.lines(app.guid)).toEqual(['mine', 'asked', 'last']);
 });
 
 test('a machine whose certificate has run out is told to join again', async () => {
