@@ -117,7 +117,13 @@ function createBooks() {
         return { fence: registrations.push(registration) };
       },
     ],
-    [/^\/internal\/cells\/cell-1\/heartbeat$/, body => void heartbeats.push(cellHeartbeat.parse(body))],
+    [
+      /^\/internal\/cells\/cell-1\/heartbeat$/,
+      body => {
+        heartbeats.push(cellHeartbeat.parse(body));
+        return { removed: [] };
+      },
+    ],
     [/^\/internal\/cells\/cell-1\/reports$/, report],
     [/^\/internal\/logs$/, body => void logs.push(...logBatch.parse(body).envelopes)],
   ];

@@ -208,8 +208,9 @@ function runLoops(
     stacks,
     rung: sandboxes.report,
     usage,
-    heard: () => {
+    heard: (removed: readonly string[]) => {
       counted.heardAtMs = monotonic();
+      forwarder?.refuse(removed);
     },
     registered: () => {
       counted.heardAtMs = monotonic();

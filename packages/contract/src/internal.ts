@@ -8,7 +8,7 @@
  * | call | who | what |
  * |---|---|---|
  * | `POST /internal/cells` | agent | {@link cellRegistration} -> {@link cellRegistered} |
- * | `POST /internal/cells/:cellId/heartbeat` | agent | {@link cellHeartbeat} -> 204; 409 `CF-AgentFenced` when a newer session took over |
+ * | `POST /internal/cells/:cellId/heartbeat` | agent | {@link cellHeartbeat} -> {@link cellHeard}; 409 `CF-AgentFenced` when a newer session took over |
  * | `GET /internal/cells/:cellId/watch` | agent | lines of {@link placementItem} |
  * | `POST /internal/cells/:cellId/reports` | agent | {@link cellReport} -> 204 |
  * | `GET /internal/peers/watch` | agent | lines of {@link peerItem} |
@@ -182,6 +182,8 @@ export const usageSample = z.object({
 /** Bumps the lease's counter; carries the newest usage, which is kept unrevisioned, one row a cell. */
 export const cellHeartbeat = z.object({ session: guid, counter: z.number().int(), usage: z.array(usageSample) });
 export type CellHeartbeat = z.infer<typeof cellHeartbeat>;
+/** Members that were removed and whose certificates would still hold: the agent passes nothing on for them. */
+export const cellHeard = z.object({ removed: z.array(guid) });
 
 export const exitReport = z.object({
   code: z.number().int().nullable(),

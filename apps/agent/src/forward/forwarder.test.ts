@@ -101,6 +101,22 @@ test('nobody but a router of this cluster is heard', async () => {
   expect(connections).toBe(0);
 });
 
+test('a router that was removed is heard no more, also where it is connected', async () => {
+  const { port, server } = await anInstance();
+  const forwarder = await aForwarder({ one: port });
+  const under = ask(forwarder, 'one', { enough: 1_000 });
+  await until(
+    'it is connected',
+    () => new Promise<boolean>(resolve => server.getConnections((_, count) => resolve(count === 1))),
+  );
+  forwarder.refuse(['r1']);
+  await under;
+  expect(await ask(forwarder, 'one')).toHaveLength(0);
+  expect(await ask(forwarder, LINK)).toHaveLength(0);
+  const other = await cluster.source({ role: 'router', id: 'r2' });
+  expect(await ask(forwarder, 'one', { as: other, enough: ANSWER.length })).toEqual(ANSWER);
+});
+
 test('a link sends back what it hears, and ends first', async () => {
   const forwarder = await aForwarder({});
   const heard = await ask(forwarder, LINK, { enough: 3 });

@@ -21,6 +21,8 @@ export interface ForwarderDeps {
 
 export interface Forwarder extends AsyncDisposable {
   readonly port: number;
+  /** Those members were removed from the cluster: what passes for them ends, and nothing more does. */
+  refuse(ids: readonly string[]): void;
 }
 
 /** As the router waits for an instance on this machine (ours). */
@@ -45,11 +47,14 @@ export async function startForwarder({ identity, listen, addressOf, log }: Forwa
   const passing = new Set<Passing>();
   const links = new Set<TLSSocket>();
   const pending = new Set<Socket>();
-  let shown: Identity = identity.current();
+  let refused: ReadonlySet<string> = new Set();
+  const isHeard = (router: TLSSocket): boolean =>
+    callerOf(router)?.some(({ role, id }) => role === 'router' && !refused.has(id)) === true;
+  const shown = identity.current();
   const server = tls.createServer({ ...optionsOf(shown), handshakeTimeout: HANDSHAKE_MS }, router => {
     router.on('error', () => undefined); // `close` says so.
     const guid = forwardedGuid(router.servername);
-    const isRouter = callerOf(router)?.some(({ role }) => role === 'router') === true;
+    const isRouter = isHeard(router);
     const address = guid === null || !isRouter ? null : addressOf(guid);
     if (isRouter && guid === LINK) echo(router);
     else if (address !== null) join(router, address);
@@ -94,25 +99,19 @@ export async function startForwarder({ identity, listen, addressOf, log }: Forwa
     socket.once('close', () => pending.delete(socket));
   });
   server.on('tlsClientError', error => log.debug({ err: error }, 'a connection was no router of this cluster'));
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ ...listen, backlog: BACKLOG }, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
-  const look = setInterval(() => {
-    try {
-      const newest = identity.current();
-      if (newest !== shown) server.setSecureContext(optionsOf(newest));
-      shown = newest;
-    } catch (error) {
-      log.warn({ err: error }, 'the identity of this machine cannot be read; the former one is shown');
-    }
-  }, LOOK_MS).unref();
+  await listening(server, listen);
+  // Of a listener that serves: a connection could not be taken, for want of file descriptors say. The next one may be.
+  server.on('error', error => log.warn({ err: error }, 'a connection of a router could not be taken'));
+  const look = showNewest(server, { identity, shown, log });
 
   return {
     port: (server.address() as AddressInfo).port,
+    refuse: ids => {
+      if (ids.every(id => refused.has(id))) return;
+      refused = new Set(ids);
+      for (const link of links) if (!isHeard(link)) link.destroy();
+      for (const both of passing) if (!isHeard(both.router)) end(both);
+    },
     [Symbol.asyncDispose]: async () => {
       clearInterval(look);
       // Routers go elsewhere from here on, where they can.
@@ -129,6 +128,35 @@ export async function startForwarder({ identity, listen, addressOf, log }: Forwa
       await closed;
     },
   };
+}
+
+/** Also once it is renewed. */
+function showNewest(
+  server: tls.Server,
+  { identity, shown: first, log }: Pick<ForwarderDeps, 'identity' | 'log'> & { shown: Identity },
+): NodeJS.Timeout {
+  let shown = first;
+  const look = (): void => {
+    try {
+      const newest = identity.current();
+      if (newest !== shown) server.setSecureContext(optionsOf(newest));
+      shown = newest;
+    } catch (error) {
+      log.warn({ err: error }, 'the identity of this machine cannot be read; the former one is shown');
+    }
+  };
+  return setInterval(look, LOOK_MS).unref();
+}
+
+/** @throws when the port is taken. */
+function listening(server: tls.Server, listen: ForwarderDeps['listen']): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ ...listen, backlog: BACKLOG }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
 }
 
 function end({ router, instance }: Passing): void {

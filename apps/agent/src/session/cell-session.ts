@@ -2,7 +2,7 @@
  * Makes the cell known and keeps its lease (failure-rules.md section 3): registers, then bumps a counter every 5 s, every 1 s while the API does not answer.
  * A lease lost is no reason to stop anything. A 409 is the end: a newer agent holds this cell, and two must not work on the same copies.
  */
-import { type CellRegistration, cellRegistered, type RungReport } from '@cupola/contract/internal';
+import { type CellRegistration, cellHeard, cellRegistered, type RungReport } from '@cupola/contract/internal';
 import { FencedError } from '@cupola/model/errors';
 import { CELL_LIMITS } from '@cupola/model/limits';
 import type { Logger } from 'pino';
@@ -38,8 +38,8 @@ interface Deps {
   usage: Pick<Usage, 'newest'>;
   /** After each registration: whatever the API knew before may be gone. */
   registered(): void;
-  /** After each heartbeat that the API took. */
-  heard(): void;
+  /** After each heartbeat that the API took. @param removed members that are not to be heard any more. */
+  heard(removed: readonly string[]): void;
   log: Logger;
 }
 
@@ -54,8 +54,9 @@ export async function keepSession(deps: Deps, signal: AbortSignal): Promise<void
   let offered = await register(deps, signal);
   while (!signal.aborted) {
     try {
-      await api.post(`/internal/cells/${cell.id}/heartbeat`, { session, counter: ++counter, usage: usage.newest() });
-      deps.heard();
+      const beat = { session, counter: ++counter, usage: usage.newest() };
+      const { removed } = cellHeard.parse(await api.post(`/internal/cells/${cell.id}/heartbeat`, beat));
+      deps.heard(removed);
       if (failing) log.info('the API hears this cell again');
       failing = false;
       if (JSON.stringify(offeredBy(deps)) !== offered) offered = await register(deps, signal);

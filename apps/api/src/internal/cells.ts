@@ -1,9 +1,18 @@
 /** Cells: they register, keep their lease by a counter, and are told what to run. The newest session of a cell wins; an older one gets 409. */
-import { type CellRegistration, cellDrain, cellHeartbeat, cellRegistration } from '@cupola/contract/internal';
+
+import { MEMBER_DAYS } from '@cupola/certificates/members/names';
+import {
+  type CellRegistration,
+  cellDrain,
+  type cellHeard,
+  cellHeartbeat,
+  cellRegistration,
+} from '@cupola/contract/internal';
 import { FencedError, NotFoundError } from '@cupola/model/errors';
 import type { Database } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
 import type { Kysely } from 'kysely';
+import type { z } from 'zod';
 import { knowStacks } from '../stacks/know-stacks.ts';
 import { type InternalCall, type InternalReply, readJson } from './call.ts';
 import { requireSelf } from './caller.ts';
@@ -66,12 +75,12 @@ async function forgetUnwanted({ db, changed }: Mutation, cellId: string): Promis
     changed('copy', guid, { organizationGuid: organization_guid, spaceGuid: space_guid });
 }
 
-/** Not on the feed: who judges leases reads the counter. */
+/** Not on the feed: who judges leases reads the counter. Answers who is not to be heard any more ({@link cellHeard}). */
 export async function heartbeat(call: InternalCall): Promise<InternalReply> {
   const cellId = call.params.cellId ?? '';
   requireSelf(call.caller, { role: 'agent', id: cellId });
   const { session, counter, usage } = await readJson(call, cellHeartbeat);
-  await call.deps.store.note(async ({ db, now }) => {
+  const removed = await call.deps.store.note(async ({ db, now }) => {
     await requireSession(db, cellId, session);
     const row = { session, counter, usage_json: JSON.stringify(usage), at: now };
     await db
@@ -79,8 +88,17 @@ export async function heartbeat(call: InternalCall): Promise<InternalReply> {
       .values({ cell_id: cellId, ...row })
       .onConflict(conflict => conflict.column('cell_id').doUpdateSet(row))
       .execute();
+    return removedSince(db, now - MEMBER_DAYS * DAY_MS);
   });
-  return { status: 204 };
+  return { status: 200, json: { removed } satisfies z.infer<typeof cellHeard> };
+}
+
+const DAY_MS = 86_400_000;
+
+/** Earlier ones have run out. */
+async function removedSince(db: Kysely<Database>, sinceMs: number): Promise<string[]> {
+  const rows = await db.selectFrom('members').select('id').where('removed_at', '>=', sinceMs).execute();
+  return rows.map(({ id }) => id);
 }
 
 /**

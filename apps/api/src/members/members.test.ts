@@ -168,7 +168,7 @@ test('an agent speaks for its own cell alone, and may not do what others may', a
   expect((await registration('cell-2')).status).toBe(403);
   const session = 'session-1';
   const beat = { session, counter: 1, usage: [] };
-  expect((await cluster.as(agent, 'POST', '/internal/cells/cell-1/heartbeat', beat)).status).toBe(204);
+  expect((await cluster.as(agent, 'POST', '/internal/cells/cell-1/heartbeat', beat)).status).toBe(200);
   for (const [method, path, body] of [
     ['POST', '/internal/cells/cell-2/heartbeat', beat],
     ['POST', '/internal/cells/cell-2/reports', { session, sequence: 1, copies: [] }],
@@ -216,6 +216,13 @@ test('a member that was removed is refused, and does not come back', async () =>
   expect([status, body.errors[0].detail]).toEqual([403, expect.stringContaining('removed from the cluster')]);
   expect((await cluster.as(agent, 'POST', '/internal/renew', { request: 'x' })).status).toBe(403);
   await expect(cluster.join('cell-1', 'agent')).rejects.toThrow(/was removed/);
+  // Cells are told, and pass nothing on for it.
+  const other = await cluster.join('cell-2', 'agent');
+  await cluster.as(other, 'POST', '/internal/cells', aRegistration({ cellId: 'cell-2' }));
+  const beat = { session: 'session-1', counter: 1, usage: [] };
+  expect((await cluster.as(other, 'POST', '/internal/cells/cell-2/heartbeat', beat)).body).toEqual({
+    removed: ['cell-1'],
+  });
 });
 
 test('a watch that a removed member has open ends', async () => {

@@ -5,12 +5,9 @@
 import type { webcrypto } from 'node:crypto';
 import type { Pair } from '../certificates.ts';
 import { CURVE, loadX509, newKeys, SIGNATURE, signLeaf } from '../signing.ts';
-import { type Member, memberUri } from './names.ts';
+import { MEMBER_DAYS, type Member, memberUri } from './names.ts';
 
 export { makeCa as makeAuthority } from '../signing.ts';
-
-/** Long enough for a machine that is off for some weeks; who is removed is refused at once, by the list of members. */
-export const MEMBER_DAYS = 30;
 
 /** What is asked to be signed is no request, or not by the key that it names. */
 export class BadRequestError extends Error {

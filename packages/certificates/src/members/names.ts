@@ -12,6 +12,9 @@ export interface Member {
   id: string;
 }
 
+/** How long a certificate holds: enough for a machine that is off for some weeks; who is removed is refused at once, by the list of members. */
+export const MEMBER_DAYS = 30;
+
 const PREFIX = 'spiffe://cupola/';
 /** What may stand in a URI and in a list of names as Node.js prints it, without any quoting. */
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
