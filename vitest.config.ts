@@ -1,6 +1,7 @@
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { EMBEDDED_ONLY, OF_NO_FORM } from './test/embedded-only.ts';
 
 const QUERIES = ['deployments', 'internal', 'organizations', 'pages', 'sweeper'];
 
@@ -22,6 +23,21 @@ function onPostgres() {
     hookTimeout: 60_000,
   };
   return [{ test }];
+}
+
+/** Whole-system tests once more, on the cluster form: those that tell most of what differs; with CUPOLA_TEST_ALL=1 all but those that have a reason. */
+function onCluster() {
+  const test = {
+    name: 'cluster',
+    include: process.env.CUPOLA_TEST_ALL === '1' ? ['test/**/*.test.ts'] : ['test/{line,https}.test.ts'],
+    exclude: [...Object.keys(EMBEDDED_ONLY), ...OF_NO_FORM],
+    env: { CUPOLA_TEST_FORM: 'cluster' },
+    globalSetup: 'test/s3-setup.ts',
+    pool: 'forks' as const,
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
+  };
+  return { test };
 }
 
 /**
@@ -76,6 +92,7 @@ export default defineConfig({
           hookTimeout: 240_000,
         },
       },
+      onCluster(),
     ],
   },
 });

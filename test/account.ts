@@ -15,12 +15,14 @@ export async function account(platform: Platform, appGuid: string): Promise<stri
     ['instances', () => api(`/v3/apps/${appGuid}/processes/web/stats`)],
     ['events', () => events(platform, appGuid)],
     ['processes', () => traces(data).processes.join('\n')],
-    ...filesOf(join(data, 'cell', 'instances', 'copies'), '.json').map(
-      file => [file, () => withoutEnvironment(readFileSync(file, 'utf8'))] as (typeof chapters)[number],
-    ),
-    ...filesOf(join(data, 'log'), '').map(
-      file => [file, () => readFileSync(file, 'utf8').slice(-LOG_TAIL_BYTES)] as (typeof chapters)[number],
-    ),
+    ...platform.machines.flatMap(folder => [
+      ...filesOf(join(folder, 'cell', 'instances', 'copies'), '.json').map(
+        file => [file, () => withoutEnvironment(readFileSync(file, 'utf8'))] as (typeof chapters)[number],
+      ),
+      ...filesOf(join(folder, 'log'), '').map(
+        file => [file, () => readFileSync(file, 'utf8').slice(-LOG_TAIL_BYTES)] as (typeof chapters)[number],
+      ),
+    ]),
   ];
   const told: string[] = [];
   for (const [title, tell] of chapters) told.push(`--- ${title}\n${await Promise.resolve().then(tell).catch(String)}`);

@@ -67,7 +67,7 @@ test('`restart` swaps every part while a client is answered each time', async ()
   expect((await platform.status()).instances).toMatchObject([{ state: 'RUNNING', crashes: 0 }]);
 });
 
-test('a taken port is refused with the flag that helps', async () => {
+test('a taken port, and a second `up` on the same data, are refused with what helps', async () => {
   await using platform = await startPlatform();
   const data = mkdtempSync(join(tmpdir(), 'cupola-'));
   const refused = run(CUPOLA, [
@@ -81,6 +81,8 @@ test('a taken port is refused with the flag that helps', async () => {
     '--no-install',
   ]);
   await expect(refused).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(/is taken.*--port/) });
+  const again = platform.cupola(['up', '--data', platform.data, '--no-install']);
+  await expect(again).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(/runs already.*cupola down/) });
   rmSync(data, { recursive: true, force: true });
 });
 

@@ -76,8 +76,9 @@ function tellWhenSlow(name: string): Disposable {
       .cupola(['logs', name, '--recent'])
       .catch((error: unknown) => ({ stdout: String(error) }));
     const { instances, parts } = await platform.status();
-    const log = await readFile(join(platform.data, 'log/cell.log'), 'utf8');
-    console.log(name, JSON.stringify({ body, instances, parts }), stdout, log.split('\n').slice(-30).join('\n'));
+    const logs = await Promise.all(platform.machines.map(folder => readFile(join(folder, 'log/cell.log'), 'utf8')));
+    const last = logs.flatMap(log => log.split('\n').slice(-30)).join('\n');
+    console.log(name, JSON.stringify({ body, instances, parts }), stdout, last);
   }, SLOW_MS);
   return { [Symbol.dispose]: () => clearTimeout(timer) };
 }

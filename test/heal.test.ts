@@ -2,7 +2,17 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { askOn } from './ask-on.ts';
-import { appPids, type Platform, ROOT, shimPids, startPlatform, until } from './platform.ts';
+import {
+  appPids,
+  isThere,
+  PARTS_ASIDE,
+  type Platform,
+  ROOT,
+  ROUTER_PART,
+  shimPids,
+  startPlatform,
+  until,
+} from './platform.ts';
 
 describe('kill -9', () => {
   let platform: Platform;
@@ -13,26 +23,23 @@ describe('kill -9', () => {
   });
   afterAll(() => platform[Symbol.asyncDispose]());
 
-  test.each(['control', 'cell'])(
-    'of %s: the app answers every request meanwhile, and the part comes back',
-    async part => {
-      const ledger = askOn(platform, 'node-hello.localhost');
-      const before = await platform.pidOf(part);
-      const apps = appPids(platform.data);
-      process.kill(before, 'SIGKILL');
-      await until(`${part} has a new pid`, async () => (await platform.pidOf(part)) !== before);
-      await until('the API lists the instance as RUNNING', async () =>
-        (await platform.status()).instances.some(({ state }) => state === 'RUNNING'),
-      );
-      const answers = await ledger.stop();
-      expect(answers.filter(answer => answer !== 200)).toEqual([]);
-      expect(answers.length).toBeGreaterThan(0);
-      expect(appPids(platform.data)).toEqual(apps);
-    },
-  );
+  test.each(PARTS_ASIDE)('of %s: the app answers every request meanwhile, and the part comes back', async part => {
+    const ledger = askOn(platform, 'node-hello.localhost');
+    const before = await platform.pidOf(part);
+    const apps = appPids(platform.data);
+    process.kill(before, 'SIGKILL');
+    await until(`${part} has a new pid`, async () => (await platform.pidOf(part)) !== before);
+    await until('the API lists the instance as RUNNING', async () =>
+      (await platform.status()).instances.some(({ state }) => state === 'RUNNING'),
+    );
+    const answers = await ledger.stop();
+    expect(answers.filter(answer => answer !== 200)).toEqual([]);
+    expect(answers.length).toBeGreaterThan(0);
+    expect(appPids(platform.data)).toEqual(apps);
+  });
 
   test('of the router: the next request is answered, with the old table', async () => {
-    const before = await platform.pidOf('router');
+    const before = await platform.pidOf(ROUTER_PART);
     process.kill(before, 'SIGKILL');
     const answer = await until('the router answers', () => platform.ask('node-hello.localhost').catch(() => null));
     expect(answer.status).toBe(200);
@@ -65,7 +72,9 @@ describe('kill -9', () => {
 
   test('of the supervisor: the instance lives on, and the next `up` adopts it', async () => {
     const apps = appPids(platform.data);
-    process.kill(platform.facts.pid, 'SIGKILL');
+    const supervisors = await platform.supervisors();
+    for (const pid of supervisors) process.kill(pid, 'SIGKILL');
+    await until('they have ended', async () => !supervisors.some(isThere));
     await until(
       'the parts have ended with it',
       async () => (await platform.ask('node-hello.localhost').catch(() => null)) === null,
@@ -78,8 +87,9 @@ describe('kill -9', () => {
   test('of everything, as in a reboot: the next `up` starts the app anew', async () => {
     const status = await platform.status();
     const apps = appPids(platform.data);
-    for (const pid of [status.pid, ...status.parts.map(part => part.pid), ...apps]) process.kill(pid, 'SIGKILL');
-    await until('the app has ended', async () => appPids(platform.data).length === 0);
+    const all = [...(await platform.supervisors()), ...status.parts.map(part => part.pid), ...apps];
+    for (const pid of all) process.kill(pid, 'SIGKILL');
+    await until('all have ended', async () => !all.some(isThere));
     await platform.up();
     await until('it answers', async () => (await platform.ask('node-hello.localhost')).status === 200);
   });

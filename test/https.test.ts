@@ -11,8 +11,8 @@ describe('over HTTPS', () => {
   let port: number;
   beforeAll(async () => {
     platform = await startPlatform();
-    port = (platform.facts as { httpsPort?: number }).httpsPort ?? 0;
-    ca = (await platform.cupola(['ca', '--data', platform.data])).stdout;
+    port = platform.facts.httpsPort;
+    ca = (await platform.cupola(['ca', '--data', String(platform.machines[0])])).stdout;
   });
   afterAll(() => platform[Symbol.asyncDispose]());
 

@@ -1,14 +1,15 @@
 /**
  * Starts a whole platform as its user would, on a data folder and ports of its own, and looks at it from outside: by HTTP, by the CLI, by /proc.
- * Nothing here imports Cupola's code: the judge stands outside.
+ * In two forms, for the same tests: embedded (`cupola up`), and with CUPOLA_TEST_FORM=cluster as a cluster on this machine (test/cluster/form.ts).
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import http from 'node:http';
+import type http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { createClient } from './client.ts';
 
 export const ROOT = resolve(import.meta.dirname, '..');
 export const run = promisify(execFile);
@@ -25,12 +26,16 @@ export interface PlatformFacts {
   api: string;
   port: number;
   apiPort: number;
+  httpsPort: number;
   parts: Array<{ name: string; pid: number; restarts: number }>;
   instances: Array<{ app: string; process: string; index: number; state: string; crashes: number }>;
 }
 
 export interface Platform extends AsyncDisposable {
+  /** All of its files; names its processes too. */
   readonly data: string;
+  /** Data folders of the machines that run apps and pass requests on, within `data` or the same. */
+  readonly machines: readonly string[];
   readonly facts: PlatformFacts;
   /** `./cupola ARGS`, with this platform's data folder or CLI home. Throws when it ends with another code than 0. */
   cupola(
@@ -44,6 +49,8 @@ export interface Platform extends AsyncDisposable {
   status(): Promise<PlatformFacts>;
   /** Pid of a part now; waits until it has one. */
   pidOf(part: string): Promise<number>;
+  /** Pids of what holds each machine's parts. */
+  supervisors(): Promise<number[]>;
   /** A request to an app through the router. */
   ask(
     host: string,
@@ -60,10 +67,24 @@ export interface Platform extends AsyncDisposable {
   token(user?: { username: string; password: string }): Promise<string>;
   /** A zip as the `bits` of a multipart upload, as admin. */
   upload(path: string, zip: Buffer): Promise<Answer>;
-  /** Starts it again, with the ports that it had. */
+  /** Starts what does not run, with the ports that it had. */
   up(args?: string[]): Promise<void>;
   down(): Promise<void>;
+  /** Swaps every part for a fresh process, as its operator would for an upgrade. */
+  restart(): Promise<void>;
 }
+
+const FORM = process.env.CUPOLA_TEST_FORM === 'cluster' ? 'cluster' : 'embedded';
+
+/** Processes of ours that may die at any time. */
+export const PARTS = {
+  embedded: ['control', 'cell', 'router'],
+  cluster: ['api-0', 'api-1', 'scheduler-0', 'scheduler-1', 'cell-0', 'router-0', 'cell-1', 'router-1'],
+}[FORM];
+/** Those among them that hold no request of an app's client. */
+export const PARTS_ASIDE = PARTS.filter(part => !part.startsWith('router'));
+/** By which `facts.port` is served. */
+export const ROUTER_PART = { embedded: 'router', cluster: 'router-0' }[FORM];
 
 /** A folder `NAME` in `work` with a small app of that name: one file, no dependencies. */
 export function appFolder(work: string, name: string): string {
@@ -96,40 +117,6 @@ export async function until<T>(
   }
 }
 
-/** Longer than any request is held; a test that waits for more says what it waits for, instead of hanging. */
-const SILENCE_MS = 60_000;
-
-function request(options: {
-  port: number;
-  host: string;
-  path: string;
-  method: string;
-  headers: Record<string, string>;
-  body?: string | undefined;
-}): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const { port, host, path, method, headers, body } = options;
-    const sent = http.request(
-      { host: '127.0.0.1', port, path, method, headers: { host, ...headers }, agent: false },
-      response => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('end', () =>
-          resolve({
-            status: response.statusCode ?? 0,
-            headers: response.headers,
-            body: Buffer.concat(chunks).toString(),
-          }),
-        );
-        response.on('error', reject);
-      },
-    );
-    sent.setTimeout(SILENCE_MS, () => sent.destroy(new Error(`nothing was heard for ${SILENCE_MS} ms`)));
-    sent.on('error', reject);
-    sent.end(body);
-  });
-}
-
 /** What a platform could leave on the machine: the teardown audit. Processes and mounts are told by its data folder. */
 export function traces(data: string): { processes: string[]; mounts: string[] } {
   const processes = readdirSync('/proc')
@@ -158,6 +145,11 @@ export function namespacesOf(installation: string): string[] {
   return existsSync('/run/netns') ? readdirSync('/run/netns').filter(name => name.startsWith(ours)) : [];
 }
 
+/** Whether it runs, or is still to be waited for by who started it. */
+export function isThere(pid: number): boolean {
+  return existsSync(`/proc/${pid}`);
+}
+
 /** Of a process that has just ended: nothing. */
 function ofProcess(pid: number, file: string): string {
   try {
@@ -167,12 +159,17 @@ function ofProcess(pid: number, file: string): string {
   }
 }
 
-/** Host pids of the shims that keep this platform's instances; not of the one that is kept ahead. */
+/** Of an instance, on whichever machine; not the one that is kept ahead. */
+const SHIM = /^cupola-shim \/[^ ]*\/cell\/instances\/sandboxes\//;
+
+/** Host pids of the shims that keep this platform's instances. */
 export function shimPids(data: string): number[] {
   return readdirSync('/proc')
     .filter(name => /^\d+$/.test(name))
     .map(Number)
-    .filter(pid => ofProcess(pid, 'cmdline').startsWith(`cupola-shim ${data}/cell/instances/sandboxes/`));
+    .filter(
+      pid => SHIM.test(ofProcess(pid, 'cmdline')) && ofProcess(pid, 'cmdline').startsWith(`cupola-shim ${data}/`),
+    );
 }
 
 /** Host pids of `node server.js` below these shims: other platforms on this machine may run the same program. */
@@ -186,104 +183,57 @@ export function appPids(data: string): number[] {
     .filter(pid => /^(\S*\/)?node\0server\.js/.test(ofProcess(pid, 'cmdline')));
 }
 
+export interface StartOptions {
+  /** Made from that, instead of an empty one. */
+  backup?: string;
+  /** Folder for the data folder. */
+  within?: string;
+  /** What its processes get besides ours. */
+  env?: Record<string, string>;
+}
+
 /**
- * A platform that serves, on a fresh data folder, or on one made from a backup; down and away when disposed. `args` are more flags of `up`, `env` is what
- * its processes get besides ours.
+ * A platform that serves, on a fresh data folder, or on one made from a backup; down and away when disposed. `args` are more flags of `up`, which a cluster does
+ * not know.
  */
-export async function startPlatform(
-  args: string[] = [],
-  { backup, within = tmpdir(), env = {} }: { backup?: string; within?: string; env?: Record<string, string> } = {},
-): Promise<Platform> {
+export async function startPlatform(args: string[] = [], options: StartOptions = {}): Promise<Platform> {
+  if (FORM === 'embedded') return startEmbedded(args, options);
+  const { startCluster } = await import('./cluster/form.ts');
+  return startCluster(args, options);
+}
+
+async function startEmbedded(args: string[], { backup, within = tmpdir(), env = {} }: StartOptions): Promise<Platform> {
   const data = mkdtempSync(join(within, 'cupola-'));
   if (backup !== undefined) await run(join(ROOT, 'cupola'), ['restore', backup, '--data', data]);
-  const home = join(data, 'cli-home');
   let facts = await launch(data, ['--port', '0', '--api-port', '0', ...args], env);
-  let token: string | null = null;
-
-  const cupola: Platform['cupola'] = (argv, { cwd = ROOT, env = {} } = {}) =>
-    run(join(ROOT, 'cupola'), argv, {
-      cwd,
-      env: { ...process.env, CUPOLA_HOME: home, ...env },
-      maxBuffer: 64 * 1024 * 1024,
-    });
+  const client = createClient({
+    home: join(data, 'cli-home'),
+    places: () => facts,
+    password: () => readFileSync(join(data, 'admin-password'), 'utf8').trim(),
+  });
+  const { cupola } = client;
   const status = async (): Promise<PlatformFacts> =>
     JSON.parse((await cupola(['status', '--data', data, '--json'])).stdout) as PlatformFacts;
-  const password = (): string => readFileSync(join(data, 'admin-password'), 'utf8').trim();
-  const newToken = async (user = { username: 'admin', password: password() }): Promise<string> => {
-    const answer = await request({
-      port: facts.apiPort,
-      host: 'localhost',
-      path: '/oauth/token',
-      method: 'POST',
-      headers: {
-        'content-type': 'application/x-www-form-urlencoded',
-        authorization: `Basic ${Buffer.from('cf:').toString('base64')}`,
-      },
-      body: new URLSearchParams({ grant_type: 'password', ...user }).toString(),
-    });
-    if (answer.status !== 200) throw new Error(`login: ${answer.status} ${answer.body}`);
-    return (JSON.parse(answer.body) as { access_token: string }).access_token;
-  };
-
   return {
+    ...client,
     data,
+    machines: [data],
     get facts() {
       return facts;
-    },
-    cupola,
-    password,
-    login: async () => {
-      await cupola(['login', '-a', facts.api, '-u', 'admin', '-o', 'cupola', '-s', 'dev'], {
-        env: { CUPOLA_PASSWORD: password() },
-      });
     },
     status,
     pidOf: part =>
       until(`${part} has a pid`, async () => (await status()).parts.find(({ name }) => name === part)?.pid),
-    ask: (host, path = '/', { method = 'GET', body, headers = {} } = {}) =>
-      request({ port: facts.port, host, path, method, headers, body }),
-    api: async (method, path, body) => {
-      const send = async (): Promise<Answer> => {
-        token ??= await newToken();
-        return request({
-          port: facts.apiPort,
-          host: 'localhost',
-          path,
-          method,
-          headers: { authorization: `bearer ${token}`, 'content-type': 'application/json' },
-          body: body === undefined ? undefined : JSON.stringify(body),
-        });
-      };
-      let answer = await send();
-      if (answer.status === 401) {
-        // Tokens live for ten minutes.
-        token = null;
-        answer = await send();
-      }
-      return {
-        status: answer.status,
-        headers: answer.headers,
-        body: answer.body === '' ? null : (JSON.parse(answer.body) as unknown),
-      };
-    },
-    token: newToken,
-    upload: async (path, zip) => {
-      token ??= await newToken();
-      const form = new FormData();
-      form.append('bits', new Blob([new Uint8Array(zip)]), 'bits.zip');
-      const answer = await fetch(`http://127.0.0.1:${facts.apiPort}${path}`, {
-        method: 'POST',
-        headers: { authorization: `bearer ${token}` },
-        body: form,
-      });
-      return { status: answer.status, headers: {}, body: await answer.text() };
-    },
+    supervisors: async () => [facts.pid],
     up: async (args = []) => {
       facts = await launch(data, args, env);
-      token = null;
+      client.forget();
     },
     down: async () => {
       await cupola(['down', '--data', data]);
+    },
+    restart: async () => {
+      await cupola(['restart', '--data', data]);
     },
     [Symbol.asyncDispose]: async () => {
       await cupola(['down', '--data', data]);

@@ -2,187 +2,56 @@
  * The parts of a cluster, each a process of its own, on a real PostgreSQL and a real Redis: two APIs, two schedulers, and a machine that has joined and runs
  * agent, stager and router. One after another is killed with -9 or frozen, while a client outside asks the app without pause.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import http from 'node:http';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { type RedisServer, startRedis } from '@cupola/redis/redis-server';
-import { hasPostgres, type PostgresServer, startPostgres } from '@cupola/store/postgres-server';
+import { hasPostgres } from '@cupola/store/postgres-server';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type ControlPlane, PASSWORD, startControlPlane } from './cluster/control-plane.ts';
+import { joinCluster, type Member } from './cluster/member.ts';
+import { freePort, type Program } from './cluster/programs.ts';
 import { appFolder, ROOT, run, until } from './platform.ts';
-
-interface Program {
-  pid(): number;
-  kill(signal: NodeJS.Signals): void;
-  /** What it has said last, a line each. */
-  said(): readonly string[];
-  /** Again, with the same settings. */
-  start(): Promise<void>;
-}
-
-const PASSWORD = 'let me in';
-/** Of each program. */
-const LINES_KEPT = 1_000;
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise(resolve => server.close(resolve));
-  return port;
-}
 
 describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes', () => {
   let work: string;
-  let postgres: PostgresServer;
-  let redis: RedisServer;
-  let database: string;
-  let member: string;
-  let router: number;
-  const apiPorts: number[] = [];
-  const memberPorts: number[] = [];
-  /** Where each program is asked how it is. */
-  const healthPorts: Record<string, number> = {};
-  const apis: Program[] = [];
-  const schedulers: Program[] = [];
-  const running = new Set<ChildProcess>();
+  let plane: ControlPlane;
+  let member: Member;
+  /** Where the cell and the router of the member are asked how they are. */
+  const memberHealth: Record<string, number> = {};
 
-  /** Resolves once it says that it serves. */
-  async function program(path: string, environment: Record<string, string>): Promise<Program> {
-    let child: ChildProcess;
-    let said: string[] = [];
-    const start = async (): Promise<void> => {
-      const started = spawn(process.execPath, [join(ROOT, path)], {
-        env: { ...process.env, CUPOLA_DATABASE_URL: database, ...environment },
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
-      child = started;
-      running.add(started);
-      said = [];
-      await new Promise<void>((resolve, reject) => {
-        createInterface({ input: started.stdout }).on('line', line => {
-          if (said.push(line) > LINES_KEPT) said.shift();
-          if (line.includes('"ready"')) resolve();
-        });
-        started.on('exit', code => {
-          running.delete(started);
-          reject(new Error(`${path} ended with ${code}: ${said.slice(-5).join('\n')}`));
-        });
-      });
-    };
-    await start();
-    return {
-      pid: () => child.pid ?? 0,
-      kill: signal => void child.kill(signal),
-      said: () => said,
-      start,
-    };
-  }
-
-  const healthListen = async (name: string): Promise<string> => {
-    healthPorts[name] = await freePort();
-    return `127.0.0.1:${healthPorts[name]}`;
-  };
   const health = async (name: string, path: string): Promise<{ status: number; body: string }> => {
-    const answer = await fetch(`http://127.0.0.1:${healthPorts[name]}${path}`).catch((error: unknown) => {
-      throw new Error(`${name} does not answer ${path}`, { cause: error });
-    });
+    const port = memberHealth[name];
+    if (port === undefined) return plane.health(name, path);
+    const answer = await fetch(`http://127.0.0.1:${port}${path}`);
     return { status: answer.status, body: await answer.text() };
   };
-  const api = async (index: number): Promise<Program> => {
-    const state = join(work, `api-${index}`, 'state');
-    mkdirSync(state, { recursive: true });
-    return program('apps/api/src/main.ts', {
-      CUPOLA_REDIS_URL: redis.url,
-      CUPOLA_BLOBS_URL: join(work, 'blobs'),
-      CUPOLA_KEYS: join(work, 'keys'),
-      CUPOLA_WORK: state,
-      CUPOLA_PUBLIC_URL: `http://127.0.0.1:${apiPorts[0]}`,
-      CUPOLA_DOMAIN: 'localhost',
-      CUPOLA_LISTEN: `127.0.0.1:${apiPorts[index]}`,
-      CUPOLA_CLUSTER_LISTEN: `127.0.0.1:${memberPorts[index]}`,
-      CUPOLA_ADMIN_PASSWORD_FILE: join(work, 'password'),
-      CUPOLA_HEALTH_LISTEN: await healthListen(`api-${index}`),
-    });
-  };
-  const control = async (data: string, ...args: string[]): Promise<string> =>
-    (await run(join(ROOT, 'cupola'), [...args, '--data', data])).stdout;
   const cli = (...args: string[]) =>
     run(join(ROOT, 'cupola'), args, {
       cwd: appFolder(work, 'hello'),
-      env: {
-        ...process.env,
-        HOME: join(work, 'home'),
-        XDG_CACHE_HOME: process.env.XDG_CACHE_HOME ?? join(process.env.HOME ?? '', '.cache'),
-      },
+      env: { ...process.env, CUPOLA_HOME: join(work, 'cli-home') },
     });
 
   beforeAll(async () => {
     work = mkdtempSync(join(tmpdir(), 'cupola-processes-'));
-    mkdirSync(join(work, 'blobs'));
-    writeFileSync(join(work, 'password'), `${PASSWORD}\n`);
-    [postgres, redis] = await Promise.all([startPostgres({ durable: true }), startRedis()]);
-    database = postgres.url(await postgres.database());
-    for (let port = 0; port < 2; port++) {
-      apiPorts.push(await freePort());
-      memberPorts.push(await freePort());
-    }
-    // The first one makes the keys and the schema; the second one finds both.
-    apis.push(await api(0));
-    apis.push(await api(1));
-    const scheduler = async (index: number): Promise<Program> =>
-      program('apps/scheduler/src/main.ts', { CUPOLA_HEALTH_LISTEN: await healthListen(`scheduler-${index}`) });
-    schedulers.push(...(await Promise.all([0, 1].map(scheduler))));
-    const { token } = JSON.parse(
-      await control(join(work, 'api-0'), 'cluster', 'token', '--role', 'agent,stager,router', '--json'),
-    ) as { token: string };
-    member = join(work, 'member');
-    router = await freePort();
-    const joined = spawn(
-      join(ROOT, 'cupola'),
-      [
-        'join',
-        ...memberPorts.map(port => `127.0.0.1:${port}`),
-        ...['--token', token, '--data', member, '--no-install', '--json', '--listen', '127.0.0.1'],
-        ...['--port', String(router), '--https-port', '0'],
-      ],
-      {
-        env: {
-          ...process.env,
-          CUPOLA_CELL_HEALTH_LISTEN: await healthListen('cell'),
-          CUPOLA_ROUTER_HEALTH_LISTEN: await healthListen('router'),
-        },
-        stdio: ['ignore', 'pipe', 'inherit'],
+    // Nobody starts again what a test has killed, but the test.
+    plane = await startControlPlane({ work, isKept: false, durable: true });
+    for (const name of ['cell', 'router']) memberHealth[name] = await freePort();
+    const data = join(work, 'member');
+    mkdirSync(data, { mode: 0o755 });
+    member = await joinCluster(plane, {
+      data,
+      environment: {
+        CUPOLA_CELL_HEALTH_LISTEN: `127.0.0.1:${memberHealth.cell}`,
+        CUPOLA_ROUTER_HEALTH_LISTEN: `127.0.0.1:${memberHealth.router}`,
       },
-    );
-    running.add(joined);
-    await new Promise<void>((resolve, reject) => {
-      joined.stdout.once('data', () => resolve());
-      joined.once('exit', code => reject(new Error(`join ended with ${code}`)));
     });
-    await cli(
-      'login',
-      '-a',
-      `http://127.0.0.1:${apiPorts[0]}`,
-      '-u',
-      'admin',
-      '-p',
-      PASSWORD,
-      '-o',
-      'cupola',
-      '-s',
-      'dev',
-    );
+    await cli('login', '-a', plane.url, '-u', 'admin', '-p', PASSWORD, '-o', 'cupola', '-s', 'dev');
     await cli('push', 'hello');
   });
   afterAll(async () => {
-    if (member !== undefined) await control(member, 'down').catch(() => undefined);
-    for (const child of running) child.kill('SIGKILL');
-    await redis?.[Symbol.asyncDispose]();
-    await postgres?.[Symbol.asyncDispose]();
+    await member?.down().catch(() => undefined);
+    await plane?.[Symbol.asyncDispose]();
     rmSync(work, { recursive: true, force: true, maxRetries: 5 });
   });
 
@@ -194,7 +63,7 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
   ): Promise<{ status: number; body: string; id: string }> =>
     new Promise((resolve, reject) => {
       const request = http.get(
-        { host: '127.0.0.1', port: router, path, headers: { host, ...headers }, agent: false },
+        { host: '127.0.0.1', port: member.port, path, headers: { host, ...headers }, agent: false },
         response => {
           let body = '';
           response.on('data', (chunk: Buffer) => {
@@ -251,18 +120,17 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
     const { id } = await ask('api.localhost', '/v3/info');
     expect(id).toMatch(/^[0-9a-f-]{36}/);
     await until('an API has logged it', async () =>
-      apis.some(one => one.said().some(line => line.includes(`"requestId":"${id.split('::')[0]}`))),
+      plane.apis.some(one => one.said().some(line => line.includes(`"requestId":"${id.split('::')[0]}`))),
     );
   });
 
   test('an API that is killed is no end of anything: the other one answers, and a push goes on', async () => {
-    const [, second] = apis as [Program, Program];
+    const [first, second] = plane.apis as [Program, Program];
     const { asked, failed } = await askedMeanwhile(async () => {
       second.kill('SIGKILL');
       await cli('push', 'hello', '--strategy', 'rolling');
       expect((await ask('api.localhost', '/v3/info')).status).toBe(200);
       await second.start();
-      const [first] = apis as [Program];
       first.kill('SIGKILL');
       await until(
         'the API answers through the router',
@@ -275,7 +143,7 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
   });
 
   test('a scheduler that is killed, or frozen, is followed by the other one', async () => {
-    const [first, second] = schedulers as [Program, Program];
+    const [first, second] = plane.schedulers as [Program, Program];
     first.kill('SIGKILL');
     await cli('scale', 'hello', '-i', '3');
     await instances(3);
@@ -291,14 +159,14 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
 
   test('Redis that is away costs no request, and a push is staged once it is back', async () => {
     const { failed } = await askedMeanwhile(async () => {
-      await redis.kill();
+      await plane.redis.kill();
       const push = cli('push', 'hello');
       await new Promise(resolve => setTimeout(resolve, 1_000));
       await until('an API says that Redis is away, and goes on', async () => {
         const { status, body } = await health('api-0', '/readyz');
         return status === 200 && body.startsWith('ready, but Redis at ');
       });
-      await redis.start();
+      await plane.redis.start();
       await push;
     });
     // A push without a strategy stops the old version first, as cf does; requests are held meanwhile.
@@ -308,7 +176,7 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
 
   test('PostgreSQL that is killed costs no request, and everything goes on when it is back', async () => {
     const { failed } = await askedMeanwhile(async () => {
-      await postgres.stop('SIGKILL');
+      await plane.postgres.stop('SIGKILL');
       await until(
         'the API says that it is away',
         async () => (await ask('api.localhost', '/v3/organizations')).status >= 401,
@@ -323,7 +191,7 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
       // What is known without it is shown; apps go on.
       expect((await health('api-0', '/metrics')).body).toMatch(/^cupola_api_requests_total/m);
       await until('the router is ready', async () => (await health('router', '/readyz')).status === 200);
-      await postgres.start();
+      await plane.postgres.start();
       await until('the API answers', async () =>
         cli('scale', 'hello', '-i', '2').then(
           () => true,

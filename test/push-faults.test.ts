@@ -1,6 +1,6 @@
 /** kill -9 of each part while each step of a push is under way: what was acknowledged is kept, and the push goes on to its end. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Platform, startPlatform } from './platform.ts';
+import { PARTS, type Platform, startPlatform } from './platform.ts';
 import { checkLedger, openLedger, stepsOfPush } from './push-steps.ts';
 
 describe('kill -9 during each step of a push', () => {
@@ -12,7 +12,7 @@ describe('kill -9 during each step of a push', () => {
   afterAll(() => platform[Symbol.asyncDispose]());
 
   // All at once: the supervisor waits longer before each start of a part that keeps dying, and each push must stand the others' kills too.
-  test.concurrent.each(['control', 'cell', 'router'])('of %s', { timeout: 480_000 }, async part => {
+  test.concurrent.each(PARTS)('of %s', { timeout: 480_000 }, async part => {
     const ledger = await openLedger(platform, `pushed-${part}`);
     const steps = stepsOfPush(platform, `by-${part}`);
     for (const step of steps) {

@@ -218,7 +218,7 @@ const CHANGES: readonly Change[] = [
   {
     name: 'restart of the platform',
     weight: 1,
-    make: async ({ platform }) => void (await platform.cupola(['restart', '--data', platform.data])),
+    make: async ({ platform }) => platform.restart(),
   },
 ];
 

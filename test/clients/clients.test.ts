@@ -1,6 +1,6 @@
 /** Client libraries that were written for Cloud Foundry, each driving a whole platform by a program of its own. They need the API's address alone. */
 import { execFile, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -29,8 +29,7 @@ afterAll(async () => {
 
 /** What each judge is told: where, who, and what to push. */
 function facts(): string[] {
-  const password = readFileSync(join(platform.data, 'admin-password'), 'utf8').trim();
-  return [platform.facts.api, 'admin', password, EXAMPLE];
+  return [platform.facts.api, 'admin', platform.password(), EXAMPLE];
 }
 
 /** Each fetches its library first, on a machine that may be busy. */

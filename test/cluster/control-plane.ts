@@ -1,0 +1,158 @@
+/**
+ * The control plane of a cluster on this machine: two APIs and two schedulers, each a program of its own, on PostgreSQL, Redis and S3. Users reach the APIs
+ * under one address, by turns, as through the balancer of an operator.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { type S3Server, startS3 } from '@cupola/blobs/s3-server';
+import { type RedisServer, startRedis } from '@cupola/redis/redis-server';
+import { type PostgresServer, startPostgres } from '@cupola/store/postgres-server';
+import { ROOT, run } from '../platform.ts';
+import { freePort, type Program, startProgram } from './programs.ts';
+
+export const PASSWORD = 'let me in';
+
+export interface ControlPlane extends AsyncDisposable {
+  readonly postgres: PostgresServer;
+  readonly redis: RedisServer;
+  readonly s3: S3Server;
+  readonly apis: readonly Program[];
+  readonly schedulers: readonly Program[];
+  /** Where users reach the APIs. */
+  readonly url: string;
+  readonly port: number;
+  /** Where members call, `HOST:PORT` each. */
+  readonly addresses: readonly string[];
+  /** Unix sockets of the APIs, for commands of the operator. */
+  readonly sockets: readonly string[];
+  /** Makes a token by which a machine joins once. */
+  token(): Promise<string>;
+  /** Answer of a program's health listener; its name is `api-0`, `scheduler-1`. */
+  health(name: string, path: string): Promise<{ status: number; body: string }>;
+}
+
+interface Options {
+  /** A folder of the caller's, which outlives this. */
+  work: string;
+  environment?: Record<string, string>;
+  /** Programs that end are started again. */
+  isKept: boolean;
+  /** The engines write through to disk, as an operator's do. */
+  durable?: boolean;
+}
+
+export async function startControlPlane({
+  work,
+  environment = {},
+  isKept,
+  durable = false,
+}: Options): Promise<ControlPlane> {
+  await using starting = new AsyncDisposableStack();
+  const [postgres, redis, s3] = await Promise.all([startPostgres({ durable }), startRedis(), startS3()]);
+  for (const engine of [postgres, redis, s3]) starting.use(engine);
+  writeFileSync(join(work, 'admin-password'), `${PASSWORD}\n`, { mode: 0o600 });
+  const database = postgres.url(await postgres.database());
+  const blobs = s3.bucket('cupola');
+  const ports = { api: [await freePort(), await freePort()], member: [await freePort(), await freePort()] };
+  const balancer = starting.use(await startBalancer(ports.api));
+  const url = `http://localhost:${balancer.port}`;
+  const healthPorts: Record<string, number> = {};
+  const program = async (name: string, path: string, settings: Record<string, string>): Promise<Program> => {
+    healthPorts[name] = await freePort();
+    return starting.use(
+      await startProgram({
+        name,
+        path,
+        environment: {
+          CUPOLA_DATABASE_URL: database,
+          CUPOLA_HEALTH_LISTEN: `127.0.0.1:${healthPorts[name]}`,
+          ...environment,
+          ...settings,
+        },
+        isKept,
+      }),
+    );
+  };
+  const folderOf = (index: number): string => join(work, `api-${index}`);
+  const api = (index: number): Promise<Program> => {
+    const state = join(folderOf(index), 'state');
+    mkdirSync(state, { recursive: true });
+    return program(`api-${index}`, 'apps/api/src/main.ts', {
+      CUPOLA_REDIS_URL: redis.url,
+      CUPOLA_BLOBS_URL: blobs,
+      CUPOLA_KEYS: join(work, 'keys'),
+      CUPOLA_WORK: state,
+      CUPOLA_PUBLIC_URL: url,
+      CUPOLA_DOMAIN: 'localhost',
+      CUPOLA_LISTEN: `127.0.0.1:${ports.api[index]}`,
+      CUPOLA_CLUSTER_LISTEN: `127.0.0.1:${ports.member[index]}`,
+      CUPOLA_ADMIN_PASSWORD_FILE: join(work, 'admin-password'),
+    });
+  };
+  // The first one makes the keys and the schema; the second one finds both.
+  const apis = [await api(0), await api(1)];
+  const schedulers = await Promise.all(
+    [0, 1].map(index => program(`scheduler-${index}`, 'apps/scheduler/src/main.ts', { CUPOLA_WORK: work })),
+  );
+  const running = starting.move();
+  return {
+    postgres,
+    redis,
+    s3,
+    apis,
+    schedulers,
+    url,
+    port: balancer.port,
+    addresses: ports.member.map(port => `127.0.0.1:${port}`),
+    sockets: apis.map((_, index) => join(folderOf(index), 'state', 'internal.sock')),
+    token: async () => {
+      const words = ['cluster', 'token', '--role', 'agent,stager,router', '--json', '--data', folderOf(0)];
+      return (JSON.parse((await run(join(ROOT, 'cupola'), words)).stdout) as { token: string }).token;
+    },
+    health: async (name, path) => {
+      const answer = await fetch(`http://127.0.0.1:${healthPorts[name]}${path}`).catch((error: unknown) => {
+        throw new Error(`${name} does not answer ${path}`, { cause: error });
+      });
+      return { status: answer.status, body: await answer.text() };
+    },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+/** Hands each connection to the next place that takes it, and knows nothing of what is said. */
+async function startBalancer(places: readonly number[]): Promise<AsyncDisposable & { port: number }> {
+  let turn = 0;
+  const open = new Set<Socket>();
+  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, client => {
+    open.add(client);
+    client.on('close', () => open.delete(client));
+    client.on('error', () => client.destroy());
+    const first = turn++;
+    const dial = (tried: number): void => {
+      const place = places[(first + tried) % places.length];
+      if (tried === places.length || place === undefined) return void client.destroy();
+      const upstream = connect({ port: place, host: '127.0.0.1', allowHalfOpen: true });
+      upstream.once('error', () => dial(tried + 1));
+      upstream.once('connect', () => {
+        upstream.removeAllListeners('error');
+        upstream.on('error', () => client.resetAndDestroy());
+        client.on('close', () => upstream.destroy());
+        upstream.on('close', () => client.destroy());
+        client.pipe(upstream);
+        upstream.pipe(client);
+        client.resume();
+      });
+    };
+    dial(0);
+  });
+  const port = await freePort();
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve));
+  return {
+    port,
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of open) socket.destroy();
+      await new Promise(resolve => server.close(resolve));
+    },
+  };
+}
