@@ -95,7 +95,7 @@ async function fill(store: Store): Promise<void> {
 async function contentOf({ read }: Store): Promise<Record<string, string[]>> {
   const content: Record<string, string[]> = {};
   for (const { name } of await read.introspection.getTables()) {
-    if (['changes', 'counter'].includes(name)) continue;
+    if (['changes', 'counter', 'writers'].includes(name)) continue;
     const rows: Record<string, unknown>[] = await read
       .selectFrom(name as 'apps')
       .selectAll()

@@ -37,6 +37,9 @@ export class StoreUnavailableError extends Error {
   }
 }
 
+/** It may have been done, and nobody can tell: whoever asked has to look before he asks again. */
+export class UnknownOutcomeError extends StoreUnavailableError {}
+
 /** The file is not what was written: no part of it can be trusted. */
 export class DamagedStoreError extends Error {
   override readonly name = 'DamagedStoreError';

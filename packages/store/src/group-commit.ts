@@ -7,18 +7,24 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Transaction } from 'kysely';
+import { StoreUnavailableError, UnknownOutcomeError } from './errors.ts';
 import type { ChangeKind, Database } from './schema.ts';
 import type { Change, ChangeScope, Mutation } from './store.ts';
 import type { Writer } from './writer.ts';
 
 /** Larger groups save no more fsyncs worth having and hold the event loop longer (16 to 32 measured, toolchain.md). */
 const GROUP_MAX = 32;
+/** ms. Who has waited for the writes before his for so long is told to come again: they hang (a synchronous standby that is gone, a disk that does not answer). */
+const WAIT_MAX_MS = 10_000;
+/** ms. */
+const LOOK_MS = 1_000;
 /** Rows of one INSERT: five parameters each stay far below SQLite's 32,766 and PostgreSQL's 65,535. */
 const CHANGES_PER_INSERT = 500;
 
 interface Job {
   work(mutation: Mutation): Promise<unknown>;
   feeds: boolean;
+  since: number;
   resolve(value: unknown): void;
   reject(error: unknown): void;
 }
@@ -49,6 +55,7 @@ export function groupCommit({ writer, now, committed }: Deps): GroupCommit {
   let closed = false;
   /** The newest group held several: more are about to come. */
   let isBusy = false;
+  let isLooking = false;
   const inMutation = new AsyncLocalStorage<true>();
 
   async function runGroup(group: readonly Job[]): Promise<Undone | null> {
@@ -69,13 +76,18 @@ export function groupCommit({ writer, now, committed }: Deps): GroupCommit {
       else await commit(writer, changes);
     } catch (error) {
       await writer.rollback();
-      const retry = writer.isPassing(error) ? 'once more' : isAlone ? 'never' : 'one by one';
-      return { error: writer.asError(error), retry };
+      return { error: writer.asError(error), retry: retryOf(error, isAlone) };
     }
     for (const outcome of outcomes)
       'error' in outcome ? outcome.job.reject(outcome.error) : outcome.job.resolve(outcome.value);
     if (changes.length > 0) committed(changes);
     return null;
+  }
+
+  function retryOf(error: unknown, isAlone: boolean): Undone['retry'] {
+    if (error instanceof UnknownOutcomeError) return 'never';
+    if (writer.isPassing(error)) return 'once more';
+    return isAlone ? 'never' : 'one by one';
   }
 
   async function settle(group: readonly Job[], isAgain = false): Promise<void> {
@@ -85,6 +97,19 @@ export function groupCommit({ writer, now, committed }: Deps): GroupCommit {
     if (undone === null) return;
     if (undone.retry === 'once more' && !isAgain) return await settle(group, true);
     for (const job of group) undone.retry === 'one by one' ? await settle([job]) : job.reject(undone.error);
+  }
+
+  /** While anybody waits, now and then: a timer for each would cost each write a microsecond. */
+  function lookAtWaiting(): void {
+    if (isLooking) return;
+    isLooking = true;
+    setTimeout(() => {
+      isLooking = false;
+      const latest = performance.now() - WAIT_MAX_MS;
+      while (waiting[0] !== undefined && waiting[0].since < latest)
+        waiting.shift()?.reject(new StoreUnavailableError({ cause: new Error('the writes before it hang') }));
+      if (waiting.length > 0) lookAtWaiting();
+    }, LOOK_MS).unref();
   }
 
   async function drain(): Promise<void> {
@@ -105,8 +130,9 @@ export function groupCommit({ writer, now, committed }: Deps): GroupCommit {
         if (closed) return reject(new Error('the store is closed'));
         if (inMutation.getStore())
           return reject(new Error('a mutation inside a mutation would wait for itself: use the `db` it was given'));
-        waiting.push({ work, feeds, resolve: resolve as (value: unknown) => void, reject });
+        waiting.push({ work, feeds, since: performance.now(), resolve: resolve as (value: unknown) => void, reject });
         draining ??= drain();
+        lookAtWaiting();
       }),
     close: async () => {
       closed = true;

@@ -16,6 +16,7 @@ import * as cluster from './migrations/0009-cluster.ts';
 import * as images from './migrations/0010-images.ts';
 import * as cellSegments from './migrations/0011-cell-segments.ts';
 import * as lastStager from './migrations/0014-last-stager.ts';
+import * as writers from './migrations/0016-writers.ts';
 import type { Database } from './schema.ts';
 
 /** All migrations, forward only. */
@@ -34,6 +35,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0010-images': inNewEpoch(images),
   '0011-cell-segments': inNewEpoch(cellSegments),
   '0014-last-stager': inNewEpoch(lastStager),
+  '0016-writers': inNewEpoch(writers),
 };
 
 /**

@@ -2,9 +2,9 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, chownSync, globSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import pg from 'pg';
 
 /** Databases of a server that runs. */
@@ -14,14 +14,25 @@ interface Databases {
   /** Makes an empty database, or a copy of another; its name. */
   database(options?: { name?: string; template?: string }): Promise<string>;
   drop(database: string): Promise<void>;
-  /** `postgres://` address of a database; over another socket when its folder is given. */
-  url(database: string, folder?: string): string;
+  /** `postgres://` address of a database; over other sockets when their folders are given. */
+  url(database: string, ...folders: string[]): string;
+  /** Of the database `postgres`. */
+  query(statement: string): Promise<Record<string, unknown>[]>;
 }
 
 export interface PostgresServer extends Databases, AsyncDisposable {
-  /** As by an operator who restarts it at once, or by kill -9; `start` brings it back. */
+  /** As by an operator who restarts it at once, or by kill -9 of all of its processes; `start` brings it back. */
   stop(signal: 'SIGINT' | 'SIGKILL'): Promise<void>;
   start(): Promise<void>;
+  /** Stops all of its processes where they are (SIGSTOP), or lets them go on (SIGCONT). */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void;
+  /** A copy that follows this one. While there is a synchronous one, a commit is answered when it is there too; when it is away, commits wait. */
+  standby(kind: 'synchronous' | 'asynchronous'): Promise<StandbyServer>;
+}
+
+export interface StandbyServer extends PostgresServer {
+  /** It takes writes from now on, in a timeline of its own. */
+  promote(): void;
 }
 
 const USER = 'cupola';
@@ -46,22 +57,34 @@ function owner(): { uid: number; gid: number } | Record<string, never> {
   return { uid: id('-u'), gid: id('-g') };
 }
 
-export async function startPostgres({ durable = false } = {}): Promise<PostgresServer> {
+/** A folder of a server's own, and its programs, run as its owner. */
+function makePlace() {
   const bin = binaries();
   if (bin === null) throw new Error('PostgreSQL is not installed: apt-get install postgresql');
   const folder = mkdtempSync(join(tmpdir(), 'cupola-postgres-'));
-  const as = owner();
-  if ('uid' in as) chownSync(folder, as.uid, as.gid);
+  const options = { ...owner(), stdio: 'ignore', cwd: folder } as const;
+  if ('uid' in options) chownSync(folder, options.uid, options.gid);
   // Of the socket: who may connect is the server's to say.
   chmodSync(folder, 0o755);
-  const data = join(folder, 'data');
+  return {
+    folder,
+    data: join(folder, 'data'),
+    run: (program: string, ...args: string[]): void => void execFileSync(join(bin, program), args, options),
+    launch: (...args: string[]): ChildProcess => spawn(join(bin, 'postgres'), args, options),
+  };
+}
+type Place = ReturnType<typeof makePlace>;
+
+export async function startPostgres({ durable = false } = {}): Promise<PostgresServer> {
+  const place = makePlace();
   // An order of words that is not that of bytes, as most databases have it: ours must not depend on it.
-  const words = ['-D', data, '-U', USER, '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync'];
-  execFileSync(join(bin, 'initdb'), [...words, '--locale-provider=icu', '--icu-locale=en'], {
-    ...as,
-    stdio: 'ignore',
-    cwd: folder,
-  });
+  const words = ['-D', place.data, '-U', USER, '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync'];
+  place.run('initdb', ...words, '--locale-provider=icu', '--icu-locale=en');
+  return serve(place, durable);
+}
+
+async function serve({ folder, data, launch }: Place, durable: boolean): Promise<PostgresServer> {
+  const databases = reachPostgres(folder);
   let server: ChildProcess;
 
   async function start(): Promise<void> {
@@ -70,58 +93,91 @@ export async function startPostgres({ durable = false } = {}): Promise<PostgresS
       `unix_socket_directories=${folder}`,
       `fsync=${durable ? 'on' : 'off'}`,
       'max_connections=400',
+      // By this name it is known to a server that it follows.
+      `cluster_name=${basename(folder)}`,
     ];
-    server = spawn(join(bin as string, 'postgres'), ['-D', data, ...settings.flatMap(setting => ['-c', setting])], {
-      ...as,
-      stdio: 'ignore',
-      cwd: folder,
-    });
+    server = launch('-D', data, ...settings.flatMap(setting => ['-c', setting]));
     await untilItAnswers();
   }
 
   async function untilItAnswers(): Promise<void> {
-    for (;;) {
-      const client = new pg.Client(url('postgres'));
-      client.on('error', () => undefined);
+    for (;;)
       try {
-        await client.connect();
-        return await client.end();
+        await databases.query('select 1');
+        return;
       } catch (error) {
         if (server.exitCode !== null) throw error;
         await new Promise(resolve => setTimeout(resolve, 20));
       }
-    }
   }
 
   async function stop(signal: 'SIGINT' | 'SIGKILL'): Promise<void> {
     const ended = once(server, 'exit');
-    server.kill(signal);
+    // All of them at once, as when a machine loses its power: those that are left alone end in order.
+    if (signal === 'SIGKILL') tellAll(signal);
+    else server.kill(signal);
     await ended;
   }
 
-  const { url, ...databases } = reachPostgres(folder);
+  function tellAll(signal: NodeJS.Signals): void {
+    for (const pid of [...childrenOf(server.pid), server.pid ?? 0])
+      try {
+        process.kill(pid, signal);
+      } catch {
+        // It has just ended.
+      }
+  }
+
+  async function standby(kind: 'synchronous' | 'asynchronous'): Promise<StandbyServer> {
+    const place = makePlace();
+    const name = basename(place.folder);
+    place.run('pg_basebackup', '-h', folder, '-U', USER, '-D', place.data, '-R', '-c', 'fast', '--no-sync');
+    const follower = await serve(place, durable);
+    // Told after it was copied: it would wait for a standby itself once it has taken over.
+    if (kind === 'synchronous')
+      await databases.query(`alter system set synchronous_standby_names = 'ANY 1 ("${name}")'`);
+    await databases.query('select pg_reload_conf()');
+    const [state, sync] = ['streaming', kind === 'synchronous' ? 'quorum' : 'async'];
+    for (;;) {
+      const [row] = await databases.query(
+        `select state, sync_state from pg_stat_replication where application_name = '${name}'`,
+      );
+      if (row?.state === state && row.sync_state === sync) break;
+      await new Promise(resolve => setTimeout(resolve, 20));
+    }
+    return { ...follower, promote: () => place.run('pg_ctl', 'promote', '-D', place.data) };
+  }
+
   await start();
   return {
     ...databases,
-    url,
     stop,
     start,
+    signal: tellAll,
+    standby,
     [Symbol.asyncDispose]: async () => {
       if (server.exitCode === null && server.signalCode === null) await stop('SIGINT');
-      rmSync(folder, { recursive: true, force: true });
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
     },
   };
 }
 
+function childrenOf(pid: number | undefined): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+}
+
 /** The server whose socket lies in `folder`. */
 export function reachPostgres(folder: string): Databases {
-  const url = (database: string, over = folder): string =>
-    `postgres://${USER}@/${database}?host=${encodeURIComponent(over)}&port=${PORT}`;
-  const run = async (statement: string): Promise<void> => {
+  const url = (database: string, ...folders: string[]): string => {
+    const hosts = (folders.length === 0 ? [folder] : folders).map(over => `${encodeURIComponent(over)}:${PORT}`);
+    return `postgres://${USER}@${hosts.join()}/${database}`;
+  };
+  const query = async (statement: string): Promise<Record<string, unknown>[]> => {
     const client = new pg.Client(url('postgres'));
+    client.on('error', () => undefined);
     await client.connect();
     try {
-      await client.query(statement);
+      return (await client.query(statement)).rows as Record<string, unknown>[];
     } finally {
       await client.end();
     }
@@ -129,10 +185,11 @@ export function reachPostgres(folder: string): Databases {
   return {
     folder,
     url,
+    query,
     database: async ({ name = `test_${randomUUID().replaceAll('-', '')}`, template = 'template1' } = {}) => {
-      await run(`create database ${name} template ${template}`);
+      await query(`create database ${name} template ${template}`);
       return name;
     },
-    drop: database => run(`drop database if exists ${database} with (force)`),
+    drop: async database => void (await query(`drop database if exists ${database} with (force)`)),
   };
 }

@@ -7,8 +7,9 @@ import { type GroupCommit, groupCommit } from './group-commit.ts';
 import { migrate } from './migrate.ts';
 import { kyselyOver, poolClient, readersOf } from './postgres/dialect.ts';
 import { holdConnection } from './postgres/held-connection.ts';
+import { FORGET_WRITERS } from './postgres/outcome.ts';
 import { postgresWriter } from './postgres/postgres-writer.ts';
-import { findPrimary, MIGRATING, type Primary, READING } from './postgres/primary.ts';
+import { findPrimary, MIGRATING, type Primary, READING, TIMELINE } from './postgres/primary.ts';
 import { CHANNEL, startTail } from './postgres/tail.ts';
 import type { Store } from './store.ts';
 import { storeOver } from './store-over.ts';
@@ -85,12 +86,18 @@ async function migrateTo(primary: Primary): Promise<void> {
  * then given again to other changes. So an epoch names its timeline, and every cursor of the former one ends. Gives the process id of the backend.
  */
 async function followTimeline(client: pg.Client): Promise<number> {
-  const [, results] = (await client.query(
-    `begin; select epoch, left(pg_walfile_name(pg_current_wal_lsn()), 8) as timeline, pg_backend_pid() as pid from counter where id = 1 for update`,
-  )) as unknown as pg.QueryResult<{ epoch: string; timeline: string; pid: number }>[];
-  const { epoch = '', timeline = '', pid = 0 } = results?.rows[0] ?? {};
-  if (!epoch.endsWith(`@${timeline}`))
-    await client.query('update counter set epoch = $1 where id = 1', [`${randomUUID()}@${timeline}`]);
-  await client.query('commit');
-  return pid;
+  const look = (lock: '' | 'for update') =>
+    client.query<{ epoch: string; timeline: string; pid: number }>(
+      `select epoch, ${TIMELINE} as timeline, pg_backend_pid() as pid from counter ${lock}`,
+    );
+  const [now] = (await look('')).rows;
+  // Seldom: the lock is a write, which may have to wait.
+  if (!now?.epoch.endsWith(`@${now.timeline}`)) {
+    await client.query('begin');
+    const { epoch, timeline } = (await look('for update')).rows[0] ?? { epoch: '', timeline: '' };
+    if (!epoch.endsWith(`@${timeline}`))
+      await client.query('update counter set epoch = $1', [`${randomUUID()}@${timeline}`]);
+    await client.query(`${FORGET_WRITERS}; commit`);
+  }
+  return now?.pid ?? 0;
 }

@@ -657,8 +657,16 @@ export interface ListCountsTable {
   count: number;
 }
 
+/** On PostgreSQL: what a process has committed last, by its own count. Epoch ms of the server. */
+export interface WritersTable {
+  guid: string;
+  commits: number;
+  seen_at: number;
+}
+
 export interface Database {
   counter: CounterTable;
+  writers: WritersTable;
   changes: ChangesTable;
   settings: SettingsTable;
   users: UsersTable;

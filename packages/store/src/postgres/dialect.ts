@@ -3,7 +3,7 @@ import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } f
 import pg from 'pg';
 import type { Database } from '../schema.ts';
 import { asStoreError, isLost } from './errors.ts';
-import { type Primary, prepareSession, READING } from './primary.ts';
+import { type Primary, READING } from './primary.ts';
 
 /** Reads of one process at a time; PostgreSQL's own default is 100 connections for all. */
 const READERS_MAX = 8;
@@ -37,12 +37,12 @@ function bound(value: unknown): unknown {
 /** Reads: a pool of connections to whichever host takes writes at the moment, so that a reader sees what was just committed. */
 export function readersOf(primary: Primary): Kysely<Database> {
   let config = primary.config();
-  let pool = poolTo(config);
+  let pool = poolTo(primary);
   const current = (): pg.Pool => {
     if (config !== primary.config()) {
       endPool(pool);
       config = primary.config();
-      pool = poolTo(config);
+      pool = poolTo(primary);
     }
     return pool;
   };
@@ -65,13 +65,13 @@ export function readersOf(primary: Primary): Kysely<Database> {
   });
 }
 
-function poolTo(config: pg.ClientConfig): pg.Pool {
+function poolTo(primary: Primary): pg.Pool {
   const pool = new pg.Pool({
-    ...config,
+    ...primary.config(),
     query_timeout: READING.answerMs,
     max: READERS_MAX,
     idleTimeoutMillis: IDLE_MS,
-    onConnect: client => prepareSession(client, READING) as unknown as undefined,
+    onConnect: client => primary.prepare(client, READING) as unknown as undefined,
   });
   // One that breaks while it is lent out tells the query, and then everybody: who is not heard ends the process.
   pool.on('connect', client => client.on('error', () => undefined));

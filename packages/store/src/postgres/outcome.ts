@@ -1,30 +1,54 @@
-/** What became of a COMMIT whose answer was lost: asked of the server by the transaction's id (60 of 60 told true, cluster.md 1). */
-import { StoreUnavailableError } from '../errors.ts';
+/**
+ * What became of a COMMIT whose answer was lost. Each transaction leaves the writer's own count of its commits in the writer's row; whoever holds the lock on
+ * the counter sees the last one. PostgreSQL's own answer (`pg_xact_status`) is not enough: a server that lost the transaction, because it was killed before it
+ * had written it or is the standby that never got it, gives the transaction's number to the next one, and says that this was committed.
+ */
+import { UnknownOutcomeError } from '../errors.ts';
 import type { HeldConnection } from './held-connection.ts';
 
 /** ms. PostgreSQL ends the transaction of a lost client within 3 s, and a host takes over within some more. */
-const WAIT_MS = 20_000;
+const WAIT_MS = 10_000;
 const ASK_MS = 100;
-/** An id that this server has not given yet is of a history that it never heard of. */
-const ASK = `select case when $1::xid8 >= pg_snapshot_xmax(pg_current_snapshot()) then null else pg_xact_status($1::xid8) end as status`;
+/** ms. A process that has not written for so long is gone. */
+const GONE_MS = 24 * 60 * 60 * 1_000;
+const SERVER_TIME = '(extract(epoch from now()) * 1000)::bigint';
 
-/** Not to be tried again: it may have been done. */
-export class UnknownOutcomeError extends StoreUnavailableError {}
+/** One process, by a guid of its own. */
+export interface WriterMark {
+  guid: string;
+  /** Of the transaction that is meant. */
+  commits: number;
+}
 
-/** Whether the transaction `xid` is there. Throws UnknownOutcomeError when nobody can tell. */
-export async function wasCommitted(connection: HeldConnection, xid: string, cause: unknown): Promise<boolean> {
+/** A statement that leaves the mark, to be committed with what was written. */
+export function leaveMark({ guid, commits }: WriterMark): string {
+  return `insert into writers values ('${guid}', ${commits}, ${SERVER_TIME})
+    on conflict (guid) do update set commits = excluded.commits, seen_at = excluded.seen_at`;
+}
+
+/** A statement that removes the marks of those who are gone. */
+export const FORGET_WRITERS = `delete from writers where seen_at < ${SERVER_TIME} - ${GONE_MS}`;
+
+/** Whether the transaction is there. Throws UnknownOutcomeError when nobody can tell. */
+export async function wasCommitted(connection: HeldConnection, mark: WriterMark, cause: unknown): Promise<boolean> {
   const until = performance.now() + WAIT_MS;
   while (performance.now() < until) {
-    const status = await ask(connection, xid).catch(() => 'nobody answers');
-    if (status === 'committed') return true;
-    // Null: too old or never heard of. A standby that took over without the transaction has none of its rows either.
-    if (status === 'aborted' || status === null) return false;
+    const commits = await commitsOf(connection, mark.guid).catch(() => null);
+    if (commits !== null) return commits === mark.commits;
     await new Promise(resolve => setTimeout(resolve, ASK_MS));
   }
   throw new UnknownOutcomeError({ cause });
 }
 
-async function ask(connection: HeldConnection, xid: string): Promise<string | null> {
-  const [result] = await connection.run(await connection.get(), ASK, [xid]);
-  return (result?.rows[0] as { status: string | null } | undefined)?.status ?? null;
+/** Behind the counter's lock: the transaction that is asked for has ended, whichever way. */
+async function commitsOf(connection: HeldConnection, guid: string): Promise<number> {
+  const client = await connection.get();
+  try {
+    const ask = `begin; select 1 from counter for update; select commits from writers where guid = '${guid}'; rollback`;
+    const [, , found] = await connection.run(client, ask);
+    return (found?.rows[0] as { commits: number } | undefined)?.commits ?? 0;
+  } catch (error) {
+    await connection.run(client, 'rollback').catch(() => undefined);
+    throw error;
+  }
 }

@@ -2,25 +2,26 @@
  * What writes. A transaction begins with the lock on the counter's row, so that all writers, of every process, come one after another: commits have the order
  * of revisions, and nobody waits for two locks (cluster.md 1).
  */
+import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
-import { StoreUnavailableError } from '../errors.ts';
+import { StoreUnavailableError, UnknownOutcomeError } from '../errors.ts';
 import type { Writer } from '../writer.ts';
 import { kyselyOver, poolClient } from './dialect.ts';
 import { asStoreError, isLost, isPassing } from './errors.ts';
 import type { HeldConnection } from './held-connection.ts';
-import { UnknownOutcomeError, wasCommitted } from './outcome.ts';
+import { leaveMark, wasCommitted } from './outcome.ts';
 
-const BEGIN = 'begin; select revision, pg_current_xact_id()::text as xid from counter where id = 1 for update';
+const BEGIN = 'begin; select revision from counter where id = 1 for update';
 
 interface Open {
   client: pg.Client;
   revision: number;
-  /** By which its outcome can be asked when the answer to COMMIT is lost. */
-  xid: string;
 }
 
 export function postgresWriter(connection: HeldConnection): Writer {
   let open: Open | null = null;
+  const guid = randomUUID();
+  let commits = 0;
 
   /** The open transaction; it ended when its connection did. */
   const opened = (): Open => {
@@ -62,14 +63,14 @@ export function postgresWriter(connection: HeldConnection): Writer {
     rollbackToSavepoint: async () => void (await run('rollback to mutation; release mutation')),
     isOpen,
     commit: async revision => {
-      const { xid } = opened();
+      const mark = { guid, commits: ++commits };
       const count = revision === null ? '' : `update counter set revision = ${revision} where id = 1; `;
       try {
         // A transaction that an error has ended takes COMMIT for ROLLBACK.
-        if ((await run(`${count}commit`)).at(-1)?.command !== 'COMMIT')
+        if ((await run(`${count}${leaveMark(mark)}; commit`)).at(-1)?.command !== 'COMMIT')
           throw new Error('the transaction was rolled back by an error that its mutation kept to itself');
       } catch (error) {
-        if (!isLost(error) || !(await wasCommitted(connection, xid, error))) throw error;
+        if (!isLost(error) || !(await wasCommitted(connection, mark, error))) throw error;
       }
       open = null;
     },

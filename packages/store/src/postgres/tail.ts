@@ -97,15 +97,11 @@ export async function startTail({ primary, isOwn, cursor, changesAfter, tell }: 
     }
   }
 
-  /** A server that has become a standby is no place to listen. */
+  /** A server that has become a standby, or that another one has taken over from, is no place to listen. */
   async function prove(): Promise<void> {
     const client = listener;
     if (client === null) return;
-    const standby = await client
-      .query<{ standby: number }>('select pg_is_in_recovery() as standby')
-      .then(({ rows }) => rows[0]?.standby === 1)
-      .catch(() => true);
-    if (standby) endSoon(client);
+    await primary.prove(client).catch(() => endSoon(client));
   }
 
   const listening = listen();
