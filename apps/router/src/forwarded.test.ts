@@ -1,7 +1,8 @@
 /** Copies on other machines: an agent of the protocol's kind stands before a backend of this one. */
-import { once } from 'node:events';
+import { on, once } from 'node:events';
 import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import tls, { type TLSSocket } from 'node:tls';
 import { PUBLIC_API_NAME } from '@cupola/certificates/members/dial';
 import { type TestCluster, testCluster } from '@cupola/certificates/members/fixtures';
@@ -185,6 +186,37 @@ test('a request that must not be repeated is answered, not left to wait', async 
   agent.freeze();
   const { status, headers } = await answer;
   expect([status, headers['x-cf-routererror']]).toEqual([502, 'endpoint_failure (its machine does not answer)']);
+});
+
+test('a WebSocket and a stream end with their machine, also long after the last request', async () => {
+  await using backend = await httpBackend((_request, response) => response.write('begun'));
+  const upgraded = Promise.withResolvers<Duplex>();
+  backend.server.on('upgrade', (_request, socket) => {
+    upgraded.resolve(socket);
+    socket.on('error', () => undefined);
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello');
+  });
+  const agent = await anAgent({ 'copy-0': backend.port });
+  await using router = await routerOf([agent], { ...QUICK, linkIdleMs: 1 });
+  const begin = async (head: string, until: string) => {
+    const socket = net.connect(router.port, '127.0.0.1');
+    open.push(() => void socket.destroy());
+    socket.on('error', () => undefined);
+    socket.write(`GET / HTTP/1.1\r\nHost: app.localhost\r\n${head}\r\n`);
+    let text = '';
+    for await (const [chunk] of on(socket, 'data') as AsyncIterable<[Buffer]>) {
+      text += chunk.toString('latin1');
+      if (text.includes(until)) return socket;
+    }
+    throw new Error('it has ended');
+  };
+  const both = [await begin('Connection: Upgrade\r\nUpgrade: websocket\r\n', 'hello'), await begin('', 'begun')];
+  const looks = new Promise(resolve => setTimeout(resolve, 5 * QUICK.linkPingMs));
+  await looks;
+  for (const socket of both) expect(socket.destroyed).toBe(false);
+  agent.freeze();
+  await Promise.all(both.map(socket => once(socket.resume(), 'close')));
+  (await upgraded.promise).destroy();
 });
 
 test('the only copy of an app is still tried on a machine whose agent has just ended', async () => {

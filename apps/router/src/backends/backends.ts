@@ -9,7 +9,7 @@ import type { RouterSettings } from '../settings.ts';
 import type { Backend } from '../table/route-table.ts';
 import { Connection, createReadMemory, type Keeper, type ResponseReceiver } from './connection.ts';
 import type { Dialler } from './dial.ts';
-import { createLinks } from './links.ts';
+import { createLinks, isSame } from './links.ts';
 import type { OutgoingRequest } from './request-writer.ts';
 
 export interface Sent {
@@ -22,6 +22,8 @@ export interface Backends extends AsyncDisposable {
   send(backend: Backend, request: OutgoingRequest, receiver: ResponseReceiver): Sent;
   /** No route names that copy any more: idle connections close at once, busy ones after their request. */
   retire(key: string): void;
+  /** Somebody else's connection to that copy: `lost` is called when its machine does not answer any more. Returns how to end that. */
+  watch(backend: Backend, lost: () => void): () => void;
   readonly connections: number;
   /** Its machine does not answer now: any other copy comes first. */
   isDown(backend: Backend): boolean;
@@ -51,9 +53,8 @@ export function createBackends({ settings, dialler, log, monotonic }: Deps): Bac
   const sweep = (): void => {
     timer = null;
     const now = monotonic();
-    for (const list of [...idle.values()])
-      for (const connection of [...list])
-        if (now - connection.idleSinceMs >= connection.keepAliveMs) connection.close();
+    for (const connection of [...idle.values()].flat())
+      if (now - connection.idleSinceMs >= connection.keepAliveMs) connection.close();
     arm();
   };
   const arm = (): void => {
@@ -97,9 +98,9 @@ export function createBackends({ settings, dialler, log, monotonic }: Deps): Bac
   const links = createLinks({
     settings,
     dialLink: dialler.dialLink,
+    isBusy: via => [...all].some(connection => isSame(connection.via, via) && connection.isBusy),
     lost: via => {
-      for (const connection of [...all])
-        if (connection.via?.cellId === via.cellId && connection.via.port === via.port) connection.lost();
+      for (const connection of [...all]) if (isSame(connection.via, via)) connection.lost();
     },
     monotonic,
   });
@@ -116,6 +117,7 @@ export function createBackends({ settings, dialler, log, monotonic }: Deps): Bac
       for (const connection of [...(idle.get(key) ?? [])]) connection.close();
       for (const connection of all) if (connection.key === key) retired.add(connection);
     },
+    watch: (backend, lost) => links.watch(dialler.viaOf(backend), lost),
     get connections() {
       return all.size;
     },

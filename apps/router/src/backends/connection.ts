@@ -38,6 +38,9 @@ export interface Keeper {
   gone(connection: Connection): void;
 }
 
+/** What is said of a copy on a machine that answers no more. */
+export const LOST = 'its machine does not answer';
+
 const READ_BYTES = 64 * 1024;
 /** The other side may close a little before the time that it names: on its way, and on a busy machine (ours). */
 const KEEP_ALIVE_MARGIN_MS = 2_000;
@@ -111,6 +114,11 @@ export class Connection implements AnswerSink, Flow {
     return this.#socket.writable;
   }
 
+  /** A request is under way on it. */
+  get isBusy(): boolean {
+    return this.#receiver !== null;
+  }
+
   /** Only on a new connection, and on one that is free. */
   send(request: OutgoingRequest, receiver: ResponseReceiver): void {
     this.#request = request;
@@ -137,7 +145,7 @@ export class Connection implements AnswerSink, Flow {
 
   /** Its machine does not answer any more. What has not begun to be answered may be asked of another. */
   lost(): void {
-    const cause = 'its machine does not answer';
+    const cause = LOST;
     if (this.#state === 'dialling') this.#fail({ kind: 'dial', cause });
     else this.#fail({ kind: this.#state === 'sent' ? 'ended' : 'broken', cause });
   }

@@ -15,6 +15,8 @@ type Via = NonNullable<Backend['via']>;
 export interface Links extends Disposable {
   /** Requests go there: the machine is watched for a while. */
   use(via: Via): void;
+  /** As long as something lasts there (a WebSocket; null: on this machine); `gone` is called when the machine is lost. Returns how to end that. */
+  watch(via: Via | null, gone: () => void): () => void;
   /** Nothing is sent there while there is another copy. */
   isDown(via: Via): boolean;
   /** Machines that nothing is sent to now. */
@@ -25,6 +27,8 @@ interface Deps {
   settings: Pick<RouterSettings, 'linkPingMs' | 'linkSilenceMs' | 'linkIdleMs'>;
   /** Begins a connection to the agent's link; failures come as its `error` and `close`. */
   dialLink(via: Via): Socket;
+  /** Something is under way there, however long ago it was begun: a stream, a WebSocket. */
+  isBusy(via: Via): boolean;
   /** It is silent: nothing that is under way there will be answered. */
   lost(via: Via): void;
   monotonic(): number;
@@ -40,10 +44,24 @@ interface Link {
   timer: NodeJS.Timeout | null;
 }
 
+const newLink = (via: Via, now: number): Link => ({
+  via,
+  socket: null,
+  state: 'unknown',
+  heardAtMs: now,
+  lookedAtMs: now,
+  usedAtMs: now,
+  timer: null,
+});
+
+export const isSame = (one: Via | null | undefined, other: Via): boolean =>
+  one?.cellId === other.cellId && one.host === other.host && one.port === other.port;
+
 const BEAT = Uint8Array.of(CONNECTED);
 
-export function createLinks({ settings, dialLink, lost, monotonic }: Deps): Links {
+export function createLinks({ settings, dialLink, isBusy, lost, monotonic }: Deps): Links {
   const links = new Map<string, Link>();
+  const watched = new Set<{ via: Via; gone(): void }>();
   const keyOf = ({ cellId, host, port }: Via): string => `${cellId} ${host}:${port}`;
 
   const open = (link: Link): void => {
@@ -68,8 +86,8 @@ export function createLinks({ settings, dialLink, lost, monotonic }: Deps): Link
     if (now - link.lookedAtMs > 2 * settings.linkPingMs) link.heardAtMs = now;
     link.lookedAtMs = now;
     if (now - link.usedAtMs > settings.linkIdleMs) {
-      end(link);
-      return;
+      if (!isBusy(link.via) && ![...watched].some(({ via }) => isSame(via, link.via))) return void end(link);
+      link.usedAtMs = now;
     }
     if (link.socket === null) open(link);
     else if (now - link.heardAtMs >= settings.linkSilenceMs) {
@@ -78,10 +96,14 @@ export function createLinks({ settings, dialLink, lost, monotonic }: Deps): Link
       link.state = 'down';
       silent.destroy();
       // At each look while the silence lasts: what was dialled meanwhile is no better.
-      lost(link.via);
+      lose(link.via);
       open(link);
     } else if (link.state === 'up') link.socket.write(BEAT);
     arm(link);
+  };
+  const lose = (via: Via): void => {
+    lost(via);
+    for (const one of [...watched]) if (isSame(one.via, via)) one.gone();
   };
   const arm = (link: Link): void => {
     link.timer = setTimeout(() => look(link), settings.linkPingMs).unref();
@@ -94,26 +116,27 @@ export function createLinks({ settings, dialLink, lost, monotonic }: Deps): Link
     socket?.destroy();
   };
 
+  const use = (via: Via): void => {
+    const known = links.get(keyOf(via));
+    if (known !== undefined) {
+      known.usedAtMs = monotonic();
+      return;
+    }
+    const now = monotonic();
+    const link = newLink(via, now);
+    links.set(keyOf(via), link);
+    open(link);
+    arm(link);
+  };
+
   return {
-    use: via => {
-      const known = links.get(keyOf(via));
-      if (known !== undefined) {
-        known.usedAtMs = monotonic();
-        return;
-      }
-      const now = monotonic();
-      const link: Link = {
-        via,
-        socket: null,
-        state: 'unknown',
-        heardAtMs: now,
-        lookedAtMs: now,
-        usedAtMs: now,
-        timer: null,
-      };
-      links.set(keyOf(via), link);
-      open(link);
-      arm(link);
+    use,
+    watch: (via, gone) => {
+      if (via === null) return () => undefined;
+      use(via);
+      const one = { via, gone };
+      watched.add(one);
+      return () => void watched.delete(one);
     },
     isDown: via => links.get(keyOf(via))?.state === 'down',
     get down() {

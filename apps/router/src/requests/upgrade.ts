@@ -4,7 +4,8 @@
  */
 import http, { type ClientRequest, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { whenTaken } from '../backends/dial.ts';
+import { LOST } from '../backends/connection.ts';
+import { type Dialled, whenTaken } from '../backends/dial.ts';
 import type { Outcome } from '../logs/access-log.ts';
 import type { Backend } from '../table/route-table.ts';
 import { type Admitted, type Arrival, admit, arrive } from './admit.ts';
@@ -92,20 +93,22 @@ function attempt(tunnel: Tunnel, admitted: Admitted, backend: Backend): void {
   const { settings } = deps;
   outcome.backend = backend;
   const release = deps.balance.occupy(backend);
+  let dialling: Dialled | null = null;
   const headers = forwardHeaders(arrival.raw, admitted.request, arrival.origin, backend);
   headers.push('Connection', 'Upgrade', 'Upgrade', message.headers.upgrade ?? '');
   const asked = http.request({
     createConnection: (_options, done) => {
-      const dialling = deps.dialler.dial(backend);
-      const failed = (error: Error): void => done(error, dialling.socket);
+      const begun = deps.dialler.dial(backend);
+      dialling = begun;
+      const failed = (error: Error): void => done(error, begun.socket);
       // Not told otherwise: an agent that ends the connection because the copy is gone.
       const closed = (): void => failed(new Error('the connection was not taken'));
-      dialling.socket.once('error', failed);
-      dialling.socket.once('close', closed);
-      whenTaken(dialling, () => {
-        dialling.socket.off('error', failed);
-        dialling.socket.off('close', closed);
-        done(null, dialling.socket);
+      begun.socket.once('error', failed);
+      begun.socket.once('close', closed);
+      whenTaken(begun, () => {
+        begun.socket.off('error', failed);
+        begun.socket.off('close', closed);
+        done(null, begun.socket);
       });
       return undefined;
     },
@@ -117,9 +120,16 @@ function attempt(tunnel: Tunnel, admitted: Admitted, backend: Backend): void {
   });
   let dialled = false;
   let settled = false;
+  /** Also what is still being dialled, which the request does not know of yet. */
+  const drop = (): void => {
+    asked.destroy();
+    dialling?.socket.destroy();
+  };
+  const unwatch = deps.backends.watch(backend, () => fail({ kind: dialled ? 'ended' : 'dial', cause: LOST }));
   const settle = (): void => {
     clearTimeout(dialTimer);
     clearTimeout(deadline);
+    unwatch();
     settled = true;
     tunnel.giveUp = null;
   };
@@ -127,7 +137,7 @@ function attempt(tunnel: Tunnel, admitted: Admitted, backend: Backend): void {
     if (settled) return;
     settle();
     release();
-    asked.destroy();
+    drop();
     follow(tunnel, admitted, admitted.journey.failed(backend, failure, false));
   };
   const dialTimer = setTimeout(() => fail({ kind: 'dial', cause: 'dial timed out' }), settings.dialTimeoutMs);
@@ -135,7 +145,7 @@ function attempt(tunnel: Tunnel, admitted: Admitted, backend: Backend): void {
     if (settled) return;
     settle();
     release();
-    asked.destroy();
+    drop();
     respond(tunnel, answers.timeout(settings.requestTimeoutMs));
   }, settings.requestTimeoutMs);
   asked.on('socket', () => {
@@ -145,7 +155,7 @@ function attempt(tunnel: Tunnel, admitted: Admitted, backend: Backend): void {
   asked.on('error', (error: NodeJS.ErrnoException) => fail(failureOf(error, dialled)));
   asked.on('upgrade', (answer: IncomingMessage, upstream: Duplex, upstreamHead: Buffer) => {
     settle();
-    join(tunnel, answer, upstream, upstreamHead, release);
+    join(tunnel, { answer, upstream, upstreamHead, backend, release });
   });
   asked.on('response', (answer: IncomingMessage) => {
     settle();
@@ -156,7 +166,7 @@ function attempt(tunnel: Tunnel, admitted: Admitted, backend: Backend): void {
     if (settled) return;
     settle();
     release();
-    asked.destroy();
+    drop();
   };
 }
 
@@ -172,14 +182,16 @@ function rawHead(status: number, reason: string, headers: readonly string[]): st
   return `${text}\r\n`;
 }
 
+interface Joining {
+  answer: IncomingMessage;
+  upstream: Duplex;
+  upstreamHead: Buffer;
+  backend: Backend;
+  release(): void;
+}
+
 /** Both sides are one connection from now on; it ends when either side ends, or after both were silent too long. */
-function join(
-  tunnel: Tunnel,
-  answer: IncomingMessage,
-  upstream: Duplex,
-  upstreamHead: Buffer,
-  release: () => void,
-): void {
+function join(tunnel: Tunnel, { answer, upstream, upstreamHead, backend, release }: Joining): void {
   const { deps, socket, early, arrival, outcome } = tunnel;
   const { headers } = backwardHeaders(answer.rawHeaders, { trailers: false, requestId: arrival.origin.requestId });
   headers.push('Connection', 'Upgrade', 'Upgrade', answer.headers.upgrade ?? '');
@@ -188,8 +200,10 @@ function join(
     socket.destroy();
     upstream.destroy();
   }, deps.settings.upgradeIdleMs);
+  const unwatch = deps.backends.watch(backend, () => upstream.destroy());
   const end = (): void => {
     clearTimeout(idle);
+    unwatch();
     release();
     socket.destroy();
     upstream.destroy();
