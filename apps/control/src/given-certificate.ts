@@ -2,7 +2,7 @@
  * The operator's certificate on its way to the router: the router's uid reads only the state folder, so the files are copied there, now and whenever they
  * have changed (certbot writes new ones every two months). Without a given certificate no copy stays behind.
  */
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, unwatchFile, watchFile, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, unwatchFile, watchFile, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readPair } from '@cupola/certificates/given';
 import { PlainError, type PlatformConfig } from './platform-config.ts';
@@ -55,7 +55,7 @@ export function keepGiven({ data, config, report }: Options): GivenCertificate {
 
 function writeWhole(file: string, text: string): void {
   const fd = openSync(`${file}.new`, 'w', 0o600);
-  writeSync(fd, text);
+  writeFileSync(fd, text);
   fsyncSync(fd);
   closeSync(fd);
   renameSync(`${file}.new`, file);

@@ -112,6 +112,7 @@ program
   .option('--isolation-segment <name>', 'run only the apps of spaces in that isolation segment (none: no more)')
   .option('--join <host:port,...>', 'be a member of that cluster instead of a platform')
   .option('--token <token>', 'what ./cupola cluster token has printed there; needed the first time')
+  .option('--token-file <file>', 'the same in a file; -: from standard input')
   .option('--print', 'print the unit, change nothing')
   .option('--json', 'print one JSON object')
   .action(async (flags: InstallFlags) => {
@@ -162,6 +163,7 @@ program
   .command('join <host:port...>')
   .description('make this machine a member of a cluster: it runs apps and builds, and passes requests on')
   .option('--token <token>', 'what ./cupola cluster token has printed there; needed the first time')
+  .option('--token-file <file>', 'the same in a file; -: from standard input')
   .option(...data)
   .option(
     '--address <host>',

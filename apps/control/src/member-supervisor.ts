@@ -5,11 +5,11 @@ import { SUPERVISOR } from '@cupola/model/limits';
 import { endLeftParts, rememberPart } from './left-parts.ts';
 import { bindListener, type Listener } from './listener.ts';
 import { type MemberConfig, writeMember } from './member-config.ts';
-import { IDENTITY_FILE } from './membership.ts';
 import { type Part, type PartCommand, startPart } from './part.ts';
 import { openPartLog } from './part-log.ts';
-import { stacksFolder } from './platform-config.ts';
-import { MALLOC_ENVIRONMENT, NODE_FLAGS, type Program, type Programs, programFile } from './programs.ts';
+import { platformUid, stacksFolder } from './platform-config.ts';
+import { giveState, inheritedEnvironment, platformCommand } from './platform-user.ts';
+import { MALLOC_ENVIRONMENT, NODE_FLAGS, type Programs, programFile } from './programs.ts';
 import { lockData, type Supervisor, superviseParts } from './supervisor.ts';
 
 interface Options {
@@ -30,6 +30,7 @@ export async function startMemberSupervisor({ data, config, programs: first, rep
     unlock();
     throw error;
   }
+  giveState(join(data, 'state'), platformUid());
   // The same from start to start: what routers know of this machine stays true.
   if (bound.forward !== null) writeMember(data, { ...config, forwardPort: bound.forward.port });
   let programs = first;
@@ -77,8 +78,8 @@ interface Common {
   programs: Programs;
 }
 
-function cellCommand(common: Common, forward: Listener): PartCommand {
-  const { roles, zone, segment, hostPorts, host, dockerHost } = common.config;
+function cellCommand({ data, config, programs }: Common, forward: Listener): PartCommand {
+  const { roles, zone, segment, hostPorts, host, dockerHost } = config;
   const environment = {
     CUPOLA_CELL_ROLES: roles.join(','),
     CUPOLA_ZONE: zone,
@@ -88,34 +89,25 @@ function cellCommand(common: Common, forward: Listener): PartCommand {
     CUPOLA_FORWARD_FD: '4',
     CUPOLA_FORWARD_HOST: host,
   };
-  return command(common, { program: 'control', args: ['part', 'cell'], environment, passFds: [forward.fd] });
+  return {
+    argv: [process.execPath, ...NODE_FLAGS, join(programs.root, programFile(programs, 'control')), 'part', 'cell'],
+    cwd: data,
+    environment: { ...inheritedEnvironment(), ...commonEnvironment(data, config), ...environment },
+    passFds: [forward.fd],
+  };
 }
 
-function routerCommand(common: Common, [apps, secure]: readonly [Listener, Listener]): PartCommand {
-  const { data, config } = common;
+/** Under the platform's own uid, as a router alone (`join.ts`): it reads what strangers send. */
+function routerCommand({ data, config, programs }: Common, [apps, secure]: readonly [Listener, Listener]): PartCommand {
   const environment = {
+    ...commonEnvironment(data, config),
     CUPOLA_ROUTER_LISTEN_FD: '4',
     CUPOLA_ROUTER_TLS_LISTEN_FD: '5',
-    CUPOLA_ROUTER_IDENTITY: join(data, 'cell', IDENTITY_FILE),
     ...(config.roles.includes('agent') ? { CUPOLA_ROUTER_CELL: config.id } : {}),
   };
-  return command(common, { program: 'router', args: [], environment, passFds: [apps.fd, secure.fd] });
-}
-
-interface Run {
-  program: Program;
-  args: string[];
-  environment: Record<string, string>;
-  passFds: number[];
-}
-
-function command({ data, config, programs }: Common, { program, args, environment, passFds }: Run): PartCommand {
-  return {
-    argv: [process.execPath, ...NODE_FLAGS, join(programs.root, programFile(programs, program)), ...args],
-    cwd: data,
-    environment: { ...(process.env as Record<string, string>), ...commonEnvironment(data, config), ...environment },
-    passFds,
-  };
+  const passFds = [apps.fd, secure.fd];
+  const user = { platformUid: platformUid() };
+  return platformCommand({ config: user, data, programs, program: 'router', args: [], environment, passFds });
 }
 
 interface Bound {

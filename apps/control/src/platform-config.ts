@@ -19,7 +19,7 @@ import {
   readFileSync,
   renameSync,
   statSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { homedir, networkInterfaces } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -33,6 +33,9 @@ const DATA_PATH_MAX = 80;
 export const HTTPS_PORT = 8_443;
 /** Uid of api, scheduler and router when started as root: in the range that Debian allocates on demand only, and below 65,536 so that it exists in a container's uid map too. */
 const PLATFORM_UID = 64_000;
+
+/** Whom parts run as that need not be root; null: as whoever starts us. */
+export const platformUid = (): number | null => (process.getuid?.() === 0 ? PLATFORM_UID : null);
 
 const schema = z.object({
   version: z.literal(1),
@@ -132,7 +135,7 @@ export function readConfig(data: string): PlatformConfig | null {
 export function writeDurable(file: string, text: string, mode: number): void {
   const temporary = `${file}.new`;
   const fd = openSync(temporary, 'w', mode);
-  writeSync(fd, text);
+  writeFileSync(fd, text);
   fsyncSync(fd);
   closeSync(fd);
   renameSync(temporary, file);
@@ -175,7 +178,7 @@ export function resolveConfig(data: string, flags: UpFlags): PlatformConfig {
     zone: flags.zone ?? known?.zone ?? 'z1',
     segment: segmentOf(flags, known?.segment ?? null),
     hostPorts: flags.hostPorts === undefined ? (known?.hostPorts ?? []) : portList(flags.hostPorts),
-    platformUid: uid === 0 ? PLATFORM_UID : null,
+    platformUid: platformUid(),
     ownerUid: uid,
     allowUnsandboxed: flags.allowUnsandboxed ?? known?.allowUnsandboxed ?? false,
     dockerHost: dockerHostOf(flags, known?.dockerHost ?? null),

@@ -7,7 +7,7 @@ import { type PlatformConfig, stacksFolder } from './platform-config.ts';
 import { NODE_FLAGS, type Program, type Programs, programFile } from './programs.ts';
 
 interface Request {
-  config: PlatformConfig;
+  config: Pick<PlatformConfig, 'platformUid'>;
   data: string;
   programs: Programs;
   program: Program;
@@ -52,6 +52,7 @@ export function platformCommand(request: Request): PartCommand {
       PATH: process.env.PATH ?? '',
       LANG: 'C.UTF-8',
       HOME: '/mnt/state',
+      ...operatorSettings(),
       ...environment,
       CUPOLA_STATE: '/mnt/state',
       CUPOLA_STACKS: '/mnt/stacks',
@@ -59,6 +60,23 @@ export function platformCommand(request: Request): PartCommand {
     },
     passFds,
   };
+}
+
+/** What an operator may say to a part by the environment of `up` or `join`. */
+const OPERATOR_SETTINGS = [
+  'CUPOLA_LOG_LEVEL',
+  'CUPOLA_ROUTER_HEALTH_LISTEN',
+  'CUPOLA_ROUTER_TRUSTED_HOPS',
+  'CUPOLA_ROUTER_HSTS_SECONDS',
+] as const;
+
+function operatorSettings(): Record<string, string> {
+  return Object.fromEntries(
+    OPERATOR_SETTINGS.flatMap(name => {
+      const value = process.env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
 }
 
 /** Of whoever started us, without the address of Redis, which holds its password: one part is given that. */

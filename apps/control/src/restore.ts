@@ -62,13 +62,24 @@ function readAbout(data: string, file: string): AboutBackup {
   }
 }
 
+/** What was so where the backup was made; a token to join would be valid again that somebody has used since. */
+const LEFT_BEHIND = [
+  'copies',
+  'placements',
+  'placement_errors',
+  'cell_heartbeats',
+  'cells',
+  'leases',
+  'build_heartbeats',
+  'join_tokens',
+] as const;
+
 /** Cells report anew what runs; watchers of another time list again. */
 async function forgetCells(path: string): Promise<void> {
   const store = await openSqliteStore({ path });
   try {
     await store.note(async ({ db }) => {
-      for (const table of ['copies', 'placements', 'placement_errors', 'cell_heartbeats', 'cells', 'leases'] as const)
-        await db.deleteFrom(table).execute();
+      for (const table of LEFT_BEHIND) await db.deleteFrom(table).execute();
     });
     await store.newEpoch();
   } finally {

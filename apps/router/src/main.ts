@@ -56,10 +56,8 @@ const environment = z
     CUPOLA_DOMAIN: z.string().min(1).default('localhost'),
     /** Unix socket on which the API serves the platform's own hosts on that domain; without it and CUPOLA_STATE none are served. */
     CUPOLA_ROUTER_API_SOCKET: z.string().min(1).exactOptional(),
-    /** The cell of this machine, on a platform that is a cluster's: copies of others are reached through their agents. */
+    /** The cell of this machine, on a platform that is a cluster's: copies of others are reached through their agents, as whom `member.pem` in CUPOLA_STATE says. */
     CUPOLA_ROUTER_CELL: z.string().min(1).exactOptional(),
-    /** As whom; `member.pem` in CUPOLA_STATE when not given. */
-    CUPOLA_ROUTER_IDENTITY: z.string().min(1).exactOptional(),
     /** `HOST:PORT` of each API, with commas between: this router has joined their cluster. */
     CUPOLA_APIS: z
       .string()
@@ -181,7 +179,7 @@ function internalAddress(): RouterDeps['internal'] {
 function openMembership(): Membership | null {
   const ownCellId = env.CUPOLA_ROUTER_CELL ?? null;
   if (env.CUPOLA_APIS.length === 0 && ownCellId === null) return null;
-  const file = env.CUPOLA_ROUTER_IDENTITY ?? join(state, 'member.pem');
+  const file = join(state, 'member.pem');
   const identity = identityFrom(file);
   const keeping = {
     file,

@@ -319,7 +319,8 @@ export const joinAnswer = z.object({
   /** The member's certificate, then the authority's, PEM. */
   chain: pem,
 });
-export const renewRequest = z.object({ request: pem });
+/** `roles`: fewer than the member has, for one of its parts alone. */
+export const renewRequest = z.object({ request: pem, roles: z.array(memberRole).min(1).exactOptional() });
 export const tokenRequest = z.object({
   roles: z.array(memberRole).min(1),
   lifeMs: ms.positive(),

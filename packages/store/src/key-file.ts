@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { aesSealer, type Sealer } from './seal.ts';
 
@@ -42,7 +42,8 @@ function writeDurably(path: string, text: string): void {
   rmSync(part, { force: true }); // Of a killed start; opened anew, so that the mode is ours.
   const fd = openSync(part, 'wx', 0o600);
   try {
-    writeSync(fd, text);
+    // All of it: a single write may take a part, and say so by its count alone.
+    writeFileSync(fd, text);
     fsyncSync(fd);
   } finally {
     closeSync(fd);

@@ -47,9 +47,9 @@ export async function join(call: InternalCall): Promise<InternalReply> {
   return certify(call, request, membersFor(id, roles));
 }
 
-/** As whom it is known already, with the roles that it has now. @throws ForbiddenError for who was removed. */
+/** As whom it shows itself, with what is left now of its roles, or with fewer of them. @throws ForbiddenError for who was removed, or has none left. */
 export async function renew(call: InternalCall): Promise<InternalReply> {
-  const { request } = await readJson(call, renewRequest);
+  const { request, roles: asked } = await readJson(call, renewRequest);
   const { caller, deps } = call;
   if (caller === 'local' || caller === null || caller[0] === undefined) throw new ForbiddenError();
   const { id } = caller[0];
@@ -61,7 +61,14 @@ export async function renew(call: InternalCall): Promise<InternalReply> {
       .returning('roles_json')
       .executeTakeFirstOrThrow(),
   );
-  return certify(call, request, membersFor(id, JSON.parse(roles_json) as MemberRole[]));
+  const roles = (JSON.parse(roles_json) as MemberRole[]).filter(
+    role => caller.some(member => member.role === role) && (asked === undefined || asked.includes(role)),
+  );
+  if (roles.length === 0)
+    throw new ForbiddenError(
+      'This member has none of those roles any more. It joins again with a token for it: ./cupola cluster token --id ID --role ROLES',
+    );
+  return certify(call, request, membersFor(id, roles));
 }
 
 async function certify({ deps }: InternalCall, request: string, members: readonly Member[]): Promise<InternalReply> {

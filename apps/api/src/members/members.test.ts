@@ -364,7 +364,7 @@ test('what a router passes on is no internal call, whatever its path', async () 
 });
 
 test('who shows no certificate does not stay; a member does', async () => {
-  await using cluster = await open({ strangerMs: 100 });
+  await using cluster = await open({ strangerMs: 2_000 });
   const member = await cluster.join('cell-1', 'agent');
   const to = { host: '127.0.0.1', port: cluster.address.port, checkServerIdentity: () => undefined };
   const known = tls.connect({ ...to, secureContext: contextOf(member) });

@@ -13,6 +13,8 @@ type Cell = z.infer<typeof cellList>['cells'][number];
 const LOOK_MS = 250;
 /** Something new is said this often while nothing moves. */
 const SAY_MS = 10_000;
+/** An API that has not answered for so long is not waited for (ours). */
+const AWAY_MS = 30_000;
 
 async function readCells(data: string): Promise<Cell[]> {
   return cellList.parse(await internalResult(data, 'GET', '/internal/cells')).cells;
@@ -88,8 +90,19 @@ export async function drainCell(name: string, flags: Flags & { wait: boolean }):
 async function untilEmpty(data: string, { cellId }: Cell, say: (text: string) => void): Promise<void> {
   let shown = -1;
   let saidAtMs = performance.now();
+  let heardAtMs = saidAtMs;
   for (;;) {
-    const cell = (await readCells(data)).find(one => one.cellId === cellId);
+    const all = await readCells(data).catch((error: unknown) => {
+      // The API is away for a moment, or swapped: the cell goes on being emptied.
+      if (performance.now() - heardAtMs > AWAY_MS) throw error;
+      return null;
+    });
+    if (all === null) {
+      await new Promise(resolve => setTimeout(resolve, LOOK_MS));
+      continue;
+    }
+    heardAtMs = performance.now();
+    const cell = all.find(one => one.cellId === cellId);
     const left = cell === undefined ? 0 : Math.max(cell.copies, cell.placedCopies);
     if (left === 0) return;
     if (left !== shown) {

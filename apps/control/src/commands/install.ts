@@ -17,6 +17,7 @@ export interface InstallFlags extends UpFlags {
   join?: string;
   /** Needed where it is none yet. */
   token?: string;
+  tokenFile?: string;
 }
 
 const UNIT_FILE = '/etc/systemd/system/cupola.service';

@@ -1,12 +1,19 @@
 /** `join HOST:PORT --token T`: this machine becomes a member of a cluster, and stays one until Ctrl-C; `down` and `restart` speak to it as to a platform. */
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Address } from '@cupola/certificates/members/dial';
 import { identityFrom, membersOf, writeIdentity } from '@cupola/certificates/members/identity';
-import { type JoinToken, joinCluster, readToken } from '@cupola/certificates/members/joining';
+import {
+  callAs,
+  JoinRefusedError,
+  type JoinToken,
+  joinCluster,
+  readToken,
+  renewed,
+} from '@cupola/certificates/members/joining';
 import { sentence } from '@cupola/model/sentence';
 import { cellId } from '../cell-id.ts';
 import { installMissing } from '../install.ts';
@@ -41,7 +48,7 @@ type MemberFlags = Pick<
   | 'allowUnsandboxed'
   | 'sandbox'
   | 'dockerHost'
-> & { token?: string };
+> & { token?: string; tokenFile?: string };
 
 export interface JoinFlags extends MemberFlags {
   data?: string;
@@ -103,9 +110,11 @@ export async function joinCommand(texts: readonly string[], flags: JoinFlags): P
 export async function prepareMember(data: string, texts: readonly string[], flags: MemberFlags): Promise<MemberConfig> {
   const addresses = texts.map(text => addressOrRefuse(text));
   await refuseWhereNot(data);
-  const token = flags.token === undefined ? null : tokenOrRefuse(flags.token);
+  const text = flags.token ?? (flags.tokenFile === undefined ? null : readTokenFile(flags.tokenFile));
+  const token = text === null ? null : tokenOrRefuse(text);
   makeFolders(data);
   await become(data, { addresses, token });
+  await becomeRouter(data, { addresses, isNew: token !== null });
   const config = await remembered(data, addresses, flags);
   writeMember(data, config);
   return config;
@@ -120,6 +129,17 @@ async function refuseWhereNot(data: string): Promise<void> {
     throw new PlainError(
       `${data} holds a platform of its own, and a machine is either that or a member. Choose another folder with --data.`,
     );
+}
+
+/** `-`: standard input. Neither shows in the list of processes, as `--token` does. @throws PlainError */
+function readTokenFile(file: string): string {
+  try {
+    return readFileSync(file === '-' ? 0 : file, 'utf8');
+  } catch (error) {
+    throw new PlainError(
+      `${sentence(`The token cannot be read. ${(error as Error).message}`)} Name its file: --token-file FILE.`,
+    );
+  }
 }
 
 function tokenOrRefuse(text: string): JoinToken {
@@ -150,6 +170,9 @@ async function become(
       writeIdentity(file, await joinCluster(address, { token, id: cellId(folder), hostName: hostname() }));
       return;
     } catch (error) {
+      // Any other API of the cluster would say the same.
+      if (error instanceof JoinRefusedError && error.status < 500)
+        throw new PlainError(sentence(`The cluster did not take this machine. ${error.message}`));
       failures.push(`${address.host}:${address.port}: ${(error as Error).message}`);
     }
   const isAway = failures.some(failure => /ECONN|ETIMEDOUT|EHOST|ENETUNREACH|ENOTFOUND|did not answer/.test(failure));
@@ -157,6 +180,24 @@ async function become(
     ? ' Check the address, and that its port may be reached from here: the platform listens where --cluster-listen said.'
     : '';
   throw new PlainError(`${sentence(`The cluster did not take this machine. ${failures.join('; ')}`)}${advice}`);
+}
+
+/** What its router shows, where it has one: that it is a router, and nothing else that this machine may be. It renews that itself. @throws PlainError */
+async function becomeRouter(
+  data: string,
+  { addresses, isNew }: { addresses: readonly Address[]; isNew: boolean },
+): Promise<void> {
+  const file = join(data, 'state', IDENTITY_FILE);
+  const identity = identityFrom(join(data, 'cell', IDENTITY_FILE));
+  if (!membersOf(identity.current()).some(({ role }) => role === 'router')) return;
+  if (existsSync(file) && !isNew) return;
+  try {
+    writeIdentity(file, await renewed(callAs({ addresses, identity }), ['router']));
+  } catch (error) {
+    throw new PlainError(
+      `${sentence(`The cluster gave this machine's router no certificate. ${(error as Error).message}`)} Run the same again once an API answers.`,
+    );
+  }
 }
 
 async function remembered(data: string, addresses: readonly Address[], flags: MemberFlags): Promise<MemberConfig> {

@@ -45,6 +45,12 @@ export function readToken(text: string): JoinToken {
 /** The cluster said no; its words are for the user. */
 export class JoinRefusedError extends Error {
   override readonly name = 'JoinRefusedError';
+  /** Of its answer. */
+  readonly status: number;
+  constructor(message: string, status: number) {
+    super(message);
+    this.status = status;
+  }
 }
 
 /** @throws JoinRefusedError, WrongMemberError, or what went wrong on the way. */
@@ -108,8 +114,10 @@ function answerTo(body: string, open: (options: http.RequestOptions) => http.Cli
       });
       response.on('error', reject);
       response.on('end', () => {
-        if (response.statusCode === 200) resolve(text);
-        else reject(new JoinRefusedError(refusalIn(text) ?? `the cluster answered with status ${response.statusCode}`));
+        const { statusCode = 0 } = response;
+        if (statusCode === 200) resolve(text);
+        else
+          reject(new JoinRefusedError(refusalIn(text) ?? `the cluster answered with status ${statusCode}`, statusCode));
       });
     });
     request.on('timeout', () => request.destroy(new Error('the cluster did not answer')));
@@ -141,14 +149,19 @@ async function joinLocally({ socketPath, ...member }: LocalMember): Promise<Iden
   return identityOf(key, await chainFrom(body, options => http.request({ ...options, socketPath, agent: false })));
 }
 
-/** Keeps an identity in `file` for a part beside the API, which needs no token; resolves once there is one. */
+/**
+ * Keeps an identity in `file` for a part beside the API, which needs no token; resolves once there is one. Made anew at each start: what lies there may be
+ * of another authority, where the platform's state was restored or moved.
+ */
 export async function keepLocalIdentity(
   { file, now, warn, ...member }: LocalMember & Omit<Keeping, 'post'>,
   signal: AbortSignal,
 ): Promise<void> {
   const source = identityFrom(file);
+  let isOurs = false;
   const isGood = (): boolean => {
     try {
+      if (!isOurs) return false;
       return !isDue(source.current(), now());
     } catch {
       return false; // There is none yet.
@@ -158,6 +171,7 @@ export async function keepLocalIdentity(
   const make = async (): Promise<boolean> => {
     try {
       if (!isGood()) writeIdentity(file, await joinLocally(member));
+      isOurs = true;
       failures = 0;
       return true;
     } catch (error) {
@@ -224,9 +238,11 @@ const RETRY_MS = 200;
 /** Told of this often while it does not. */
 const WARN_EACH = 50;
 
-async function renewed(post: ApiCall): Promise<Identity> {
+/** A new identity of the caller; with `roles`, for a part that is to be no more than that. @throws JoinRefusedError, or what went wrong on the way. */
+export async function renewed(post: ApiCall, roles?: readonly Role[]): Promise<Identity> {
   const { key, request } = await makeRequest();
-  const { chain } = joinAnswer.parse(await post('/internal/renew', { request }));
+  const body = { request, ...(roles === undefined ? {} : { roles }) };
+  const { chain } = joinAnswer.parse(await post('/internal/renew', body));
   const identity = identityOf(key, chain);
   contextOf(identity); // What cannot be used must not replace what can.
   return identity;
