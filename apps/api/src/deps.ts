@@ -15,6 +15,7 @@ import type { Tails } from './logcache/tails.ts';
 import type { TailHolds } from './logcache/wait-for-lines.ts';
 import type { RequestDone } from './metrics/request-metrics.ts';
 import type { FileMover } from './resource-matches/move-later.ts';
+import type { StreamHub } from './stream/hub.ts';
 import type { LoginGuard } from './uaa/login-guard.ts';
 import type { Tokens } from './uaa/tokens.ts';
 
@@ -57,6 +58,8 @@ export interface ApiDeps {
   shownApps: ShownTexts<ShownApp>;
   tokens: Tokens;
   loginGuard: LoginGuard;
+  /** Who watches live. */
+  stream: StreamHub;
   config: ApiConfig;
   log: Logger;
   /** Told of each request once it is over; not given: nobody counts. */

@@ -33,6 +33,7 @@ import { sidecarEndpoints } from './sidecars/endpoints.ts';
 import { spaceQuotaEndpoints } from './space-quotas/endpoints.ts';
 import { spaceEndpoints } from './spaces/endpoints.ts';
 import { stackEndpoints } from './stacks/endpoints.ts';
+import { streamEndpoints } from './stream/endpoints.ts';
 import { taskEndpoints } from './tasks/endpoints.ts';
 import { clientEndpoints } from './uaa/clients.ts';
 import { uaaEndpoints } from './uaa/endpoints.ts';
@@ -61,6 +62,7 @@ const built: readonly Endpoint[] = [
   ...buildpackEndpoints,
   ...stackEndpoints,
   ...eventEndpoints,
+  ...streamEndpoints,
   ...jobEndpoints,
   ...appEndpoints,
   ...processEndpoints,

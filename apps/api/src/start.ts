@@ -20,6 +20,7 @@ import { createEnvelopes } from './logcache/envelopes.ts';
 import { createTails } from './logcache/tails.ts';
 import { createTailHolds } from './logcache/wait-for-lines.ts';
 import { createFileMover } from './resource-matches/move-later.ts';
+import { createStreamHub } from './stream/hub.ts';
 import { startSweeper } from './sweeper/sweeper.ts';
 import { createAuthenticate } from './uaa/authenticate.ts';
 import { createLoginGuard } from './uaa/login-guard.ts';
@@ -38,6 +39,7 @@ export interface StartDeps
     | 'envelopes'
     | 'tokens'
     | 'loginGuard'
+    | 'stream'
     | 'leases'
     | 'buildLogs'
     | 'logRights'
@@ -104,6 +106,7 @@ export async function start(options: StartDeps): Promise<Api> {
     envelopes: createEnvelopes(),
     tailHolds: createTailHolds(logs, cap),
     holds: createHolds({ store, monotonic, cap }),
+    stream: createStreamHub(() => deps, given),
   };
   const authenticate = createAuthenticate(store.read, tokens);
   const doors: { server: HttpServer | null } = { server: null };
@@ -119,6 +122,8 @@ export async function start(options: StartDeps): Promise<Api> {
   }
   const server = starting.use(await startServer({ api: deps, endpoints, authenticate }, listen, routerSocket));
   doors.server = server;
+  // Before the server ends: who watches is told to come back.
+  starting.use(deps.stream);
   const running = starting.move();
   return { address: server.address, members, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }

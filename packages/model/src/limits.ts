@@ -132,6 +132,15 @@ export const HOLD_LIMITS = {
   tailShiftNs: 2_001_000_000n,
 } as const;
 
+/** The live stream of one API (ours). */
+export const STREAM_LIMITS = {
+  /** Of one user: tabs and tools. */
+  perUserMax: 200,
+  watchersMax: 5_000,
+  /** A reader that was cut gets this long to read how it ended. */
+  endMs: 10_000,
+} as const;
+
 export const ROUTER_LIMITS = {
   attemptsMax: 3,
   dialTimeoutMs: 5_000,

@@ -753,5 +753,6 @@ export const CHANGE_KINDS = [
   'placement_error',
   'copy',
   'cell',
+  'audit_event',
 ] as const;
 export type ChangeKind = (typeof CHANGE_KINDS)[number];

@@ -10,6 +10,8 @@ export interface Actor {
   isAdmin: boolean;
   /** `jti` of the token: caps are counted by it. */
   tokenId: string;
+  /** Epoch ms at which what they have proved it by ends: what they hold open ends then too. */
+  endsAtMs: number;
   /** A space's role names the space's organization too. */
   roles: ReadonlyArray<{ type: RoleType; organizationGuid: string | null; spaceGuid: string | null }>;
   /** Of the organizations that these roles are in: those where only admins may change anything. */
@@ -23,6 +25,7 @@ export const NOBODY: Actor = {
   origin: '',
   isAdmin: false,
   tokenId: '',
+  endsAtMs: Number.POSITIVE_INFINITY,
   roles: [],
   suspendedOrganizationGuids: [],
 };

@@ -1,14 +1,13 @@
 /** The end of a build as an audit event, in CF's types and keys (CF: build_event_repository.rb), and for who bills. Its actor is who asked for the build. */
-import { randomUUID } from 'node:crypto';
 import type { BuildsTable } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
 import type { Selectable } from 'kysely';
+import { insertEvents } from '../events/record.ts';
 import { recordBuildUsage } from '../usage-events/record-usage.ts';
 
 /** Nothing for an app that is gone. In the transaction that ends the build. */
 export async function recordBuildEnd(mutation: Mutation, build: Selectable<BuildsTable>): Promise<void> {
-  const { db, now } = mutation;
-  const app = await db
+  const app = await mutation.db
     .selectFrom('apps')
     .innerJoin('spaces', 'spaces.guid', 'apps.space_guid')
     .select(['apps.name', 'apps.space_guid', 'spaces.organization_guid'])
@@ -20,11 +19,8 @@ export async function recordBuildEnd(mutation: Mutation, build: Selectable<Build
   const data = isStaged
     ? { ...about, droplet_guid: build.droplet_guid }
     : { ...about, error_id: build.error_title, error_message: build.error };
-  await db
-    .insertInto('audit_events')
-    .values({
-      guid: randomUUID(),
-      created_at: now,
+  await insertEvents(mutation, [
+    {
       type: isStaged ? 'audit.app.build.staged' : 'audit.app.build.failed',
       actor_guid: build.created_by_guid ?? '',
       actor_type: 'user',
@@ -35,8 +31,8 @@ export async function recordBuildEnd(mutation: Mutation, build: Selectable<Build
       space_guid: app.space_guid,
       organization_guid: app.organization_guid,
       data_json: JSON.stringify(data),
-    })
-    .execute();
+    },
+  ]);
   await recordBuildUsage(mutation, build, 'STAGING_STOPPED');
   if (isStaged) await recordBuildUsage(mutation, build, 'BUILDPACK_SET');
 }

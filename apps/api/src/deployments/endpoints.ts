@@ -67,7 +67,7 @@ async function goesOnForLong(db: Kysely<Database>, row: DeploymentRow): Promise<
   return left !== null && left > HOLD_LIMITS.cliSleepMs;
 }
 
-async function presentDeployments({ store, config }: ApiDeps, rows: readonly DeploymentRow[]) {
+export async function presentDeployments({ store, config }: ApiDeps, rows: readonly DeploymentRow[]) {
   const guids = rows.map(({ guid }) => guid);
   const metadata = await readMetadata(store.read, 'deployment', guids);
   return rows.map(row => presentDeployment(row, metadata.get(row.guid) ?? NO_METADATA, config.publicUrl));

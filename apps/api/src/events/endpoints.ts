@@ -11,7 +11,7 @@ import { listRows } from '../pages/list.ts';
 import { commaList, pageBody } from '../pages/page.ts';
 import { inPlaces, type Seeing, scopeOf } from '../pages/scope.ts';
 
-const SEEING_EVENTS: Seeing = {
+export const SEEING_EVENTS: Seeing = {
   organization: ['organization_auditor'],
   space: ['space_developer', 'space_auditor', 'space_supporter'],
 };
@@ -27,7 +27,7 @@ async function homesOfEvents(db: Kysely<Database>, spaceGuids: readonly string[]
   return homes;
 }
 
-function presentEvent(event: Selectable<AuditEventsTable>, baseUrl: string) {
+export function presentEvent(event: Selectable<AuditEventsTable>, baseUrl: string) {
   const place = (guid: string | null): { guid: string } | null => (guid === null ? null : { guid });
   return {
     guid: event.guid,

@@ -29,10 +29,16 @@ export interface ApiRequest<Query = Record<string, string>, Body = unknown> {
   /** Aborted when the client has gone or the server drains: a held request ends. */
   signal: AbortSignal;
   /** For uploads and downloads only. */
-  raw: { request: IncomingMessage; response: ServerResponse };
+  raw: {
+    request: IncomingMessage;
+    response: ServerResponse;
+    /** Of a request that asks for another protocol: what came behind its head. Null for all others. */
+    upgradeHead: Buffer | null;
+  };
 }
 
 export interface Reply {
+  /** 101: the handler has taken the connection over. */
   status: number;
   /** Sent as JSON, `JsonTexts` as lists; a string, Buffer or Readable is sent as it is, with `contentType`. Absent: no body. */
   body?: unknown;

@@ -10,6 +10,7 @@ export const JSON_TYPE = 'application/json; charset=utf-8';
 
 /** Resolves when the answer is on its way; a stream's, when it has ended. A client that leaves meanwhile is no failure. */
 export async function sendReply(response: ServerResponse, reply: Reply): Promise<void> {
+  if (reply.status === 101) return;
   for (const [name, value] of Object.entries(reply.headers ?? {})) response.setHeader(name, value);
   // The cf CLI splits at commas first, then decodes each part.
   if (reply.warnings !== undefined && reply.warnings.length > 0)

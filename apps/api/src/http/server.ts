@@ -5,7 +5,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { chmodSync, rmSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { AddressInfo, ListenOptions, Socket } from 'node:net';
 import { InvalidRequestError, NotFoundError } from '@cupola/model/errors';
 import { API_LIMITS, PUSH_LIMITS } from '@cupola/model/limits';
@@ -41,7 +41,8 @@ interface Deps {
 export async function startServer(deps: Deps, listen: Listen, routerSocket: string | null = null): Promise<HttpServer> {
   const draining = new AbortController();
   const fromRouter = new WeakSet<Socket>();
-  const app = makeApp(deps, { draining: draining.signal, fromRouter });
+  const upgradeHeads = new WeakMap<IncomingMessage, Buffer>();
+  const app = makeApp(deps, { draining: draining.signal, fromRouter, upgradeHeads });
   const makeServer = (): Server => {
     const server = createServer(
       { maxHeaderSize: API_LIMITS.headerBytesMax, requestTimeout: PUSH_LIMITS.uploadTimeoutMs },
@@ -49,6 +50,10 @@ export async function startServer(deps: Deps, listen: Listen, routerSocket: stri
     );
     server.headersTimeout = API_LIMITS.headersTimeoutMs;
     server.keepAliveTimeout = API_LIMITS.keepAliveMs;
+    server.on('upgrade', (request, socket: Socket, head) => {
+      upgradeHeads.set(request, head);
+      app(request, answerTo(request, socket));
+    });
     return server;
   };
   const servers = [makeServer()];
@@ -76,6 +81,16 @@ export async function startServer(deps: Deps, listen: Listen, routerSocket: stri
   };
 }
 
+/** To a request that asks for another protocol Node.js leaves the answer to us: whoever does not take the connection over answers as usual, and it ends. */
+function answerTo(request: IncomingMessage, socket: Socket): ServerResponse {
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket);
+  socket.on('error', () => socket.destroy());
+  response.on('finish', () => socket.end());
+  return response;
+}
+
 async function listening(server: Server, where: ListenOptions | { fd: number }): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -97,6 +112,8 @@ interface Around {
   draining: AbortSignal;
   /** Connections of the router. */
   fromRouter: WeakSet<Socket>;
+  /** Requests that ask for another protocol. */
+  upgradeHeads: WeakMap<IncomingMessage, Buffer>;
 }
 
 function makeApp(deps: Deps, around: Around): express.Express {
@@ -149,7 +166,7 @@ interface Exchange {
 async function serve(
   deps: Deps,
   { request, response, endpoint }: Required<Exchange>,
-  { draining, fromRouter }: Around,
+  { draining, fromRouter, upgradeHeads }: Around,
 ): Promise<void> {
   const gone = new AbortController();
   response.once('close', () => gone.abort(new Error('the client has gone')));
@@ -171,7 +188,7 @@ async function serve(
     preferWaitSeconds: preferWait(request.get('prefer')),
     url: askedUrl(request, publicUrl),
     signal: AbortSignal.any([gone.signal, draining]),
-    raw: { request, response },
+    raw: { request, response, upgradeHead: upgradeHeads.get(request) ?? null },
   };
   const api = publicUrl === deps.api.config.publicUrl ? deps.api : withOrigin(deps.api, publicUrl);
   const reply = await endpoint.handle(api, asked);
@@ -258,7 +275,8 @@ function watchEnd({ log, requestDone }: ApiDeps, request: IncomingMessage, respo
   response.once('close', () => {
     const { actor, endpoint, requestId: id } = response.locals as Noted;
     const method = request.method ?? '';
-    const status = response.writableFinished ? response.statusCode : 499;
+    const isDone = response.writableFinished || response.statusCode === 101;
+    const status = isDone ? response.statusCode : 499;
     const ms = performance.now() - startedMs;
     log.info({ requestId: id, method, path, status, ms: Math.round(ms), actor: actor?.guid ?? '' }, 'request');
     requestDone?.({ listener: 'public', method, route: endpoint?.path ?? '', status, ms });

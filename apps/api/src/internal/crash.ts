@@ -1,10 +1,10 @@
 /** A crash, as its owner finds it: audit events in the transaction of the report, and lines in the app's log, with CF's types, keys and words (CF: app_event_repository.rb, process_event_repository.rb). */
-import { randomUUID } from 'node:crypto';
 import { describeExit } from '@cupola/contract/causes';
 import type { CopyReport } from '@cupola/contract/internal';
 import type { Mutation } from '@cupola/store/store';
 import { logApi, rubyText } from '../apps/log-line.ts';
 import type { ApiDeps } from '../deps.ts';
+import { insertEvents } from '../events/record.ts';
 import { processOf } from './process-of.ts';
 
 export interface Crash {
@@ -15,25 +15,18 @@ export interface Crash {
 
 /** Null for an app that is gone: there is nobody to tell. */
 export async function recordCrash(
-  { db, now }: Mutation,
+  mutation: Mutation,
   { copy, cellId }: { copy: CopyReport; cellId: string },
 ): Promise<Crash | null> {
-  const found = await processOf(db, copy);
+  const found = await processOf(mutation.db, copy);
   if (found === null) return null;
   const crash: Crash = { copy, cellId, processType: found.type };
-  const about = {
-    ...found.about,
-    created_at: now,
-    data_json: JSON.stringify({ ...payloadOf(crash), ...detailsOf(crash) }),
-  };
+  const about = { ...found.about, data_json: JSON.stringify({ ...payloadOf(crash), ...detailsOf(crash) }) };
   const app = { actor_guid: copy.appGuid, actor_type: 'app', actor_name: found.about.target_name };
-  await db
-    .insertInto('audit_events')
-    .values([
-      { ...about, ...found.actor, guid: randomUUID(), type: 'audit.app.process.crash' },
-      { ...about, ...app, guid: randomUUID(), type: 'app.crash' },
-    ])
-    .execute();
+  await insertEvents(mutation, [
+    { ...about, ...found.actor, type: 'audit.app.process.crash' },
+    { ...about, ...app, type: 'app.crash' },
+  ]);
   return crash;
 }
 

@@ -2,11 +2,11 @@
  * What a readiness check has said anew, as the app's owner finds it, with CF's types, keys and words (CF: process_event_repository.rb, record_readiness_changed).
  * Of a process without such a check nothing is told: its copies are ready as soon as they run.
  */
-import { randomUUID } from 'node:crypto';
 import type { CopyReport } from '@cupola/contract/internal';
 import type { Mutation } from '@cupola/store/store';
 import { logApi, rubyText } from '../apps/log-line.ts';
 import type { ApiDeps } from '../deps.ts';
+import { insertEvents } from '../events/record.ts';
 import { processOf } from './process-of.ts';
 
 export interface ReadinessChange {
@@ -15,20 +15,13 @@ export interface ReadinessChange {
 }
 
 /** Null where there is nobody to tell, or nothing. */
-export async function recordReadiness({ db, now }: Mutation, change: ReadinessChange): Promise<ReadinessChange | null> {
-  const found = await processOf(db, change.copy);
+export async function recordReadiness(mutation: Mutation, change: ReadinessChange): Promise<ReadinessChange | null> {
+  const found = await processOf(mutation.db, change.copy);
   if (found === null || found.readiness_type === 'process') return null;
-  await db
-    .insertInto('audit_events')
-    .values({
-      ...found.about,
-      ...found.actor,
-      guid: randomUUID(),
-      created_at: now,
-      type: `audit.app.process.${change.copy.routable ? 'ready' : 'not-ready'}`,
-      data_json: JSON.stringify(payloadOf(change)),
-    })
-    .execute();
+  const type = `audit.app.process.${change.copy.routable ? 'ready' : 'not-ready'}`;
+  await insertEvents(mutation, [
+    { ...found.about, ...found.actor, type, data_json: JSON.stringify(payloadOf(change)) },
+  ]);
   return change;
 }
 

@@ -3,6 +3,7 @@ import { RETENTION } from '@cupola/model/limits';
 import type { Mutation } from '@cupola/store/store';
 import { sql } from 'kysely';
 import { forgetBuild } from '../builds/forget-build.ts';
+import { readHomes } from '../pages/homes.ts';
 import type { SweepDeps } from './sweeper.ts';
 
 /** Of one task in one pass: some milliseconds of the writer. */
@@ -78,8 +79,9 @@ export async function forgetBuilds({ store }: SweepDeps): Promise<number> {
     if (guids.length === 0) return 0;
     for (const table of ['labels', 'annotations'] as const)
       await db.deleteFrom(table).where('kind', '=', 'build').where('resource_guid', 'in', guids).execute();
+    const homes = await readHomes(db, 'builds', guids);
     await db.deleteFrom('builds').where('guid', 'in', guids).execute();
-    for (const guid of guids) changed('build', guid);
+    for (const guid of guids) changed('build', guid, homes.get(guid));
     return guids.length;
   });
 }

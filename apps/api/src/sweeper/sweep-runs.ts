@@ -3,6 +3,7 @@ import { RETENTION } from '@cupola/model/limits';
 import type { Mutation } from '@cupola/store/store';
 import { sql } from 'kysely';
 import { deleteMetadata } from '../metadata/metadata.ts';
+import { readHomes } from '../pages/homes.ts';
 import type { SweepDeps } from './sweeper.ts';
 
 /** Of one task in one pass: some milliseconds of the writer. */
@@ -70,8 +71,9 @@ async function forget(
   const guids = rows.map(({ guid }) => guid);
   if (guids.length === 0) return 0;
   const table = `${kind}s` as const;
+  const homes = kind === 'revision' ? null : await readHomes(mutation.db, `${kind}s`, guids);
   await deleteMetadata(mutation, kind, guids);
   await mutation.db.deleteFrom(table).where('guid', 'in', guids).execute();
-  for (const guid of guids) mutation.changed(kind, guid);
+  for (const guid of guids) mutation.changed(kind, guid, homes?.get(guid));
   return guids.length;
 }

@@ -77,7 +77,11 @@ function presentTask(
   };
 }
 
-async function presentTasks(deps: ApiDeps, rows: readonly TaskRow[], showsCommand: boolean): Promise<TaskAnswer[]> {
+export async function presentTasks(
+  deps: ApiDeps,
+  rows: readonly TaskRow[],
+  showsCommand: boolean,
+): Promise<TaskAnswer[]> {
   const guids = rows.map(({ guid }) => guid);
   const metadata = await readMetadata(deps.store.read, 'task', guids);
   return rows.map(row => presentTask(deps, row, { metadata: metadata.get(row.guid) ?? NO_METADATA, showsCommand }));

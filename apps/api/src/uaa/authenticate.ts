@@ -1,10 +1,12 @@
 /** From an Authorization header to the actor, with every role, in one query. Rights are read anew for each request: taking one away counts at once. */
 import { UnauthenticatedError } from '@cupola/model/errors';
+import { TOKEN_LIMITS } from '@cupola/model/limits';
 import type { RoleType } from '@cupola/model/states';
 import type { Database } from '@cupola/store/schema';
 import { type CompiledQuery, type Kysely, sql } from 'kysely';
 import type { Actor } from '../access/actor.ts';
 import type { Authenticate } from '../http/server.ts';
+import { inChunks } from '../internal/views/in-chunks.ts';
 import { revocationKey } from './revocations.ts';
 import type { TokenClaims, Tokens } from './tokens.ts';
 
@@ -28,10 +30,37 @@ export function createAuthenticate(read: Kysely<Database>, tokens: Tokens): Auth
 
 /** Somebody whose password was right. Null: no user of that guid. */
 export function actorOfUser(read: Kysely<Database>, userGuid: string): Promise<Actor | null> {
-  return userOf(read, usersQuery(read).compile(), { user_id: userGuid, jti: '', client_id: '' });
+  return userOf(read, usersQuery(read).compile(), {
+    user_id: userGuid,
+    jti: '',
+    client_id: '',
+    exp: Number.POSITIVE_INFINITY,
+  });
 }
 
-function usersQuery(read: Kysely<Database>) {
+/** These actors with the rights that they have now, in as few queries as go; without those who may not act any more: deleted, or their token taken back. */
+export async function rereadActors(read: Kysely<Database>, actors: readonly Actor[]): Promise<Map<Actor, Actor>> {
+  const fresh = new Map<Actor, Actor>();
+  const users = actors.filter(({ kind }) => kind === 'user');
+  const guids = [...new Set(users.map(({ guid }) => guid))];
+  const rows = Map.groupBy(
+    await inChunks(guids, some => usersQuery(read, some).select('users.guid').execute()),
+    ({ guid }) => guid,
+  );
+  for (const actor of users) {
+    const mine = rows.get(actor.guid);
+    if (mine?.[0] === undefined) continue;
+    fresh.set(actor, { ...actor, isAdmin: mine[0].is_admin === 1, ...rolesOf(mine) });
+  }
+  for (const actor of actors) {
+    if (actor.kind !== 'client') continue;
+    const now = await clientOf(read, { client_id: actor.guid, jti: actor.tokenId, exp: 0 });
+    if (now !== null) fresh.set(actor, { ...now, endsAtMs: actor.endsAtMs });
+  }
+  return fresh;
+}
+
+function usersQuery(read: Kysely<Database>, guids: readonly string[] = ['']) {
   return read
     .selectFrom('users')
     .leftJoin('roles', 'roles.user_guid', 'users.guid')
@@ -39,7 +68,7 @@ function usersQuery(read: Kysely<Database>) {
     .leftJoin('organizations', join =>
       join.on('organizations.guid', '=', sql<string>`coalesce(roles.organization_guid, spaces.organization_guid)`),
     )
-    .where('users.guid', '=', '')
+    .where('users.guid', 'in', guids)
     .select([
       'users.username',
       'users.origin',
@@ -67,6 +96,7 @@ async function userOf(
     origin: first.origin,
     isAdmin: first.is_admin === 1,
     tokenId: claims.jti,
+    endsAtMs: endOf(claims),
     ...rolesOf(rows),
   };
 }
@@ -99,8 +129,14 @@ async function clientOf(read: Kysely<Database>, claims: TokenClaims): Promise<Ac
     origin: '',
     isAdmin: first.authorities.split(',').includes(ADMIN),
     tokenId: claims.jti,
+    endsAtMs: endOf(claims),
     ...rolesOf(rows),
   };
+}
+
+/** As long as requests with it are taken. */
+function endOf({ exp }: TokenClaims): number {
+  return (exp + TOKEN_LIMITS.clockLeewaySeconds) * 1_000;
 }
 
 interface UserRow {

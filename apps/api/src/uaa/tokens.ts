@@ -26,6 +26,8 @@ const claimsSchema = z.object({
   jti: z.string(),
   client_id: z.string(),
   user_id: z.string().exactOptional(),
+  /** Seconds since the epoch. */
+  exp: z.number(),
 });
 export type TokenClaims = z.infer<typeof claimsSchema>;
 
@@ -92,7 +94,7 @@ export async function openTokens({ store, sealer, issuer, now }: Deps): Promise<
         const seconds = Math.floor(now() / 1_000);
         const leewaySeconds = TOKEN_LIMITS.clockLeewaySeconds + leewayMs / 1_000;
         const known = proven.get(token);
-        if (known !== undefined && seconds < known.endsAt + leewaySeconds) return known.claims;
+        if (known !== undefined && seconds < known.exp + leewaySeconds) return known;
         // Not the issuer: a platform whose port has changed is the same platform, and its keys say so.
         const { payload } = await jwtVerify(token, keys, {
           algorithms: [ALGORITHM],
@@ -101,7 +103,7 @@ export async function openTokens({ store, sealer, issuer, now }: Deps): Promise<
           currentDate: new Date(now()),
         });
         const claims = claimsSchema.parse(payload);
-        if (payload.exp !== undefined) proven.keep(token, { claims, endsAt: payload.exp });
+        proven.keep(token, claims);
         return claims;
       } catch {
         // Why does not matter to who sent it, and would help who forged it.
@@ -112,22 +114,19 @@ export async function openTokens({ store, sealer, issuer, now }: Deps): Promise<
   };
 }
 
-interface Proven {
-  claims: TokenClaims;
-  /** `exp`: seconds since the epoch. */
-  endsAt: number;
-}
-
 /**
  * Tokens whose signature and audience were found right before, the newest of them: a client sends the same one with each request, and a signature costs
  * half a millisecond in the thread pool. When it ends is looked at each time; whether it was revoked, and what its user may do, is read anew elsewhere.
  */
-function createProven(): { get(token: string): Proven | undefined; keep(token: string, proven: Proven): void } {
-  const known = new Map<string, Proven>();
+function createProven(): {
+  get(token: string): TokenClaims | undefined;
+  keep(token: string, claims: TokenClaims): void;
+} {
+  const known = new Map<string, TokenClaims>();
   return {
     get: token => known.get(token),
-    keep: (token, proven) => {
-      known.set(token, proven);
+    keep: (token, claims) => {
+      known.set(token, claims);
       const oldest = known.keys().next().value;
       if (known.size > PROVEN_MAX && oldest !== undefined) known.delete(oldest);
     },
