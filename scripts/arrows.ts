@@ -54,7 +54,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'apps/dashboard': ['client', 'contract', 'model', 'archive'],
   'apps/git': ['client', 'contract', 'model', 'archive', 'push', 'process'],
   // The wiring of embedded mode: any package, and of apps their `start` only (docs/decisions/0001).
-  'apps/control': [...PACKAGES, 'api/start', 'scheduler/start', 'stager/start', 'agent/start'],
+  'apps/control': [...PACKAGES, 'api/start', 'scheduler/start', 'stager/start', 'agent/start', 'git/start'],
 };
 
 /** Every forbidden arrow found under `root`, as `file: imports X`. Empty when all is well. */

@@ -35,8 +35,8 @@ const PROGRAMS: Record<string, string> = {
   router: 'apps/router/src/main.ts',
   cli: 'apps/cli/src/main.ts',
 };
-/** The platform's own uid, under which root starts control and router (apps/control/src/platform-config.ts): reads root's compile cache. */
-const PLATFORM_UID = 64_000;
+/** The platform's own uids, under which root starts control, router and git (apps/control/src/platform-config.ts): they read root's compile cache. */
+const PLATFORM_UIDS = [64_000, 64_001];
 /** A launcher that has just read `current` needs what it names for a moment more. */
 const KEPT_MS = 60_000;
 
@@ -192,10 +192,11 @@ function warm(folder: string, pieces: readonly string[]): void {
   if (status !== 0) throw new Error(stderr.toString('utf8'));
   const uid = process.getuid?.();
   if (uid !== 0) return;
-  // V8's cache is kept by uid. The platform's own reads root's, and can write to neither.
+  // V8's cache is kept by uid. The platform's own read root's, and can write to neither.
   for (const name of readdirSync(join(folder, 'compile')))
     if (name.endsWith(`-${uid}`))
-      symlinkSync(name, join(folder, 'compile', `${name.slice(0, -String(uid).length)}${PLATFORM_UID}`));
+      for (const own of PLATFORM_UIDS)
+        symlinkSync(name, join(folder, 'compile', `${name.slice(0, -String(uid).length)}${own}`));
 }
 
 /** Made by root in another's checkout: theirs, to remove and to make anew. */

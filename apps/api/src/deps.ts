@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import type { ShownApp } from './apps/present-app.ts';
 import type { BuildLogs } from './builds/build-log.ts';
 import type { BuildLeases } from './builds/leases.ts';
+import type { GitPart } from './git/pass-on.ts';
 import type { Holds } from './holds/holds.ts';
 import type { ShownTexts } from './http/json-text.ts';
 import type { LogRights } from './internal/log-rights.ts';
@@ -61,6 +62,8 @@ export interface ApiDeps {
   /** Who watches live. */
   stream: StreamHub;
   config: ApiConfig;
+  /** Where git runs; not given: no push by git is received. */
+  git?: GitPart;
   log: Logger;
   /** Told of each request once it is over; not given: nobody counts. */
   requestDone?(done: RequestDone): void;

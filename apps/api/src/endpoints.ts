@@ -10,6 +10,7 @@ import { dropletEndpoints } from './droplets/endpoints.ts';
 import { environmentGroupEndpoints } from './environment-groups/endpoints.ts';
 import { eventEndpoints } from './events/endpoints.ts';
 import { flagEndpoints } from './flags/endpoints.ts';
+import { gitEndpoints } from './git/endpoints.ts';
 import type { Endpoint } from './http/endpoint.ts';
 import { infoEndpoints } from './info/endpoints.ts';
 import { isolationSegmentEndpoints } from './isolation-segments/endpoints.ts';
@@ -77,6 +78,7 @@ const built: readonly Endpoint[] = [
   ...dropletEndpoints,
   ...packageEndpoints,
   ...registryEndpoints,
+  ...gitEndpoints,
   ...securityGroupEndpoints,
   ...networkPolicyEndpoints,
   ...isolationSegmentEndpoints,

@@ -16,6 +16,7 @@ import type { Store } from '@cupola/store/store';
 import { openTestStore } from '@cupola/store/test-store';
 import { pino } from 'pino';
 import type { ApiDeps } from './deps.ts';
+import type { GitPart } from './git/pass-on.ts';
 import { start } from './start.ts';
 import { hashPassword } from './uaa/passwords.ts';
 import { newSigningKey } from './uaa/tokens.ts';
@@ -83,6 +84,8 @@ export interface TestOptions {
   blobs?: BlobStore;
   /** What the API gets for the logs. */
   wrapLogs?: (logs: LogStore) => LogStore;
+  /** Where git runs; not given: nowhere. */
+  git?: GitPart;
   /** Told of each request. */
   requestDone?: NonNullable<ApiDeps['requestDone']>;
 }
@@ -136,6 +139,7 @@ export async function startTestApi(options: TestOptions = {}): Promise<TestApi> 
     internal: { socketPath },
     monotonic: clock.now,
     ...(options.requestDone === undefined ? {} : { requestDone: options.requestDone }),
+    ...(options.git === undefined ? {} : { git: options.git }),
     drainTargets,
     movePauseMs: 0,
     loops,

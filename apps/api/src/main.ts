@@ -41,6 +41,8 @@ const settings = z.object({
   /** Of the user admin; counts at the first start of all only. */
   CUPOLA_ADMIN_PASSWORD: z.string().min(1),
   CUPOLA_DRAIN_TARGETS: z.string().default(''),
+  /** Where apps/git listens; without it no push by git is received. */
+  CUPOLA_GIT_URL: z.url('write the address of apps/git, for example http://git:8085').exactOptional(),
   CUPOLA_VERSION: z.string().default('0.0.0'),
 });
 
@@ -95,6 +97,7 @@ await runProgram('api', settings, async (env, log, health) => {
         .map(target => target.trim())
         .filter(target => target !== ''),
       admin: { password: env.CUPOLA_ADMIN_PASSWORD, reset: false },
+      ...(env.CUPOLA_GIT_URL === undefined ? {} : { git: { url: env.CUPOLA_GIT_URL } }),
       log,
       ...(health === null ? {} : { requestDone: createRequestMetrics(health.metrics) }),
       now: Date.now,

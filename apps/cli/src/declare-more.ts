@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { command, wholeNumber, withContext } from './declare.ts';
 
 export function declareMore(program: Command): void {
+  declareGit(program);
   declareRoutes(program);
   declareReleases(program);
   declareTasks(program);
@@ -11,6 +12,26 @@ export function declareMore(program: Command): void {
   declareNetworkPolicies(program);
   declarePlaces(program);
   declareUsers(program);
+}
+
+function declareGit(program: Command): void {
+  const load = () => import('./commands/git.ts');
+  command(program, 'git:remote [app]', 'let `git push` deploy an app: adds a remote to the repository of this folder')
+    .option('--remote <name>', 'name of the remote', 'cupola')
+    .action((app: string | undefined, flags) =>
+      withContext(flags.json === true, async context => (await load()).gitRemote(context, app, flags)),
+    );
+  command(program, 'git:config <app>', 'show, or change, what pushes by git do to an app')
+    .option('--branch <name>', 'which branch is deployed')
+    .option('--on-failure <rule>', 'refuse: a failed build or start refuses the push; report: it is told')
+    .option('--submodules <rule>', 'refuse: a tree with submodules is refused; skip: their folders stay empty')
+    .action((app: string, flags) =>
+      withContext(flags.json === true, async context => (await load()).gitConfig(context, app, flags)),
+    );
+  program
+    .command('git:credential <action>', { hidden: true })
+    .description('for git: the login of this CLI')
+    .action((action: string) => withContext(false, async context => (await load()).gitCredential(context, action)));
 }
 
 function declareRoutes(program: Command): void {

@@ -88,6 +88,8 @@ async function startControl(env: z.infer<typeof environment>, log: Logger): Prom
       ...(env.CUPOLA_CLUSTER_FD === undefined ? {} : { members: { fd: env.CUPOLA_CLUSTER_FD } }),
     },
     routerSocket: join(state, 'api.sock'),
+    // The supervisor listens there, and starts the part when somebody pushes.
+    git: { socketPath: join(state, 'git.sock') },
     drainTargets: env.CUPOLA_DRAIN_TARGETS.split(',')
       .map(target => target.trim())
       .filter(target => target !== ''),

@@ -315,6 +315,7 @@ program
   .action(async (name: string) => {
     if (name === 'control') await (await import('./control-part.ts')).runControl();
     else if (name === 'cell') await (await import('./cell-part.ts')).runCell();
+    else if (name === 'git') await (await import('./git-part.ts')).runGit();
     else throw new PlainError(`There is no part "${name}".`);
   });
 

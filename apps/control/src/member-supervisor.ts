@@ -106,8 +106,8 @@ function routerCommand({ data, config, programs }: Common, [apps, secure]: reado
     ...(config.roles.includes('agent') ? { CUPOLA_ROUTER_CELL: config.id } : {}),
   };
   const passFds = [apps.fd, secure.fd];
-  const user = { platformUid: platformUid() };
-  return platformCommand({ config: user, data, programs, program: 'router', args: [], environment, passFds });
+  const own = { uid: platformUid(), folder: 'state', readsStacks: true };
+  return platformCommand({ ...own, data, programs, program: 'router', args: [], environment, passFds });
 }
 
 interface Bound {

@@ -5,8 +5,9 @@ import { cellId } from './cell-id.ts';
 import { rememberPart } from './left-parts.ts';
 import { type Part, type PartCommand, startPart } from './part.ts';
 import { openPartLog } from './part-log.ts';
-import { type PlatformConfig, publicUrl, stacksFolder } from './platform-config.ts';
-import { inheritedEnvironment, platformCommand } from './platform-user.ts';
+import { type OnDemand, startOnDemand } from './part-on-demand.ts';
+import { GIT_UID, type PlatformConfig, publicUrl, stacksFolder } from './platform-config.ts';
+import { giveState, inheritedEnvironment, platformCommand } from './platform-user.ts';
 import { MALLOC_ENVIRONMENT, NODE_FLAGS, type Programs, programFile } from './programs.ts';
 
 interface Options {
@@ -27,9 +28,9 @@ interface Options {
   refused(text: string): void;
 }
 
-export function startParts(options: Options): { control: Part; cell: Part; router: Part } {
-  const { data, config, programs, admin, clusterFd, forwardFd, report, refused } = options;
-  const start = (name: string, command: () => PartCommand): Part =>
+/** How a part of this platform is started, and started again. */
+function starter({ data, report, refused }: Pick<Options, 'data' | 'report' | 'refused'>) {
+  return (name: string, command: () => PartCommand): Part =>
     startPart(name, command, {
       now: () => performance.now(),
       log: openPartLog(join(data, 'log', `${name}.log`)),
@@ -39,7 +40,48 @@ export function startParts(options: Options): { control: Part; cell: Part; route
       // Where a test kills each part many times, most of its time would be this wait.
       backoffMaxMs: Number(process.env.CUPOLA_PART_BACKOFF_MAX_MS ?? SUPERVISOR.backoffMaxMs),
     });
+}
+
+/** git's part, which runs while somebody pushes. */
+export async function startGitOnDemand(
+  options: Pick<Options, 'data' | 'config' | 'programs' | 'report' | 'refused'>,
+): Promise<OnDemand> {
+  const { data, config, programs } = options;
+  const uid = config.platformUid === null ? null : GIT_UID;
+  giveState(join(data, 'git'), uid);
+  const command = (): PartCommand =>
+    platformCommand({
+      ...{ data, uid, folder: 'git', readsStacks: false, programs: programs() },
+      program: 'control',
+      args: ['part', 'git'],
+      environment: {
+        NODE_ENV: 'production',
+        ...MALLOC_ENVIRONMENT,
+        CUPOLA_PUBLIC_URL: publicUrl(config),
+        CUPOLA_API_VIA: `http://${reachable(config.listen)}:${config.apiPort}`,
+      },
+      passFds: [],
+    });
+  return startOnDemand({
+    name: 'git',
+    door: { path: join(data, 'state', 'git.sock'), uid: config.platformUid },
+    socketPath: join(data, 'git', 'git.sock'),
+    start: () => starter(options)('git', command),
+  });
+}
+
+/** Where a program of this machine reaches what listens there. */
+function reachable(address: string): string {
+  if (address === '0.0.0.0') return '127.0.0.1';
+  if (address === '::') return '[::1]';
+  return address.includes(':') ? `[${address}]` : address;
+}
+
+export function startParts(options: Options): { control: Part; cell: Part; router: Part } {
+  const { data, config, programs, admin, clusterFd, forwardFd } = options;
+  const start = starter(options);
   const common = commonEnvironment(data, config);
+  const own = { uid: config.platformUid, folder: 'state', readsStacks: true };
   const secret = {
     CUPOLA_ADMIN_PASSWORD: admin.password,
     CUPOLA_ADMIN_PASSWORD_RESET: admin.reset ? '1' : '0',
@@ -48,7 +90,7 @@ export function startParts(options: Options): { control: Part; cell: Part; route
   const engines = { CUPOLA_REDIS_URL: process.env.CUPOLA_REDIS_URL ?? '' };
   const control = start('control', () =>
     platformCommand({
-      config,
+      ...own,
       data,
       programs: programs(),
       program: 'control',
@@ -81,7 +123,7 @@ export function startParts(options: Options): { control: Part; cell: Part; route
   }));
   const router = start('router', () =>
     platformCommand({
-      config,
+      ...own,
       data,
       programs: programs(),
       program: 'router',

@@ -6,6 +6,7 @@
  *     DATA/run/              sockets of this run, lock of the supervisor
  *     DATA/state/            store, blobs, logs, keys, certificates (tls/), router table: owned by the platform's own uid when started as root
  *     DATA/cell/             the agent's: instances, layers, build folders (0700)
+ *     DATA/git/              pushes by git and their repositories, a cache: owned by a uid of git's own when started as root
  *     DATA/log/              what the parts wrote, one file each, rotated
  */
 import { randomInt, randomUUID } from 'node:crypto';
@@ -36,6 +37,9 @@ const PLATFORM_UID = 64_000;
 
 /** Whom parts run as that need not be root; null: as whoever starts us. */
 export const platformUid = (): number | null => (process.getuid?.() === 0 ? PLATFORM_UID : null);
+
+/** Uid of the part that runs git: what it receives is strangers', and the state folder is not its. */
+export const GIT_UID = 64_001;
 
 const schema = z.object({
   version: z.literal(1),
@@ -264,6 +268,7 @@ export function makeFolders(data: string): void {
     ['state', 0o700],
     ['state/tls', 0o700],
     ['cell', 0o700],
+    ['git', 0o700],
     ['stacks', 0o755],
     ['log', 0o700],
   ] as const)

@@ -3,12 +3,17 @@ import { spawnSync } from 'node:child_process';
 import { chownSync, lstatSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { PartCommand } from './part.ts';
-import { type PlatformConfig, stacksFolder } from './platform-config.ts';
+import { stacksFolder } from './platform-config.ts';
 import { NODE_FLAGS, type Program, type Programs, programFile } from './programs.ts';
 
 interface Request {
-  config: Pick<PlatformConfig, 'platformUid'>;
   data: string;
+  /** Null: the user who started the platform. */
+  uid: number | null;
+  /** Below the data folder: what the part may write to. */
+  folder: string;
+  /** Whether it reads added stacks. */
+  readsStacks: boolean;
   programs: Programs;
   program: Program;
   args: string[];
@@ -16,12 +21,12 @@ interface Request {
   passFds: number[];
 }
 
-/** The command line of a part that runs under the platform's uid. Inside, CUPOLA_STATE is where it finds the state folder. */
+/** The command line of a part that runs under a uid of its own. Inside, CUPOLA_STATE is where it finds its folder. */
 export function platformCommand(request: Request): PartCommand {
-  const { config, data, programs, program, args, environment, passFds } = request;
-  const state = join(data, 'state');
+  const { data, uid, folder, readsStacks, programs, program, args, environment, passFds } = request;
+  const state = join(data, folder);
   const file = programFile(programs, program);
-  if (config.platformUid === null || !maySeparate())
+  if (uid === null || !maySeparate())
     return {
       argv: [process.execPath, ...NODE_FLAGS, join(programs.root, file), ...args],
       cwd: state,
@@ -29,7 +34,6 @@ export function platformCommand(request: Request): PartCommand {
       passFds,
     };
   const script = join(programs.root, 'apps/control/src/as-platform.sh');
-  const uid = String(config.platformUid);
   return {
     argv: [
       'unshare',
@@ -39,7 +43,7 @@ export function platformCommand(request: Request): PartCommand {
       '--',
       'sh',
       script,
-      uid,
+      String(uid),
       programs.root,
       state,
       dirname(process.execPath),
@@ -55,8 +59,7 @@ export function platformCommand(request: Request): PartCommand {
       ...operatorSettings(),
       ...environment,
       CUPOLA_STATE: '/mnt/state',
-      CUPOLA_STACKS: '/mnt/stacks',
-      CUPOLA_STACKS_FROM: stacksFolder(data),
+      ...(readsStacks ? { CUPOLA_STACKS: '/mnt/stacks', CUPOLA_STACKS_FROM: stacksFolder(data) } : {}),
     },
     passFds,
   };

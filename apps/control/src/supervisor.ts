@@ -9,7 +9,8 @@ import { type GivenCertificate, keepGiven } from './given-certificate.ts';
 import { endLeftParts, forgetParts } from './left-parts.ts';
 import { bindListener, type Listener } from './listener.ts';
 import type { Part } from './part.ts';
-import { startParts } from './parts.ts';
+import type { OnDemand } from './part-on-demand.ts';
+import { startGitOnDemand, startParts } from './parts.ts';
 import { command, PlainError, type PlatformConfig, publicUrl } from './platform-config.ts';
 import { giveState } from './platform-user.ts';
 import { isAlive, startTime } from './process-life.ts';
@@ -87,20 +88,19 @@ export async function startSupervisor(options: Options): Promise<Supervisor> {
   rmSync(join(data, 'state', 'internal.sock'), { force: true });
   const refused = Promise.withResolvers<string>();
   let programs = options.programs;
+  const common = { ...options, programs: () => programs, config: resolved, refused: refused.resolve };
+  const git = await startGitOnDemand(common);
   const { control, cell, router } = startParts({
-    ...options,
-    programs: () => programs,
-    config: resolved,
+    ...common,
     appsFd: apps.fd,
     apiFd: api.fd,
     secureFd: secure.fd,
     clusterFd: cluster?.fd ?? null,
     forwardFd: forward?.fd ?? null,
-    refused: refused.resolve,
   });
   return superviseParts({
     data,
-    parts: { control, cell, router },
+    parts: { control, cell, router, git },
     refused: refused.promise,
     setPrograms: next => {
       if (next.root === programs.root) programs = next;
@@ -122,7 +122,7 @@ export async function startSupervisor(options: Options): Promise<Supervisor> {
 /** What is held together, whichever parts there are. */
 export interface Held {
   data: string;
-  parts: { control?: Part; cell?: Part; router?: Part };
+  parts: { control?: Part; cell?: Part; router?: Part; git?: OnDemand };
   refused: Promise<string>;
   setPrograms(programs: Programs): void;
   facts: Omit<PlatformStatus, 'data' | 'pid' | 'parts'>;
@@ -141,7 +141,7 @@ export async function superviseParts({
   closing,
   unlock,
 }: Held): Promise<Supervisor> {
-  const { control, cell, router } = named;
+  const { control, cell, router, git } = named;
   const parts = [control, cell, router].filter(part => part !== undefined);
   const over = Promise.withResolvers<void>();
   let goingDown: Promise<void> | null = null;
@@ -153,7 +153,11 @@ export async function superviseParts({
       data,
       pid: process.pid,
       ...facts,
-      parts: parts.map(({ name, pid, restarts }) => ({ name, pid, restarts })),
+      parts: [...parts, ...(git === undefined || git.pid === null ? [] : [git])].map(({ name, pid, restarts }) => ({
+        name,
+        pid,
+        restarts,
+      })),
     }),
     ready: async () => {
       await Promise.all(parts.map(part => part.ready()));
@@ -163,6 +167,7 @@ export async function superviseParts({
       await control?.replaceAfter(PART_GRACE_MS);
       await cell?.replaceAfter(CELL_GRACE_MS);
       await router?.replaceBeside();
+      await git?.rest(PART_GRACE_MS);
       // What was asked to end meanwhile has begun no successor.
       if (goingDown !== null) throw new PlainError(`It is being taken down. Start it again: ${command('up', data)}`);
     },
@@ -179,7 +184,7 @@ export async function superviseParts({
       await Promise.race([cell.ready(), new Promise(resolve => setTimeout(resolve, CELL_BACK_MS).unref())]);
     cell?.tell('stop-all');
     await cell?.end(STOP_INSTANCES_MS);
-    await Promise.all([router?.end(PART_GRACE_MS), control?.end(PART_GRACE_MS)]);
+    await Promise.all([git?.end(PART_GRACE_MS), router?.end(PART_GRACE_MS), control?.end(PART_GRACE_MS)]);
     for (const one of closing) one?.close();
     door.close();
     rmSync(socketPath(data), { force: true });

@@ -43,6 +43,8 @@ export interface TransportOptions {
   readonly skipSslValidation: boolean;
   /** Follow HTTP_PROXY, HTTPS_PROXY and NO_PROXY of the environment; loopback is always asked directly. */
   readonly proxyFromEnvironment: boolean;
+  /** Requests to the origin `of` are sent to the origin `to`: where a server is known by a name that does not lead there from here. */
+  readonly via?: { readonly of: string; readonly to: string };
 }
 
 const TIMEOUT_MS = 120_000;
@@ -51,7 +53,12 @@ const RETRY_PAUSES_MS = [100, 400, 1_000];
 /** A server that asks for more patience than this is not waited for. */
 const RETRY_AFTER_MAX_MS = 5_000;
 
-export function createTransport({ userAgent, skipSslValidation, proxyFromEnvironment }: TransportOptions): Transport {
+export function createTransport({
+  userAgent,
+  skipSslValidation,
+  proxyFromEnvironment,
+  via,
+}: TransportOptions): Transport {
   const connect = { rejectUnauthorized: !skipSslValidation, lookup };
   const direct = new Agent({ connect });
   const proxied = proxyFromEnvironment
@@ -65,7 +72,7 @@ export function createTransport({ userAgent, skipSslValidation, proxyFromEnviron
     try {
       const { origin, hostname, pathname, search } = new URL(url);
       const answer = await (isLoopback(hostname) ? direct : proxied).request({
-        origin,
+        origin: origin === via?.of ? via.to : origin,
         path: `${pathname}${search}`,
         method: method as Dispatcher.HttpMethod,
         headers: { 'user-agent': userAgent, ...headers },

@@ -7,6 +7,7 @@
  * - One writer for each fact: the API writes desired state, the scheduler `placements` and `cells.state`, agents (by report) `copies`.
  * - Every mutation goes through `Store.mutate`, which takes the next revision and writes `changes` in the same transaction.
  */
+import type { GitFailureRule, GitSubmoduleRule } from '@cupola/model/git-rules';
 import type {
   AppState,
   BuildState,
@@ -641,6 +642,15 @@ export interface CacheClearingsTable {
   generation: number;
 }
 
+/** Of pushes by git; an app without a row has the usual ones. */
+export interface GitSettingsTable {
+  app_guid: string;
+  /** That is deployed; null: the one of the first push. */
+  branch: string | null;
+  on_failure: GitFailureRule;
+  submodules: GitSubmoduleRule;
+}
+
 /** Where each row of a list lies, and when it was made. Kept by triggers (migration 0008), written by nobody else. */
 export interface ListedTable {
   /** Name of its table. */
@@ -684,6 +694,7 @@ export interface Database {
   isolation_segment_organizations: IsolationSegmentOrganizationsTable;
   buildpacks: BuildpacksTable;
   cache_clearings: CacheClearingsTable;
+  git_settings: GitSettingsTable;
   stacks: StacksTable;
   usage_events: UsageEventsTable;
   passcodes: PasscodesTable;

@@ -234,10 +234,14 @@ function requestOf(endpoint: Endpoint, guids: Guids): TestCall {
   return endpoint.body === 'json' ? { body: {} } : {};
 }
 
-function policyRequests({ apps: id }: Guids): Record<string, TestCall> {
+function requestsBesideCf({ apps: id }: Guids): Record<string, TestCall> {
   const policy = { source: { id }, destination: { id, protocol: 'tcp', ports: { start: 1, end: 1 } } };
   const call = { body: { policies: [policy] } };
-  return { 'POST /networking/v1/external/policies': call, 'POST /networking/v1/external/policies/delete': call };
+  return {
+    'POST /networking/v1/external/policies': call,
+    'POST /networking/v1/external/policies/delete': call,
+    'PATCH /v3/apps/:guid/git': { body: { branch: 'main' } },
+  };
 }
 
 function requests(guids: Guids): Record<string, TestCall> {
@@ -279,7 +283,7 @@ function requests(guids: Guids): Record<string, TestCall> {
     'PATCH /v3/security_groups/:guid': { body: { name: 'new' } },
     'POST /v3/security_groups/:guid/relationships/running_spaces': { body: { data: [{ guid: guids.spaces }] } },
     'POST /v3/security_groups/:guid/relationships/staging_spaces': { body: { data: [{ guid: guids.spaces }] } },
-    ...policyRequests(guids),
+    ...requestsBesideCf(guids),
     'POST /v3/buildpacks': { body: { name: 'new' } },
     'POST /v3/buildpacks/:guid/upload': { form: upload },
     'POST /v3/isolation_segments': { body: { name: 'new' } },

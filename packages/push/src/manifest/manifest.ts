@@ -3,7 +3,7 @@
  * to the API as it is, unknown keys too: the API knows them better.
  */
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, resolve, sep } from 'node:path';
 import { PUSH_LIMITS } from '@cupola/model/limits';
 import { parseDocument } from 'yaml';
 import { usageError } from '../failures.ts';
@@ -31,6 +31,8 @@ export interface PushFlags {
   readonly dockerUsername?: string | undefined;
   readonly noRoute?: boolean;
   readonly randomRoute?: boolean;
+  /** A folder that `path` of a manifest may not lead out of, where the manifest is somebody else's. */
+  readonly within?: string;
 }
 
 /** What an app runs instead of files. */
@@ -284,9 +286,12 @@ function withDefaultRoute(app: AppManifest): AppManifest {
 }
 
 /** `-p` counts from here, a manifest's `path` from the manifest, and without both it is this folder. */
-function folderOf(app: AppManifest, { path }: PushFlags, { file, cwd }: { file: string | null; cwd: string }): string {
+function folderOf(app: AppManifest, flags: PushFlags, { file, cwd }: { file: string | null; cwd: string }): string {
+  const { path, within } = flags;
   const own = typeof app.path === 'string' ? resolve(dirname(file ?? cwd), app.path) : cwd;
   const folder = path === undefined ? own : resolve(cwd, path);
+  if (within !== undefined && folder !== within && !folder.startsWith(`${within}${sep}`))
+    throw usageError(`"path" of ${app.name} leads out of the tree.`, 'Name a folder below the manifest.');
   if (!existsSync(folder))
     throw usageError(
       `There is no ${folder} to push.`,

@@ -1,0 +1,132 @@
+/** git:remote, git:credential, git:config: what lets `git push cupola main` work without a password, and what such a push does. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type GitSettingsAnswer, gitSettings } from '@cupola/contract/v3/git';
+import { usageError, WordedError } from '@cupola/push/failures';
+import { planManifest } from '@cupola/push/manifest/manifest';
+import { table } from '@cupola/push/text';
+import { type CliContext, findApp } from '../context.ts';
+import { readStdin } from '../prompt.ts';
+
+interface RemoteFlags {
+  /** Name of the remote. */
+  remote: string;
+}
+
+/** The repository of this folder gets a remote, and a credential helper for the platform's address: this very CLI. */
+export async function gitRemote(context: CliContext, app: string | undefined, { remote }: RemoteFlags): Promise<void> {
+  const { organization, space } = context.target();
+  const { api } = context.client().endpoints;
+  requireRepository();
+  const name = app ?? nameInManifest();
+  const url = `${api}/git/${[organization.name, space.name, name].map(encodeURIComponent).join('/')}.git`;
+  const has = git(['remote']).stdout.split('\n').includes(remote);
+  must(['remote', ...(has ? ['set-url'] : ['add']), remote, url]);
+  const helper = `credential.${api}.helper`;
+  git(['config', '--local', '--unset-all', helper]);
+  // The empty one leaves out helpers of the user's: a token of some minutes is nothing to keep.
+  for (const value of ['', helperCommand(context)]) must(['config', '--local', '--add', helper, value]);
+  const verify = `http.${api}.sslVerify`;
+  if (context.config.read().skipSslValidation) must(['config', '--local', verify, 'false']);
+  else git(['config', '--local', '--unset-all', verify]);
+  context.result(
+    { remote, url, app: name },
+    `Remote ${remote} leads to ${name} in ${organization.name} / ${space.name}.\nDeploy: git push ${remote} main`,
+  );
+}
+
+interface Ran {
+  status: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+function git(args: readonly string[]): Ran {
+  const ran = spawnSync('git', args, { encoding: 'utf8' });
+  if ((ran.error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT')
+    throw usageError('There is no git on this machine.', 'Install it, or push without: cupola push');
+  return ran;
+}
+
+function must(args: readonly string[]): void {
+  const { status, stderr } = git(args);
+  if (status !== 0)
+    throw new WordedError(`git ${args[0]} failed: ${stderr.trim()}`, { next: 'Mend that, then again.' });
+}
+
+function requireRepository(): void {
+  if (git(['rev-parse', '--git-dir']).status !== 0)
+    throw usageError(
+      'This folder is in no git repository.',
+      'Make it one: git init -b main && git add . && git commit -m first',
+    );
+}
+
+function nameInManifest(): string {
+  const hasManifest = ['manifest.yml', 'manifest.yaml'].some(existsSync);
+  const [one, ...others] = hasManifest ? planManifest(undefined, {}, process.cwd()).apps : [];
+  if (one !== undefined && others.length === 0) return one.name;
+  throw usageError('Which app?', 'cupola git:remote APP');
+}
+
+/** As git's shell runs it: by the launcher of the checkout, which stays where it is when programs are made anew; else by what runs now. */
+function helperCommand({ environment }: CliContext): string {
+  const entry = realpathSync(process.argv[1] ?? '');
+  const launcher = launcherAbove(dirname(entry));
+  const words = launcher === null ? [process.execPath, entry] : [launcher];
+  const home = environment.CUPOLA_HOME ? [`CUPOLA_HOME=${quoted(environment.CUPOLA_HOME)}`] : [];
+  return `!${[...home, ...words.map(quoted)].join(' ')} git:credential`;
+}
+
+function launcherAbove(folder: string): string | null {
+  const launcher = join(folder, 'cupola');
+  if (existsSync(launcher) && existsSync(join(folder, 'package-lock.json'))) return launcher;
+  return dirname(folder) === folder ? null : launcherAbove(dirname(folder));
+}
+
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** git's credential helper: an access token in the password's place, renewed when it is about to end. For other hosts, and with nobody logged in, silent. */
+export async function gitCredential(context: CliContext, action: string): Promise<void> {
+  const asked = new Map(
+    (await readStdin()).split('\n').map(line => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+  );
+  const { endpoints, tokens } = context.config.read();
+  if (action !== 'get' || endpoints === null || tokens === null) return;
+  const { protocol, host } = new URL(endpoints.api);
+  if (`${asked.get('protocol')}:` !== protocol || asked.get('host') !== host) return;
+  const answer = await context.client().exchange({ path: '/v3/organizations', query: { per_page: '1' } });
+  const access = context.config.read().tokens?.access;
+  if (answer.status < 400 && access !== undefined) process.stdout.write(`username=bearer\npassword=${access}\n`);
+}
+
+interface ConfigFlags {
+  branch?: string;
+  onFailure?: string;
+  submodules?: string;
+}
+
+/** Shows what pushes by git do to an app, or changes it. */
+export async function gitConfig(context: CliContext, name: string, flags: ConfigFlags): Promise<void> {
+  const { guid } = await findApp(context, name);
+  const path = `/v3/apps/${guid}/git`;
+  const json = {
+    ...(flags.branch === undefined ? {} : { branch: flags.branch }),
+    ...(flags.onFailure === undefined ? {} : { on_failure: flags.onFailure }),
+    ...(flags.submodules === undefined ? {} : { submodules: flags.submodules }),
+  };
+  const isChange = Object.keys(json).length > 0;
+  const settings = await context.client().read(gitSettings, isChange ? { method: 'PATCH', path, json } : { path });
+  context.result({ app: name, ...settings }, describe(settings));
+}
+
+function describe({ branch, on_failure, submodules }: GitSettingsAnswer): string {
+  return table([
+    ['branch', branch ?? 'that of the first push'],
+    ['a failed build or start', on_failure === 'refuse' ? 'refuses the push' : 'is told; git keeps the push'],
+    ['submodules', submodules === 'refuse' ? 'refuse the push' : 'are left empty'],
+  ]);
+}

@@ -1,0 +1,164 @@
+/**
+ * What becomes of a push that git has received and checked, before any branch moves: which branch is deployed, in whose turn, and whether git may take it. A
+ * push that is refused, interrupted, or overtaken by a newer one changes nothing that runs.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { CloudClient } from '@cupola/client/cloud-client';
+import { type GitTarget, gitSettings } from '@cupola/contract/v3/git';
+import { keptFreeBytes } from '@cupola/model/free-space';
+import { deployedBranch, planPush, type RefUpdate } from '@cupola/model/git-rules';
+import { WordedError } from '@cupola/push/failures';
+import type { Logger } from 'pino';
+import { ended, type Git } from '../git-process.ts';
+import type { Repositories } from '../repositories.ts';
+import { deploy, failureLines } from './deploy.ts';
+import type { Received } from './hook-door.ts';
+import { writeTree } from './tree.ts';
+import type { Turns } from './turns.ts';
+
+export interface ReceiverDeps {
+  readonly git: Git;
+  readonly repositories: Repositories;
+  readonly turns: Turns;
+  /** This part's own. */
+  readonly folder: string;
+  readonly log: Logger;
+}
+
+export interface Push {
+  readonly client: CloudClient;
+  readonly target: GitTarget & { app: { guid: string } };
+  readonly repository: string;
+}
+
+const SHORT = 8;
+const MIB = 1024 * 1024;
+
+/** Returns whether git may take the push. */
+export async function receive(deps: ReceiverDeps, push: Push, received: Received): Promise<boolean> {
+  const { settings, name } = push.target;
+  const branch = deployedBranch(settings, received.updates);
+  const { deploy: update, notes, refusal } = planPush(name, branch, received.updates);
+  for (const note of notes) received.say(note);
+  if (refusal !== null) received.say(refusal);
+  if (refusal !== null || update === null) return refusal === null;
+  const isTaken = await inTurn(deps, push, { received, update });
+  if (isTaken && settings.branch === null)
+    await push.client.read(gitSettings, {
+      method: 'PATCH',
+      path: `/v3/apps/${push.target.app.guid}/git`,
+      json: { branch },
+    });
+  return isTaken;
+}
+
+interface Updating {
+  received: Received;
+  update: RefUpdate;
+}
+
+async function inTurn(deps: ReceiverDeps, push: Push, { received, update }: Updating): Promise<boolean> {
+  const { target } = push;
+  const { say } = received;
+  const startedMs = performance.now();
+  using turn = await deps.turns.take(target.app.guid);
+  const waitedMs = performance.now() - startedMs;
+  if (waitedMs > 1_000) say(`Waited ${Math.round(waitedMs / 1_000)} s for the push before to end.`);
+  if (received.signal.aborted) return false;
+  if ((await commitOf(deps.git, push, update.ref)) !== update.before) {
+    say(`${update.ref.replace('refs/heads/', '')} has moved meanwhile. Fetch it, merge, and push again.`);
+    return false;
+  }
+  const work = join(deps.folder, 'work');
+  mkdirSync(work, { recursive: true, mode: 0o700 });
+  const folder = mkdtempSync(join(work, 'push-'));
+  const signal = AbortSignal.any([received.signal, turn.newer]);
+  try {
+    await requireSpace(folder);
+    say(
+      `${update.ref.replace('refs/heads/', '')} ${update.after?.slice(0, SHORT)} for ${target.name} in ${target.organization.name} / ${target.space.name}`,
+    );
+    await take(deps, push, { received, update, folder, signal, startedMs });
+    return true;
+  } catch (error) {
+    return told(deps, push, { error, say, folder, newer: turn.newer, gone: received.signal });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+interface Taking extends Updating {
+  folder: string;
+  signal: AbortSignal;
+  startedMs: number;
+}
+
+async function take(
+  { git, folder: home }: ReceiverDeps,
+  { client, target, repository }: Push,
+  { received, update, folder, signal, startedMs }: Taking,
+): Promise<void> {
+  const { environment, say } = received;
+  const commit = update.after ?? '';
+  const tree = await writeTree(
+    git,
+    { repository, commit, environment },
+    { folder, submodules: target.settings.submodules },
+  );
+  if (tree.submodules.length > 0) say(`Left empty, since they are submodules: ${tree.submodules.join(', ')}`);
+  signal.throwIfAborted();
+  await deploy(client, {
+    ...{ appGuid: target.app.guid, name: target.name, spaceGuid: target.space.guid },
+    ...{ folder, home, startedMs, say, signal },
+  });
+}
+
+interface Failed {
+  error: unknown;
+  say(line: string): void;
+  folder: string;
+  newer: AbortSignal;
+  gone: AbortSignal;
+}
+
+/** Says what went wrong; returns whether git takes the push all the same. */
+function told({ log }: ReceiverDeps, { target }: Push, { error, say, folder, newer, gone }: Failed): boolean {
+  const { name, settings } = target;
+  if (newer.aborted) say(`A newer push to ${name} has come: this one ends here, and changes nothing.`);
+  if (newer.aborted || gone.aborted) return false;
+  const lines = failureLines(error, { name, folder });
+  if (lines === null) log.error({ err: error, app: target.app?.guid }, 'a push failed');
+  for (const line of lines ?? ['The platform could not do it. Push again; if it stays so, tell its operator.'])
+    say(line);
+  const isTaken = settings.on_failure === 'report' && lines !== null;
+  say(
+    isTaken
+      ? `git keeps the push all the same, as ${name} is set (cupola git:config ${name} --on-failure refuse changes it).`
+      : `The push is refused: ${name} stays as it was.`,
+  );
+  return isTaken;
+}
+
+/** Null: there is none. */
+async function commitOf(git: Git, { repository }: Push, ref: string): Promise<string | null> {
+  const child = git.start([`--git-dir=${repository}`, 'rev-parse', '--verify', '--quiet', '--end-of-options', ref]);
+  child.stdin.end();
+  child.stderr.resume();
+  let text = '';
+  child.stdout.setEncoding('utf8').on('data', (piece: string) => {
+    text += piece;
+  });
+  const code = await ended(child);
+  return code === 0 ? text.trim() : null;
+}
+
+async function requireSpace(folder: string): Promise<void> {
+  const { bavail, bsize, blocks } = await statfs(folder);
+  const freeBytes = bavail * bsize;
+  if (freeBytes < keptFreeBytes(blocks * bsize))
+    throw new WordedError(`The platform's disk is nearly full (${Math.floor(freeBytes / MIB)} MB free).`, {
+      next: 'Delete apps or free some space, then push again.',
+    });
+}

@@ -1,0 +1,316 @@
+/** Pushes by git, with the real client and the CLI's credential helper: what is deployed, what is refused and why, and what serves meanwhile. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Platform, startPlatform, until } from './platform.ts';
+
+interface Pushed {
+  code: number;
+  output: string;
+}
+
+/** A user's machine: nothing of the machine's own git settings counts. */
+const environment = (home: string): Record<string, string> => ({
+  PATH: process.env.PATH ?? '',
+  HOME: home,
+  GIT_CONFIG_NOSYSTEM: '1',
+  GIT_TERMINAL_PROMPT: '0',
+  GIT_AUTHOR_NAME: 'Ada',
+  GIT_AUTHOR_EMAIL: 'ada@example.com',
+  GIT_COMMITTER_NAME: 'Ada',
+  GIT_COMMITTER_EMAIL: 'ada@example.com',
+});
+
+describe('git push', () => {
+  let platform: Platform;
+  let work: string;
+  let app: string;
+  let environmentOfUser: Record<string, string>;
+
+  const begin = (args: readonly string[], cwd = app): { child: ChildProcess; over: Promise<Pushed> } => {
+    const child = spawn('git', args, {
+      cwd,
+      env: environmentOfUser,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        output += text;
+      });
+    const over = new Promise<Pushed>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', code => resolve({ code: code ?? -1, output }));
+    });
+    return { child, over };
+  };
+  const git = (args: readonly string[], cwd = app): Promise<Pushed> => begin(args, cwd).over;
+  const must = async (args: readonly string[], cwd = app): Promise<string> => {
+    const { code, output } = await git(args, cwd);
+    if (code !== 0) throw new Error(`git ${args.join(' ')}: ${output}`);
+    return output;
+  };
+  const write = (files: Record<string, string>): void => {
+    for (const [path, content] of Object.entries(files)) writeFileSync(join(app, path), content);
+  };
+  const commit = async (message: string): Promise<void> => {
+    await must(['add', '--all']);
+    await must(['commit', '--quiet', '--allow-empty', '--message', message]);
+  };
+  const server = (says: string): string =>
+    `require('node:http').createServer((q, r) => r.end(${JSON.stringify(says)})).listen(process.env.PORT);\n`;
+  /** Long in coming up: what serves is the old version meanwhile. */
+  const slowServer = (says: string): string => `setTimeout(() => { ${server(says).trim()} }, 40_000);\n`;
+  /** Resolves once the new version is being started. */
+  const starting = (child: ChildProcess): Promise<void> =>
+    new Promise(resolve =>
+      child.stderr?.on('data', (text: string) => {
+        if (text.includes('Staged')) resolve();
+      }),
+    );
+  const serving = async (): Promise<string> => (await platform.ask('shop.localhost')).body;
+  /** Back to what serves, whatever a test has committed. */
+  const restore = (): Promise<string> => must(['reset', '--quiet', '--hard', 'cupola/main']);
+
+  beforeAll(async () => {
+    platform = await startPlatform();
+    await platform.login();
+    work = mkdtempSync(join(tmpdir(), 'cupola-git-test-'));
+    environmentOfUser = environment(work);
+    app = join(work, 'shop');
+    mkdirSync(app);
+    write({
+      'package.json': JSON.stringify({ name: 'shop', scripts: { start: 'node server.js' } }),
+      'manifest.yml': 'applications:\n- name: shop\n  memory: 64M\n  env: { GREETING: hello }\n',
+      'server.js': server('one'),
+    });
+    await must(['init', '--quiet', '--initial-branch=main']);
+    await commit('one');
+    await platform.cupola(['git:remote'], { cwd: app });
+  });
+  afterAll(async () => {
+    await platform[Symbol.asyncDispose]();
+    rmSync(work, { recursive: true, force: true });
+  });
+
+  test('at rest no process receives pushes', async () => {
+    const { parts } = await platform.status();
+    expect(parts.map(({ name }) => name)).toEqual(['control', 'cell', 'router']);
+  });
+
+  test('the first push makes the app, as its manifest says, without a password, and ends with URL and seconds', async () => {
+    const output = await must(['push', 'cupola', 'main']);
+    expect(output).toMatch(/remote: main [0-9a-f]{8} for shop in cupola \/ dev/);
+    expect(output).toMatch(/remote: Uploaded 2 files/);
+    expect(output).toMatch(/remote: Staged \([\d.]+ s\)/);
+    expect(output).toMatch(/remote: shop runs: done in [\d.]+ s \(upload .*, stage .*, start .*\)/);
+    expect(output).toContain(`remote: http://shop.localhost:${platform.facts.port}`);
+    expect(await serving()).toBe('one');
+    expect((await platform.cupola(['env', 'shop'])).stdout).toContain('GREETING: hello');
+    expect((await platform.cupola(['git:config', 'shop', '--json'])).stdout).toContain('"branch":"main"');
+  });
+
+  test('a second one replaces it without a dropped request', async () => {
+    write({ 'server.js': server('two') });
+    await commit('two');
+    const asked: string[] = [];
+    const pushing = begin(['push', 'cupola', 'main']).over;
+    let isOver = false;
+    void pushing.then(() => {
+      isOver = true;
+    });
+    while (!isOver) asked.push(await serving());
+    expect(await pushing).toMatchObject({ code: 0 });
+    expect(asked.filter(body => body !== 'one' && body !== 'two')).toEqual([]);
+    expect(await serving()).toBe('two');
+  });
+
+  test('a build that fails refuses the push, with cause and next step; the old version serves, and the branch has not moved', async () => {
+    await must(['rm', '--quiet', 'package.json', 'server.js']);
+    write({ 'notes.txt': 'nothing to run' });
+    await commit('broken');
+    const { code, output } = await git(['push', 'cupola', 'main']);
+    expect(code).toBe(1);
+    expect(output).toMatch(/remote: Staging of shop failed/);
+    expect(output).toMatch(/remote: Next: /);
+    expect(output).toMatch(/remote: The push is refused: shop stays as it was/);
+    expect(output).toMatch(/\[remote rejected\] main -> main \(pre-receive hook declined\)/);
+    expect(output).not.toContain(platform.data);
+    expect(await serving()).toBe('two');
+    await restore();
+  });
+
+  test('a version that does not start is taken back, and refused', async () => {
+    write({ 'server.js': "console.error('no database'); process.exit(3);\n" });
+    await commit('unhealthy');
+    const { code, output } = await git(['push', 'cupola', 'main']);
+    expect(code).toBe(1);
+    expect(output).toMatch(/remote: .*The deployment was cancelled, and the former version of shop serves/);
+    expect(output).toContain('no database');
+    expect(await serving()).toBe('two');
+    await restore();
+  });
+
+  test('it is told, and the branch moves, where the app is set so', async () => {
+    await platform.cupola(['git:config', 'shop', '--on-failure', 'report']);
+    write({ 'manifest.yml': 'applications: [' });
+    await commit('bad manifest');
+    const { code, output } = await git(['push', 'cupola', 'main']);
+    expect(output).toMatch(/remote: manifest.yml is not valid YAML/);
+    expect(code).toBe(0);
+    await platform.cupola(['git:config', 'shop', '--on-failure', 'refuse']);
+    await must(['reset', '--quiet', '--hard', 'HEAD~1']);
+    expect(await must(['push', '--force', 'cupola', 'main'])).toMatch(/forced update/);
+    expect(await serving()).toBe('two');
+  });
+
+  test('other branches and tags are kept, and deploy nothing; the branch that runs is not removed', async () => {
+    const other = await must(['push', 'cupola', 'main:try', 'HEAD:refs/tags/v1']);
+    expect(other).toMatch(/remote: try is kept here, and not deployed: shop deploys main/);
+    expect(other).toMatch(/remote: Tag v1 is kept here/);
+    expect(other).not.toMatch(/Staging/);
+    expect(await must(['push', 'cupola', '--delete', 'try'])).toMatch(/\[deleted\]/);
+    const removed = await git(['push', 'cupola', '--delete', 'main']);
+    expect(removed.code).toBe(1);
+    expect(removed.output).toMatch(/remote: main is the branch that shop runs/);
+    expect(await must(['ls-remote', 'cupola'])).toMatch(/refs\/tags\/v1/);
+  });
+
+  test('submodules are refused, unless their folders may stay empty', async () => {
+    const head = (await must(['rev-parse', 'HEAD'])).trim();
+    await must(['update-index', '--add', '--cacheinfo', `160000,${head},vendor/lib`]);
+    await must(['commit', '--quiet', '--message', 'submodule']);
+    const refused = await git(['push', 'cupola', 'main']);
+    expect(refused.code).toBe(1);
+    expect(refused.output).toMatch(/remote: The tree has submodules, which are not fetched: vendor\/lib\./);
+    await platform.cupola(['git:config', 'shop', '--submodules', 'skip']);
+    expect(await must(['push', 'cupola', 'main'])).toMatch(
+      /remote: Left empty, since they are submodules: vendor\/lib/,
+    );
+  });
+
+  test('LFS pointers, links that lead out, a manifest that leads out, and names of git’s own are refused by name', async () => {
+    const refusedFor = async (says: RegExp): Promise<void> => {
+      await must(['commit', '--quiet', '--message', 'bad']);
+      const { code, output } = await git(['push', 'cupola', 'main']);
+      expect(output).toMatch(says);
+      expect(code).toBe(1);
+      await restore();
+    };
+    const oid = 'a'.repeat(64);
+    write({ 'logo.png': `version https://git-lfs.github.com/spec/v1\noid sha256:${oid}\nsize 12345\n` });
+    await must(['add', 'logo.png']);
+    await refusedFor(/remote: The tree has Git LFS pointers in the place of files: logo\.png/);
+    symlinkSync('../../etc/passwd', join(app, 'way-out'));
+    await must(['add', 'way-out']);
+    await refusedFor(/remote: The tree cannot be deployed: .*way-out.*link out/);
+    write({ 'manifest.yml': 'applications:\n- name: shop\n  path: ../..\n' });
+    await must(['add', 'manifest.yml']);
+    await refusedFor(/remote: "path" of shop leads out of the tree/);
+    const blob = (await must(['hash-object', '-w', 'server.js'])).trim();
+    const inner = (await pipeTo(['mktree'], `100644 blob ${blob}\tconfig\n`)).trim();
+    const tree = (await pipeTo(['mktree'], `040000 tree ${inner}\t.git\n`)).trim();
+    const bad = (await must(['commit-tree', tree, '-m', 'hooks', '-p', 'HEAD'])).trim();
+    const { code, output } = await git(['push', '--force', 'cupola', `${bad}:main`]);
+    expect(code).toBe(1);
+    expect(output).toMatch(/hasDotgit/);
+    expect(await serving()).toBe('two');
+  });
+
+  async function pipeTo(args: readonly string[], input: string): Promise<string> {
+    const child = spawn('git', args, { cwd: app, env: environmentOfUser, stdio: ['pipe', 'pipe', 'inherit'] });
+    child.stdin.end(input);
+    let output = '';
+    for await (const text of child.stdout.setEncoding('utf8')) output += text;
+    return output;
+  }
+
+  test('who has no password, no role, or nothing to do there is told so before a byte is read', async () => {
+    const url = (user: string, password: string): string =>
+      `${platform.facts.api.replace('://', `://${user}:${password}@`)}/git/cupola/dev/shop.git`;
+    await platform.cupola(['create-user', 'auditor', 'secret-one']);
+    await platform.cupola(['create-user', 'stranger', 'secret-two']);
+    await platform.cupola(['set-role', 'auditor', 'SpaceAuditor', '--space', 'dev']);
+    const push = (to: string): Promise<Pushed> => git(['-c', 'credential.helper=', 'push', to, 'main']);
+    const [wrong, none, seen, hidden] = await Promise.all([
+      push(url('admin', 'wrong')),
+      push(url('', '').replace('://:@', '://')),
+      push(url('auditor', 'secret-one')),
+      push(url('stranger', 'secret-two')),
+    ]);
+    expect(wrong.output).toMatch(/Authentication failed|The user name, the password or the token is wrong/);
+    expect(none.output).toMatch(/could not read Username|Authentication failed/);
+    expect(seen.output).toMatch(/remote: You may not push to cupola\/dev/);
+    expect(hidden.output).toMatch(/remote: There is no space cupola\/dev, or you have no role in it/);
+    expect([wrong.code, none.code, seen.code, hidden.code].every(code => code !== 0)).toBe(true);
+    expect((await push(url('admin', platform.password()))).code).toBe(0);
+  });
+
+  test('of two at once the newer wins; the older says so', async () => {
+    write({ 'server.js': slowServer('older') });
+    await commit('older');
+    const older = begin(['push', 'cupola', 'main']);
+    await starting(older.child);
+    write({ 'server.js': server('newer') });
+    await commit('newer');
+    const newer = git(['push', 'cupola', 'main']);
+    expect((await older.over).output).toMatch(/remote: A newer push to shop has come/);
+    expect((await newer).code).toBe(0);
+    expect(await serving()).toBe('newer');
+  });
+
+  test('a push that is interrupted changes nothing, and the next one goes through', async () => {
+    write({ 'server.js': slowServer('interrupted') });
+    await commit('interrupted');
+    const { child, over } = begin(['push', 'cupola', 'main']);
+    await starting(child);
+    // As Ctrl-C does: git and what it has started.
+    process.kill(-(child.pid ?? 0), 'SIGINT');
+    await over;
+    const branch = (await must(['ls-remote', 'cupola', 'refs/heads/main'])).slice(0, 40);
+    expect(branch).toBe((await must(['rev-parse', 'HEAD~1'])).trim());
+    expect(await serving()).toBe('newer');
+    write({ 'server.js': server('after') });
+    await commit('after');
+    await must(['push', 'cupola', 'main']);
+    expect(await serving()).toBe('after');
+  });
+
+  test('a shallow clone, as CI has it, is pushed to an app of its own; a large tree goes through', async () => {
+    const clone = join(work, 'clone');
+    await must(['clone', '--quiet', '--depth', '1', `file://${app}`, clone], work);
+    await must(['rm', '--quiet', '--cached', 'vendor/lib'], clone);
+    mkdirSync(join(clone, 'data'));
+    for (let index = 0; index < 2_000; index++) writeFileSync(join(clone, 'data', `${index}.txt`), `${index}\n`);
+    writeFileSync(join(clone, 'blob.bin'), randomBytes(24 * 1024 * 1024));
+    await must(['add', '--all'], clone);
+    await must(['commit', '--quiet', '--message', 'large'], clone);
+    await platform.cupola(['git:remote', 'large', '--remote', 'large'], { cwd: clone });
+    const output = await must(['push', 'large', 'HEAD:main'], clone);
+    expect(output).toMatch(/remote: Uploaded \d+ (of \d+ )?files/);
+  });
+
+  test('when its process is killed in the middle the push fails, and the next one starts another', async () => {
+    write({ 'server.js': slowServer('killed') });
+    await commit('killed');
+    const { child, over } = begin(['push', 'cupola', 'main']);
+    await starting(child);
+    process.kill(await platform.pidOf('git'), 'SIGKILL');
+    expect((await over).code).not.toBe(0);
+    expect(await serving()).toBe('after');
+    write({ 'server.js': server('again') });
+    await commit('again');
+    await until('a push goes through', async () => (await git(['push', 'cupola', 'main'])).code === 0);
+    expect(await serving()).toBe('again');
+  });
+
+  test('Git LFS is told by the server too that it keeps no objects', async () => {
+    const answer = await platform.api('POST', '/git/cupola/dev/shop.git/info/lfs/objects/batch', {});
+    expect(answer.status).toBe(422);
+    expect(answer.body).toMatchObject({ message: expect.stringMatching(/keeps no Git LFS objects/) });
+  });
+});
