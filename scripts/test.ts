@@ -20,6 +20,7 @@ const NEEDED: Record<string, string> = {
   'mkfs.ext4': 'e2fsprogs',
   strace: 'strace',
   curl: 'curl',
+  git: 'git',
   python3: 'python3',
   pip3: 'python3-pip',
   go: 'golang-go',
