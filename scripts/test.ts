@@ -32,6 +32,8 @@ const NEEDED: Record<string, string> = {
   unzip: 'unzip',
   dockerd: 'docker.io',
   containerd: 'containerd',
+  'docker-compose': 'docker-compose',
+  wget: 'wget',
   'docker-registry': 'docker-registry',
   pg_ctlcluster: 'postgresql',
   'redis-server': 'redis-server',

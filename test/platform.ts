@@ -139,9 +139,13 @@ export function traces(data: string): { processes: string[]; mounts: string[] } 
   return { processes, mounts };
 }
 
+/** What the names of a platform's networks, links and rules are made of. */
+const networkName = (installation: string): string =>
+  createHash('sha256').update(installation).digest('hex').slice(0, 6);
+
 /** Network namespaces whose names are made from a platform's (`installation` in its config.json): those of other platforms come and go beside them. */
 export function namespacesOf(installation: string): string[] {
-  const ours = `cupola-${createHash('sha256').update(installation).digest('hex').slice(0, 6)}-`;
+  const ours = `cupola-${networkName(installation)}-`;
   return existsSync('/run/netns') ? readdirSync('/run/netns').filter(name => name.startsWith(ours)) : [];
 }
 

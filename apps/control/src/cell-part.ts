@@ -18,6 +18,7 @@ import { type Logger, pino } from 'pino';
 import { z } from 'zod';
 import { cellId } from './cell-id.ts';
 import { addAgentMetrics, addStagerMetrics } from './cell-metrics.ts';
+import { hostCopyIn } from './host-copy.ts';
 import { hostStack } from './host-stack.ts';
 import { type Membership, openMembership } from './membership.ts';
 import { RefusedStartError, type RunningPart, runPart } from './part-process.ts';
@@ -55,6 +56,14 @@ const environment = z.object({
   CUPOLA_ALLOW_UNSANDBOXED: z.enum(['0', '1']),
   /** Empty: no Docker. */
   CUPOLA_DOCKER_HOST: z.string().default(''),
+  /** Folder for a copy of our own files, under the same path for us and for that engine, where we run in a container of it; empty: we do not. */
+  CUPOLA_HOST_COPIES: z.string().default(''),
+  /** `1/2`: the first of two cells on this machine, each with half of its memory and of the user ids of apps. */
+  CUPOLA_CELL_SHARE: z
+    .string()
+    .regex(/^[1-9]\d*\/[1-9]\d*$/, 'write 1/2 for the first of two cells of a machine')
+    .default('1/1')
+    .transform(text => text.split('/').map(Number) as [number, number]),
   CUPOLA_ZONE: z.string().default('z1'),
   /** Empty: everybody's. */
   CUPOLA_SEGMENT: z.string().default(''),
@@ -111,6 +120,7 @@ async function startCell(env: Environment, log: Logger): Promise<RunningPart> {
     canaryUid: CANARY_UID,
     separateNetwork: networks !== null,
     ...(env.CUPOLA_DOCKER_HOST === '' ? {} : { dockerHost: env.CUPOLA_DOCKER_HOST }),
+    ...(env.CUPOLA_HOST_COPIES === '' ? {} : { hostCopy: await hostCopyIn(env.CUPOLA_HOST_COPIES) }),
   };
   if (env.CUPOLA_DOCKER_HOST !== '' && networks === null)
     throw new RefusedStartError(
@@ -174,11 +184,11 @@ async function openAgent({ env, isRoot, id, member, networks, open, log }: Machi
         name: hostname(),
         zone: env.CUPOLA_ZONE,
         ...(env.CUPOLA_SEGMENT === '' ? {} : { segment: env.CUPOLA_SEGMENT }),
-        capacityMemoryMb: embeddedCapacityMb(totalmem()),
+        capacityMemoryMb: embeddedCapacityMb(totalmem() / env.CUPOLA_CELL_SHARE[1]),
         capacityDiskMb: 1_000_000,
       },
       stacks: offeredStacks(env.CUPOLA_STACKS, { hasRoot: sandboxes.report.enforced.fs }),
-      uids: isRoot ? UIDS : null,
+      uids: isRoot ? uidsOf(env.CUPOLA_CELL_SHARE) : null,
       log: log.child({ part: 'agent' }),
       now: Date.now,
       monotonic: () => performance.now(),
@@ -186,6 +196,12 @@ async function openAgent({ env, isRoot, id, member, networks, open, log }: Machi
   );
   const running = starting.move();
   return { agent, rung: sandboxes.report.rung, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** Two cells of one machine give no two apps the same user. */
+function uidsOf([number, all]: readonly [number, number]): { first: number; count: number } {
+  const count = Math.floor(UIDS.count / all);
+  return { first: UIDS.first + (number - 1) * count, count };
 }
 
 async function openStager({ env, isRoot, id, member, networks, open, log }: Machine) {

@@ -163,7 +163,10 @@ program
   .command('join <host:port...>')
   .description('make this machine a member of a cluster: it runs apps and builds, and passes requests on')
   .option('--token <token>', 'what ./cupola cluster token has printed there; needed the first time')
-  .option('--token-file <file>', 'the same in a file; -: from standard input')
+  .option(
+    '--token-file <file>',
+    'the same in a file, which counts until this machine is a member; -: from standard input',
+  )
   .option(...data)
   .option(
     '--address <host>',
@@ -220,6 +223,30 @@ cluster
     const { removeFromCluster } = await import('./commands/cluster.ts');
     await removeFromCluster(id, flags);
   });
+
+cluster
+  .command('down')
+  .description('end the cluster that docker compose has started from here, and leave nothing of it')
+  .option('--keep-data', 'keep volumes and images: docker compose up brings everything back')
+  .option('--json', 'print one JSON object')
+  .action(async (flags: { keepData?: boolean; json?: boolean }) => {
+    const { clusterDown } = await import('./commands/cluster-down.ts');
+    clusterDown(flags);
+  });
+
+const compose = program.command('compose', { hidden: true }).description('steps of docker-compose.yml');
+compose.command('prepare').action(async () => {
+  const { prepare } = await import('./compose/prepare.ts');
+  await prepare(process.env.CUPOLA_HOST_COPIES ?? '');
+});
+compose.command('tokens <members...>').action(async (members: string[]) => {
+  const { giveTokens } = await import('./compose/tokens.ts');
+  await giveTokens('/data', members);
+});
+compose.command('sweep').action(async () => {
+  const { sweep } = await import('./compose/sweep.ts');
+  await sweep(process.env.CUPOLA_DATA ?? '', { keepData: process.env.CUPOLA_KEEP_DATA === '1' });
+});
 
 program
   .command('cells')

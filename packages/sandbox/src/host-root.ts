@@ -2,8 +2,10 @@
  * What a sandbox's root is made of: a stack, read-only, with the app's own files over it. The stack `host` is this machine's /usr and the little of its /etc
  * that programs need; any other is a root filesystem in a folder of its own, shown whole but for what every sandbox has for itself.
  */
-import { existsSync, lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { existsSync, lstatSync, mkdirSync, readdirSync, readlinkSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { HOME, hostnameOf, INIT, INIT_INSIDE, INSIDE_UID } from './inside.ts';
 import type { SandboxSpec } from './sandbox.ts';
 import type { Furniture, ShimMount } from './spec-file.ts';
@@ -95,24 +97,42 @@ function leadsIntoUsr(path: string): boolean {
   return isLink && resolve(dirname(path), readlinkSync(path)).startsWith('/usr/');
 }
 
-/** What is the same in each root, without proc and dev, which the rung's tool makes. */
-export function hostBase(): Furniture {
+/**
+ * What is the same in each root, without proc and dev, which the rung's tool makes.
+ *
+ * @param at where this machine's files lie for who mounts them: '' for ourselves, else the folder of a copy (`copyHostBase`).
+ */
+export function hostBase(at = ''): Furniture {
   const links: Furniture['links'] = [];
-  const mounts: ShimMount[] = [readOnly('/usr', '/usr')];
+  const mounts: ShimMount[] = [shown('/usr')];
   for (const path of TOP) {
     if (!existsSync(path)) continue;
     if (lstatSync(path).isSymbolicLink()) links.push({ target: readlinkSync(path), path });
-    else mounts.push(readOnly(path, path));
+    else mounts.push(shown(path));
   }
   const ofJava = readdirSync('/etc').filter(name => ETC_JAVA.test(name));
   for (const path of [...ETC, ...ofJava.map(name => `/etc/${name}`)])
     if (leadsIntoUsr(path)) links.push({ target: readlinkSync(path), path });
-    else if (existsSync(path)) mounts.push(readOnly(path, path));
+    else if (existsSync(path)) mounts.push(shown(path));
   const zone = timeZone();
   if (zone.link !== null) links.push(zone.link);
-  if (zone.mount !== null) mounts.push(zone.mount);
-  mounts.push(readOnly(INIT, INIT_INSIDE));
+  if (zone.mount !== null) mounts.push(shown(zone.mount.target));
+  mounts.push(shown(INIT, INIT_INSIDE));
   return { folders: EMPTY, links, mounts };
+
+  function shown(path: string, target = path): ShimMount {
+    return readOnly(`${at}${path}`, target);
+  }
+}
+
+/** A copy of all that `hostBase` shows, and of the folders `others`, in a folder that is made for it: each path lies there below `folder`. */
+export async function copyHostBase(folder: string, others: readonly string[]): Promise<void> {
+  const shown = hostBase().mounts.map(({ source }) => source);
+  const paths = [...others, ...shown.filter(path => !others.some(other => path.startsWith(`${other}/`)))];
+  for (const path of paths) {
+    mkdirSync(dirname(`${folder}${path}`), { recursive: true, mode: 0o755 });
+    await promisify(execFile)('cp', ['--archive', '-H', '--', path, `${folder}${path}`]);
+  }
 }
 
 /** Of a stack's own /etc: written for each sandbox, or of no use without users. */
@@ -130,8 +150,8 @@ const ETC_OWN = new Set([
 /** At the top of a stack: made for each sandbox, or the kernel's. */
 const TOP_OWN = new Set(['etc', 'proc', 'dev', 'sys', 'home', 'root', 'run', 'tmp', 'var', 'mnt', 'media', 'boot']);
 
-/** The same of a root filesystem in the folder `root`, which is absolute. Nothing of the host's own /usr or /etc is in it. */
-export function stackBase(root: string): Furniture {
+/** The same of a root filesystem in the folder `root`, which is absolute. Nothing of the host's own /usr or /etc is in it. `at`: as of `hostBase`. */
+export function stackBase(root: string, at = ''): Furniture {
   const links: Furniture['links'] = [];
   const mounts: ShimMount[] = [];
   const show = (path: string): void => {
@@ -143,7 +163,7 @@ export function stackBase(root: string): Furniture {
   if (existsSync(join(root, 'etc')))
     for (const name of readdirSync(join(root, 'etc'))) if (!ETC_OWN.has(name)) show(`/etc/${name}`);
   show('/var/lib');
-  mounts.push(readOnly(INIT, INIT_INSIDE));
+  mounts.push(readOnly(`${at}${INIT}`, INIT_INSIDE));
   const shown = new Set([...mounts.map(({ target }) => target), ...links.map(({ path }) => path)]);
   return { folders: EMPTY.filter(path => !shown.has(path)), links, mounts };
 }

@@ -28,6 +28,8 @@ export interface OpenOptions {
   separateNetwork: boolean;
   /** Runs them as containers of this Docker engine, and in nothing else: only where the operator has said so. */
   dockerHost?: string;
+  /** A copy of our own root where that engine sees it, since we run in one of its containers. */
+  hostCopy?: string;
   /** Keeps a shim ready ahead, which makes a start faster; another comes up this long after it was taken. None where it is not given. */
   spareAfterMs?: number;
 }

@@ -1,5 +1,5 @@
 /** `join HOST:PORT --token T`: this machine becomes a member of a cluster, and stays one until Ctrl-C; `down` and `restart` speak to it as to a platform. */
-import { randomUUID } from 'node:crypto';
+import { randomUUID, X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { hostname } from 'node:os';
@@ -56,6 +56,7 @@ export interface JoinFlags extends MemberFlags {
   json?: boolean;
 }
 
+const identityFile = (data: string): string => join(data, 'cell', IDENTITY_FILE);
 const DIAL_MS = 10_000;
 /** A cell is ready within seconds of its first answer. */
 const SLOW_MS = 10_000;
@@ -110,8 +111,7 @@ export async function joinCommand(texts: readonly string[], flags: JoinFlags): P
 export async function prepareMember(data: string, texts: readonly string[], flags: MemberFlags): Promise<MemberConfig> {
   const addresses = texts.map(text => addressOrRefuse(text));
   await refuseWhereNot(data);
-  const text = flags.token ?? (flags.tokenFile === undefined ? null : readTokenFile(flags.tokenFile));
-  const token = text === null ? null : tokenOrRefuse(text);
+  const token = givenToken(data, flags);
   makeFolders(data);
   await become(data, { addresses, token });
   await becomeRouter(data, { addresses, isNew: token !== null });
@@ -131,10 +131,24 @@ async function refuseWhereNot(data: string): Promise<void> {
     );
 }
 
-/** `-`: standard input. Neither shows in the list of processes, as `--token` does. @throws PlainError */
+/**
+ * A token in a file counts until this machine is a member whose certificate holds: containers and services begin with the same words each time. `-`: standard
+ * input. Neither shows in the list of processes, as `--token` does. @throws PlainError
+ */
+function givenToken(data: string, { token, tokenFile }: MemberFlags): JoinToken | null {
+  if (token !== undefined) return tokenOrRefuse(token);
+  if (tokenFile === undefined || isMember(data)) return null;
+  return tokenOrRefuse(readTokenFile(tokenFile));
+}
+
+function isMember(data: string): boolean {
+  const file = identityFile(data);
+  return existsSync(file) && Date.now() < new X509Certificate(readFileSync(file)).validToDate.getTime();
+}
+
 function readTokenFile(file: string): string {
   try {
-    return readFileSync(file === '-' ? 0 : file, 'utf8');
+    return readFileSync(file === '-' ? 0 : file, 'utf8').trim();
   } catch (error) {
     throw new PlainError(
       `${sentence(`The token cannot be read. ${(error as Error).message}`)} Name its file: --token-file FILE.`,
@@ -156,7 +170,7 @@ async function become(
   { addresses, token }: { addresses: readonly Address[]; token: JoinToken | null },
 ): Promise<void> {
   const folder = join(data, 'cell');
-  const file = join(folder, IDENTITY_FILE);
+  const file = identityFile(data);
   if (token === null) {
     if (existsSync(file)) return;
     throw new PlainError(
@@ -188,7 +202,7 @@ async function becomeRouter(
   { addresses, isNew }: { addresses: readonly Address[]; isNew: boolean },
 ): Promise<void> {
   const file = join(data, 'state', IDENTITY_FILE);
-  const identity = identityFrom(join(data, 'cell', IDENTITY_FILE));
+  const identity = identityFrom(identityFile(data));
   if (!membersOf(identity.current()).some(({ role }) => role === 'router')) return;
   if (existsSync(file) && !isNew) return;
   try {
@@ -202,7 +216,7 @@ async function becomeRouter(
 
 async function remembered(data: string, addresses: readonly Address[], flags: MemberFlags): Promise<MemberConfig> {
   const known = readMember(data);
-  const members = membersOf(identityFrom(join(data, 'cell', IDENTITY_FILE)).current());
+  const members = membersOf(identityFrom(identityFile(data)).current());
   return {
     version: 1,
     id: cellId(join(data, 'cell')),

@@ -60,8 +60,8 @@ export function pruneStacks(folder: string): string[] {
   return free;
 }
 
-/** Every mount that any process has: an instance sees its stack by mounts of its own. */
-function mountsOfAll(): string {
+/** Every mount that any process has, as text: an instance sees its stack by mounts of its own. */
+export function mountsOfAll(): string {
   const seen = new Set<string>();
   for (const pid of readdirSync('/proc').filter(name => /^\d+$/.test(name)))
     try {

@@ -1,8 +1,10 @@
 /**
- * A Docker engine of a test's own: containerd and dockerd with their data and sockets in one folder, without a network, beside any engine that the machine runs.
+ * A Docker engine of a test's own: containerd and dockerd with their data and sockets in one folder, beside any engine that the machine runs. It has no network, or
+ * one of its own without a rule in this machine's packet filter: other tests are not to notice.
  * It may be killed and started again: containers live on. Nothing is left when it is disposed.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import {
   existsSync,
   globSync,
@@ -16,6 +18,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { pidsWith, until } from '../fixtures.ts';
 import { findTool } from '../rungs.ts';
@@ -25,8 +28,12 @@ const run = promisify(execFile);
 export interface DockerEngine extends AsyncDisposable {
   /** Its address. */
   host: string;
+  /** Where it keeps everything. */
+  dataRoot: string;
   /** `docker ARGS`; what it printed, both ways. Throws when it ends with another code than 0. */
   docker(...args: string[]): Promise<string>;
+  /** The same with something to read. */
+  dockerFrom(input: Readable, ...args: string[]): Promise<string>;
   /** SIGKILL to the engine; containerd and containers go on. */
   kill(): Promise<void>;
   /** After `kill`. */
@@ -46,17 +53,29 @@ interface Places {
   folder: string;
   log: number;
   cgroup: string;
+  /** Null: no container has a network. */
+  bridge: string | null;
 }
 
-export async function startDockerEngine(): Promise<DockerEngine> {
+/** @param options.networks containers may have networks, and publish ports. */
+export async function startDockerEngine({ networks = false } = {}): Promise<DockerEngine> {
   const folder = mkdtempSync(join(tmpdir(), 'cupola-docker-'));
-  const places = { folder, log: openSync(join(folder, 'log'), 'a'), cgroup: basename(folder) };
+  const bridge = networks ? `cupd${randomBytes(3).toString('hex')}` : null;
+  const places = { folder, log: openSync(join(folder, 'log'), 'a'), cgroup: basename(folder), bridge };
+  if (bridge !== null) await makeBridge(bridge);
   const host = `unix://${join(folder, 'docker.sock')}`;
   const docker = async (...args: string[]): Promise<string> => {
     const { stdout, stderr } = await run(findTool('docker') ?? 'docker', ['--host', host, ...args], {
       maxBuffer: 16 * 1024 * 1024,
     });
     return stdout + stderr;
+  };
+  const dockerFrom = async (input: Readable, ...args: string[]): Promise<string> => {
+    const ran = run(findTool('docker') ?? 'docker', ['--host', host, ...args]);
+    if (ran.child.stdin === null) throw new Error('it has no stdin');
+    ran.child.stdin.on('error', () => undefined); // It has ended before it read all: told by how.
+    input.pipe(ran.child.stdin);
+    return (await ran).stdout;
   };
   const containerd = startContainerd(places);
   let daemon = startDaemon(places, host);
@@ -81,7 +100,9 @@ export async function startDockerEngine(): Promise<DockerEngine> {
     await answers();
     return {
       host,
+      dataRoot: join(folder, 'data'),
       docker,
+      dockerFrom,
       kill: async () => {
         daemon.child.kill('SIGKILL');
         await daemon.ended;
@@ -94,6 +115,20 @@ export async function startDockerEngine(): Promise<DockerEngine> {
     await dispose();
     throw error;
   }
+}
+
+/** Of networks that containers are given: not Docker's own 172.16/12, which this machine may be part of. */
+const POOL = '10.252.0.0/16';
+
+/** Its address is where containers find this machine. */
+async function makeBridge(name: string): Promise<void> {
+  const { stdout } = await run('ip', ['-o', '-4', 'addr']);
+  const free = Array.from({ length: 256 }, (_, index) => `10.251.${index}.1`).find(
+    each => !stdout.includes(`${each}/`),
+  );
+  await run('ip', ['link', 'add', name, 'type', 'bridge']);
+  await run('ip', ['addr', 'add', `${free}/24`, 'dev', name]);
+  await run('ip', ['link', 'set', name, 'up']);
 }
 
 interface Daemon {
@@ -125,11 +160,12 @@ address = "${folder}/containerd.sock"
   return startTool('containerd', ['--config', file], log);
 }
 
-function startDaemon({ folder, log, cgroup }: Places, host: string): Daemon {
+function startDaemon({ folder, log, cgroup, bridge }: Places, host: string): Daemon {
   const args = [
     ...['--host', host, '--containerd', join(folder, 'containerd.sock'), '--live-restore'],
     ...['--data-root', join(folder, 'data'), '--exec-root', join(folder, 'run'), '--pidfile', join(folder, 'pid')],
-    ...['--bridge=none', '--iptables=false'],
+    ...[`--bridge=${bridge ?? 'none'}`, '--iptables=false', '--ip-forward=false', '--ip-masq=false'],
+    ...(bridge === null ? [] : ['--default-address-pool', `base=${POOL},size=24`]),
     ...['--exec-opt', 'native.cgroupdriver=cgroupfs', '--cgroup-parent', `/${cgroup}`],
   ];
   return startTool('dockerd', args, log);
@@ -147,7 +183,8 @@ async function answering({
   if (ended()) throw new Error(readFileSync(join(folder, 'log'), 'utf8').slice(-2_000));
 }
 
-async function clearAway({ folder, cgroup }: Places): Promise<void> {
+async function clearAway({ folder, cgroup, bridge }: Places): Promise<void> {
+  if (bridge !== null) await run('ip', ['link', 'del', bridge]);
   // Of containers that the engine was made to forget.
   for (const pid of pidsWith(join(folder, 'containerd.sock'))) process.kill(pid, 'SIGKILL');
   for (const file of globSync(join(folder, 'containerd-run/io.containerd.runtime.v2.task/*/*/address')))

@@ -65,6 +65,8 @@ export interface Engine {
     signal: AbortSignal,
   ): Promise<void>;
   hasImage(name: string): Promise<boolean>;
+  /** Names, with their tags, of those in that repository. */
+  images(repository: string): Promise<string[]>;
   /** Makes an image of one layer. */
   importImage(name: string, tar: Buffer): Promise<void>;
   /** Unless a container stands on it. Idempotent. */
@@ -120,6 +122,11 @@ function engineOf(docker: Docker, streams: Docker): Engine {
       }),
     events: (label, told, signal) => asked(() => follow(streams, label, told, signal)),
     hasImage: async name => (await unlessGone(() => docker.getImage(name).inspect())) !== null,
+    images: repository =>
+      asked(async () => {
+        const found = await docker.listImages({ filters: JSON.stringify({ reference: [repository] }) });
+        return found.flatMap(({ RepoTags }) => RepoTags ?? []);
+      }),
     importImage: (name, tar) => asked(() => importImage(docker, name, tar)),
     removeImage: name =>
       unlessConflict(async () => {

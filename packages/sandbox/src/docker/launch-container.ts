@@ -33,6 +33,8 @@ export interface LaunchDeps {
   folder: string;
   owner: string;
   installation: string;
+  /** Where the engine finds our own files (`copyHostBase`); '': where we find them. */
+  hostCopy: string;
   /** Null: disks are plain folders. */
   disks: DiskTemplates | null;
   running(guid: string, state: ContainerState, end: Promise<ContainerEnd>): RunningSandbox;
@@ -112,10 +114,11 @@ async function fill(
   mkdirSync(join(folder, 'disk'), { recursive: true, mode: 0o700 });
   mkdirSync(join(folder, 'root'));
   writeFileSync(join(folder, RUNG), 'docker');
-  const base = spec.stackRoot === undefined ? hostBase() : stackBase(spec.stackRoot);
+  const base = spec.stackRoot === undefined ? hostBase(deps.hostCopy) : stackBase(spec.stackRoot, deps.hostCopy);
   // The root of an image takes the place of all this before the app begins, so all that is the app's is put into it by us.
   const isImage = spec.image !== undefined;
-  const { engine: engineMounts, ours } = isImage ? { engine: [], ours: [] } : splitMounts(spec.mounts);
+  const { engine, ours } = isImage ? { engine: [], ours: [] } : splitMounts(spec.mounts);
+  const engineMounts = engine.map(mount => ({ ...mount, source: asSeenByEngine(mount.source, deps.hostCopy) }));
   const points = mountPoints(ours);
   const image = rootImage(base, points);
   const files = isImage ? [] : writeFiles(spec, folder);
@@ -154,6 +157,11 @@ async function fill(
       }
     },
   };
+}
+
+/** What is copied for the engine is ours; all else lies in the data folder, which it sees under the same path. */
+function asSeenByEngine(path: string, hostCopy: string): string {
+  return hostCopy !== '' && existsSync(`${hostCopy}${path}`) ? `${hostCopy}${path}` : path;
 }
 
 /** Each is shown by itself: of the folder around them nothing may be seen. */

@@ -15,7 +15,7 @@ import { GUID_LABEL, OWNER_LABEL } from './container-options.ts';
 import { type ContainerEnd, watchEnds } from './ends.ts';
 import { type Engine, EngineAwayError, type KnownContainer, openEngine } from './engine.ts';
 import { launchContainer, type RootImages } from './launch-container.ts';
-import type { RootImage } from './root-image.ts';
+import { ROOT_IMAGES, type RootImage } from './root-image.ts';
 import { runningContainer } from './running-container.ts';
 import { type ContainerState, readState } from './state-file.ts';
 
@@ -30,6 +30,8 @@ export interface DockerOptions {
   canaryUid: number;
   /** Each sandbox has a network of its own with egress rules. */
   separateNetwork: boolean;
+  /** A copy of our own root (`copyHostBase`), where we run in a container of that engine: it does not see ours. */
+  hostCopy?: string;
 }
 
 /** Beside the folder: which containers are ours, and what the canary saw. */
@@ -47,21 +49,40 @@ export async function openDocker(options: DockerOptions): Promise<Sandboxes> {
   const memory = openMemory(join(beside, 'docker.json'));
   const engine = await openEngine(options.host);
   const disks = (await imagesWork(beside)) ? openDiskTemplates(join(beside, 'disks')) : null;
-  const base = { engine, disks, installation: options.installation };
+  const base = { engine, disks, installation: options.installation, hostCopy: options.hostCopy ?? '' };
   const report = await reportNow(options, memory.read(), base);
   memory.write({ ...memory.read(), report });
   return { ...openCell({ ...base, folder: options.folder, owner: memory.read().owner }), report };
 }
 
+/**
+ * Removes all containers of a cell that does not run and never will again, and images that nobody uses.
+ *
+ * @param beside its folder of sandboxes, as of `openDocker`. @throws EngineAwayError
+ */
+export async function sweepDocker(host: string, beside: string): Promise<void> {
+  const file = join(beside, 'docker.json');
+  if (!existsSync(file)) return;
+  const { owner } = openMemory(file).read();
+  const engine = await openEngine(host);
+  for (const label of [owner, canaryOf(owner)]) {
+    const left = await engine.list(`${OWNER_LABEL}=${label}`);
+    await Promise.all(left.map(({ id }) => engine.remove(id)));
+  }
+  for (const name of await engine.images(ROOT_IMAGES)) await engine.removeImage(name);
+}
+
+const canaryOf = (owner: string): string => `${owner}.canary`;
+
 /** An engine that is away for the moment does not keep an agent from coming back to its apps: what was seen last counts on. */
 async function reportNow(
   options: DockerOptions,
   { owner, report }: Remembered,
-  base: Pick<CellDeps, 'engine' | 'disks' | 'installation'>,
+  base: Omit<CellDeps, 'folder' | 'owner'>,
 ): Promise<RungReport> {
   try {
     const version = await base.engine.version();
-    return makeReport(version, await runCanary(options, { ...base, owner: `${owner}.canary` }), options);
+    return makeReport(version, await runCanary(options, { ...base, owner: canaryOf(owner) }), options);
   } catch (error) {
     if (!(error instanceof EngineAwayError)) throw error;
     if (report !== null) return report;
@@ -118,6 +139,7 @@ interface CellDeps {
   engine: Engine;
   disks: DiskTemplates | null;
   installation: string;
+  hostCopy: string;
   folder: string;
   owner: string;
 }

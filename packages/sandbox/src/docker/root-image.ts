@@ -7,7 +7,8 @@ import { dirname } from 'node:path';
 import { type TarEntry, tarEnd, tarHeader } from '@cupola/archive/tar-bytes';
 import type { Furniture } from '../spec-file.ts';
 
-const REPOSITORY = 'cupola-root';
+/** The repository of all of them. */
+export const ROOT_IMAGES = 'cupola-root';
 
 export interface RootImage {
   name: string;
@@ -26,7 +27,7 @@ export function rootImage(
     .concat(links.map(({ path, target }) => entry('link', path, target)));
   const tar = Buffer.concat([...entries.flatMap(each => [...tarHeader(each)]), tarEnd()]);
   const digest = createHash('sha256').update(tar).digest('hex').slice(0, 16);
-  return { name: `${REPOSITORY}:${digest}`, tar };
+  return { name: `${ROOT_IMAGES}:${digest}`, tar };
 }
 
 const entry = (kind: 'folder' | 'link', path: string, target: string): TarEntry => ({
