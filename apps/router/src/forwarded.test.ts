@@ -4,7 +4,7 @@ import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import tls, { type TLSSocket } from 'node:tls';
-import { PUBLIC_API_NAME } from '@cupola/certificates/members/dial';
+import { API_LINK_NAME, PUBLIC_API_NAME } from '@cupola/certificates/members/dial';
 import { type TestCluster, testCluster } from '@cupola/certificates/members/fixtures';
 import { CONNECTED, forwardedGuid, LINK } from '@cupola/certificates/members/forwarding';
 import type { Member } from '@cupola/certificates/members/names';
@@ -231,34 +231,78 @@ test('the only copy of an app is still tried on a machine whose agent has just e
   expect(again.asked).toEqual(['copy-0']);
 });
 
-test('requests to the API go to one of several by who asks, and to another when it is gone', async () => {
-  const apiAt = async (name: string): Promise<{ port: number; close(): void }> => {
-    const own = await cluster.identity([{ role: 'api', id: name }]);
-    const server = https.createServer(
-      { ...own, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' },
-      ({ socket }, response) =>
-        response.end((socket as TLSSocket).servername === PUBLIC_API_NAME ? name : 'taken for its own'),
-    );
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const close = (): void => {
-      server.close();
-      server.closeAllConnections();
-    };
-    open.push(close);
-    return { port: (server.address() as AddressInfo).port, close };
+interface FakeApi {
+  port: number;
+  close(): void;
+  /** Says nothing more, as a process that was stopped. */
+  freeze(): void;
+}
+
+/** Answers its name. */
+async function anApi(name: string): Promise<FakeApi> {
+  const own = await cluster.identity([{ role: 'api', id: name }]);
+  const links = new Set<TLSSocket>();
+  let isFrozen = false;
+  const server = https.createServer(
+    { ...own, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' },
+    ({ socket }, response) => {
+      if (!isFrozen) response.end((socket as TLSSocket).servername === PUBLIC_API_NAME ? name : 'taken for its own');
+    },
+  );
+  const [serveHttp] = server.listeners('secureConnection');
+  server.removeAllListeners('secureConnection').on('secureConnection', socket => {
+    if (socket.servername !== API_LINK_NAME) return void serveHttp?.call(server, socket);
+    links.add(socket);
+    socket.on('error', () => undefined);
+    if (isFrozen) return;
+    socket.write(Uint8Array.of(CONNECTED));
+    socket.pipe(socket);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const close = (): void => {
+    server.close();
+    server.closeAllConnections();
+    for (const link of links) link.destroy();
   };
-  const apis = [await apiAt('one'), await apiAt('two')];
-  const addresses = apis.map(({ port }) => ({ host: '127.0.0.1', port }));
-  await using router = await aRouter([], {
+  open.push(close);
+  return {
+    port: (server.address() as AddressInfo).port,
+    close,
+    freeze: () => {
+      isFrozen = true;
+      for (const link of links) link.unpipe();
+    },
+  };
+}
+
+async function routerOfApis(apis: readonly FakeApi[], settings: Partial<RouterSettings> = {}) {
+  const router = await aRouter([], {
+    settings,
     membership: { identity: await cluster.source({ role: 'router', id: 'r1' }), ownCellId: null },
-    system: { names: ['api.localhost'], places: addresses },
+    system: { names: ['api.localhost'], places: apis.map(({ port }) => ({ host: '127.0.0.1', port })) },
   });
   const as = async (who: string): Promise<string> =>
     (await ask(router.port, { host: 'api.localhost', headers: { authorization: who } })).body;
-  const firsts = await Promise.all(Array.from({ length: 12 }, (_, index) => as(`bearer ${index}`)));
+  return { as, [Symbol.asyncDispose]: () => router[Symbol.asyncDispose]() };
+}
+
+test('requests to the API go to one of several by who asks, and to another when it is gone', async () => {
+  const apis = [await anApi('one'), await anApi('two')];
+  await using router = await routerOfApis(apis);
+  const firsts = await Promise.all(Array.from({ length: 12 }, (_, index) => router.as(`bearer ${index}`)));
   expect(new Set(firsts)).toEqual(new Set(['one', 'two']));
-  for (const [index, first] of firsts.entries()) expect(await as(`bearer ${index}`)).toBe(first);
+  for (const [index, first] of firsts.entries()) expect(await router.as(`bearer ${index}`)).toBe(first);
   apis[0]?.close();
-  for (const index of firsts.keys()) expect(await as(`bearer ${index}`)).toBe('two');
+  for (const index of firsts.keys()) expect(await router.as(`bearer ${index}`)).toBe('two');
+});
+
+test('requests to an API that is frozen are asked of another one, also those that it has taken already', async () => {
+  const apis = [await anApi('one'), await anApi('two')];
+  await using router = await routerOfApis(apis, { ...QUICK, apiSilenceMs: 300 });
+  const whose = await Promise.all(Array.from({ length: 12 }, (_, index) => router.as(`bearer ${index}`)));
+  apis[0]?.freeze();
+  const answers = await Promise.all(whose.map((_, index) => router.as(`bearer ${index}`)));
+  expect(whose).toContain('one');
+  expect(answers).toEqual(whose.map(() => 'two'));
 });

@@ -177,6 +177,8 @@ export const ROUTER_LIMITS = {
   linkPingMs: 1_000,
   linkSilenceMs: 3_000,
   linkIdleMs: 60_000,
+  /** The same to an API, where there are others: one that is busy may stand still for some seconds (ours). */
+  apiSilenceMs: 8_000,
 } as const;
 
 export const TOKEN_LIMITS = {

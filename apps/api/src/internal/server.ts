@@ -18,6 +18,7 @@ import { keepServerIdentity } from '../members/server-identity.ts';
 import { type InternalCall, type InternalRoute, sendInternal } from './call.ts';
 import { type Caller, createCallers, requireRole } from './caller.ts';
 import { findRoute, internalRoutes } from './routes.ts';
+import { serveLinks } from './serve-links.ts';
 import { buildsView } from './views/builds.ts';
 import { peersView } from './views/peers.ts';
 import { placementsView } from './views/placements.ts';
@@ -87,6 +88,7 @@ export async function startInternal(
         void serve(serving, { request, response, whoCalls: () => callers.whoIs(socket), isPassedOn });
       },
     );
+    const links = serveLinks(server);
     server.on('secureConnection', socket => {
       if (callerOf(socket) !== null) return;
       const timer = setTimeout(() => socket.destroy(), strangerMs);
@@ -98,6 +100,7 @@ export async function startInternal(
       server.listen(address, resolve);
     });
     starting.defer(() => close(server));
+    starting.use(links);
     const { address: host, port } = server.address() as AddressInfo;
     return { host, port };
   }

@@ -6,8 +6,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import tls from 'node:tls';
 import { issueMember } from '@cupola/certificates/members/authority';
-import { checkMember, contextOf, PUBLIC_API_NAME, WrongMemberError } from '@cupola/certificates/members/dial';
+import {
+  API_LINK_NAME,
+  checkMember,
+  contextOf,
+  PUBLIC_API_NAME,
+  WrongMemberError,
+} from '@cupola/certificates/members/dial';
 import { testCluster } from '@cupola/certificates/members/fixtures';
+import { CONNECTED } from '@cupola/certificates/members/forwarding';
 import {
   type Identity,
   identityFrom,
@@ -361,6 +368,23 @@ test('what a router passes on is no internal call, whatever its path', async () 
     ['POST', '/internal/join'],
   ] as const)
     expect(await cluster.passOn(router, method, path)).toEqual({ status: 200, body: { asked: path } });
+});
+
+test('a link of a member sends back what it hears, and ends with the API', async () => {
+  await using cluster = await open();
+  const link = tls.connect({
+    ...cluster.address,
+    secureContext: contextOf(await cluster.join('router-1', 'router')),
+    servername: API_LINK_NAME,
+    checkServerIdentity: () => undefined,
+  });
+  const [first] = await once(link, 'data');
+  link.write('beat');
+  const [second] = await once(link, 'data');
+  expect([...first, String(second)]).toEqual([CONNECTED, 'beat']);
+  const ended = once(link, 'close');
+  await cluster[Symbol.asyncDispose]();
+  await ended;
 });
 
 test('who shows no certificate does not stay; a member does', async () => {

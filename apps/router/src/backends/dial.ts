@@ -4,7 +4,14 @@
  */
 import net, { type OnReadOpts, type Socket } from 'node:net';
 import tls from 'node:tls';
-import { type Address, checkMember, contextOf, PUBLIC_API_NAME, writeAddress } from '@cupola/certificates/members/dial';
+import {
+  type Address,
+  API_LINK_NAME,
+  checkMember,
+  contextOf,
+  PUBLIC_API_NAME,
+  writeAddress,
+} from '@cupola/certificates/members/dial';
 import { CONNECTED, forwardName, LINK } from '@cupola/certificates/members/forwarding';
 import type { IdentitySource } from '@cupola/certificates/members/identity';
 import type { Member } from '@cupola/certificates/members/names';
@@ -19,13 +26,16 @@ export interface Dialled {
 export interface Dialler {
   /** Returns at once; failures come as the socket's `error`. @param onread where what it reads goes, if not to its listeners. */
   dial(backend: Backend, onread?: OnReadOpts): Dialled;
-  /** The connection by which it is known whether the agent's machine is there (links.ts). */
+  /** The connection by which it is known whether the agent's machine, or the API, is there (links.ts). */
   dialLink(via: Via): Socket;
-  /** The agent that the copy is reached through; null: it is dialled itself. */
+  /** The agent that the copy is reached through, or the API that is asked; null: it is dialled itself. */
   viaOf(backend: Backend): Via | null;
 }
 
 type Via = NonNullable<Backend['via']>;
+
+/** In the place of a cell's id. */
+export const THE_API = 'api';
 
 interface Dialling {
   /** Under which the session of a former handshake is kept. */
@@ -46,13 +56,21 @@ export function createDialler(membership: Membership | null): Dialler {
   /** By cell; a handshake that goes on from a former one costs a third. */
   const sessions = new Map<string, Buffer>();
 
-  const viaOf: Dialler['viaOf'] = ({ via }) =>
-    via === undefined || membership === null || membership.ownCellId === via.cellId ? null : via;
+  const viaOf: Dialler['viaOf'] = ({ via, api }) => {
+    // One alone is waited for, however long it takes.
+    if (api !== undefined) return api.isAlone ? null : { cellId: THE_API, host: api.host, port: api.port };
+    return via === undefined || membership === null || membership.ownCellId === via.cellId ? null : via;
+  };
 
   function dialAgent({ cellId, ...address }: Via, name: string, reading: { onread?: OnReadOpts }): Socket {
     const isExpected = (members: readonly Member[]): boolean =>
       members.some(({ role, id }) => role === 'agent' && id === cellId);
     return dialMember(address, { session: cellId, servername: forwardName(name), isExpected, reading });
+  }
+
+  function dialApi(address: Address, servername: string, reading: { onread?: OnReadOpts }): Socket {
+    const isExpected = (members: readonly Member[]): boolean => members.some(({ role }) => role === 'api');
+    return dialMember(address, { session: writeAddress(address), servername, isExpected, reading });
   }
 
   function dialMember({ host, port }: Address, { session: key, servername, isExpected, reading }: Dialling): Socket {
@@ -84,19 +102,15 @@ export function createDialler(membership: Membership | null): Dialler {
 
   return {
     dial: (backend, onread) => {
-      const via = viaOf(backend);
       const reading = onread === undefined ? {} : { onread };
-      if (via !== null) return { socket: dialAgent(via, backend.instanceGuid, reading), ready: 'byte' };
       const { socketPath, host, port, api } = backend;
-      if (api !== undefined) {
-        const isExpected = (members: readonly Member[]): boolean => members.some(({ role }) => role === 'api');
-        const dialling = { session: writeAddress(api), servername: PUBLIC_API_NAME, isExpected, reading };
-        return { socket: dialMember(api, dialling), ready: 'secureConnect' };
-      }
+      if (api !== undefined) return { socket: dialApi(api, PUBLIC_API_NAME, reading), ready: 'secureConnect' };
+      const via = viaOf(backend);
+      if (via !== null) return { socket: dialAgent(via, backend.instanceGuid, reading), ready: 'byte' };
       const to = socketPath === undefined ? { host, port } : { path: socketPath };
       return { socket: net.connect({ ...to, noDelay: true, keepAlive: true, ...reading }), ready: 'connect' };
     },
-    dialLink: via => dialAgent(via, LINK, {}),
+    dialLink: via => (via.cellId === THE_API ? dialApi(via, API_LINK_NAME, {}) : dialAgent(via, LINK, {})),
     viaOf,
   };
 }

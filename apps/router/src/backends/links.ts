@@ -1,6 +1,7 @@
 /**
  * Whether the machines that copies are reached through still answer. A machine that is cut off or has lost its power says nothing: connections to it would
- * be silent for many minutes, and each new one would wait for its dial. So one connection to each agent in use carries a byte now and then, which comes back.
+ * be silent for many minutes, and each new one would wait for its dial. So one connection to each agent in use carries a byte now and then, which comes back;
+ * the same to each API.
  *
  * A machine that is silent for `linkSilenceMs` is lost: what is under way there ends, and may be repeated elsewhere. One whose link has ended, by its agent's
  * own will or death, is only passed over while something else is left: its copies may be reached in a moment.
@@ -9,6 +10,7 @@ import type { Socket } from 'node:net';
 import { CONNECTED } from '@cupola/certificates/members/forwarding';
 import type { RouterSettings } from '../settings.ts';
 import type { Backend } from '../table/route-table.ts';
+import { THE_API } from './dial.ts';
 
 type Via = NonNullable<Backend['via']>;
 
@@ -24,7 +26,7 @@ export interface Links extends Disposable {
 }
 
 interface Deps {
-  settings: Pick<RouterSettings, 'linkPingMs' | 'linkSilenceMs' | 'linkIdleMs'>;
+  settings: Pick<RouterSettings, 'linkPingMs' | 'linkSilenceMs' | 'linkIdleMs' | 'apiSilenceMs'>;
   /** Begins a connection to the agent's link; failures come as its `error` and `close`. */
   dialLink(via: Via): Socket;
   /** Something is under way there, however long ago it was begun: a stream, a WebSocket. */
@@ -64,6 +66,8 @@ export function createLinks({ settings, dialLink, isBusy, lost, monotonic }: Dep
   const watched = new Set<{ via: Via; gone(): void }>();
   const keyOf = ({ cellId, host, port }: Via): string => `${cellId} ${host}:${port}`;
 
+  const silenceMs = ({ cellId }: Via): number => (cellId === THE_API ? settings.apiSilenceMs : settings.linkSilenceMs);
+
   const open = (link: Link): void => {
     const socket = dialLink(link.via);
     link.socket = socket;
@@ -90,7 +94,7 @@ export function createLinks({ settings, dialLink, isBusy, lost, monotonic }: Dep
       link.usedAtMs = now;
     }
     if (link.socket === null) open(link);
-    else if (now - link.heardAtMs >= settings.linkSilenceMs) {
+    else if (now - link.heardAtMs >= silenceMs(link.via)) {
       const silent = link.socket;
       link.socket = null;
       link.state = 'down';

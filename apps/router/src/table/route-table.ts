@@ -18,8 +18,8 @@ export interface Backend {
   readonly port: number;
   /** A unix socket to dial instead of host and port: the API's. */
   readonly socketPath?: string;
-  /** An API to dial instead, as a member of its cluster. */
-  readonly api?: Address;
+  /** An API to dial instead, as a member of its cluster; `isAlone`: there is no other one. */
+  readonly api?: Address & { readonly isAlone: boolean };
   /** The agent to dial instead, on another machine. */
   readonly via?: NonNullable<Destination['endpoints'][number]['via']>;
   readonly destination: Destination;

@@ -54,7 +54,7 @@ function systemEntry({ places, holdMs = API_HOLD_MS }: SystemHosts): RouteEntry 
     const common = { instanceGuid: '', index, host: 'localhost', port: 80, destination };
     return typeof place === 'string'
       ? { key: `${GUID} ${place}`, ...common, socketPath: place }
-      : { key: `${GUID} ${writeAddress(place)}`, ...common, api: place };
+      : { key: `${GUID} ${writeAddress(place)}`, ...common, api: { ...place, isAlone: places.length === 1 } };
   });
   const options = { loadbalancing: 'hash', hash_header: 'Authorization' };
   return {

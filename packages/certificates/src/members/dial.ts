@@ -29,6 +29,9 @@ export const API_NAME = 'api.cupola';
 /** Under this one a router passes on requests of others: whatever their path, they are the public API's. */
 export const PUBLIC_API_NAME = 'public.api.cupola';
 
+/** Under this one a router has a connection by which it knows that the API answers: `CONNECTED`, and then whatever it says comes back. */
+export const API_LINK_NAME = 'link.api.cupola';
+
 const DIAL_MS = 5_000;
 /** A machine that is gone without a word is noticed by the kernel, too (ours). */
 const KEEP_ALIVE_MS = 15_000;
