@@ -21,7 +21,10 @@ require('node:http').createServer((_, response) => {
 }).listen(Number(process.argv[2]), '127.0.0.1', () => console.log('listens'));
 `;
 
-export async function benchApi(platform: Platform, rounds: number): Promise<Row[]> {
+export async function benchApi(
+  platform: Platform,
+  { rounds, engine }: { rounds: number; engine: string },
+): Promise<Row[]> {
   const folder = mkdtempSync(join(tmpdir(), 'cupola-bench-api-'));
   const token = await platform.token();
   const request = get('localhost', PATH, { Authorization: `bearer ${token}` });
@@ -52,7 +55,7 @@ export async function benchApi(platform: Platform, rounds: number): Promise<Row[
     return [
       {
         row: '22',
-        what: 'API: a page of 50 apps with a token, requests a second',
+        what: `API on ${engine}: a page of 50 apps with a token, requests a second`,
         ours: `${Math.round(median(ours))}/s`,
         beside: `${Math.round(median(peer))}/s bare node:http, same bytes`,
         ratio,
@@ -61,7 +64,7 @@ export async function benchApi(platform: Platform, rounds: number): Promise<Row[
       },
       {
         row: '22',
-        what: 'API: the same at half of that rate, p99',
+        what: 'the same at half of that rate, p99',
         ours: ms(p99),
         beside: `p50 ${ms(percentile(half.latenciesMs, 0.5))}`,
         ratio: null,

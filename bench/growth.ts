@@ -4,9 +4,11 @@
  * large installation.
  */
 import { join } from 'node:path';
-import { startPlatform } from '../test/platform.ts';
+import { DatabaseSync } from 'node:sqlite';
+import { startPostgres } from '../packages/store/src/postgres-server.ts';
+import { type Platform, startPlatform } from '../test/platform.ts';
 import { benchApi } from './api.ts';
-import { costOfLists, listRows, makeFirst, seed } from './lists.ts';
+import { costOfLists, type First, listRows, makeFirst, rowsOfPostgres, rowsOfSqlite, seed } from './lists.ts';
 import { firstAnswerMs } from './platform-cost.ts';
 import { pssKib } from './processes.ts';
 import { median, megabytes, ms, type Row } from './table.ts';
@@ -21,27 +23,80 @@ interface Seen {
   routerKib: number;
 }
 
+/** Where the platform has its rows. */
+interface Engine extends AsyncDisposable {
+  name: string;
+  /** With the platform down. */
+  seed(first: First, apps: number): Promise<void>;
+  /** Of the control process, and of the engine where that is another one. */
+  pids(): Promise<readonly number[]>;
+}
+
+function sqliteOf(platform: Platform): Engine {
+  return {
+    name: 'SQLite',
+    seed: async (first, apps) => {
+      using db = new DatabaseSync(join(platform.data, 'state', 'store.db'));
+      db.exec('begin');
+      await seed(rowsOfSqlite(db), first, apps);
+      db.exec('commit');
+    },
+    pids: async () => [await platform.pidOf('control')],
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+}
+
+async function postgresOf(platform: Platform): Promise<Engine> {
+  const server = await startPostgres({ durable: true });
+  const database = await server.database();
+  await platform.cupola(['migrate', '--to', server.url(database), '--data', platform.data]);
+  return {
+    name: 'PostgreSQL',
+    seed: async (first, apps) => {
+      const client = await server.client(database);
+      await client.query('begin');
+      await seed(rowsOfPostgres({ query: client.query.bind(client) }), first, apps);
+      await client.query('commit');
+      // As its autovacuum does within a minute.
+      await client.query('vacuum analyze');
+      await client.end();
+    },
+    pids: async () => [await platform.pidOf('control'), server.pid()],
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
 export async function benchGrowth(rounds: number): Promise<Row[]> {
   await using platform = await startPlatform();
+  return await grow(platform, sqliteOf(platform), rounds);
+}
+
+export async function benchGrowthOnPostgres(rounds: number): Promise<Row[]> {
+  await using platform = await startPlatform();
+  await using engine = await postgresOf(platform);
+  return await grow(platform, engine, rounds);
+}
+
+async function grow(platform: Platform, engine: Engine, rounds: number): Promise<Row[]> {
   const first = await makeFirst(platform);
   const seen: Seen[] = [];
   const rows: Row[] = [];
   for (const apps of SIZES) {
     await platform.down();
-    seed(join(platform.data, 'state', 'store.db'), first, apps);
+    await engine.seed(first, apps);
     await platform.up();
     const starts: number[] = [];
     for (let round = 0; round < Math.min(rounds, 3); round++) starts.push(await firstAnswerMs(platform));
-    if (apps === SIZES[0]) rows.push(...(await benchApi(platform, rounds)));
+    if (apps === SIZES[0]) rows.push(...(await benchApi(platform, { rounds, engine: engine.name })));
     seen.push({
       apps,
-      lists: await costOfLists(platform, first),
+      lists: await costOfLists(platform, first, engine.pids),
       startMs: median(starts),
       controlKib: pssKib(await platform.pidOf('control')),
       routerKib: pssKib(await platform.pidOf('router')),
     });
   }
-  return [...rows, ...listRows(seen), ...growthRows(seen)];
+  return [...rows, ...listRows(engine.name, seen), ...growthRows(seen)];
 }
 
 function growthRows(seen: readonly Seen[]): Row[] {

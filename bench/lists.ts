@@ -1,6 +1,7 @@
 /** Row 23: what a list costs the control process as there is more of everything, for an admin, a manager of the organization of all, and a developer of half. */
 import { randomUUID } from 'node:crypto';
-import { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
+import type { PostgresServer } from '../packages/store/src/postgres-server.ts';
 import type { Platform } from '../test/platform.ts';
 import { get, right, saturate, type Target } from './load.ts';
 import { cpuMs } from './proxies.ts';
@@ -91,27 +92,51 @@ export async function makeFirst(platform: Platform): Promise<First> {
   return { app, route, organization, spaces };
 }
 
-/** Copies a row of `table`, with what `changed` says of each copy. */
-function copyRow(
-  db: DatabaseSync,
-  table: string,
-  { where, is, copies }: { where: string; is: string; copies: Iterable<Record<string, string | number>> },
-): void {
-  const columns = db
-    .prepare(`select name from pragma_table_info('${table}')`)
-    .all()
-    .map(({ name }) => String(name));
-  const row = db.prepare(`select * from ${table} where ${where} = ? limit 1`).get(is);
-  if (row === undefined) throw new Error(`there is no ${table} to copy`);
-  const insert = db.prepare(`insert into ${table} (${columns.join()}) values (${columns.map(() => '?').join()})`);
-  for (const changed of copies) insert.run(...columns.map(name => changed[name] ?? row[name] ?? null));
+type PostgresClient = Awaited<ReturnType<PostgresServer['client']>>;
+type Cell = string | number | null;
+
+/** The rows of a platform that is down. */
+interface Rows {
+  /** One row of `table`. */
+  one(table: string, column: string, is: string): Promise<Record<string, Cell>>;
+  count(table: string): Promise<number>;
+  insert(table: string, rows: readonly Record<string, Cell>[]): Promise<void>;
+}
+
+export function rowsOfSqlite(db: DatabaseSync): Rows {
+  return {
+    one: async (table, column, is) =>
+      (db.prepare(`select * from ${table} where ${column} = ? limit 1`).get(is) ?? {}) as Record<string, Cell>,
+    count: async table => Number(db.prepare(`select count(*) as count from ${table}`).get()?.count),
+    insert: async (table, rows) => {
+      const columns = Object.keys(rows[0] ?? {});
+      const insert = db.prepare(`insert into ${table} (${columns.join()}) values (${columns.map(() => '?').join()})`);
+      for (const row of rows) insert.run(...columns.map(name => row[name] ?? null));
+    },
+  };
+}
+
+/** Of one statement: JSON of a few megabytes. */
+const ROWS_AT_ONCE = 5_000;
+
+export function rowsOfPostgres({ query }: { query: PostgresClient['query'] }): Rows {
+  return {
+    one: async (table, column, is) =>
+      (await query(`select * from ${table} where ${column} = $1 limit 1`, [is])).rows[0] as Record<string, Cell>,
+    count: async table => Number((await query(`select count(*) as count from ${table}`)).rows[0]?.count),
+    insert: async (table, rows) => {
+      for (let at = 0; at < rows.length; at += ROWS_AT_ONCE)
+        await query(`insert into ${table} select * from jsonb_populate_recordset(null::${table}, $1)`, [
+          JSON.stringify(rows.slice(at, at + ROWS_AT_ONCE)),
+        ]);
+    },
+  };
 }
 
 /** Adds apps, and what lies beside each, until there are `apps`. The platform is down meanwhile. */
-export function seed(path: string, { app, route, spaces }: First, apps: number): void {
-  const db = new DatabaseSync(path);
-  const begin = Number(db.prepare('select count(*) as count from apps').get()?.count);
-  const at = Number(db.prepare('select created_at from apps where guid = ?').get(app)?.created_at);
+export async function seed(rows: Rows, { app, route, spaces }: First, apps: number): Promise<void> {
+  const begin = await rows.count('apps');
+  const at = Number((await rows.one('apps', 'guid', app)).created_at);
   const made = Array.from({ length: apps - begin }, (_, index) => ({
     name: `seeded-${begin + index}`,
     host: `seeded-${begin + index}`,
@@ -121,25 +146,33 @@ export function seed(path: string, { app, route, spaces }: First, apps: number):
     created_at: at + begin + index,
     updated_at: at + begin + index,
   }));
-  const home = spaces[0] ?? '';
-  db.exec('begin');
-  copyRow(db, 'apps', { where: 'guid', is: app, copies: made.map(one => ({ ...one, guid: one.app_guid })) });
-  copyRow(db, 'routes', { where: 'guid', is: route, copies: made.map(one => ({ ...one, guid: one.route_guid })) });
+  const copy = async (table: string, where: string, is: string, guid: (one: (typeof made)[number]) => string) => {
+    const first = await rows.one(table, where, is);
+    const known = (one: object) => Object.entries(one).filter(([name]) => name in first);
+    await rows.insert(
+      table,
+      made.map(one => ({ ...first, ...Object.fromEntries(known({ ...one, guid: guid(one) })) })),
+    );
+  };
+  await copy('apps', 'guid', app, ({ app_guid }) => app_guid);
+  await copy('routes', 'guid', route, ({ route_guid }) => route_guid);
   for (const [table, where, is] of [
     ['processes', 'app_guid', app],
     ['packages', 'app_guid', app],
-    ['service_instances', 'space_guid', home],
+    ['service_instances', 'space_guid', spaces[0] ?? ''],
     ['audit_events', 'target_guid', app],
     ['route_destinations', 'route_guid', route],
   ] as const)
-    copyRow(db, table, { where, is, copies: made.map(one => ({ ...one, guid: randomUUID() })) });
-  db.exec('commit');
-  db.close();
+    await copy(table, where, is, () => randomUUID());
 }
 
-/** CPU time of the platform's control process for a request of each list, us: what other work on the machine blurs least. By turns. */
-export async function costOfLists(platform: Platform, { organization, spaces }: First): Promise<Map<string, number>> {
-  const control = await platform.pidOf('control');
+/** CPU time of these processes for a request of each list, us: what other work on the machine blurs least. By turns. */
+export async function costOfLists(
+  platform: Platform,
+  { organization, spaces }: First,
+  pids: () => Promise<readonly number[]>,
+): Promise<Map<string, number>> {
+  const cpu = async (): Promise<number> => (await pids()).reduce((sum, pid) => sum + cpuMs(pid), 0);
   const tokens: Record<Who, string> = {
     admin: await platform.token(),
     manager: await platform.token({ username: 'manager', password: PASSWORD }),
@@ -167,16 +200,16 @@ export async function costOfLists(platform: Platform, { organization, spaces }: 
         bodyBytes: Buffer.byteLength(text),
         connections: 1,
       };
-      const before = cpuMs(control);
+      const before = await cpu();
       const { requests } = right(path, await saturate(target, ROUND_MS));
       // The first ones meet cold code.
-      if (round > 0) costs.set(name, [...(costs.get(name) ?? []), ((cpuMs(control) - before) / requests) * 1_000]);
+      if (round > 0) costs.set(name, [...(costs.get(name) ?? []), (((await cpu()) - before) / requests) * 1_000]);
     }
   return new Map([...costs].map(([name, all]) => [name, median(all)]));
 }
 
 /** By how much each list grows from the first of these to the last. */
-export function listRows(seen: ReadonlyArray<{ apps: number; lists: Map<string, number> }>): Row[] {
+export function listRows(engine: string, seen: ReadonlyArray<{ apps: number; lists: Map<string, number> }>): Row[] {
   const [few, many] = [seen[0], seen.at(-1)];
   if (few === undefined || many === undefined) return [];
   const sizes = seen.map(({ apps }) => apps.toLocaleString('en')).join(' / ');
@@ -185,7 +218,7 @@ export function listRows(seen: ReadonlyArray<{ apps: number; lists: Map<string, 
     const ratio = cost(many) / cost(few);
     return {
       row: '23',
-      what: `CPU of a list, ${name}: with ${sizes} apps`,
+      what: `CPU of a list on ${engine}, ${name}: with ${sizes} apps`,
       ours: seen.map(one => micros(cost(one))).join(' / '),
       beside: 'the first of them',
       ratio,

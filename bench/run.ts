@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- ROUNDS [GROUP ...]]`: the figures of the main line on this machine, each beside something measured in the same run. Read the ratios:
  * wall-clock figures of a shared machine move by a factor of three. With CF=/path/to/cf the real cf CLI is measured too. Full results go to bench/results/.
- * Groups, all of them when none is named: sandbox, start, archive, router, growth, fleet, queue, blobs, apps, memory, pushes, repush, logs, staging.
+ * Groups, all of them when none is named: sandbox, start, archive, router, growth, growth-postgres, fleet, queue, store, blobs, apps, memory, pushes, repush, logs, staging.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { benchApps } from './apps.ts';
 import { benchArchive } from './archive.ts';
 import { benchBlobs } from './blobs.ts';
 import { benchFleet } from './fleet.ts';
-import { benchGrowth } from './growth.ts';
+import { benchGrowth, benchGrowthOnPostgres } from './growth.ts';
 import { benchLogs } from './logs.ts';
 import { benchColdStart, benchMemory } from './platform-cost.ts';
 import { benchPushes } from './pushes.ts';
@@ -19,6 +19,7 @@ import { benchRepush } from './repush.ts';
 import { benchRouter } from './router.ts';
 import { benchSandbox } from './sandbox.ts';
 import { benchStaging } from './staging.ts';
+import { benchStore } from './store.ts';
 import { print, type Row } from './table.ts';
 
 /** On a machine without a platform. */
@@ -28,8 +29,10 @@ const ALONE = {
   archive: benchArchive,
   router: benchRouter,
   growth: benchGrowth,
+  'growth-postgres': benchGrowthOnPostgres,
   fleet: benchFleet,
   queue: benchQueue,
+  store: benchStore,
   blobs: benchBlobs,
 };
 const ON_PLATFORM = {

@@ -18,7 +18,7 @@ export interface Host extends AsyncDisposable {
   /** `./cupola ARGS` on that machine, with its data folder; resolves when it has ended well. */
   cupola(args: string[]): Promise<string>;
   /** Joins a cluster, and resolves once its parts serve. */
-  join(address: string, token: string | null): Promise<void>;
+  join(addresses: string | readonly string[], token: string | null, flags?: readonly string[]): Promise<void>;
   /** Pid of a part. */
   pidOf(part: string): Promise<number>;
   /** Nothing goes out or comes in any more, or again. */
@@ -124,9 +124,16 @@ function hostIn(namespace: string, address: string, cable: Host['cable']): Host 
     cupola,
     cable,
     powerOff,
-    join: async (to, token) => {
+    join: async (to, token, flags = []) => {
       const started = spawn(
-        ...argv(['join', to, ...(token === null ? [] : ['--token', token]), '--json', '--no-install']),
+        ...argv([
+          'join',
+          ...[to].flat(),
+          ...(token === null ? [] : ['--token', token]),
+          '--json',
+          '--no-install',
+          ...flags,
+        ]),
         {
           stdio: ['ignore', 'pipe', 'pipe'],
         },

@@ -19,6 +19,8 @@ export interface Ledger {
   /** Steps that were answered 2xx, in order. */
   acknowledged: string[];
 }
+/** What a push needs of a platform. */
+export type Asked = Pick<Platform, 'api' | 'ask' | 'upload'>;
 export interface Step {
   name: string;
   /** Until it is acknowledged. Repeats after a cut connection, 502 and 503. */
@@ -31,7 +33,7 @@ interface Called {
 }
 
 /** Repeats while nobody answers, or a 503 says to come again; another failure is the platform's, and ends the test. */
-async function call(platform: Platform, method: string, path: string, body?: unknown): Promise<Called> {
+async function call(platform: Asked, method: string, path: string, body?: unknown): Promise<Called> {
   return until(`${method} ${path}`, async () => {
     const answer = await platform.api(method, path, body).catch(() => null);
     return (
@@ -54,7 +56,7 @@ const firstGuid = (body: Record<string, unknown>): string =>
   String((body.resources as Array<{ guid: string }>)[0]?.guid);
 
 /** What the platform has made at its first start. */
-export async function openLedger(platform: Platform, app: string): Promise<Ledger> {
+export async function openLedger(platform: Asked, app: string): Promise<Ledger> {
   const first = async (path: string): Promise<string> => firstGuid(expectGood(path, await call(platform, 'GET', path)));
   return {
     app,
@@ -71,7 +73,7 @@ export async function openLedger(platform: Platform, app: string): Promise<Ledge
 }
 
 /** An app of one file, whose answer is its version unless another program is given. */
-export function stepsOfPush(platform: Platform, version: string, program = answering(version)): Step[] {
+export function stepsOfPush(platform: Asked | Platform, version: string, program = answering(version)): Step[] {
   const to = (guid: string) => ({ data: { guid } });
   const steps: Array<[name: string, act: (ledger: Ledger) => Promise<void>]> = [
     [
@@ -171,7 +173,7 @@ export function stepsOfPush(platform: Platform, version: string, program = answe
           },
           240_000,
         ).catch(async (error: unknown) => {
-          throw new Error(`${String(error)}\n${await account(platform, ledger.appGuid)}`);
+          throw new Error(`${String(error)}\n${'status' in platform ? await account(platform, ledger.appGuid) : ''}`);
         });
       },
     ],
@@ -186,7 +188,7 @@ export function stepsOfPush(platform: Platform, version: string, program = answe
 }
 
 /** Everything that was acknowledged is there, as it was answered. */
-export async function checkLedger(platform: Platform, ledger: Ledger): Promise<void> {
+export async function checkLedger(platform: Asked, ledger: Ledger): Promise<void> {
   const of: Record<string, string> = {
     'create app': `/v3/apps/${ledger.appGuid}`,
     'create package': `/v3/packages/${ledger.packageGuid}`,
@@ -204,7 +206,7 @@ export async function checkLedger(platform: Platform, ledger: Ledger): Promise<v
   }
 }
 
-async function createBuild(platform: Platform, ledger: Ledger): Promise<void> {
+async function createBuild(platform: Asked, ledger: Ledger): Promise<void> {
   const made = await call(platform, 'POST', '/v3/builds', { package: { guid: ledger.packageGuid } });
   // Made by an answer that was lost: it is the one that is STAGING.
   const path = `/v3/builds?package_guids=${ledger.packageGuid}&states=STAGING`;
@@ -214,7 +216,7 @@ async function createBuild(platform: Platform, ledger: Ledger): Promise<void> {
       : guidOf(expectGood('create build', made));
 }
 
-async function buildEnd(platform: Platform, ledger: Ledger): Promise<Record<string, unknown>> {
+async function buildEnd(platform: Asked, ledger: Ledger): Promise<Record<string, unknown>> {
   return until(
     'the build ends',
     async () => {
@@ -229,7 +231,7 @@ function answering(version: string): string {
   return `require('node:http').createServer((q, a) => a.end('${version}')).listen(Number(process.env.PORT));\n`;
 }
 
-async function upload(platform: Platform, ledger: Ledger, program: string): Promise<void> {
+async function upload(platform: Asked, ledger: Ledger, program: string): Promise<void> {
   const zip = storedZip({
     'package.json': JSON.stringify({ name: 'pushed', version: '1.0.0' }),
     Procfile: 'web: node server.js\n',

@@ -26,8 +26,8 @@ export interface ControlPlane extends AsyncDisposable {
   readonly addresses: readonly string[];
   /** Unix sockets of the APIs, for commands of the operator. */
   readonly sockets: readonly string[];
-  /** Makes a token by which a machine joins once. */
-  token(): Promise<string>;
+  /** Makes a token by which a machine joins once, with all roles unless told otherwise. */
+  token(roles?: string): Promise<string>;
   /** Answer of a program's health listener; its name is `api-0`, `scheduler-1`. */
   health(name: string, path: string): Promise<{ status: number; body: string }>;
 }
@@ -40,6 +40,8 @@ interface Options {
   isKept: boolean;
   /** The engines write through to disk, as an operator's do. */
   durable?: boolean;
+  /** Where members call; this machine only unless told otherwise. */
+  memberHost?: string;
 }
 
 export async function startControlPlane({
@@ -47,6 +49,7 @@ export async function startControlPlane({
   environment = {},
   isKept,
   durable = false,
+  memberHost = '127.0.0.1',
 }: Options): Promise<ControlPlane> {
   await using starting = new AsyncDisposableStack();
   const [postgres, redis, s3] = await Promise.all([startPostgres({ durable }), startRedis(), startS3()]);
@@ -86,7 +89,7 @@ export async function startControlPlane({
       CUPOLA_PUBLIC_URL: url,
       CUPOLA_DOMAIN: 'localhost',
       CUPOLA_LISTEN: `127.0.0.1:${ports.api[index]}`,
-      CUPOLA_CLUSTER_LISTEN: `127.0.0.1:${ports.member[index]}`,
+      CUPOLA_CLUSTER_LISTEN: `${memberHost}:${ports.member[index]}`,
       CUPOLA_ADMIN_PASSWORD_FILE: join(work, 'admin-password'),
     });
   };
@@ -104,10 +107,10 @@ export async function startControlPlane({
     schedulers,
     url,
     port: balancer.port,
-    addresses: ports.member.map(port => `127.0.0.1:${port}`),
+    addresses: ports.member.map(port => `${memberHost}:${port}`),
     sockets: apis.map((_, index) => join(folderOf(index), 'state', 'internal.sock')),
-    token: async () => {
-      const words = ['cluster', 'token', '--role', 'agent,stager,router', '--json', '--data', folderOf(0)];
+    token: async (roles = 'agent,stager,router') => {
+      const words = ['cluster', 'token', '--role', roles, '--json', '--data', folderOf(0)];
       return (JSON.parse((await run(join(ROOT, 'cupola'), words)).stdout) as { token: string }).token;
     },
     health: async (name, path) => {

@@ -20,7 +20,9 @@ export interface S3Server extends AsyncDisposable {
   bucket(name: string): string;
   /** Where its objects lie as files. */
   folderOf(bucket: string): string;
-  kill(): Promise<void>;
+  /** SIGSTOP and SIGCONT freeze and thaw it. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void;
+  kill(signal?: 'SIGKILL' | 'SIGTERM'): Promise<void>;
   start(): Promise<void>;
 }
 
@@ -50,10 +52,10 @@ export async function startS3(): Promise<S3Server> {
     }
   }
 
-  async function kill(): Promise<void> {
+  async function kill(signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
     if (server.exitCode !== null || server.signalCode !== null) return;
     const ended = once(server, 'exit');
-    server.kill('SIGKILL');
+    server.kill(signal);
     await ended;
   }
 
@@ -68,6 +70,7 @@ export async function startS3(): Promise<S3Server> {
       mkdirSync(folderOf(name));
       return `s3://${ACCESS}:${encodeURIComponent(SECRET)}@${name}?endpoint=${encodeURIComponent(endpoint)}`;
     },
+    signal: signal => server.kill(signal),
     kill,
     start,
     [Symbol.asyncDispose]: async () => {

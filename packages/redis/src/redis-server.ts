@@ -11,8 +11,8 @@ export interface RedisServer extends AsyncDisposable {
   url: string;
   /** SIGSTOP and SIGCONT freeze and thaw it. */
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void;
-  /** Ends it at once; `start` brings it back with its data. */
-  kill(): Promise<void>;
+  /** Ends it, at once unless told otherwise; `start` brings it back with its data. */
+  kill(signal?: 'SIGKILL' | 'SIGTERM'): Promise<void>;
   start(): Promise<void>;
   /** Runs one command on a connection of its own. */
   command(name: string, ...words: string[]): Promise<unknown>;
@@ -49,10 +49,10 @@ export async function startRedis({ settings = [] }: { settings?: readonly string
     throw new Error(`redis-server ended with ${server.exitCode}`);
   }
 
-  async function kill(): Promise<void> {
+  async function kill(signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
     if (server.exitCode !== null || server.signalCode !== null) return;
     const ended = once(server, 'exit');
-    server.kill('SIGKILL');
+    server.kill(signal);
     await ended;
   }
 

@@ -16,6 +16,8 @@ interface Databases {
   drop(database: string): Promise<void>;
   /** `postgres://` address of a database; over other sockets when their folders are given. */
   url(database: string, ...folders: string[]): string;
+  /** A plain connection; whoever gets it ends it. */
+  client(database: string): Promise<pg.Client>;
   /** Of the database `postgres`. */
   query(statement: string): Promise<Record<string, unknown>[]>;
 }
@@ -24,6 +26,8 @@ export interface PostgresServer extends Databases, AsyncDisposable {
   /** As by an operator who restarts it at once, or by kill -9 of all of its processes; `start` brings it back. */
   stop(signal: 'SIGINT' | 'SIGKILL'): Promise<void>;
   start(): Promise<void>;
+  /** The process above all of its others. */
+  pid(): number;
   /** Stops all of its processes where they are (SIGSTOP), or lets them go on (SIGCONT). */
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void;
   /** A copy that follows this one. While there is a synchronous one, a commit is answered when it is there too; when it is away, commits wait. */
@@ -153,6 +157,7 @@ async function serve({ folder, data, launch }: Place, durable: boolean): Promise
     ...databases,
     stop,
     start,
+    pid: () => server.pid ?? 0,
     signal: tellAll,
     standby,
     [Symbol.asyncDispose]: async () => {
@@ -172,10 +177,14 @@ export function reachPostgres(folder: string): Databases {
     const hosts = (folders.length === 0 ? [folder] : folders).map(over => `${encodeURIComponent(over)}:${PORT}`);
     return `postgres://${USER}@${hosts.join()}/${database}`;
   };
-  const query = async (statement: string): Promise<Record<string, unknown>[]> => {
-    const client = new pg.Client(url('postgres'));
+  const connect = async (database: string): Promise<pg.Client> => {
+    const client = new pg.Client(url(database));
     client.on('error', () => undefined);
     await client.connect();
+    return client;
+  };
+  const query = async (statement: string): Promise<Record<string, unknown>[]> => {
+    const client = await connect('postgres');
     try {
       return (await client.query(statement)).rows as Record<string, unknown>[];
     } finally {
@@ -185,6 +194,7 @@ export function reachPostgres(folder: string): Databases {
   return {
     folder,
     url,
+    client: connect,
     query,
     database: async ({ name = `test_${randomUUID().replaceAll('-', '')}`, template = 'template1' } = {}) => {
       await query(`create database ${name} template ${template}`);
