@@ -47,6 +47,8 @@ export interface FakeApi extends AsyncDisposable {
   finished(build: FakeBuild): Promise<BuildFinish>;
   /** As a killed API: every connection breaks, nobody listens for a moment. */
   restart(): Promise<void>;
+  /** Calls of a build that are taken and never answered, by their verb; `layers` are those that store one. */
+  frozen: Set<string>;
   /** Every call that was answered with 400 or more by the fake's own checks. */
   refusals: string[];
 }
@@ -152,6 +154,7 @@ export async function startFakeApi(): Promise<FakeApi> {
     layers: new Map(),
     toolchains: new Map(),
     refusals: [],
+    frozen: new Set(),
     wakes: new Set(),
     watchers: new Set(),
   };
@@ -186,6 +189,7 @@ interface State {
   layers: Map<string, Buffer>;
   toolchains: Map<string, ToolchainRecord>;
   refusals: string[];
+  frozen: Set<string>;
   wakes: Set<() => void>;
   watchers: Set<ServerResponse>;
 }
@@ -234,6 +238,7 @@ function apiOf(state: State, socketPath: string): Omit<FakeApi, 'restart' | type
     layers: state.layers,
     toolchains: state.toolchains,
     refusals: state.refusals,
+    frozen: state.frozen,
     until,
     offerZip,
     offer: (files, fields) => offerZip(aZip(files), fields),
@@ -267,6 +272,7 @@ async function answer(state: State, request: IncomingMessage, response: ServerRe
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
   };
   const parsed = async (): Promise<unknown> => JSON.parse((await bodyOf(request)).toString('utf8'));
+  if (state.frozen.has(kind === 'layers' && request.method === 'PUT' ? kind : verb)) return void request.resume();
   if (kind === 'layers') await answerLayer(state, id, url, request, response);
   else if (kind === 'toolchains' && request.method === 'GET') {
     const record = state.toolchains.get(decodeURIComponent(id));

@@ -2,7 +2,7 @@
  * The stager's side of the internal API (table in `@cupola/contract/internal`). Calls that may be repeated are, while the API is being restarted: a build
  * outlives that. An answer of 409 or 404 means that the build is not ours any more, and is thrown as `FencedError`.
  */
-import type { Readable } from 'node:stream';
+import { pipeline, type Readable, Transform } from 'node:stream';
 import { type InternalAddress, internalDoor } from '@cupola/certificates/members/dial';
 import {
   type BuildFinish,
@@ -26,8 +26,18 @@ const RETRY_MS = 200;
 const RETRY_FOR_MS = 30_000;
 /** A call without a body of unknown length is answered within this. */
 const ANSWER_MS = 30_000;
+/** A body, there or back, of which nothing comes for this long will not come: the API is frozen, or cut off (an S3 server that is, it notices in 46 s). */
+const BODY_SILENCE_MS = 60_000;
+/** A layer that has been sent is checked, and stored whole, within this. */
+const STORE_MS = 300_000;
 /** Held calls and watches, package and layers, and what goes on beside them. */
 const CONNECTIONS = 16;
+
+interface LayerToPut {
+  digest: string;
+  sizeBytes: number;
+  open(): Readable;
+}
 
 /** Whose layer it is, for the API to check. */
 export type LayerOwner = { buildGuid: string; fence: number } | { toolchain: string };
@@ -44,11 +54,11 @@ export interface InternalClient {
   /** @throws FencedError when another has it, or nobody may have it. */
   claim(buildGuid: string): Promise<BuildOrder>;
   heartbeat(buildGuid: string, fence: number): Promise<{ leaseMs: number; cancel: boolean }>;
-  openPackage(buildGuid: string, fence: number): Promise<Readable>;
+  openPackage(buildGuid: string, fence: number, signal: AbortSignal): Promise<Readable>;
   hasLayer(digest: string): Promise<boolean>;
   openLayer(digest: string): Promise<Readable>;
   /** `open` is called anew for each try. */
-  putLayer(layer: { digest: string; sizeBytes: number }, owner: LayerOwner, open: () => Readable): Promise<void>;
+  putLayer(layer: LayerToPut, owner: LayerOwner, signal?: AbortSignal): Promise<void>;
   toolchain(key: string): Promise<ToolchainRecord | null>;
   putToolchain(record: ToolchainRecord): Promise<void>;
   finish(buildGuid: string, result: BuildFinish): Promise<void>;
@@ -80,14 +90,14 @@ export function openInternal(address: InternalAddress, stagerId: string): Intern
   const call = caller(pool);
   let isClosed = false;
   /** Repeats a call that failed on its way, or at an API that is just being started. */
-  const patiently = async <T>(work: () => Promise<T>): Promise<T> => {
+  const patiently = async <T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> => {
     const until = performance.now() + RETRY_FOR_MS;
     for (;;) {
       try {
         return await work();
       } catch (error) {
         const isFinal = error instanceof FencedError || (error instanceof AnswerError && error.status < 500);
-        if (isFinal || isClosed || performance.now() > until) throw error;
+        if (isFinal || isClosed || signal?.aborted === true || performance.now() > until) throw error;
         await new Promise(resolve => setTimeout(resolve, RETRY_MS));
       }
     }
@@ -110,7 +120,8 @@ export function openInternal(address: InternalAddress, stagerId: string): Intern
       json(buildOrder, (await call('POST', `${path(guid)}/claim`, { json: { stager: stagerId } })).text),
     heartbeat: async (guid, fence) =>
       json(buildHeartbeatAnswer, (await call('POST', `${path(guid)}/heartbeat`, { json: { fence } })).text),
-    openPackage: (guid, fence) => patiently(() => openBody(pool, `${path(guid)}/package?fence=${fence}`)),
+    openPackage: (guid, fence, signal) =>
+      patiently(() => openBody(pool, `${path(guid)}/package?fence=${fence}`, signal), signal),
     openLayer: digest => patiently(() => openBody(pool, `/internal/layers/${digest}`)),
     hasLayer: digest =>
       patiently(async () => {
@@ -121,13 +132,16 @@ export function openInternal(address: InternalAddress, stagerId: string): Intern
           throw error;
         }
       }),
-    putLayer: async ({ digest, sizeBytes }, owner, open) => {
+    putLayer: async ({ digest, sizeBytes, open }, owner, signal) => {
       const query = new URLSearchParams(
         'toolchain' in owner ? { toolchain: owner.toolchain } : { build: owner.buildGuid, fence: String(owner.fence) },
       );
-      await patiently(() =>
-        call('PUT', `/internal/layers/${digest}?${query}`, { body: open(), sizeBytes, answerMs: RETRY_FOR_MS * 20 }),
-      );
+      await patiently(async () => {
+        using silence = silenceOf(signal);
+        const body = pipeline(open(), silence.meter, () => undefined); // What fails in it is told by the call.
+        const { signal: over } = silence;
+        await call('PUT', `/internal/layers/${digest}?${query}`, { body, sizeBytes, signal: over, answerMs: null });
+      }, signal);
     },
     toolchain: key =>
       patiently(async () => {
@@ -160,7 +174,8 @@ interface CallOptions {
   body?: Readable;
   sizeBytes?: number;
   signal?: AbortSignal;
-  answerMs?: number;
+  /** Null: `signal` is all that ends it. */
+  answerMs?: number | null;
 }
 
 function caller(pool: Pool) {
@@ -169,11 +184,11 @@ function caller(pool: Pool) {
     path: string,
     { json, body, sizeBytes, signal, answerMs = ANSWER_MS }: CallOptions = {},
   ): Promise<{ status: number; text: string }> => {
-    const timeout = AbortSignal.timeout(answerMs);
+    const ends = [signal ?? null, answerMs === null ? null : AbortSignal.timeout(answerMs)].filter(end => end !== null);
     const answer = await pool.request({
       method,
       path,
-      signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+      signal: AbortSignal.any(ends),
       headers: {
         ...(json === undefined ? {} : { 'content-type': 'application/json' }),
         ...(sizeBytes === undefined ? {} : { 'content-length': String(sizeBytes) }),
@@ -191,8 +206,37 @@ function refuseFailure(what: string, status: number, text: string): void {
   if (status >= 400) throw new AnswerError(what, status, text);
 }
 
-async function openBody(pool: Pool, path: string): Promise<Readable> {
-  const answer = await pool.request({ method: 'GET', path });
+/** Aborts once a body on its way out stands still, or what gave it up does. */
+function silenceOf(given: AbortSignal | undefined): Disposable & { signal: AbortSignal; meter: Transform } {
+  const silent = new AbortController();
+  const wait = (ms: number): NodeJS.Timeout =>
+    setTimeout(() => silent.abort(new Error(`the API took nothing of a layer for ${ms} ms`)), ms);
+  let timer = wait(BODY_SILENCE_MS);
+  return {
+    signal: given === undefined ? silent.signal : AbortSignal.any([given, silent.signal]),
+    meter: new Transform({
+      transform: (chunk, _encoding, done) => {
+        timer.refresh();
+        done(null, chunk);
+      },
+      flush: done => {
+        clearTimeout(timer);
+        timer = wait(STORE_MS);
+        done();
+      },
+    }),
+    [Symbol.dispose]: () => clearTimeout(timer),
+  };
+}
+
+async function openBody(pool: Pool, path: string, signal?: AbortSignal): Promise<Readable> {
+  const answer = await pool.request({
+    method: 'GET',
+    path,
+    signal: signal ?? null,
+    headersTimeout: BODY_SILENCE_MS,
+    bodyTimeout: BODY_SILENCE_MS,
+  });
   if (answer.statusCode >= 400) refuseFailure(`GET ${path}`, answer.statusCode, await answer.body.text());
   return answer.body;
 }

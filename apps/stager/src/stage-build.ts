@@ -9,6 +9,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { BuildFinish, BuildOrder, LogEnvelope, StagedResult } from '@cupola/contract/internal';
 import type { RegistryPolicy } from '@cupola/images/registry/policy';
 import { readCode, withCode } from '@cupola/model/causes';
@@ -128,7 +129,8 @@ async function run(deps: StagingDeps, order: BuildOrder, { stop, signal }: Stopp
     if (final.outcome === 'failed' && readCode(final.error).code === null)
       final.error = withCode(final.error, stagingCause({ ...final, lines: last }).code);
     if (final.outcome === 'failed') lines.line(`**ERROR** ${final.error}`, 'ERR');
-    await lines.flush();
+    // What becomes of an app counts for more than what was said of it.
+    await Promise.race([lines.flush(), pause(LINES_WAIT_MS, undefined, { ref: false })]);
     await client.finish(order.buildGuid, { fence: order.fence, ...final } satisfies BuildFinish);
     log.info(
       {
@@ -152,6 +154,9 @@ async function run(deps: StagingDeps, order: BuildOrder, { stop, signal }: Stopp
     await caches.trim(cacheOf(order));
   }
 }
+
+/** So long the result waits for its last lines to be taken (ours): an API that is frozen would keep them for minutes. */
+const LINES_WAIT_MS = 5_000;
 
 /** Lines that a failure may be told by: package managers say much after what matters (ours). */
 const LAST_LINES = 200;
@@ -281,7 +286,7 @@ async function downloadOnce(
       done(null, chunk);
     },
   });
-  const source = await client.openPackage(order.buildGuid, order.fence);
+  const source = await client.openPackage(order.buildGuid, order.fence, signal);
   await pipeline(source, hashing, createWriteStream(file, { flags: 'w', mode: 0o644 }), { signal });
   if (hash.digest('hex') !== order.packageDigest)
     throw new Error('the package came with other bytes than its digest says');
@@ -353,7 +358,7 @@ async function compile(
         line: (text, type) => lines.line(text, type),
         keep: async layer => {
           if (await deps.client.hasLayer(layer.digest)) return;
-          await deps.client.putLayer(layer, order, () => createReadStream(layer.file));
+          await deps.client.putLayer({ ...layer, open: () => createReadStream(layer.file) }, order, signal);
         },
         toolchain: async ask => {
           const made = await deps.toolchains.ensure(ask, order);

@@ -136,7 +136,7 @@ async function keepLayer(client: InternalClient, { order, repository, layer, wor
   const digest = layer.digest.slice('sha256:'.length);
   const file = join(work, digest);
   await patiently(signal, () => repository.save(layer, file));
-  await client.putLayer({ digest, sizeBytes: layer.size }, order, () => createReadStream(file));
+  await client.putLayer({ digest, sizeBytes: layer.size, open: () => createReadStream(file) }, order, signal);
   await rm(file);
 }
 

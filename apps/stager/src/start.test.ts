@@ -335,6 +335,21 @@ describe('a build that is not ours to finish', () => {
     await nothingLeft();
   });
 
+  test.each([
+    ['package', 1_000, { outcome: 'failed', title: 'StagingTimeExpired' }],
+    ['layers', 8_000, { outcome: 'failed', title: 'StagingTimeExpired' }],
+    ['logs', 60_000, { outcome: 'staged' }],
+  ])('an API that takes its %s and never answers costs no more than its own time', async (frozen, timeoutMs, end) => {
+    const build = api.offer({ Procfile: 'web: ./run\n', 'frozen.txt': frozen }, { timeoutMs });
+    api.frozen.add(frozen);
+    try {
+      expect(await api.finished(build)).toMatchObject(end);
+      await nothingLeft();
+    } finally {
+      api.frozen.clear();
+    }
+  });
+
   test('an API that is away when the result is ready is waited for', async () => {
     const build = api.offer({ 'package.json': JSON.stringify({ scripts: { build: 'echo begun; sleep 0.5' } }) });
     await api.until('it has begun', () => build.lines.includes('begun'));

@@ -95,8 +95,13 @@ export function openToolchains({ client, npm, folder, now }: Options): Toolchain
       // The layer without its record: whoever stored it was cut off in between.
       if (recorded.has(key) || (await client.toolchain(key)) !== null) return void recorded.add(key);
     } else
-      await client.putLayer(layer, owner, () =>
-        Readable.from(tarBytes(join(trees, folderName), `toolchains/${folderName}`), { objectMode: false }),
+      await client.putLayer(
+        {
+          ...layer,
+          open: () =>
+            Readable.from(tarBytes(join(trees, folderName), `toolchains/${folderName}`), { objectMode: false }),
+        },
+        owner,
       );
     await client.putToolchain({ key, version, layer });
     recorded.add(key);
