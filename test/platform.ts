@@ -81,6 +81,8 @@ export const PARTS = {
   embedded: ['control', 'cell', 'router'],
   cluster: ['api-0', 'api-1', 'scheduler-0', 'scheduler-1', 'cell-0', 'router-0', 'cell-1', 'router-1'],
 }[FORM];
+/** One of each kind, and the scheduler that follows. */
+export const PART_KINDS = PARTS.filter(part => !/^(api|cell|router)-1$/.test(part));
 /** Those among them that hold no request of an app's client. */
 export const PARTS_ASIDE = PARTS.filter(part => !part.startsWith('router'));
 /** By which `facts.port` is served. */
@@ -147,6 +149,19 @@ const networkName = (installation: string): string =>
 export function namespacesOf(installation: string): string[] {
   const ours = `cupola-${networkName(installation)}-`;
   return existsSync('/run/netns') ? readdirSync('/run/netns').filter(name => name.startsWith(ours)) : [];
+}
+
+/** SIGKILL for a part, also when it has just ended and is about to be started again. */
+export async function killPart(platform: Platform, part: string): Promise<void> {
+  await until(`${part} is killed`, async () => {
+    const pid = await platform.pidOf(part);
+    try {
+      return process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+      throw error;
+    }
+  });
 }
 
 /** Whether it runs, or is still to be waited for by who started it. */

@@ -1,6 +1,6 @@
 /** kill -9 of each part while each step of a push is under way: what was acknowledged is kept, and the push goes on to its end. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { PARTS, type Platform, startPlatform } from './platform.ts';
+import { killPart, PART_KINDS, type Platform, startPlatform } from './platform.ts';
 import { checkLedger, openLedger, stepsOfPush } from './push-steps.ts';
 
 describe('kill -9 during each step of a push', () => {
@@ -12,13 +12,13 @@ describe('kill -9 during each step of a push', () => {
   afterAll(() => platform[Symbol.asyncDispose]());
 
   // All at once: the supervisor waits longer before each start of a part that keeps dying, and each push must stand the others' kills too.
-  test.concurrent.each(PARTS)('of %s', { timeout: 480_000 }, async part => {
+  test.concurrent.each(PART_KINDS)('of %s', { timeout: 480_000 }, async part => {
     const ledger = await openLedger(platform, `pushed-${part}`);
     const steps = stepsOfPush(platform, `by-${part}`);
     for (const step of steps) {
       const running = step.run(ledger);
       running.catch(() => undefined); // Looked at below: the kill comes first.
-      process.kill(await platform.pidOf(part), 'SIGKILL');
+      await killPart(platform, part);
       await running;
       await checkLedger(platform, ledger);
     }

@@ -61,7 +61,12 @@ export async function startCluster(args: readonly string[], { backup, within = t
     facts,
     status,
     pidOf: part =>
-      until(`${part} has a pid`, async () => (await status()).parts.find(({ name }) => name === part)?.pid),
+      until(`${part} has a pid`, async () => {
+        const program = programs.find(({ name }) => name === part);
+        if (program !== undefined) return program.pid();
+        const all = await Promise.all(members.map(partsOf));
+        return all.flat().find(({ name }) => name === part)?.pid;
+      }),
     supervisors: async () => {
       const all = await Promise.all(members.map(member => member.status()));
       return all.flatMap(found => (found === null ? [] : [found.pid]));
