@@ -79,7 +79,7 @@ const FORM = process.env.CUPOLA_TEST_FORM === 'cluster' ? 'cluster' : 'embedded'
 /** Processes of ours that may die at any time. */
 export const PARTS = {
   embedded: ['control', 'cell', 'router'],
-  cluster: ['api-0', 'api-1', 'scheduler-0', 'scheduler-1', 'cell-0', 'router-0', 'cell-1', 'router-1'],
+  cluster: ['api-0', 'api-1', 'scheduler-0', 'scheduler-1', 'git', 'cell-0', 'router-0', 'cell-1', 'router-1'],
 }[FORM];
 /** One of each kind, and the scheduler that follows. */
 export const PART_KINDS = PARTS.filter(part => !/^(api|cell|router)-1$/.test(part));

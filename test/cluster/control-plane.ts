@@ -1,6 +1,6 @@
 /**
- * The control plane of a cluster on this machine: two APIs and two schedulers, each a program of its own, on PostgreSQL, Redis and S3. Users reach the APIs
- * under one address, by turns, as through the balancer of an operator.
+ * The control plane of a cluster on this machine: two APIs, two schedulers and the one that takes pushes by git, each a program of its own, on PostgreSQL,
+ * Redis and S3. Users reach the APIs under one address, by turns, as through the balancer of an operator.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
@@ -19,6 +19,7 @@ export interface ControlPlane extends AsyncDisposable {
   readonly s3: S3Server;
   readonly apis: readonly Program[];
   readonly schedulers: readonly Program[];
+  readonly git: Program;
   /** Where users reach the APIs. */
   readonly url: string;
   readonly port: number;
@@ -60,6 +61,7 @@ export async function startControlPlane({
   const ports = { api: [await freePort(), await freePort()], member: [await freePort(), await freePort()] };
   const balancer = starting.use(await startBalancer(ports.api));
   const url = `http://localhost:${balancer.port}`;
+  const gitListen = `127.0.0.1:${await freePort()}`;
   const healthPorts: Record<string, number> = {};
   const program = async (name: string, path: string, settings: Record<string, string>): Promise<Program> => {
     healthPorts[name] = await freePort();
@@ -68,7 +70,6 @@ export async function startControlPlane({
         name,
         path,
         environment: {
-          CUPOLA_DATABASE_URL: database,
           CUPOLA_HEALTH_LISTEN: `127.0.0.1:${healthPorts[name]}`,
           ...environment,
           ...settings,
@@ -82,11 +83,13 @@ export async function startControlPlane({
     const state = join(folderOf(index), 'state');
     mkdirSync(state, { recursive: true });
     return program(`api-${index}`, 'apps/api/src/main.ts', {
+      CUPOLA_DATABASE_URL: database,
       CUPOLA_REDIS_URL: redis.url,
       CUPOLA_BLOBS_URL: blobs,
       CUPOLA_KEYS: join(work, 'keys'),
       CUPOLA_WORK: state,
       CUPOLA_PUBLIC_URL: url,
+      CUPOLA_GIT_URL: `http://${gitListen}`,
       CUPOLA_DOMAIN: 'localhost',
       CUPOLA_LISTEN: `127.0.0.1:${ports.api[index]}`,
       CUPOLA_CLUSTER_LISTEN: `${memberHost}:${ports.member[index]}`,
@@ -95,9 +98,14 @@ export async function startControlPlane({
   };
   // The first one makes the keys and the schema; the second one finds both.
   const apis = [await api(0), await api(1)];
-  const schedulers = await Promise.all(
-    [0, 1].map(index => program(`scheduler-${index}`, 'apps/scheduler/src/main.ts', { CUPOLA_WORK: work })),
-  );
+  const scheduler = (index: number): Promise<Program> =>
+    program(`scheduler-${index}`, 'apps/scheduler/src/main.ts', { CUPOLA_DATABASE_URL: database, CUPOLA_WORK: work });
+  const pushesByGit = program('git', 'apps/git/src/main.ts', {
+    CUPOLA_PUBLIC_URL: url,
+    CUPOLA_GIT_FOLDER: join(work, 'git'),
+    CUPOLA_LISTEN: gitListen,
+  });
+  const [git, ...schedulers] = await Promise.all([pushesByGit, scheduler(0), scheduler(1)]);
   const running = starting.move();
   return {
     postgres,
@@ -105,6 +113,7 @@ export async function startControlPlane({
     s3,
     apis,
     schedulers,
+    git,
     url,
     port: balancer.port,
     addresses: ports.member.map(port => `${memberHost}:${port}`),

@@ -30,7 +30,7 @@ export async function startCluster(args: readonly string[], { backup, within = t
       return member;
     }),
   );
-  const programs = [...plane.apis, ...plane.schedulers];
+  const programs = [...plane.apis, ...plane.schedulers, plane.git];
   const [front] = members as [Member, ...Member[]];
   const places = { api: plane.url, port: front.port, apiPort: plane.port, httpsPort: front.httpsPort };
 
