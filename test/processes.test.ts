@@ -35,12 +35,14 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
   beforeAll(async () => {
     work = mkdtempSync(join(tmpdir(), 'cupola-processes-'));
     // Nobody starts again what a test has killed, but the test.
-    plane = await startControlPlane({ work, isKept: false, durable: true });
+    const port = await freePort();
+    plane = await startControlPlane({ work, appsPort: port, isKept: false, durable: true });
     for (const name of ['cell', 'router']) memberHealth[name] = await freePort();
     const data = join(work, 'member');
     mkdirSync(data, { mode: 0o755 });
     member = await joinCluster(plane, {
       data,
+      port,
       environment: {
         CUPOLA_CELL_HEALTH_LISTEN: `127.0.0.1:${memberHealth.cell}`,
         CUPOLA_ROUTER_HEALTH_LISTEN: `127.0.0.1:${memberHealth.router}`,

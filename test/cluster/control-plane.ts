@@ -11,7 +11,7 @@ import { type PostgresServer, startPostgres } from '@cupola/store/postgres-serve
 import { ROOT, run } from '../platform.ts';
 import { freePort, type Program, startProgram } from './programs.ts';
 
-export const PASSWORD = 'let me in';
+export const PASSWORD = 'let-me-in';
 
 export interface ControlPlane extends AsyncDisposable {
   readonly postgres: PostgresServer;
@@ -37,6 +37,8 @@ interface Options {
   /** A folder of the caller's, which outlives this. */
   work: string;
   environment?: Record<string, string>;
+  /** Of the router that users ask for apps. */
+  appsPort: number;
   /** Programs that end are started again. */
   isKept: boolean;
   /** The engines write through to disk, as an operator's do. */
@@ -48,6 +50,7 @@ interface Options {
 export async function startControlPlane({
   work,
   environment = {},
+  appsPort,
   isKept,
   durable = false,
   memberHost = '127.0.0.1',
@@ -91,6 +94,7 @@ export async function startControlPlane({
       CUPOLA_PUBLIC_URL: url,
       CUPOLA_GIT_URL: `http://${gitListen}`,
       CUPOLA_DOMAIN: 'localhost',
+      CUPOLA_APPS_PORT: String(appsPort),
       CUPOLA_LISTEN: `127.0.0.1:${ports.api[index]}`,
       CUPOLA_CLUSTER_LISTEN: `${memberHost}:${ports.member[index]}`,
       CUPOLA_ADMIN_PASSWORD_FILE: join(work, 'admin-password'),

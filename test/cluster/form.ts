@@ -11,6 +11,7 @@ import { createClient } from '../client.ts';
 import { type Platform, type PlatformFacts, type StartOptions, until } from '../platform.ts';
 import { PASSWORD, startControlPlane } from './control-plane.ts';
 import { joinCluster, type Member } from './member.ts';
+import { freePort } from './programs.ts';
 
 const MEMBERS = 2;
 
@@ -20,12 +21,14 @@ export async function startCluster(args: readonly string[], { backup, within = t
   await using starting = new AsyncDisposableStack();
   const data = mkdtempSync(join(within, 'cupola-'));
   starting.defer(() => rmSync(data, { recursive: true, force: true, maxRetries: 5 }));
-  const plane = starting.use(await startControlPlane({ work: data, environment: env, isKept: true }));
+  const ports = await Promise.all(Array.from({ length: MEMBERS }, freePort));
+  const [appsPort = 0] = ports;
+  const plane = starting.use(await startControlPlane({ work: data, environment: env, appsPort, isKept: true }));
   const members = await Promise.all(
-    Array.from({ length: MEMBERS }, async (_, index) => {
+    ports.map(async (port, index) => {
       const folder = join(data, `member-${index}`);
       mkdirSync(folder, { mode: 0o755 });
-      const member = await joinCluster(plane, { data: folder, environment: env });
+      const member = await joinCluster(plane, { data: folder, port, environment: env });
       starting.defer(() => member.down());
       return member;
     }),

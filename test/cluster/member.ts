@@ -28,12 +28,12 @@ export interface Member {
   restart(): Promise<void>;
 }
 
-/** Joins with all roles; resolves once its parts serve. */
+/** Joins with all roles, `port` that of its router; resolves once its parts serve. */
 export async function joinCluster(
   plane: ControlPlane,
-  { data, environment = {} }: { data: string; environment?: Record<string, string> },
+  { data, port, environment = {} }: { data: string; port: number; environment?: Record<string, string> },
 ): Promise<Member> {
-  const [port, httpsPort] = [await freePort(), await freePort()];
+  const httpsPort = await freePort();
   let supervisor: ChildProcess | null = null;
   const command = async (...words: string[]): Promise<string> =>
     (await run(join(ROOT, 'cupola'), [...words, '--data', data])).stdout;
