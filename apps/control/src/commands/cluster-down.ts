@@ -61,7 +61,7 @@ function findCompose(): string[] {
 /** Those that were made here; where another checkout uses one it stays. What was pulled (postgres, redis ...) is anybody's. */
 function removeImages(image: string): void {
   spawnSync('docker', ['image', 'rm', image], { stdio: 'ignore' });
-  spawnSync('docker', ['image', 'prune', '--force', '--filter', 'label=io.cupola.image=compose'], { stdio: 'ignore' });
+  spawnSync('docker', ['image', 'prune', '--force', '--filter', 'label=io.cupola.image'], { stdio: 'ignore' });
 }
 
 /** Of the agents' and stagers' data: all in it is gone. */

@@ -7,6 +7,8 @@ import type Docker from 'dockerode';
 import type { ContainerCreateOptions, ContainerInspectInfo } from 'dockerode';
 import { SandboxError } from '../sandbox.ts';
 
+/** On images that were made here. */
+const IMAGE_LABEL = 'io.cupola.image';
 /** Of one call; an engine that is busy on a small machine takes some seconds to start a container. */
 const CALL_MS = 30_000;
 
@@ -172,7 +174,9 @@ async function follow(
 
 async function importImage(docker: Docker, name: string, tar: Buffer): Promise<void> {
   const [repo = '', tag = ''] = name.split(':');
-  const answer = await docker.importImage(Readable.from([tar]), { repo, tag });
+  // Of two agents that make the same one at once, one is left without a name.
+  const changes = `LABEL ${IMAGE_LABEL}=root`;
+  const answer = await docker.importImage(Readable.from([tar]), { repo, tag, changes });
   let said = '';
   for await (const chunk of answer as AsyncIterable<Buffer>) said += String(chunk);
   // A failure is a line like the others, under status 200.
