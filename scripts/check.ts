@@ -5,6 +5,7 @@ const steps: Array<[name: string, argv: string[]]> = [
   ['biome', ['node_modules/.bin/biome', 'check', '--error-on-warnings']],
   ['tsc', ['node_modules/.bin/tsc', '-p', '.']],
   ['tsc model', ['node_modules/.bin/tsc', '-p', 'packages/model']],
+  ['tsc dashboard', ['node_modules/.bin/tsc', '-p', 'apps/dashboard']],
   ['arrows', [process.execPath, 'scripts/arrows.ts']],
   ['lock', [process.execPath, 'scripts/lock.ts']],
   ['knip', ['node_modules/.bin/knip']],

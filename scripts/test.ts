@@ -37,6 +37,7 @@ const NEEDED: Record<string, string> = {
   'docker-registry': 'docker-registry',
   pg_ctlcluster: 'postgresql',
   'redis-server': 'redis-server',
+  chromium: 'chromium',
 };
 
 function hasTool(name: string): boolean {

@@ -35,6 +35,8 @@ export interface ApiConfig {
   stackFolder: string;
   /** Where the root filesystems of added stacks lie. */
   addedStacks: string;
+  /** Files of the dashboard: made already in `built`, or else to be made below `folder` when they are first asked for. */
+  dashboard: { built: string | null; folder: string };
   version: string;
 }
 

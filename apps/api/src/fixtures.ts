@@ -86,6 +86,8 @@ export interface TestOptions {
   wrapLogs?: (logs: LogStore) => LogStore;
   /** Where git runs; not given: nowhere. */
   git?: GitPart;
+  /** Files of the dashboard, made before. */
+  dashboard?: string;
   /** Told of each request. */
   requestDone?: NonNullable<ApiDeps['requestDone']>;
 }
@@ -126,6 +128,7 @@ export async function startTestApi(options: TestOptions = {}): Promise<TestApi> 
       uploadFolder: join(folder, 'blobs', 'tmp'),
       stackFolder: join(folder, 'stacks'),
       addedStacks: join(folder, 'added-stacks'),
+      dashboard: { built: options.dashboard ?? null, folder: join(folder, 'dashboard') },
       version: '0.0.0-test',
     },
     log: log === undefined ? pino({ level: 'silent' }) : pino({ level: 'debug' }, { write: log }),

@@ -43,6 +43,8 @@ const settings = z.object({
   CUPOLA_DRAIN_TARGETS: z.string().default(''),
   /** Where apps/git listens; without it no push by git is received. */
   CUPOLA_GIT_URL: z.url('write the address of apps/git, for example http://git:8085').exactOptional(),
+  /** The dashboard's files, where an image brings them along; else they are built when first asked for. */
+  CUPOLA_DASHBOARD: z.string().startsWith('/', 'write an absolute folder').exactOptional(),
   CUPOLA_VERSION: z.string().default('0.0.0'),
 });
 
@@ -89,6 +91,7 @@ await runProgram('api', settings, async (env, log, health) => {
         uploadFolder,
         stackFolder: join(env.CUPOLA_WORK, 'stacks'),
         addedStacks: join(env.CUPOLA_WORK, 'added-stacks'),
+        dashboard: { built: env.CUPOLA_DASHBOARD ?? null, folder: join(env.CUPOLA_WORK, 'dashboard') },
         version: env.CUPOLA_VERSION,
       },
       listen: env.CUPOLA_LISTEN,

@@ -34,6 +34,8 @@ const environment = z.object({
   CUPOLA_DRAIN_TARGETS: z.string().default(''),
   /** `redis://...`: build queue and logs lie there. Empty: in the data folder. */
   CUPOLA_REDIS_URL: z.string().default(''),
+  /** The dashboard's files, where an image brings them along; else they are built when first asked for. */
+  CUPOLA_DASHBOARD: z.string().min(1).exactOptional(),
   CUPOLA_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 
@@ -80,6 +82,7 @@ async function startControl(env: z.infer<typeof environment>, log: Logger): Prom
       uploadFolder,
       stackFolder: join(state, 'stacks'),
       addedStacks: env.CUPOLA_STACKS,
+      dashboard: { built: env.CUPOLA_DASHBOARD ?? null, folder: join(state, 'dashboard') },
       version: VERSION,
     },
     listen: { fd: env.CUPOLA_API_FD },

@@ -164,6 +164,7 @@ function commonEnvironment(data: string, config: PlatformConfig): Record<string,
     CUPOLA_INSTALLATION: config.installation,
     CUPOLA_DRAIN_TARGETS: process.env.CUPOLA_DRAIN_TARGETS ?? '',
     CUPOLA_REGISTRIES: process.env.CUPOLA_REGISTRIES ?? '',
+    ...(process.env.CUPOLA_DASHBOARD ? { CUPOLA_DASHBOARD: process.env.CUPOLA_DASHBOARD } : {}),
     CUPOLA_ALLOW_UNSANDBOXED: config.allowUnsandboxed ? '1' : '0',
   };
 }

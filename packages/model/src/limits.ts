@@ -193,6 +193,10 @@ export const TOKEN_LIMITS = {
   loginLockMs: 300_000,
   /** One-time codes, as in UAA: as long as it takes to copy one. */
   passcodeMs: 300_000,
+  /** A browser takes it on at once (RFC 6749, 4.1.2: ten minutes at most). */
+  authorizationCodeMs: 60_000,
+  /** From the first look at the sign-in page to the right password. */
+  signInSeconds: 600,
 } as const;
 
 export const RETENTION = {

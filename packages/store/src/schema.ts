@@ -184,6 +184,15 @@ export interface PasscodesTable {
   user_guid: string;
   expires_at: number;
 }
+export interface AuthorizationCodesTable {
+  /** sha-256 of the code. */
+  code_hash: string;
+  user_guid: string;
+  client_id: string;
+  /** base64url of the sha-256 of the verifier that only who began the sign-in has. */
+  challenge: string;
+  expires_at: number;
+}
 export interface RolesTable extends Stamped {
   type: RoleType;
   user_guid: string;
@@ -698,6 +707,7 @@ export interface Database {
   stacks: StacksTable;
   usage_events: UsageEventsTable;
   passcodes: PasscodesTable;
+  authorization_codes: AuthorizationCodesTable;
   roles: RolesTable;
   domains: DomainsTable;
   domain_shares: DomainSharesTable;

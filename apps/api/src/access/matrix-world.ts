@@ -244,6 +244,13 @@ function requestsBesideCf({ apps: id }: Guids): Record<string, TestCall> {
   };
 }
 
+const LOGINS: Record<string, TestCall> = {
+  'POST /oauth/token': { form: { grant_type: 'password', username: 'x', password: 'x' } },
+  'POST /passcode': { form: { username: 'x', password: 'x' } },
+  // A redirect that is not registered is refused, whoever asks.
+  'POST /oauth/authorize': { form: { client_id: 'dashboard', redirect_uri: 'https://elsewhere.example/' } },
+};
+
 function requests(guids: Guids): Record<string, TestCall> {
   const app = { app: to(guids.apps) };
   const destinations = { body: { destinations: [{ app: { guid: guids.apps } }] } };
@@ -252,8 +259,7 @@ function requests(guids: Guids): Record<string, TestCall> {
   const changes = new FormData();
   changes.set('base', JSON.stringify({ guid: guids.packages, checksum: '0'.repeat(64), without: [] }));
   return {
-    'POST /oauth/token': { form: { grant_type: 'password', username: 'x', password: 'x' } },
-    'POST /passcode': { form: { username: 'x', password: 'x' } },
+    ...LOGINS,
     'POST /Users': { body: { userName: 'new', password: 'x' } },
     'PUT /Users/:guid/password': { body: { password: 'x' } },
     'POST /oauth/clients': { body: { client_id: 'new', client_secret: 'x' } },

@@ -43,7 +43,7 @@ export interface Reply {
   /** Sent as JSON, `JsonTexts` as lists; a string, Buffer or Readable is sent as it is, with `contentType`. Absent: no body. */
   body?: unknown;
   contentType?: string;
-  headers?: Record<string, string>;
+  headers?: Record<string, string | string[]>;
   /** CF warnings, sent as X-Cf-Warnings, each form-encoded. */
   warnings?: string[];
 }

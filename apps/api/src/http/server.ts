@@ -13,6 +13,7 @@ import express from 'express';
 import type { Logger } from 'pino';
 import { type Actor, NOBODY } from '../access/actor.ts';
 import { type CfFailure, cfFailure, UNKNOWN_REQUEST } from '../cf-error.ts';
+import type { DashboardDoor } from '../dashboard/door.ts';
 import type { ApiDeps } from '../deps.ts';
 import { uaaFailureBody } from '../uaa/uaa-error.ts';
 import { askedFrom, withOrigin } from './asked-from.ts';
@@ -131,6 +132,7 @@ function makeApp(deps: Deps, around: Around): express.Express {
     watchEnd(deps.api, request, response);
     next();
   });
+  app.use(dashboardDoor(deps, around));
   const answer = async (request: express.Request, response: express.Response, endpoint: Endpoint): Promise<void> => {
     response.locals.endpoint = endpoint;
     const exchange = { request, response, endpoint, log: deps.api.log };
@@ -156,6 +158,28 @@ function makeApp(deps: Deps, around: Around): express.Express {
   return app;
 }
 
+/** Requests below `/dashboard`: answered, or let on as requests to the API from who has a session. */
+function dashboardDoor({ api }: Deps, { fromRouter }: Around): express.RequestHandler {
+  let door: Promise<DashboardDoor> | null = null;
+  return async (request, response, next) => {
+    if (!/^\/dashboard(?:[/?]|$)/.test(request.url)) return next();
+    try {
+      door ??= import('../dashboard/door.ts').then(({ createDashboardDoor }) =>
+        createDashboardDoor(api.config.dashboard, api.log),
+      );
+      const { publicUrl } = askedFrom(request, api.config, fromRouter.has(request.socket));
+      const asked = { headers: request.headers, isHttps: publicUrl.startsWith('https:') };
+      const outcome = await (await door).open(withOrigin(api, publicUrl), request, asked);
+      if ('reply' in outcome) return await sendReply(response, outcome.reply);
+      response.locals.session = outcome.passed.actor;
+      request.url = outcome.passed.url;
+      next();
+    } catch (error) {
+      fail({ request, response, log: api.log }, error);
+    }
+  };
+}
+
 interface Exchange {
   request: express.Request;
   response: express.Response;
@@ -170,7 +194,8 @@ async function serve(
 ): Promise<void> {
   const gone = new AbortController();
   response.once('close', () => gone.abort(new Error('the client has gone')));
-  const actor = await whoAsks(deps, request, endpoint);
+  const session = response.locals.session as Actor | undefined;
+  const actor = session ?? (await whoAsks(deps, request, endpoint));
   response.locals.actor = actor;
   const query = flatQuery(request.query);
   const { publicUrl, clientAddress } = askedFrom(request, deps.api.config, fromRouter.has(request.socket));

@@ -118,13 +118,4 @@ export const clientEndpoints: Endpoint[] = [
       return { status: 200, body: {} };
     },
   }),
-  endpoint({
-    method: 'GET',
-    path: '/oauth/authorize',
-    failures: 'uaa',
-    summary: 'One-time codes for ssh: not yet',
-    handle: async () => {
-      throw new UaaError(400, 'invalid_request', 'SSH is not supported yet.');
-    },
-  }),
 ];

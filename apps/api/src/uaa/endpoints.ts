@@ -1,6 +1,7 @@
 /** The part of UAA that CF's clients use: login, tokens, keys. Users are in `scim.ts`, clients in `clients.ts`. */
 import { z } from 'zod';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
+import { authorizeEndpoints } from './authorize-endpoints.ts';
 import { grantToken } from './grants.ts';
 import { passcodeEndpoints } from './passcode-endpoints.ts';
 
@@ -31,7 +32,8 @@ function discovery(publicUrl: string, issuer: string) {
     token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'],
     token_endpoint_auth_signing_alg_values_supported: ['RS256'],
     grant_types_supported: ['password', 'refresh_token', 'client_credentials'],
-    response_types_supported: ['token'],
+    response_types_supported: ['token', 'code'],
+    code_challenge_methods_supported: ['S256'],
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: ['RS256'],
     scopes_supported: ['openid'],
@@ -44,6 +46,7 @@ const NO_STORE = { 'Cache-Control': 'no-store', Pragma: 'no-cache' };
 
 export const uaaEndpoints: Endpoint[] = [
   ...passcodeEndpoints,
+  ...authorizeEndpoints,
   ...(['/login', '/info'] as const).map(path =>
     endpoint({
       method: 'GET',

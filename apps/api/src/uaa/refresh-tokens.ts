@@ -8,7 +8,8 @@ import type { Mutation } from '@cupola/store/store';
 
 type Write = Pick<Mutation, 'db' | 'now'>;
 
-function tokenHash(token: string): string {
+/** By which a token is known in the store. */
+export function tokenHash(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
 

@@ -1,6 +1,7 @@
 /** doctor APP: everything that keeps an app from serving, worst first, each with its cause and one command. Changes nothing. */
 import { recentLines } from '@cupola/client/logs';
 import { type Explanation, explainCause } from '@cupola/contract/causes';
+import { explainStaging } from '@cupola/contract/explain-failure';
 import {
   type ReadApp,
   type ReadProcess,
@@ -9,7 +10,7 @@ import {
   readRoute,
   readStats,
 } from '@cupola/contract/v3/client-reads';
-import { explainStaging, startTrouble } from '@cupola/push/explain-failure';
+import { startTrouble } from '@cupola/push/explain-failure';
 import { WordedError } from '@cupola/push/failures';
 import { filesNotKept } from '@cupola/push/files-not-kept';
 import { explanationText, logLine } from '@cupola/push/text';

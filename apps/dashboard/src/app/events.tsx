@@ -1,0 +1,44 @@
+import { readCode } from '@cupola/model/causes';
+import { useQuery } from '@tanstack/react-query';
+import { eventsQuery } from '../data/queries.ts';
+import type { AuditEvent } from '../data/read.ts';
+import { Since } from '../ui/since.tsx';
+
+export function Events({ guid }: { guid: string }) {
+  const { data: events } = useQuery(eventsQuery(guid));
+  if (events === undefined) return null;
+  return (
+    <section className="sheet" aria-labelledby="events-title">
+      <header>
+        <h2 id="events-title">Events</h2>
+      </header>
+      {events.length === 0 ? (
+        <p className="body quiet">Nothing has happened to it yet.</p>
+      ) : (
+        <ul className="events">
+          {events.filter(isShown).map(event => (
+            <li key={event.guid}>
+              <span className="number quiet">
+                <Since at={Date.parse(event.created_at)} />
+              </span>
+              <p>
+                {wordsOf(event)} <span className="quiet small">{event.actor?.name ?? ''}</span>
+              </p>
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+/** Each crash is told twice, once in the form of older clients. */
+const isShown = ({ type }: AuditEvent): boolean => type !== 'app.crash';
+
+/** `audit.app.process.crash` is the API's word; people read: process crash, and how it ended. */
+function wordsOf({ type, data }: AuditEvent): string {
+  const name = type.replace(/^audit\.(app\.)?/, '').replaceAll(/[._-]/g, ' ');
+  const exit = data?.exit_description ?? '';
+  const index = data?.index === null || data?.index === undefined ? '' : ` ${data.index}`;
+  return exit === '' ? name : `${name}${index}: ${readCode(exit).text}`;
+}

@@ -1,0 +1,130 @@
+import { readCode } from '@cupola/model/causes';
+import { toneOfInstance } from '../apps/health.ts';
+import type { ShownInstance, ShownProcess } from '../data/queries.ts';
+import type { App, AuditEvent } from '../data/read.ts';
+import { Action } from '../ui/action.tsx';
+import { Since } from '../ui/since.tsx';
+import { StateWord } from '../ui/state-word.tsx';
+import { megabytes } from '../ui/time.ts';
+import { restartInstance } from './commands.ts';
+import { carryOut } from './do.ts';
+
+interface Props {
+  app: App;
+  shown: ShownProcess;
+  events: readonly AuditEvent[];
+  readOnly: string | null;
+}
+
+export function Instances({ app, shown: { process, instances }, events, readOnly }: Props) {
+  const crashes = events.filter(({ type, data }) => type === 'audit.app.process.crash' && data?.index !== undefined);
+  const running = instances.filter(({ state }) => state === 'RUNNING').length;
+  return (
+    <section className="sheet" aria-labelledby={`instances-${process.type}`}>
+      <header>
+        <h2 id={`instances-${process.type}`}>{process.type}</h2>
+        <span className="quiet small number">
+          {running} of {process.instances} running
+        </span>
+      </header>
+      {instances.length === 0 ? (
+        <p className="body quiet">No instances are wanted. Scale it to have some.</p>
+      ) : (
+        <div className="scrolls">
+          <table>
+            <thead>
+              <tr>
+                {['#', 'state', 'for', 'crashes', 'cpu', 'memory', 'disk', 'cell', ''].map(name => (
+                  <th key={name} className="label">
+                    {name === '' ? <span className="hidden-label">actions</span> : name}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {instances.map(instance => (
+                <InstanceRow
+                  key={instance.index}
+                  app={app}
+                  process={process}
+                  instance={instance}
+                  crashes={crashes.filter(({ data }) => data?.index === instance.index)}
+                  readOnly={readOnly}
+                />
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </section>
+  );
+}
+
+interface RowProps {
+  app: App;
+  process: ShownProcess['process'];
+  instance: ShownInstance;
+  crashes: readonly AuditEvent[];
+  readOnly: string | null;
+}
+
+function InstanceRow({ app, process, instance, crashes, readOnly }: RowProps) {
+  const { index, state, since, usage, mem_quota, disk_quota, host, details } = instance;
+  const commands = restartInstance(app, process, index);
+  const isThere = state === 'RUNNING' || state === 'STARTING';
+  const why = details ? readCode(details).text : (crashes[0]?.data?.exit_description ?? null);
+  return (
+    <>
+      <tr>
+        <td className="number">{index}</td>
+        <td>
+          <StateWord health={{ word: state.toLowerCase(), tone: toneOfInstance(state) }} />
+        </td>
+        <td className="number">{state === 'DOWN' ? '' : <Since at={since} />}</td>
+        <td className="number" title="Of the last events">
+          {crashes.length}
+        </td>
+        <td className="number">{usage && isThere ? `${((usage.cpu ?? 0) * 100).toFixed(1)} %` : ''}</td>
+        <td>{usage && isThere && <Meter used={usage.mem ?? 0} limit={mem_quota ?? 0} />}</td>
+        <td>{usage && isThere && <Meter used={usage.disk ?? 0} limit={disk_quota ?? 0} />}</td>
+        <td className="number">{host ?? ''}</td>
+        <td>
+          <Action
+            label="Restart"
+            commands={commands}
+            disabledBecause={readOnly ?? (isThere ? null : 'There is no instance to restart.')}
+            run={() => carryOut(commands)}
+            done={`Instance ${index} is restarted.`}
+          />
+        </td>
+      </tr>
+      {why !== null && why !== '' && (
+        <tr>
+          <td />
+          <td colSpan={8} className="quiet small">
+            {state === 'RUNNING' ? 'last exit: ' : ''}
+            {readCode(why).text}
+          </td>
+        </tr>
+      )}
+    </>
+  );
+}
+
+/** Of a limit: nearer than this is shown before it hurts, as `cupola doctor` does. */
+const NEARLY = 0.9;
+
+function Meter({ used, limit }: { used: number; limit: number }) {
+  const share = limit === 0 ? 0 : Math.min(1, used / limit);
+  const kind = share >= 1 ? 'over' : share > NEARLY ? 'near' : '';
+  return (
+    <div className={`meter ${kind}`}>
+      <span className="number">
+        {megabytes(used)} <span className="quiet">/ {megabytes(limit)} MB</span>
+      </span>
+      <div className="track" aria-hidden="true">
+        <i style={{ width: `${share * 100}%` }} />
+      </div>
+    </div>
+  );
+}

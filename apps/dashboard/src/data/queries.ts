@@ -1,0 +1,194 @@
+/** What is asked of the API, once for each thing; pages name what they show, TanStack Query keeps it. Keys begin with the kind, so that news of a kind finds them. */
+import { type QueryClient, queryOptions } from '@tanstack/react-query';
+import type { z } from 'zod';
+import { ApiError, fetchSafely, read, type Schema, useCsrf, withQuery } from './http.ts';
+import * as reads from './read.ts';
+
+const PAGE_MAX = '5000';
+
+/** Every resource of a list, page after page. */
+async function all<T extends z.ZodType>(resource: T, path: string, signal: AbortSignal) {
+  const schema = reads.listOf(resource);
+  const first = await read(schema, path, { signal });
+  const resources = [...first.resources];
+  for (let next = first.pagination.next; next; ) {
+    const page = await read(schema, next.href, { signal });
+    resources.push(...page.resources);
+    next = page.pagination.next;
+  }
+  return { resources, included: first.included };
+}
+
+const newest = async <T extends z.ZodType>(resource: T, path: string, signal: AbortSignal) => {
+  const page = await read(reads.listOf(resource), path, { signal });
+  return page.resources[0] ?? null;
+};
+
+/** Null where the asker may not see it, or there is none. */
+async function orNull<T>(schema: Schema<T>, path: string, signal: AbortSignal): Promise<T | null> {
+  try {
+    return await read(schema, path, { signal });
+  } catch (error) {
+    if (error instanceof ApiError && (error.status === 404 || error.status === 403)) return null;
+    throw error;
+  }
+}
+
+export const sessionQuery = queryOptions({
+  queryKey: ['session'],
+  staleTime: Number.POSITIVE_INFINITY,
+  queryFn: async ({ signal }) => {
+    const response = await fetchSafely('/dashboard/session', { signal, headers: { accept: 'application/json' } });
+    if (!response.ok) throw new ApiError(response.status, 'Nobody has signed in here.');
+    const session = reads.session.parse(await response.json());
+    useCsrf(session.csrf_token);
+    return session;
+  },
+});
+
+export const spacesQuery = queryOptions({
+  queryKey: ['spaces'],
+  queryFn: async ({ signal }) => {
+    const { resources, included } = await all(
+      reads.readSpace,
+      withQuery('/v3/spaces', { include: 'organization', per_page: PAGE_MAX, order_by: 'name' }),
+      signal,
+    );
+    const organizations = new Map((included?.organizations ?? []).map(({ guid, name }) => [guid, name]));
+    return resources.map(space => ({
+      guid: space.guid,
+      name: space.name,
+      organization: organizations.get(space.relationships?.organization?.data?.guid ?? '') ?? '',
+      organizationGuid: space.relationships?.organization?.data?.guid ?? '',
+    }));
+  },
+});
+
+/** Apps of a space, or of all that one may see, with what their cards show. */
+export const overviewQuery = (spaceGuid: string | null) =>
+  queryOptions({
+    queryKey: ['overview', spaceGuid],
+    queryFn: async ({ signal }) => {
+      const within = { space_guids: spaceGuid, per_page: PAGE_MAX };
+      const [apps, processes, routes, deployments, builds] = await Promise.all([
+        all(reads.app, withQuery('/v3/apps', { ...within, order_by: 'name' }), signal),
+        all(reads.process, withQuery('/v3/processes', { ...within, embed: 'process_instances' }), signal),
+        all(reads.route, withQuery('/v3/routes', within), signal),
+        all(reads.deployment, withQuery('/v3/deployments', { status_values: 'ACTIVE', per_page: PAGE_MAX }), signal),
+        // Of each app the newest counts; those of the last days are among these.
+        read(reads.listOf(reads.buildInList), withQuery('/v3/builds', { order_by: '-created_at', per_page: '500' }), {
+          signal,
+        }),
+      ]);
+      return {
+        apps: apps.resources,
+        processes: Map.groupBy(processes.resources, one => one.relationships?.app?.data?.guid ?? ''),
+        routes: routes.resources,
+        deployments: new Map(deployments.resources.map(one => [one.relationships?.app?.data?.guid ?? '', one])),
+        builds: Map.groupBy(builds.resources, one => one.relationships?.app?.data?.guid ?? ''),
+      };
+    },
+  });
+
+export const appQuery = (guid: string) =>
+  queryOptions({
+    queryKey: ['app', guid],
+    queryFn: ({ signal }) =>
+      orNull(reads.app, withQuery(`/v3/apps/${guid}`, { include: 'space.organization' }), signal),
+  });
+
+export const processesQuery = (guid: string) =>
+  queryOptions({
+    queryKey: ['app', guid, 'processes'],
+    // What instances use is on no stream: read anew with each look.
+    staleTime: 0,
+    queryFn: async ({ signal }) => {
+      const { resources } = await all(reads.process, `/v3/apps/${guid}/processes?per_page=${PAGE_MAX}`, signal);
+      const shown = resources.filter(({ type, instances }) => type === 'web' || instances > 0);
+      return Promise.all(
+        (shown.length === 0 ? resources : shown).map(async process => ({
+          process,
+          instances: (await read(reads.stats, `/v3/processes/${process.guid}/stats`, { signal })).resources.map(
+            // Ages grow by themselves: from when on is what is kept.
+            one => ({ ...one, since: Date.now() - (one.uptime ?? 0) * 1_000 }),
+          ),
+        })),
+      );
+    },
+  });
+export type ShownInstance = reads.Stats[number] & { since: number };
+export type ShownProcess = { process: reads.Process; instances: ShownInstance[] };
+
+export const routesQuery = (guid: string) =>
+  queryOptions({
+    queryKey: ['app', guid, 'routes'],
+    queryFn: async ({ signal }) =>
+      (await all(reads.route, `/v3/apps/${guid}/routes?per_page=${PAGE_MAX}`, signal)).resources,
+  });
+
+export const buildQuery = (guid: string) =>
+  queryOptions({
+    queryKey: ['app', guid, 'build'],
+    queryFn: ({ signal }) =>
+      newest(reads.build, withQuery('/v3/builds', { app_guids: guid, order_by: '-created_at', per_page: '1' }), signal),
+  });
+
+export const deploymentQuery = (guid: string) =>
+  queryOptions({
+    queryKey: ['app', guid, 'deployment'],
+    queryFn: ({ signal }) =>
+      newest(
+        reads.deployment,
+        withQuery('/v3/deployments', { app_guids: guid, order_by: '-created_at', per_page: '1' }),
+        signal,
+      ),
+  });
+
+export const dropletQuery = (guid: string) =>
+  queryOptions({
+    queryKey: ['app', guid, 'droplet'],
+    queryFn: ({ signal }) => orNull(reads.droplet, `/v3/apps/${guid}/droplets/current`, signal),
+  });
+
+export const revisionsQuery = (guid: string) =>
+  queryOptions({
+    queryKey: ['app', guid, 'revisions'],
+    queryFn: async ({ signal }) => {
+      const [kept, deployed] = await Promise.all([
+        read(reads.listOf(reads.revision), `/v3/apps/${guid}/revisions?order_by=-created_at&per_page=10`, { signal }),
+        read(reads.listOf(reads.revision), `/v3/apps/${guid}/revisions/deployed`, { signal }),
+      ]);
+      return { revisions: kept.resources, deployed: new Set(deployed.resources.map(one => one.guid)) };
+    },
+  });
+
+export const eventsQuery = (guid: string) =>
+  queryOptions({
+    queryKey: ['app', guid, 'events'],
+    queryFn: async ({ signal }) =>
+      (
+        await read(
+          reads.listOf(reads.event),
+          withQuery('/v3/audit_events', { target_guids: guid, order_by: '-created_at', per_page: '30' }),
+          { signal },
+        )
+      ).resources,
+  });
+
+/** Names and values of the user's own variables; null for whom the API does not show them. */
+export const environmentQuery = (guid: string) =>
+  queryOptions({
+    queryKey: ['app', guid, 'environment'],
+    queryFn: async ({ signal }) => {
+      const found = await orNull(reads.variables, `/v3/apps/${guid}/environment_variables`, signal);
+      return found === null ? null : Object.entries(found.var).toSorted(([a], [b]) => a.localeCompare(b));
+    },
+  });
+
+/** Everything shown of an app is read anew. */
+export function refreshApp(client: QueryClient, guid: string): Promise<unknown> {
+  return Promise.all([
+    client.invalidateQueries({ queryKey: ['app', guid] }),
+    client.invalidateQueries({ queryKey: ['overview'] }),
+  ]);
+}

@@ -1,0 +1,101 @@
+/** Keeps what the pages have read up to date by the live stream: what a frame says is put in, what it only hints at is read again, a burst at once. */
+import type { QueryClient } from '@tanstack/react-query';
+import type { Overview } from '../apps/overview.ts';
+import { signInAgain } from '../data/http.ts';
+import type { ShownProcess } from '../data/queries.ts';
+import * as reads from '../data/read.ts';
+import { applyToOverview, applyToProcesses, type Change, objectOf } from './apply.ts';
+import { type LiveStream, openStream } from './stream.ts';
+
+/** Frames of a moment are drawn together. */
+const GATHER_MS = 30;
+/** What an instance uses is measured some seconds after it has come up. */
+const MEASURED_MS = 6_000;
+const EVENTS_SHOWN = 30;
+
+export function followStream(client: QueryClient): LiveStream {
+  let gathered: Change[] = [];
+  const apply = (): void => {
+    const changes = gathered;
+    gathered = [];
+    applyToOverviews(client, changes);
+    for (const change of changes) applyToApp(client, change);
+  };
+  return openStream({
+    changed: change => {
+      gathered.push(change);
+      if (gathered.length === 1) setTimeout(apply, GATHER_MS);
+    },
+    reset: () => void client.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== 'session' }),
+    ended: signInAgain,
+  });
+}
+
+function applyToOverviews(client: QueryClient, changes: readonly Change[]): void {
+  for (const query of client.getQueryCache().findAll({ queryKey: ['overview'] })) {
+    const spaceGuid = (query.queryKey[1] ?? null) as string | null;
+    client.setQueryData<Overview>(query.queryKey, known =>
+      known === undefined ? undefined : changes.reduce((now, change) => applyToOverview(now, change, spaceGuid), known),
+    );
+  }
+  if (changes.some(({ kind }) => kind === 'space' || kind === 'organization'))
+    void client.invalidateQueries({ queryKey: ['spaces'] });
+}
+
+function applyToApp(client: QueryClient, change: Change): void {
+  const guid = change.kind === 'app' ? change.guid : change.type === 'changed' ? change.app_guid : null;
+  if (change.kind === 'route')
+    return void client.invalidateQueries({ predicate: ({ queryKey }) => queryKey[2] === 'routes' });
+  if (guid === null || client.getQueryData(['app', guid]) === undefined) return;
+  const again = (...names: string[]): void => {
+    for (const name of names) void client.invalidateQueries({ queryKey: ['app', guid, name] });
+  };
+  switch (change.kind) {
+    case 'app': {
+      const app = objectOf(reads.app, change);
+      if (app === null) {
+        void client.invalidateQueries({ queryKey: ['app', guid] });
+        return;
+      }
+      client.setQueryData<reads.App>(['app', guid], known => (known ? { ...known, ...app } : known));
+      again('droplet', 'revisions');
+      return;
+    }
+    case 'instances':
+    case 'process': {
+      const known = client.getQueryData<ShownProcess[]>(['app', guid, 'processes']);
+      const isKnown = known?.some(({ process }) => process.guid === change.guid) === true;
+      if (isKnown) client.setQueryData<ShownProcess[]>(['app', guid, 'processes'], applyToProcesses(known, change));
+      else again('processes');
+      if (isKnown && change.kind === 'instances') setTimeout(() => again('processes'), MEASURED_MS);
+      return;
+    }
+    case 'build':
+      client.setQueryData<reads.Build | null>(['app', guid, 'build'], known =>
+        newer(known ?? null, objectOf(reads.build, change)),
+      );
+      return;
+    case 'deployment': {
+      const told = objectOf(reads.deployment, change);
+      client.setQueryData<reads.Deployment | null>(['app', guid, 'deployment'], known => newer(known ?? null, told));
+      again('revisions', 'processes', 'droplet');
+      return;
+    }
+    case 'audit_event': {
+      const event = objectOf(reads.event, change);
+      if (event === null) return;
+      client.setQueryData<reads.AuditEvent[]>(['app', guid, 'events'], known =>
+        known === undefined || known.some(one => one.guid === event.guid)
+          ? known
+          : [event, ...known].slice(0, EVENTS_SHOWN),
+      );
+      return;
+    }
+    default:
+  }
+}
+
+function newer<T extends { guid: string; created_at: string }>(known: T | null, told: T | null): T | null {
+  if (told === null) return known;
+  return known === null || known.guid === told.guid || told.created_at >= known.created_at ? told : known;
+}
