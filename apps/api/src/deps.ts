@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import type { ShownApp } from './apps/present-app.ts';
 import type { BuildLogs } from './builds/build-log.ts';
 import type { BuildLeases } from './builds/leases.ts';
+import type { FiguresRecorder } from './figures/record.ts';
 import type { GitPart } from './git/pass-on.ts';
 import type { Holds } from './holds/holds.ts';
 import type { ShownTexts } from './http/json-text.ts';
@@ -61,6 +62,8 @@ export interface ApiDeps {
   shownApps: ShownTexts<ShownApp>;
   tokens: Tokens;
   loginGuard: LoginGuard;
+  /** What routers and agents tell of apps. */
+  figures: FiguresRecorder;
   /** Who watches live. */
   stream: StreamHub;
   config: ApiConfig;

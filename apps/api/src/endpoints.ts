@@ -9,6 +9,7 @@ import { domainEndpoints } from './domains/endpoints.ts';
 import { dropletEndpoints } from './droplets/endpoints.ts';
 import { environmentGroupEndpoints } from './environment-groups/endpoints.ts';
 import { eventEndpoints } from './events/endpoints.ts';
+import { figureEndpoints } from './figures/endpoints.ts';
 import { flagEndpoints } from './flags/endpoints.ts';
 import { gitEndpoints } from './git/endpoints.ts';
 import type { Endpoint } from './http/endpoint.ts';
@@ -64,6 +65,7 @@ const built: readonly Endpoint[] = [
   ...stackEndpoints,
   ...eventEndpoints,
   ...streamEndpoints,
+  ...figureEndpoints,
   ...jobEndpoints,
   ...appEndpoints,
   ...processEndpoints,

@@ -10,6 +10,7 @@ import { startOutbox } from './builds/outbox.ts';
 import type { ApiDeps } from './deps.ts';
 import { withDrains } from './drains/drains.ts';
 import { endpoints } from './endpoints.ts';
+import { createFiguresRecorder } from './figures/record.ts';
 import { createHolds } from './holds/create-holds.ts';
 import { createTokenCap } from './holds/token-cap.ts';
 import { createShownTexts } from './http/json-text.ts';
@@ -40,6 +41,7 @@ export interface StartDeps
     | 'tokens'
     | 'loginGuard'
     | 'stream'
+    | 'figures'
     | 'leases'
     | 'buildLogs'
     | 'logRights'
@@ -106,6 +108,7 @@ export async function start(options: StartDeps): Promise<Api> {
     envelopes: createEnvelopes(),
     tailHolds: createTailHolds(logs, cap),
     holds: createHolds({ store, monotonic, cap }),
+    figures: starting.use(createFiguresRecorder(given)),
     stream: createStreamHub(() => deps, given),
   };
   const authenticate = createAuthenticate(store.read, tokens);

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LogEnvelope, RouteItem } from '@cupola/contract/internal';
 import { pino } from 'pino';
+import { createLatency } from './logs/latency.ts';
 import { type Router, type RouterDeps, start } from './start.ts';
 
 /** A temp folder that goes with the test. */
@@ -154,6 +155,7 @@ export async function startOn(folder: string, api: FakeApi, overrides: Partial<R
     tableFile: join(folder, 'table.json'),
     trustedHops: [],
     log: quiet,
+    latency: createLatency(),
     now: Date.now,
     monotonic: () => performance.now(),
     ...overrides,

@@ -101,7 +101,7 @@ let acme: Acme | null = null;
 const apiPlaces = whereTheApiIs();
 const tlsListen = whereTo(env.CUPOLA_ROUTER_TLS_LISTEN_FD, env.CUPOLA_ROUTER_TLS_LISTEN);
 const health = await openHealth();
-const latency = health === null ? null : createLatency();
+const latency = createLatency();
 const router = await start({
   internal: internalAddress(),
   ...(membership === null ? {} : { membership }),
@@ -115,12 +115,12 @@ const router = await start({
     .map(hop => hop.trim())
     .filter(hop => hop !== ''),
   settings: env.CUPOLA_ROUTER_HSTS_SECONDS === undefined ? {} : { hstsSeconds: env.CUPOLA_ROUTER_HSTS_SECONDS },
-  ...(latency === null ? {} : { latency }),
+  latency,
   log,
   now: Date.now,
   monotonic: () => performance.now(),
 });
-if (health !== null && latency !== null) addRouterMetrics(health.metrics, latency, router);
+if (health !== null) addRouterMetrics(health.metrics, latency, router);
 health?.readyWhen(() => readinessOf(router));
 log.info({ address: router.address }, 'the router serves');
 

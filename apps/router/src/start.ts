@@ -14,6 +14,7 @@ import { createBackends } from './backends/backends.ts';
 import { createDialler, type Membership } from './backends/dial.ts';
 import { createAccessLog } from './logs/access-log.ts';
 import type { Latency } from './logs/latency.ts';
+import { startTellingCounts } from './logs/tell-counts.ts';
 import { createBalance } from './requests/balance.ts';
 import { createHolds } from './requests/holds.ts';
 import type { ServeDeps } from './requests/serve.ts';
@@ -45,8 +46,8 @@ export interface RouterDeps {
   /** Addresses or networks (`10.0.0.0/8`) of the operator's own proxies, whose X-Forwarded-* is believed. */
   trustedHops: readonly string[];
   settings?: Partial<RouterSettings>;
-  /** Where requests are counted for whoever watches; not given: nowhere. */
-  latency?: Latency;
+  /** Where requests are counted, for the API and for whoever watches. */
+  latency: Latency;
   log: Logger;
   /** Epoch ms. */
   now(): number;
@@ -77,7 +78,7 @@ export interface Router extends AsyncDisposable {
 
 /** Serves until disposed; disposing drains first. Rejects when it cannot listen. */
 export async function start(deps: RouterDeps): Promise<Router> {
-  const { log, now, monotonic, tableFile } = deps;
+  const { log, now, monotonic, tableFile, latency } = deps;
   const settings: RouterSettings = { ...DEFAULT_SETTINGS, ...deps.settings };
   const stopped = new AbortController();
 
@@ -89,15 +90,9 @@ export async function start(deps: RouterDeps): Promise<Router> {
   const known = keepTable({ file: tableFile, table, monotonic, log });
   const watchClient = internalClient(deps.internal);
   const logClient = internalClient(deps.internal);
-  const accessLog = createAccessLog({
-    client: logClient,
-    settings,
-    now,
-    monotonic,
-    log,
-    latency: deps.latency ?? null,
-  });
+  const accessLog = createAccessLog({ client: logClient, settings, now, monotonic, log, latency });
 
+  const telling = startTellingCounts({ client: logClient, latency, log });
   const drain: Drain = { draining: false };
   const serveDeps: ServeDeps = {
     table,
@@ -139,6 +134,8 @@ export async function start(deps: RouterDeps): Promise<Router> {
     stopped.abort();
     holds.releaseAll();
     await watching;
+    telling[Symbol.dispose]();
+    await telling.tell();
     await Promise.all([
       known.writer[Symbol.asyncDispose](),
       accessLog[Symbol.asyncDispose](),

@@ -15,6 +15,7 @@
  * | `GET /internal/routes/watch` | router | lines of {@link routeItem} |
  * | `GET /internal/layers/:digest` | agent | the layer's tar, streamed |
  * | `POST /internal/logs` | agent, router | {@link logBatch} -> 204 |
+ * | `POST /internal/metrics` | router | {@link requestCounts} -> 204 |
  * | `GET /internal/builds/next?stager=ID&wait_ms=N` | stager | held; 200 {@link buildHint} or 204 |
  * | `POST /internal/builds/:guid/claim` | stager | {@link buildClaim} -> {@link buildOrder}; 409 when not to be had |
  * | `POST /internal/builds/:guid/heartbeat` | stager | {@link buildHeartbeat} -> {@link buildHeartbeatAnswer} |
@@ -34,6 +35,7 @@
  * | `POST /internal/users/password` | `cupola user reset-password` | {@link userPassword} -> 204; 404 |
  * | `GET /internal/instances` and `/internal/cells` | `cupola status`, `doctor` | what runs, and where it could |
  */
+import { COUNTED_APPS_MAX, REQUEST_NUMBERS } from '@cupola/model/metrics';
 import { CELL_STATES, COPY_STATES, HEALTH_CHECK_TYPES } from '@cupola/model/states';
 import { z } from 'zod';
 import { causeReport } from './causes.ts';
@@ -179,6 +181,19 @@ export const usageSample = z.object({
   diskBytes: z.number(),
   logBytesPerSecond: z.number(),
 });
+/**
+ * Requests of apps since the last batch, by numbers as `@cupola/model/metrics` orders them. Kept in memory until the window is over: a batch that was heard
+ * before (session, sequence) is not counted again.
+ */
+export const requestCounts = z.object({
+  session: guid,
+  sequence: z.number().int(),
+  apps: z
+    .array(z.object({ guid, numbers: z.array(z.number().nonnegative()).length(REQUEST_NUMBERS) }))
+    .max(COUNTED_APPS_MAX),
+});
+export type RequestCounts = z.infer<typeof requestCounts>;
+
 /** Bumps the lease's counter; carries the newest usage, which is kept unrevisioned, one row a cell. */
 export const cellHeartbeat = z.object({ session: guid, counter: z.number().int(), usage: z.array(usageSample) });
 export type CellHeartbeat = z.infer<typeof cellHeartbeat>;

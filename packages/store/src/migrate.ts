@@ -15,6 +15,7 @@ import * as listedRows from './migrations/0008-lists.ts';
 import * as cluster from './migrations/0009-cluster.ts';
 import * as images from './migrations/0010-images.ts';
 import * as cellSegments from './migrations/0011-cell-segments.ts';
+import * as metrics from './migrations/0012-metrics.ts';
 import * as git from './migrations/0013-git.ts';
 import * as lastStager from './migrations/0014-last-stager.ts';
 import * as authorizationCodes from './migrations/0015-authorization-codes.ts';
@@ -36,6 +37,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0009-cluster': inNewEpoch(cluster),
   '0010-images': inNewEpoch(images),
   '0011-cell-segments': inNewEpoch(cellSegments),
+  '0012-metrics': inNewEpoch(metrics),
   '0013-git': inNewEpoch(git),
   '0014-last-stager': inNewEpoch(lastStager),
   '0015-authorization-codes': inNewEpoch(authorizationCodes),

@@ -683,6 +683,27 @@ export interface WritersTable {
   seen_at: number;
 }
 
+/** Figures of all apps in one short window, as one API has heard of them; packed once the hour is over. */
+export interface MetricWindowsTable {
+  /** Begin of the window, epoch ms. */
+  at: number;
+  /** New at each start of an API. */
+  source: string;
+  /** By app: `{"GUID": {"r": [...], "u": [cpu, memoryBytes, instances]}}`. */
+  apps_json: string;
+}
+/** Figures of one app in one hour. */
+export interface MetricPacksTable {
+  app_guid: string;
+  /** Length of the windows in it. */
+  step_s: number;
+  /** Begin of the hour, epoch ms. */
+  at: number;
+  size_bytes: number;
+  /** JSON, deflated, in base64. */
+  packed: string;
+}
+
 export interface Database {
   counter: CounterTable;
   writers: WritersTable;
@@ -746,6 +767,8 @@ export interface Database {
   build_queue: BuildQueueTable;
   listed: ListedTable;
   list_counts: ListCountsTable;
+  metric_windows: MetricWindowsTable;
+  metric_packs: MetricPacksTable;
 }
 
 /** Kinds of the change feed. */

@@ -90,6 +90,7 @@ export async function heartbeat(call: InternalCall): Promise<InternalReply> {
       .execute();
     return removedSince(db, now - MEMBER_DAYS * DAY_MS);
   });
+  call.deps.figures.usage(cellId, usage);
   return { status: 200, json: { removed } satisfies z.infer<typeof cellHeard> };
 }
 

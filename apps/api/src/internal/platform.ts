@@ -1,5 +1,5 @@
 /** What the platform's owner and its other parts ask for: log lines in, instances out. */
-import { logBatch } from '@cupola/contract/internal';
+import { logBatch, requestCounts } from '@cupola/contract/internal';
 import type { LogLine } from '@cupola/logs/log-store';
 import { InvalidRequestError } from '@cupola/model/errors';
 import { readInstances } from '../processes/instances.ts';
@@ -13,6 +13,12 @@ export async function takeLogs(call: InternalCall): Promise<InternalReply> {
     if (error instanceof TypeError) throw new InvalidRequestError(error.message);
     throw error;
   });
+  return { status: 204 };
+}
+
+/** Requests that a router has served; which apps it serves is its own to say. */
+export async function takeRequestCounts(call: InternalCall): Promise<InternalReply> {
+  call.deps.figures.requests(await readJson(call, requestCounts));
   return { status: 204 };
 }
 

@@ -10,7 +10,7 @@ import { requireSelf } from './caller.ts';
 import { drainCell, heartbeat, listCells, registerCell, requireCell } from './cells.ts';
 import { finishBuild } from './finish-build.ts';
 import { hasLayer, readToolchain, sendLayer, storeLayer, storeToolchain } from './layers.ts';
-import { listInstances, takeBuildLogs, takeLogs } from './platform.ts';
+import { listInstances, takeBuildLogs, takeLogs, takeRequestCounts } from './platform.ts';
 import { takeReport } from './reports.ts';
 import { serveWatch } from './serve-watch.ts';
 import { resetPassword } from './user-password.ts';
@@ -55,6 +55,7 @@ export function internalRoutes(watches: Watches<'placements' | 'routes' | 'build
     { method: 'GET', path: '/internal/toolchains/:key', for: ['stager'], handle: readToolchain },
     { method: 'PUT', path: '/internal/toolchains/:key', for: ['stager'], handle: storeToolchain },
     { method: 'POST', path: '/internal/logs', for: ['agent', 'router'], handle: takeLogs },
+    { method: 'POST', path: '/internal/metrics', for: ['router'], handle: takeRequestCounts },
     { method: 'POST', path: '/internal/join', for: 'everybody', handle: join },
     { method: 'POST', path: '/internal/renew', for: ['agent', 'stager', 'router'], handle: renew },
     { method: 'POST', path: '/internal/cluster/tokens', handle: makeToken },

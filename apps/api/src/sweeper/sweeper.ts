@@ -3,6 +3,7 @@
  * time), and depends on no other: one that fails is logged and keeps nothing from the rest.
  */
 import type { ApiDeps } from '../deps.ts';
+import { forgetFigures, packFigures } from '../figures/pack.ts';
 import { createNamedLease } from './named-lease.ts';
 import { sweepBlobs } from './sweep-blobs.ts';
 import {
@@ -42,6 +43,8 @@ const TASKS: Record<string, Task> = {
   forgetEvents,
   forgetUsageEvents,
   forgetResources,
+  packFigures,
+  forgetFigures,
   sweepBlobs,
   sweepUploads,
 };

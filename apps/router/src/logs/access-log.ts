@@ -41,8 +41,8 @@ interface Deps {
   now(): number;
   monotonic(): number;
   log: Logger;
-  /** Told of each request; null: nobody asks for it. */
-  latency: Latency | null;
+  /** Told of each request. */
+  latency: Latency;
 }
 
 const SEND_TIMEOUT_MS = 5_000;
@@ -104,7 +104,7 @@ export function createAccessLog({ client, settings, now, monotonic, log, latency
     add: (arrival, request, entry, outcome) => {
       const appGuid = (outcome.backend?.destination ?? entry?.item.destinations[0])?.appGuid ?? '';
       count(counts, appGuid, outcome.status);
-      latency?.observe(appGuid, outcome.status, monotonic() - arrival.startedMonotonicMs);
+      latency.observe(appGuid, outcome.status, monotonic() - arrival.startedMonotonicMs);
       if (request === null || appGuid === '') return;
       if (queue.lines >= settings.accessLogBufferMax) {
         lost++;

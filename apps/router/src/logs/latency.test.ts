@@ -39,3 +39,17 @@ test('apps beyond the bound that were asked longest ago become one, and no reque
   expect(counts).toContain('cupola_router_requests_total{app="other",status="2xx"} 1');
   expect(counts.join()).not.toContain('app="app-1",');
 });
+
+test('sinceLast() tells what has come to each app since it was last asked', () => {
+  const latency = createLatency();
+  latency.observe('app-1', 200, 3);
+  latency.observe('app-1', 500, 7);
+  latency.observe('', 404, 5);
+  const [first] = latency.sinceLast();
+  expect(first?.guid).toBe('app-1');
+  expect(first?.numbers).toEqual([1, 1, ...Array(12).fill(0), 0, 1, 0, 0, 1, 10]);
+  expect(latency.sinceLast()).toEqual([]);
+  latency.observe('app-1', 204, 2);
+  expect(latency.sinceLast()[0]?.numbers).toEqual([1, ...Array(13).fill(0), 0, 1, 0, 0, 0, 2]);
+  expect(latency.text()).toContain('cupola_router_requests_total{app="app-1",status="2xx"} 2');
+});

@@ -1,31 +1,35 @@
 /**
- * Requests and their seconds by app, for Prometheus. On the request's path it is one look-up and three additions to numbers that are there: prom-client's own
+ * Requests and their seconds by app, for Prometheus and for the API. On the request's path it is one look-up and three additions to numbers that are there: prom-client's own
  * histogram makes an object and a text of the labels for each observation. Bounded: of more apps than it keeps, those asked longest ago become `other`.
  */
+import {
+  CLASSES_AT,
+  COUNTED_APPS_MAX,
+  LATENCY_BOUNDS_MS,
+  REQUEST_NUMBERS,
+  STATUS_CLASSES,
+  SUM_AT,
+} from '@cupola/model/metrics';
 
-/** Upper bounds, in ms. */
-const BOUNDS_MS = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000];
-/** 1xx to 5xx: of a status that is none of them (0: its client left before there was one) the first. */
-const CLASSES = 5;
-/** Where the parts of an app's numbers lie: buckets with that without a bound, then classes, then the sum of ms, then the number of its last request. */
-const CLASSES_AT = BOUNDS_MS.length + 1;
-const SUM_AT = CLASSES_AT + CLASSES;
-const ASKED_AT = SUM_AT + 1;
-/** Apps that have series of their own (ours: a scrape is then some 2 MB of text). */
-const APPS_MAX = 1_000;
+/** Behind an app's numbers, the number of its last request; then those of them that were told of before. */
+const ASKED_AT = REQUEST_NUMBERS;
+const TOLD_AT = ASKED_AT + 1;
+const LENGTH = TOLD_AT + REQUEST_NUMBERS;
 /** Forgotten at once, so that looking for the oldest costs a request nothing that matters. */
 const FORGOTTEN_SHARE = 0.1;
 
 export interface Latency {
+  /** What has come to each app since the last call; of apps that were forgotten meanwhile it is lost. */
+  sinceLast(): Array<{ guid: string; numbers: number[] }>;
   /** A request is over. `appGuid` is empty where no app was found. */
   observe(appGuid: string, status: number, ms: number): void;
   /** In Prometheus' text format. */
   text(): string;
 }
 
-export function createLatency({ appsMax = APPS_MAX } = {}): Latency {
+export function createLatency({ appsMax = COUNTED_APPS_MAX } = {}): Latency {
   const apps = new Map<string, Float64Array>();
-  const other = new Float64Array(ASKED_AT + 1);
+  const other = new Float64Array(LENGTH);
   let requests = 0;
 
   const makeRoom = (): void => {
@@ -40,16 +44,30 @@ export function createLatency({ appsMax = APPS_MAX } = {}): Latency {
       let numbers = apps.get(appGuid);
       if (numbers === undefined) {
         if (apps.size >= appsMax) makeRoom();
-        numbers = new Float64Array(ASKED_AT + 1);
+        numbers = new Float64Array(LENGTH);
         apps.set(appGuid, numbers);
       }
       let bucket = 0;
-      while (bucket < BOUNDS_MS.length && ms > (BOUNDS_MS[bucket] as number)) bucket++;
-      const klass = CLASSES_AT + Math.min(CLASSES, Math.max(1, Math.floor(status / 100))) - 1;
+      while (bucket < LATENCY_BOUNDS_MS.length && ms > (LATENCY_BOUNDS_MS[bucket] as number)) bucket++;
+      const klass = CLASSES_AT + Math.min(STATUS_CLASSES, Math.max(1, Math.floor(status / 100))) - 1;
       numbers[bucket] = (numbers[bucket] as number) + 1;
       numbers[klass] = (numbers[klass] as number) + 1;
       numbers[SUM_AT] = (numbers[SUM_AT] as number) + ms;
       numbers[ASKED_AT] = ++requests;
+    },
+    sinceLast: () => {
+      const news: Array<{ guid: string; numbers: number[] }> = [];
+      for (const [guid, numbers] of apps) {
+        // Each request is counted in a class.
+        if (guid === '' || !isNews(numbers)) continue;
+        const since = Array.from(
+          { length: REQUEST_NUMBERS },
+          (_, at) => (numbers[at] ?? 0) - (numbers[TOLD_AT + at] ?? 0),
+        );
+        numbers.copyWithin(TOLD_AT, 0, REQUEST_NUMBERS);
+        news.push({ guid, numbers: since });
+      }
+      return news;
     },
     text: () => {
       const all: Array<readonly [string, Float64Array]> = [...apps];
@@ -66,8 +84,13 @@ export function createLatency({ appsMax = APPS_MAX } = {}): Latency {
   };
 }
 
+function isNews(numbers: Float64Array): boolean {
+  for (let at = CLASSES_AT; at < SUM_AT; at++) if (numbers[at] !== numbers[TOLD_AT + at]) return true;
+  return false;
+}
+
 function requestLines(app: string, numbers: Float64Array): string[] {
-  return Array.from({ length: CLASSES }, (_, at) => [at + 1, numbers[CLASSES_AT + at] ?? 0] as const)
+  return Array.from({ length: STATUS_CLASSES }, (_, at) => [at + 1, numbers[CLASSES_AT + at] ?? 0] as const)
     .filter(([, count]) => count > 0)
     .map(([hundreds, count]) => `cupola_router_requests_total{app="${app}",status="${hundreds}xx"} ${count}`);
 }
@@ -75,7 +98,7 @@ function requestLines(app: string, numbers: Float64Array): string[] {
 function durationLines(app: string, numbers: Float64Array): string[] {
   const name = 'cupola_router_request_duration_seconds';
   let count = 0;
-  const buckets = [...BOUNDS_MS, Number.POSITIVE_INFINITY].map((bound, at) => {
+  const buckets = [...LATENCY_BOUNDS_MS, Number.POSITIVE_INFINITY].map((bound, at) => {
     count += numbers[at] ?? 0;
     const le = Number.isFinite(bound) ? String(bound / 1000) : '+Inf';
     return `${name}_bucket{app="${app}",le="${le}"} ${count}`;
