@@ -4,6 +4,7 @@ import { command, wholeNumber, withContext } from './declare.ts';
 
 export function declareMore(program: Command): void {
   declareGit(program);
+  declareLive(program);
   declareRoutes(program);
   declareReleases(program);
   declareTasks(program);
@@ -32,6 +33,19 @@ function declareGit(program: Command): void {
     .command('git:credential <action>', { hidden: true })
     .description('for git: the login of this CLI')
     .action((action: string) => withContext(false, async context => (await load()).gitCredential(context, action)));
+}
+
+function declareLive(program: Command): void {
+  command(program, 'watch [app]', 'what changes in the targeted space, or of one app, as it happens').action(
+    (app: string | undefined, flags) =>
+      withContext(flags.json === true, async context => (await import('./commands/watch.ts')).watch(context, app)),
+  );
+  command(program, 'top', 'apps of the targeted space by CPU, memory or requests, live')
+    .option('--sort <by>', 'cpu, memory or requests (cpu)')
+    .option('--once', 'print the next figures and come back')
+    .action(flags =>
+      withContext(flags.json === true, async context => (await import('./commands/top.ts')).top(context, flags)),
+    );
 }
 
 function declareRoutes(program: Command): void {

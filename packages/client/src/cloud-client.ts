@@ -53,6 +53,8 @@ export interface CloudClient {
   act(call: Call): Promise<void>;
   /** Writes a body to a file as it comes. Throws CfApiError for 4xx and 5xx. */
   save(call: Call, file: string): Promise<void>;
+  /** Gives a body part by part to `take`, as it comes, until it ends. Throws CfApiError for 4xx and 5xx. */
+  follow(call: Call, take: (chunk: Buffer) => void): Promise<void>;
   /** Every resource of a list, page after page. */
   list<T>(schema: Schema<T>, path: string, query?: Record<string, string>): AsyncGenerator<T>;
   first<T>(schema: Schema<T>, path: string, query?: Record<string, string>): Promise<T | null>;
@@ -79,11 +81,13 @@ const JOB_LIMIT_MS = 15 * 60_000;
 const POLL_PAUSES_MS = [100, 200, 400, 800, 1_500];
 const HELD_AT_LEAST_MS = 1_000;
 
+type Send = (request: HttpRequest) => Promise<HttpAnswer>;
+
 export function createCloudClient({ transport, endpoints, tokens, now }: Deps): CloudClient {
   const traceId = randomBytes(16).toString('hex');
 
   const accessToken = createAccess({ transport, endpoints, tokens, now });
-  const exchange = async (call: Call, file: string | null = null): Promise<HttpAnswer> => {
+  const exchange = async (call: Call, send: Send = transport.exchange): Promise<HttpAnswer> => {
     const { method = 'GET', json, raw, headers = {}, signal, timeoutMs } = call;
     const request = async (token: string): Promise<HttpAnswer> => {
       const body = raw?.body ?? (json === undefined ? undefined : () => JSON.stringify(json));
@@ -104,15 +108,15 @@ export function createCloudClient({ transport, endpoints, tokens, now }: Deps): 
         signal,
         ...(timeoutMs === undefined ? {} : { timeoutMs }),
       };
-      return file === null ? transport.exchange(asked) : transport.save(asked, file);
+      return send(asked);
     };
     const token = await accessToken();
     const answer = await request(token);
     // The server does not take the token though it looked good (new keys, or revoked): one try with a new one.
     return answer.status === 401 && raw === undefined ? request(await accessToken(token)) : answer;
   };
-  const succeed = async (call: Call, file: string | null = null): Promise<HttpAnswer> => {
-    const answer = await exchange(call, file);
+  const succeed = async (call: Call, send?: Send): Promise<HttpAnswer> => {
+    const answer = await exchange(call, send);
     if (answer.status >= 400) throw apiError({ method: call.method ?? 'GET', url: urlOf(endpoints, call) }, answer);
     return answer;
   };
@@ -126,7 +130,8 @@ export function createCloudClient({ transport, endpoints, tokens, now }: Deps): 
     endpoints,
     exchange: call => exchange(call),
     read,
-    save: async (call, file) => void (await succeed(call, file)),
+    save: async (call, file) => void (await succeed(call, request => transport.save(request, file))),
+    follow: async (call, take) => void (await succeed(call, request => transport.follow(request, take))),
     list,
     poll,
     act: async call => {

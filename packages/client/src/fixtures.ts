@@ -17,6 +17,8 @@ export interface Reply {
   status?: number;
   headers?: Record<string, string>;
   body?: unknown;
+  /** Sent as it is, instead of `body`. */
+  text?: string;
   /** Cuts the connection instead. */
   cut?: boolean;
   /** Waits before it answers, ms. */
@@ -43,11 +45,11 @@ export async function serverThat(reply: (asked: Asked, before: number, origin: s
         body: Buffer.concat(chunks).toString('latin1'),
       };
       asked.push(one);
-      const { status = 200, headers = {}, body, cut = false, afterMs = 0 } = reply(one, asked.length - 1, origin);
+      const { status = 200, headers = {}, body, text, cut = false, afterMs = 0 } = reply(one, asked.length - 1, origin);
       const answer = (): void => {
         if (cut) return void request.socket.destroy();
         response.writeHead(status, { 'content-type': 'application/json', ...headers });
-        response.end(body === undefined ? '' : JSON.stringify(body));
+        response.end(text ?? (body === undefined ? '' : JSON.stringify(body)));
       };
       if (afterMs === 0) answer();
       else setTimeout(answer, afterMs);

@@ -2,6 +2,7 @@
 import { lookup as systemLookup } from 'node:dns';
 import { createWriteStream } from 'node:fs';
 import type { LookupFunction } from 'node:net';
+import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { readErrors, readUaaError } from '@cupola/contract/v3/client-reads';
@@ -36,6 +37,8 @@ export interface Transport extends AsyncDisposable {
   exchange(request: HttpRequest): Promise<HttpAnswer>;
   /** As `exchange`, once: a body that comes with 200 is written to `file` as it comes, and is not in the answer. */
   save(request: HttpRequest, file: string): Promise<HttpAnswer>;
+  /** As `exchange`, once: of a body that comes with 200 each part is given to `take` as it comes, until it ends. */
+  follow(request: HttpRequest, take: (chunk: Buffer) => void): Promise<HttpAnswer>;
 }
 
 export interface TransportOptions {
@@ -67,7 +70,7 @@ export function createTransport({
 
   const once = async (
     { method, url, headers, body, signal, timeoutMs = TIMEOUT_MS }: HttpRequest,
-    file: string | null = null,
+    into: (() => Writable) | null = null,
   ): Promise<HttpAnswer> => {
     try {
       const { origin, hostname, pathname, search } = new URL(url);
@@ -82,8 +85,8 @@ export function createTransport({
         bodyTimeout: timeoutMs,
       });
       const { statusCode: status, headers: answered } = answer;
-      if (file === null || status !== 200) return { status, headers: answered, text: await answer.body.text() };
-      await pipeline(answer.body, createWriteStream(file));
+      if (into === null || status !== 200) return { status, headers: answered, text: await answer.body.text() };
+      await pipeline(answer.body, into());
       return { status, headers: answered, text: '' };
     } catch (error) {
       if (signal?.aborted || isOfFile(error)) throw error;
@@ -106,12 +109,22 @@ export function createTransport({
         }
       }
     },
-    save: once,
+    save: (request, file) => once(request, () => createWriteStream(file)),
+    follow: (request, take) => once(request, () => taking(take)),
     [Symbol.asyncDispose]: async () => {
       await direct.destroy();
       if (proxied !== direct) await proxied.destroy();
     },
   };
+}
+
+function taking(take: (chunk: Buffer) => void): Writable {
+  return new Writable({
+    write: (chunk: Buffer, _encoding, done) => {
+      take(chunk);
+      done();
+    },
+  });
 }
 
 /** The disk's own failure: no full disk is an unreachable server. */

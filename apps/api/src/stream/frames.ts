@@ -16,7 +16,8 @@ export interface Frame {
   revision: number;
   /** With `ORIGIN` where the origin of links goes. */
   json: string;
-  cursor: string;
+  /** Null: it may get lost. */
+  cursor: string | null;
 }
 
 /** In the order of revisions. Several of one thing become the last one. */

@@ -8,11 +8,13 @@
 import { STREAM_BEAT_MS } from '@cupola/contract/v3/stream';
 import { UnavailableError } from '@cupola/model/errors';
 import { STREAM_LIMITS } from '@cupola/model/limits';
+import { FINE_STEP_S } from '@cupola/model/metrics';
 import type { Change, Cursor } from '@cupola/store/store';
 import type { Actor } from '../access/actor.ts';
 import type { ApiDeps } from '../deps.ts';
 import { rereadActors } from '../uaa/authenticate.ts';
 import { createCrowd } from './crowd.ts';
+import { readNewestFigures } from './figures.ts';
 import { type Frame, framesOf } from './frames.ts';
 import { createInstancesReader } from './instances.ts';
 import { concernsRights, readMissed } from './missed.ts';
@@ -169,6 +171,10 @@ async function startFollower({ crowd, inTurn, given, store, log }: Followed): Pr
     crowd.beat(await catchUp());
   }
 
+  async function tellFigures(): Promise<void> {
+    crowd.tell(await readNewestFigures(given()), at);
+  }
+
   function work(what: () => Promise<unknown>): void {
     inTurn(async () => {
       if (!isOver) await what();
@@ -189,6 +195,7 @@ async function startFollower({ crowd, inTurn, given, store, log }: Followed): Pr
 
   const stop = store.subscribe(() => wake(Math.max(0, readAtMs + GAP_MS - performance.now())));
   const beats = setInterval(() => work(beat), STREAM_BEAT_MS);
+  const figures = setInterval(() => work(tellFigures), FINE_STEP_S * 1_000);
   return {
     catchUp,
     framesFor: (changes, epoch) => framesFor(changes, epoch, false),
@@ -196,6 +203,7 @@ async function startFollower({ crowd, inTurn, given, store, log }: Followed): Pr
       isOver = true;
       stop();
       clearInterval(beats);
+      clearInterval(figures);
       if (timer !== null) clearTimeout(timer);
     },
   };

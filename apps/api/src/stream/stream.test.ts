@@ -1,6 +1,8 @@
+import { streamFrame } from '@cupola/contract/v3/stream';
 import { anApp, aProcess, aRole, aSpace, aTask } from '@cupola/store/fixtures';
 import { expect, test } from 'vitest';
 import { startTestApi } from '../fixtures.ts';
+import { readNewestFigures } from './figures.ts';
 import { type ChangedFrame, isChanged, openSocketStream, openStream } from './fixtures.ts';
 
 test('GET /v3/stream tells what changes as lists show it, and that it is gone', async () => {
@@ -140,4 +142,26 @@ test('a stream ends when its server does, and says so', async () => {
   await Promise.all([stream.ended, socket.ended]);
   expect(stream.frames.at(-1)).toMatchObject({ type: 'end', reason: 'restart' });
   expect(socket.frames.at(-1)).toMatchObject({ type: 'end', reason: 'restart' });
+});
+
+test('figures of an app that one may see come along without a cursor', async () => {
+  await using api = await startTestApi();
+  const app = await anApp(api.deps.store, { space_guid: api.home.spaceGuid });
+  const at = Math.floor(api.clock.now() / 10_000) * 10_000;
+  const figures = { [app.guid]: { u: [0.5, 1_000, 1] }, nobodys: { u: [1, 1, 1] } };
+  await api.deps.store.note(({ db }) =>
+    db
+      .insertInto('metric_windows')
+      .values({ at, source: 's', apps_json: JSON.stringify(figures) })
+      .execute(),
+  );
+  api.clock.pass(12_000);
+  const [frame, ...others] = await readNewestFigures(api.deps);
+  expect(others).toEqual([]);
+  expect(frame).toMatchObject({ cursor: null, subject: { kind: 'metrics', spaceGuid: api.home.spaceGuid } });
+  expect(streamFrame.parse(JSON.parse(frame?.json ?? ''))).toMatchObject({
+    app_guid: app.guid,
+    cpu: 0.5,
+    instances: 1,
+  });
 });

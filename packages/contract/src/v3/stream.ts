@@ -10,7 +10,7 @@
 import { INSTANCE_STATES } from '@cupola/model/states';
 import { z } from 'zod';
 
-/** What a frame may be about. `instances`: those of one process, by the process's guid. */
+/** What a frame may be about. `instances`: those of one process, by the process's guid. `metrics`: figures of an app, which are frames of their own. */
 export const STREAM_KINDS = [
   'organization',
   'space',
@@ -22,6 +22,7 @@ export const STREAM_KINDS = [
   'task',
   'route',
   'audit_event',
+  'metrics',
 ] as const;
 export type StreamKind = (typeof STREAM_KINDS)[number];
 
@@ -29,6 +30,9 @@ export type StreamKind = (typeof STREAM_KINDS)[number];
 export const STREAM_BEAT_MS = 5_000;
 
 const cursor = z.string();
+const count = z.number();
+/** Null: nothing was measured. */
+const known = z.number().nullable();
 const guid = z.string();
 const home = { organization_guid: guid.nullable(), space_guid: guid.nullable() };
 
@@ -91,6 +95,20 @@ export const streamFrame = z.discriminatedUnion('type', [
   goneFrame,
   /** List again: what was missed is not known, or what one may see has changed. */
   z.object({ type: z.literal('reset'), cursor, reason: z.enum(RESET_REASONS), message: z.string() }),
+  /** What an app has done in the last ten seconds that are known: without a cursor, and never said again. */
+  z.object({
+    type: z.literal('metrics'),
+    app_guid: guid,
+    ...home,
+    /** Begin of the window. */
+    at: z.iso.datetime(),
+    step_seconds: z.number().int(),
+    requests: z.object({ '1xx': count, '2xx': count, '3xx': count, '4xx': count, '5xx': count }),
+    latency_ms: z.object({ p50: known, p95: known, p99: known }),
+    cpu: known,
+    memory_in_bytes: known,
+    instances: known,
+  }),
   /** Each `STREAM_BEAT_MS`, as long as the server itself is up to date. */
   z.object({ type: z.literal('beat'), cursor, at: z.iso.datetime() }),
   /** The stream ends here: come back with the last cursor, after `token` with a new token. */
