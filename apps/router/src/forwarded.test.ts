@@ -176,6 +176,32 @@ test('what is under way on a machine that falls silent is asked of another, and 
   expect(first.asked.length).toBe(before);
 });
 
+test('what is under way through an agent that is killed is asked of another copy', async () => {
+  const reached = Promise.withResolvers<void>();
+  await using silent = await httpBackend(() => reached.resolve());
+  await using other = await httpBackend((_request, response) => response.end('the other'));
+  const agent = await anAgent({ 'copy-0': silent.port });
+  const second = await anAgent({ 'copy-1': other.port }, { role: 'agent', id: 'far-2' });
+  // What the kernel says for a process that is gone: a reset of each of its connections.
+  const connections: net.Socket[] = [];
+  const front = net.createServer(client => {
+    connections.push(client);
+    client.on('error', () => undefined);
+    const to = net.connect(agent.port, '127.0.0.1').on('error', () => undefined);
+    client.pipe(to).pipe(client);
+  });
+  await once(front.listen(0, '127.0.0.1'), 'listening');
+  open.push(() => front.close());
+  await using router = await routerOf([
+    { port: (front.address() as AddressInfo).port },
+    { port: second.port, cellId: 'far-2' },
+  ]);
+  const answers = [ask(router.port), ask(router.port)];
+  await reached.promise;
+  for (const connection of connections) connection.resetAndDestroy();
+  for (const answer of answers) expect((await answer).body).toBe('the other');
+});
+
 test('a request that must not be repeated is answered, not left to wait', async () => {
   const reached = Promise.withResolvers<void>();
   await using silent = await httpBackend(() => reached.resolve());

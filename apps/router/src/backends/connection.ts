@@ -251,10 +251,14 @@ export class Connection implements AnswerSink, Flow {
     );
   }
 
-  /** `isReset`: on a connection that had rested, the other side had closed it before our request came. */
+  /**
+   * `isReset`: on a connection that had rested, the other side had closed it before our request came; through an agent it may be the agent that was killed,
+   * while the copy knows nothing of it.
+   */
   #broken(cause: string, isReset = false): void {
+    const mayEnd = this.#state === 'sent' && (this.#wasUsed || this.via !== null);
     if (!this.#wasOpened) this.#fail({ kind: 'dial', cause });
-    else this.#fail({ kind: this.#state === 'sent' && this.#wasUsed && isReset ? 'ended' : 'broken', cause });
+    else this.#fail({ kind: mayEnd && isReset ? 'ended' : 'broken', cause });
   }
 
   #fail(failure: Failure): void {
