@@ -31,7 +31,7 @@ export async function startMachines(): Promise<Machines> {
   starting.defer(() => rmSync(work, { recursive: true, force: true, maxRetries: 5 }));
   const network = starting.use(await openNetwork());
   const plane = starting.use(
-    await startControlPlane({ work, isKept: true, durable: true, memberHost: network.address }),
+    await startControlPlane({ work, appsPort: 8080, isKept: true, durable: true, memberHost: network.address }),
   );
   const cells: [Host, Host] = [await network.host(), await network.host()];
   const stager = await network.host();
