@@ -37,8 +37,8 @@ interface Options {
   /** A folder of the caller's, which outlives this. */
   work: string;
   environment?: Record<string, string>;
-  /** Of the router that users ask for apps. */
-  appsPort: number;
+  /** Of the router that users ask for apps; not given: that of HTTP. */
+  appsPort?: number;
   /** Programs that end are started again. */
   isKept: boolean;
   /** The engines write through to disk, as an operator's do. */
@@ -94,7 +94,7 @@ export async function startControlPlane({
       CUPOLA_PUBLIC_URL: url,
       CUPOLA_GIT_URL: `http://${gitListen}`,
       CUPOLA_DOMAIN: 'localhost',
-      CUPOLA_APPS_PORT: String(appsPort),
+      CUPOLA_APPS_PORT: String(appsPort ?? ''),
       CUPOLA_LISTEN: `127.0.0.1:${ports.api[index]}`,
       CUPOLA_CLUSTER_LISTEN: `${memberHost}:${ports.member[index]}`,
       CUPOLA_ADMIN_PASSWORD_FILE: join(work, 'admin-password'),
