@@ -85,7 +85,8 @@ export function openStream({ changed, reset, ended }: Listening): LiveStream {
       for (const one of waiting) one();
       waiting.clear();
     } else show({ ...state, staleSince: null });
-    cursor = frame.cursor;
+    // What rides along without one (figures) may get lost.
+    if ('cursor' in frame) cursor = frame.cursor;
   };
   function connect(): void {
     disconnect();
