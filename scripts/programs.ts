@@ -98,8 +98,8 @@ async function bundle(root: string, folder: string): Promise<string[]> {
     cwd: root,
     platform: 'node',
     tsconfig: false,
-    // Loaded where it is wanted, out of node_modules: with what it stands on it is larger than all the rest.
-    external: ['dockerode'],
+    // Loaded where they are wanted, out of node_modules: with what it stands on the one is larger than all the rest, and the other has parts in C++.
+    external: ['dockerode', 'ssh2'],
     input: Object.fromEntries(Object.entries(PROGRAMS).map(([name, file]) => [`${name}-main`, file])),
     plugins: [ownFolders(root), plainHttp(), plainUndici()],
     onLog: () => undefined,

@@ -21,6 +21,7 @@ const NEEDED: Record<string, string> = {
   strace: 'strace',
   curl: 'curl',
   git: 'git',
+  ssh: 'openssh-client',
   python3: 'python3',
   pip3: 'python3-pip',
   go: 'golang-go',

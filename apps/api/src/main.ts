@@ -45,6 +45,9 @@ const settings = z.object({
   CUPOLA_GIT_URL: z.url('write the address of apps/git, for example http://git:8085').exactOptional(),
   /** The dashboard's files, where an image brings them along; else they are built when first asked for. */
   CUPOLA_DASHBOARD: z.string().startsWith('/', 'write an absolute folder').exactOptional(),
+  /** That apps/git has too, and the port where users reach it over SSH; without them it is not spoken. */
+  CUPOLA_GIT_SECRET: z.string().min(32, 'write 32 characters or more that nobody can guess').exactOptional(),
+  CUPOLA_GIT_SSH_PORT: z.coerce.number().int().positive().exactOptional(),
   CUPOLA_VERSION: z.string().default('0.0.0'),
 });
 
@@ -100,7 +103,15 @@ await runProgram('api', settings, async (env, log, health) => {
         .map(target => target.trim())
         .filter(target => target !== ''),
       admin: { password: env.CUPOLA_ADMIN_PASSWORD, reset: false },
-      ...(env.CUPOLA_GIT_URL === undefined ? {} : { git: { url: env.CUPOLA_GIT_URL } }),
+      ...(env.CUPOLA_GIT_URL === undefined
+        ? {}
+        : {
+            git: {
+              url: env.CUPOLA_GIT_URL,
+              secret: env.CUPOLA_GIT_SECRET ?? '',
+              sshPort: env.CUPOLA_GIT_SSH_PORT ?? null,
+            },
+          }),
       log,
       ...(health === null ? {} : { requestDone: createRequestMetrics(health.metrics) }),
       now: Date.now,

@@ -5,6 +5,7 @@ import { command, wholeNumber, withContext } from './declare.ts';
 export function declareMore(program: Command): void {
   declareGit(program);
   declareLive(program);
+  declareSshKeys(program);
   declareRoutes(program);
   declareReleases(program);
   declareTasks(program);
@@ -19,6 +20,7 @@ function declareGit(program: Command): void {
   const load = () => import('./commands/git.ts');
   command(program, 'git:remote [app]', 'let `git push` deploy an app: adds a remote to the repository of this folder')
     .option('--remote <name>', 'name of the remote', 'cupola')
+    .option('--ssh', 'over SSH, with your key: cupola ssh-keys add')
     .action((app: string | undefined, flags) =>
       withContext(flags.json === true, async context => (await load()).gitRemote(context, app, flags)),
     );
@@ -28,6 +30,17 @@ function declareGit(program: Command): void {
     .option('--submodules <rule>', 'refuse: a tree with submodules is refused; skip: their folders stay empty')
     .action((app: string, flags) =>
       withContext(flags.json === true, async context => (await load()).gitConfig(context, app, flags)),
+    );
+  command(
+    program,
+    'git:hook <app>',
+    'print a post-receive hook for a git server of your own, which deploys what is pushed there',
+  )
+    .option('--branch <name>', 'which branch is deployed', 'main')
+    .action((app: string, flags) =>
+      withContext(flags.json === true, async context =>
+        (await import('./commands/git-hook.ts')).gitHook(context, app, flags),
+      ),
     );
   program
     .command('git:credential <action>', { hidden: true })
@@ -46,6 +59,22 @@ function declareLive(program: Command): void {
     .action(flags =>
       withContext(flags.json === true, async context => (await import('./commands/top.ts')).top(context, flags)),
     );
+}
+
+function declareSshKeys(program: Command): void {
+  const load = () => import('./commands/ssh-keys.ts');
+  const group = program.command('ssh-keys').description('public keys by which git push knows you over SSH');
+  command(group, 'add [file]', 'add one (~/.ssh/id_ed25519.pub)')
+    .option('--name <name>', 'what it is called (the comment in it)')
+    .action((file: string | undefined, flags) =>
+      withContext(flags.json === true, async context => (await load()).addKey(context, file, flags)),
+    );
+  command(group, 'list', 'list yours').action(flags =>
+    withContext(flags.json === true, async context => (await load()).listKeys(context)),
+  );
+  command(group, 'remove <name>', 'remove one, by name or fingerprint').action((name: string, flags) =>
+    withContext(flags.json === true, async context => (await load()).removeKey(context, name)),
+  );
 }
 
 function declareRoutes(program: Command): void {

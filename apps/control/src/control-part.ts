@@ -30,6 +30,12 @@ const environment = z.object({
   CUPOLA_ADMIN_PASSWORD: z.string().min(1),
   /** `1`: the operator gave a new password; else it counts at the first start only. */
   CUPOLA_ADMIN_PASSWORD_RESET: z.enum(['0', '1']).default('0'),
+  /** By which git's part is known; and its port of SSH, empty where there is none. */
+  CUPOLA_GIT_SECRET: z.string().default(''),
+  CUPOLA_GIT_SSH_PORT: z
+    .string()
+    .default('')
+    .transform(text => (text === '' ? null : Number(text))),
   /** Addresses or networks of private log servers, with commas between: syslog drains may reach them. */
   CUPOLA_DRAIN_TARGETS: z.string().default(''),
   /** `redis://...`: build queue and logs lie there. Empty: in the data folder. */
@@ -92,7 +98,11 @@ async function startControl(env: z.infer<typeof environment>, log: Logger): Prom
     },
     routerSocket: join(state, 'api.sock'),
     // The supervisor listens there, and starts the part when somebody pushes.
-    git: { socketPath: join(state, 'git.sock') },
+    git: {
+      socketPath: join(state, 'git.sock'),
+      secret: env.CUPOLA_GIT_SECRET,
+      sshPort: env.CUPOLA_GIT_SSH_PORT,
+    },
     drainTargets: env.CUPOLA_DRAIN_TARGETS.split(',')
       .map(target => target.trim())
       .filter(target => target !== ''),

@@ -9,6 +9,7 @@ const environment = z.object({
   CUPOLA_STATE: z.string().min(1),
   CUPOLA_PUBLIC_URL: z.url(),
   CUPOLA_API_VIA: z.url(),
+  CUPOLA_GIT_SECRET: z.string().min(1),
   CUPOLA_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 
@@ -20,6 +21,8 @@ export async function runGit(): Promise<void> {
       folder: env.CUPOLA_STATE,
       api: { url: env.CUPOLA_PUBLIC_URL, via: env.CUPOLA_API_VIA, skipSslValidation: false },
       listen: { path: join(env.CUPOLA_STATE, 'git.sock') },
+      // Reached where the supervisor has opened a port for it.
+      ssh: { listen: { path: join(env.CUPOLA_STATE, 'ssh.sock') }, secret: env.CUPOLA_GIT_SECRET },
       log,
     });
     return { facts: {}, [Symbol.asyncDispose]: () => part[Symbol.asyncDispose]() };

@@ -35,6 +35,7 @@ program
     "order certificates from Let's Encrypt under this address (needs --port 80 --https-port 443; none: no more)",
   )
   .option('--acme-directory <url>', 'directory of another ACME authority')
+  .option('--ssh-port <n>', 'port of git push over SSH (none: no more; 0: a free one)')
   .option('--listen <address>', 'address to listen on (127.0.0.1)')
   .option('--domain <name>', 'domain of the apps (localhost)')
   .option(
@@ -96,6 +97,7 @@ program
   .option('--port <n>', 'port of HTTP (80)', port)
   .option('--https-port <n>', 'port of HTTPS (443)', port)
   .option('--api-port <n>', 'port of the API (8081)', port)
+  .option('--ssh-port <n>', 'port of git push over SSH (none: no more)')
   .option('--listen <address>', 'address to listen on (0.0.0.0)')
   .option('--tls-cert <file>', 'certificate chain for HTTPS, PEM')
   .option('--tls-key <file>', 'its private key, PEM')

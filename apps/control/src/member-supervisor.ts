@@ -66,6 +66,7 @@ export async function startMemberSupervisor({ data, config, programs: first, rep
       domain: config.domain,
       joined: config.roles,
       clusterPort: null,
+      sshPort: null,
     },
     closing: Object.values(bound),
     unlock,

@@ -56,8 +56,7 @@ function ask(text: string): Promise<string> {
 
 const options = () => ({
   name: 'echo',
-  door: { path: join(folder, 'door.sock'), uid: null },
-  socketPath: join(folder, 'part.sock'),
+  doors: [{ path: join(folder, 'door.sock'), uid: null, socketPath: join(folder, 'part.sock') }],
   start: echo,
 });
 

@@ -12,18 +12,20 @@ export interface OnDemand {
   /** Null while it does not run. */
   readonly pid: number | null;
   readonly restarts: number;
+  /** Of its doors, in their order; null: a socket. */
+  readonly ports: ReadonlyArray<number | null>;
   /** Ends the part, if it runs; the next connection starts it anew. */
   rest(graceMs: number): Promise<void>;
   /** No more connections, and no part. */
   end(graceMs: number): Promise<void>;
 }
 
+/** Where those who want the part connect to, a socket that only its owner may open, or a port; and the part's own socket behind it, there once it is ready. */
+export type Door = ({ path: string; uid: number | null } | { host: string; port: number }) & { socketPath: string };
+
 interface Options {
   name: string;
-  /** The socket that those who want the part connect to; only its owner may. */
-  door: { path: string; uid: number | null };
-  /** The part's own socket, there once it is ready. */
-  socketPath: string;
+  doors: readonly Door[];
   start(): Part;
   idleMs?: number;
 }
@@ -34,7 +36,8 @@ const START_MS = 20_000;
 const GRACE_MS = 5_000;
 const CONNECTIONS_MAX = 64;
 
-export async function startOnDemand({ name, door, socketPath, start, idleMs = IDLE_MS }: Options): Promise<OnDemand> {
+/** @throws what listening throws: a port is taken, say. */
+export async function startOnDemand({ name, doors, start, idleMs = IDLE_MS }: Options): Promise<OnDemand> {
   let part: Part | null = null;
   let idle: NodeJS.Timeout | null = null;
   let ending: Promise<void> = Promise.resolve();
@@ -47,7 +50,7 @@ export async function startOnDemand({ name, door, socketPath, start, idleMs = ID
     if (old !== null) ending = Promise.all([ending, old.end(graceMs)]).then(() => undefined);
     return ending;
   };
-  const serve = async (socket: Socket): Promise<void> => {
+  const serve = async (socket: Socket, socketPath: string): Promise<void> => {
     if (idle !== null) clearTimeout(idle);
     await ending;
     part ??= start();
@@ -57,18 +60,23 @@ export async function startOnDemand({ name, door, socketPath, start, idleMs = ID
     pipeline(socket, inner, () => undefined); // Each end of them ends both.
     pipeline(inner, socket, () => socket.destroy());
   };
-  const server = createServer({ allowHalfOpen: true }, socket => {
-    open.add(socket);
-    socket.on('error', () => undefined); // `close` follows.
-    socket.once('close', () => {
-      open.delete(socket);
-      if (open.size === 0) idle = setTimeout(() => void rest(GRACE_MS), idleMs).unref();
+  const openDoor = ({ socketPath }: Door): Server =>
+    createServer({ allowHalfOpen: true }, socket => {
+      open.add(socket);
+      socket.on('error', () => undefined); // `close` follows.
+      socket.once('close', () => {
+        open.delete(socket);
+        if (open.size === 0) idle = setTimeout(() => void rest(GRACE_MS), idleMs).unref();
+      });
+      serve(socket, socketPath).catch(() => socket.destroy());
     });
-    serve(socket).catch(() => socket.destroy());
-  });
-  server.maxConnections = CONNECTIONS_MAX;
-  await listen(server, door);
-  server.unref();
+  const servers = doors.map(openDoor);
+  try {
+    for (const [index, server] of servers.entries()) await listen(server, doors[index] as Door);
+  } catch (error) {
+    for (const server of servers) server.close();
+    throw error;
+  }
   return {
     name,
     get pid() {
@@ -77,24 +85,31 @@ export async function startOnDemand({ name, door, socketPath, start, idleMs = ID
     get restarts() {
       return part?.restarts ?? 0;
     },
+    ports: servers.map(server => {
+      const address = server.address();
+      return typeof address === 'object' && address !== null ? address.port : null;
+    }),
     rest,
     end: async graceMs => {
-      server.close();
+      for (const server of servers) server.close();
       for (const socket of open) socket.destroy();
       await rest(graceMs);
-      rmSync(door.path, { force: true });
+      for (const door of doors) if ('path' in door) rmSync(door.path, { force: true });
     },
   };
 }
 
-async function listen(server: Server, { path, uid }: Options['door']): Promise<void> {
-  rmSync(path, { force: true });
+async function listen(server: Server, door: Door): Promise<void> {
+  server.maxConnections = CONNECTIONS_MAX;
+  if ('path' in door) rmSync(door.path, { force: true });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(path, resolve);
+    server.listen('path' in door ? { path: door.path } : { host: door.host, port: door.port }, resolve);
   });
-  chmodSync(path, 0o600);
-  if (uid !== null) chownSync(path, uid, uid);
+  server.unref();
+  if (!('path' in door)) return;
+  chmodSync(door.path, 0o600);
+  if (door.uid !== null) chownSync(door.path, door.uid, door.uid);
 }
 
 function late(ms: number): Promise<never> {

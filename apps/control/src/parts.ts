@@ -6,7 +6,7 @@ import { rememberPart } from './left-parts.ts';
 import { type Part, type PartCommand, startPart } from './part.ts';
 import { openPartLog } from './part-log.ts';
 import { type OnDemand, startOnDemand } from './part-on-demand.ts';
-import { GIT_UID, type PlatformConfig, publicUrl, stacksFolder } from './platform-config.ts';
+import { GIT_UID, PlainError, type PlatformConfig, publicUrl, stacksFolder } from './platform-config.ts';
 import { giveState, inheritedEnvironment, platformCommand } from './platform-user.ts';
 import { MALLOC_ENVIRONMENT, NODE_FLAGS, type Programs, programFile } from './programs.ts';
 
@@ -17,6 +17,8 @@ interface Options {
   /** From which a part is started next: `restart` may bring others. */
   programs(): Programs;
   admin: { password: string; reset: boolean };
+  /** By which the API knows git's part. */
+  gitSecret: string;
   appsFd: number;
   apiFd: number;
   secureFd: number;
@@ -42,11 +44,11 @@ function starter({ data, report, refused }: Pick<Options, 'data' | 'report' | 'r
     });
 }
 
-/** git's part, which runs while somebody pushes. */
+/** git's part, which runs while somebody pushes. @throws PlainError when the port of SSH is taken. */
 export async function startGitOnDemand(
-  options: Pick<Options, 'data' | 'config' | 'programs' | 'report' | 'refused'>,
+  options: Pick<Options, 'data' | 'config' | 'programs' | 'report' | 'refused' | 'gitSecret'>,
 ): Promise<OnDemand> {
-  const { data, config, programs } = options;
+  const { data, config, programs, gitSecret } = options;
   const uid = config.platformUid === null ? null : GIT_UID;
   giveState(join(data, 'git'), uid);
   const command = (): PartCommand =>
@@ -58,15 +60,24 @@ export async function startGitOnDemand(
         NODE_ENV: 'production',
         ...MALLOC_ENVIRONMENT,
         CUPOLA_PUBLIC_URL: publicUrl(config),
+        CUPOLA_GIT_SECRET: gitSecret,
         CUPOLA_API_VIA: `http://${reachable(config.listen)}:${config.apiPort}`,
       },
       passFds: [],
     });
   return startOnDemand({
     name: 'git',
-    door: { path: join(data, 'state', 'git.sock'), uid: config.platformUid },
-    socketPath: join(data, 'git', 'git.sock'),
+    doors: [
+      { path: join(data, 'state', 'git.sock'), uid: config.platformUid, socketPath: join(data, 'git', 'git.sock') },
+      ...(config.sshPort === null
+        ? []
+        : [{ host: config.listen, port: config.sshPort, socketPath: join(data, 'git', 'ssh.sock') }]),
+    ],
     start: () => starter(options)('git', command),
+  }).catch((error: NodeJS.ErrnoException) => {
+    throw new PlainError(
+      `Port ${config.sshPort} of SSH cannot be used (${error.code}). Choose another with --ssh-port.`,
+    );
   });
 }
 
@@ -100,6 +111,8 @@ export function startParts(options: Options): { control: Part; cell: Part; route
         ...secret,
         ...engines,
         CUPOLA_API_FD: '4',
+        CUPOLA_GIT_SECRET: options.gitSecret,
+        CUPOLA_GIT_SSH_PORT: config.sshPort === null ? '' : String(config.sshPort),
         ...(clusterFd === null ? {} : { CUPOLA_CLUSTER_FD: '5' }),
       },
       passFds: [options.apiFd, ...(clusterFd === null ? [] : [clusterFd])],

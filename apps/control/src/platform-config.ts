@@ -53,6 +53,8 @@ const schema = z.object({
   /** By whom an ACME authority is asked for certificates, and which (null: Let's Encrypt); null: none is. */
   acme: z.object({ email: z.string(), directory: z.string().nullable() }).nullable().default(null),
   domain: z.string(),
+  /** Where git is spoken over SSH; null: nowhere. */
+  sshPort: z.number().int().nullable().default(null),
   /** Where machines that have joined call, and under which name this machine is reached by them; null: there are none. */
   cluster: z.object({ listen: z.string(), port: z.number().int(), host: z.string() }).nullable().default(null),
   /** For placement: copies of an app spread over zones first. */
@@ -82,6 +84,8 @@ export interface UpFlags {
   /** Orders certificates from an ACME authority; `none` stops that. */
   acmeEmail?: string | undefined;
   acmeDirectory?: string | undefined;
+  /** A port, or `none`. */
+  sshPort?: string | undefined;
   listen?: string | undefined;
   domain?: string | undefined;
   /** `HOST:PORT`, or `none`. */
@@ -178,6 +182,7 @@ export function resolveConfig(data: string, flags: UpFlags): PlatformConfig {
     tls: givenTls(flags) ?? (flags.tlsCert === undefined ? (known?.tls ?? null) : null),
     acme: acmeOf(flags, known?.acme ?? null),
     domain: flags.domain ?? known?.domain ?? 'localhost',
+    sshPort: sshPortOf(flags, known?.sshPort ?? null),
     cluster: clusterOf(flags, known?.cluster ?? null),
     zone: flags.zone ?? known?.zone ?? 'z1',
     segment: segmentOf(flags, known?.segment ?? null),
@@ -204,6 +209,15 @@ export function dockerHostOf({ sandbox, dockerHost }: UpFlags, known: string | n
   if (!isDocker && dockerHost !== undefined)
     throw new PlainError('An engine is used where apps shall run in Docker: add --sandbox docker.');
   return isDocker ? (dockerHost ?? known ?? DOCKER_SOCKET) : null;
+}
+
+function sshPortOf({ sshPort }: UpFlags, known: number | null): number | null {
+  if (sshPort === undefined) return known;
+  if (sshPort === 'none') return null;
+  const port = Number(sshPort);
+  if (!/^\d+$/.test(sshPort) || port > 65_535)
+    throw new PlainError(`"${sshPort}" is no port. Write it so: --ssh-port 2222, or --ssh-port none`);
+  return port;
 }
 
 export function portList(text: string): number[] {

@@ -2,6 +2,7 @@
  * Holds one platform together: binds the public ports, starts the parts, starts again what ends, answers `status`, `restart` and `down` on a unix socket
  * in the data folder. Holds no state of its own: killed with -9, the parts end by their closed stdin, instances live on, and the next `up` adopts them.
  */
+import { randomBytes } from 'node:crypto';
 import { chmodSync, closeSync, constants, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import http from 'node:http';
 import { dirname, join } from 'node:path';
@@ -33,6 +34,8 @@ export interface PlatformStatus {
   joined: string[] | null;
   /** Where members of the cluster call; null: there are none. */
   clusterPort: number | null;
+  /** Where git is spoken over SSH; null: nowhere. */
+  sshPort: number | null;
   parts: PartStatus[];
 }
 
@@ -88,10 +91,22 @@ export async function startSupervisor(options: Options): Promise<Supervisor> {
   rmSync(join(data, 'state', 'internal.sock'), { force: true });
   const refused = Promise.withResolvers<string>();
   let programs = options.programs;
-  const common = { ...options, programs: () => programs, config: resolved, refused: refused.resolve };
-  const git = await startGitOnDemand(common);
+  const common = {
+    ...options,
+    programs: () => programs,
+    config: resolved,
+    refused: refused.resolve,
+    gitSecret: randomBytes(32).toString('base64url'),
+  };
+  const git = await startGitOnDemand(common).catch((error: unknown) => {
+    for (const one of [...Object.values(bound), given]) one?.close();
+    unlock();
+    throw error;
+  });
+  const sshPort = git.ports[1] ?? null;
   const { control, cell, router } = startParts({
     ...common,
+    config: { ...resolved, sshPort },
     appsFd: apps.fd,
     apiFd: api.fd,
     secureFd: secure.fd,
@@ -113,6 +128,7 @@ export async function startSupervisor(options: Options): Promise<Supervisor> {
       domain: resolved.domain,
       joined: null,
       clusterPort: cluster?.port ?? null,
+      sshPort,
     },
     closing: [...Object.values(bound), given],
     unlock,

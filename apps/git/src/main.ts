@@ -14,11 +14,15 @@ const settings = z.object({
   CUPOLA_SKIP_SSL_VALIDATION: z.enum(['0', '1']).default('0'),
   /** A folder of this program's own, on a volume; what is lost of it is pushed again. */
   CUPOLA_GIT_FOLDER: z.string().startsWith('/', 'write an absolute folder'),
+  /** Where users reach it over SSH; without it, and the secret that the APIs have too, they do not. */
+  CUPOLA_SSH_LISTEN: listenAddress.exactOptional(),
+  CUPOLA_GIT_SECRET: z.string().min(32, 'write 32 characters or more that nobody can guess').exactOptional(),
   /** Where the APIs reach it (their CUPOLA_GIT_URL). */
   CUPOLA_LISTEN: listenAddress,
 });
 
 await runProgram('git', settings, async (env, log) => {
+  const { CUPOLA_SSH_LISTEN: sshListen, CUPOLA_GIT_SECRET: secret } = env;
   const part = await start({
     folder: env.CUPOLA_GIT_FOLDER,
     api: {
@@ -27,6 +31,7 @@ await runProgram('git', settings, async (env, log) => {
       skipSslValidation: env.CUPOLA_SKIP_SSL_VALIDATION === '1',
     },
     listen: env.CUPOLA_LISTEN,
+    ssh: sshListen === undefined || secret === undefined ? null : { listen: sshListen, secret },
     log,
   });
   return { ready: { address: part.address }, [Symbol.asyncDispose]: () => part[Symbol.asyncDispose]() };

@@ -12,6 +12,9 @@ import { createPlatform } from './platform.ts';
 import { openHookDoor } from './pushes/hook-door.ts';
 import { createTurns } from './pushes/turns.ts';
 import { openRepositories } from './repositories.ts';
+import { createSshLogins } from './ssh/logins.ts';
+
+type Listen = { path: string } | { host: string; port: number };
 
 export interface GitDeps {
   /** Absolute, this part's own: repositories, and pushes while they are deployed. */
@@ -23,7 +26,9 @@ export interface GitDeps {
     readonly via: string | null;
     readonly skipSslValidation: boolean;
   };
-  readonly listen: { path: string } | { host: string; port: number };
+  readonly listen: Listen;
+  /** Null: not over SSH. `secret`: by which the API knows this part. */
+  readonly ssh: { readonly listen: Listen; readonly secret: string } | null;
   readonly log: Logger;
 }
 
@@ -73,7 +78,7 @@ export async function start(given: GitDeps): Promise<GitPart> {
 
 type Handle = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
-async function openHandler({ folder, api, log }: GitDeps, starting: AsyncDisposableStack): Promise<Handle> {
+async function openHandler({ folder, api, ssh, log }: GitDeps, starting: AsyncDisposableStack): Promise<Handle> {
   let git: Git;
   try {
     git = openGit({ folder, hooks: join(import.meta.dirname, 'hooks') });
@@ -97,6 +102,13 @@ async function openHandler({ folder, api, log }: GitDeps, starting: AsyncDisposa
     turns: createTurns(),
     platform: createPlatform(transport, api.url),
   };
+  if (ssh !== null) {
+    // A tenth of a second, and MB: where nobody has asked for SSH it is not loaded.
+    const { startSsh } = await import('./ssh/server.ts');
+    starting.use(
+      await startSsh({ ...deps, logins: createSshLogins(transport, { url: api.url, secret: ssh.secret }) }, ssh.listen),
+    );
+  }
   return (request, response) => serve(deps, { request, response });
 }
 

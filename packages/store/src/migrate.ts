@@ -17,6 +17,7 @@ import * as images from './migrations/0010-images.ts';
 import * as cellSegments from './migrations/0011-cell-segments.ts';
 import * as metrics from './migrations/0012-metrics.ts';
 import * as git from './migrations/0013-git.ts';
+import * as sshKeys from './migrations/0013-ssh-keys.ts';
 import * as lastStager from './migrations/0014-last-stager.ts';
 import * as authorizationCodes from './migrations/0015-authorization-codes.ts';
 import * as writers from './migrations/0016-writers.ts';
@@ -39,6 +40,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0011-cell-segments': inNewEpoch(cellSegments),
   '0012-metrics': inNewEpoch(metrics),
   '0013-git': inNewEpoch(git),
+  '0013-ssh-keys': inNewEpoch(sshKeys),
   '0014-last-stager': inNewEpoch(lastStager),
   '0015-authorization-codes': inNewEpoch(authorizationCodes),
   '0016-writers': inNewEpoch(writers),

@@ -651,6 +651,18 @@ export interface CacheClearingsTable {
   generation: number;
 }
 
+/** Public keys by which users push over SSH; a fingerprint is one user's. */
+export interface SshKeysTable {
+  guid: string;
+  user_guid: string;
+  name: string;
+  algorithm: string;
+  fingerprint: string;
+  /** The wire form, base64. */
+  public_key: string;
+  created_at: number;
+}
+
 /** Of pushes by git; an app without a row has the usual ones. */
 export interface GitSettingsTable {
   app_guid: string;
@@ -725,6 +737,7 @@ export interface Database {
   buildpacks: BuildpacksTable;
   cache_clearings: CacheClearingsTable;
   git_settings: GitSettingsTable;
+  ssh_keys: SshKeysTable;
   stacks: StacksTable;
   usage_events: UsageEventsTable;
   passcodes: PasscodesTable;

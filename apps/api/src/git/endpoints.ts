@@ -10,6 +10,7 @@ import type { ApiDeps } from '../deps.ts';
 import { type ApiRequest, type Endpoint, endpoint, type Reply } from '../http/endpoint.ts';
 import { UaaError } from '../uaa/uaa-error.ts';
 import { passOn } from './pass-on.ts';
+import { sshKeyEndpoints } from './ssh-keys.ts';
 import { findTarget, readSettings, type TargetName } from './target.ts';
 import { type Pusher, whoPushes } from './who-pushes.ts';
 
@@ -82,6 +83,7 @@ function refusal(error: unknown, { organization, space }: TargetName): Reply {
 const BASE = '/git/:organization/:space/:repository';
 
 export const gitEndpoints: Endpoint[] = [
+  ...sshKeyEndpoints,
   endpoint({
     method: 'GET',
     path: `${BASE}/info/refs`,

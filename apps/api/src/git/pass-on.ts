@@ -6,7 +6,12 @@ import type { ApiRequest, Reply } from '../http/endpoint.ts';
 import { createPace } from '../packages/pace.ts';
 
 /** Where the part listens: on this machine's socket, or at a URL. */
-export type GitPart = { socketPath: string } | { url: string };
+export type GitPart = ({ socketPath: string } | { url: string }) & {
+  /** By which it shows that it is the part, when it asks whose key it has seen; empty: it may not. */
+  secret?: string;
+  /** Where users reach it over SSH; null: nowhere. */
+  sshPort?: number | null;
+};
 
 /** What git's protocol needs; nothing else of a stranger's headers comes through. */
 const PASSED = ['content-type', 'content-encoding', 'content-length', 'accept', 'accept-encoding', 'git-protocol'];

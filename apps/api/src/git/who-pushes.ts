@@ -54,7 +54,8 @@ function basicOf(authorization: string | undefined): { username: string; passwor
   return { username, password: rest.join(':').replace(/^bearer\s+/i, '') };
 }
 
-async function pushToken({ tokens }: Pick<ApiDeps, 'tokens'>, actor: Actor): Promise<string> {
+/** Good for one push, as that user. */
+export async function pushToken({ tokens }: Pick<ApiDeps, 'tokens'>, actor: Actor): Promise<string> {
   const claims = {
     sub: actor.guid,
     user_id: actor.guid,

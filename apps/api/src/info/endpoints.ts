@@ -1,5 +1,5 @@
 /** What the platform says of itself, to anyone: `cf api` and `cf login` begin here (CF: root_controller.rb, info_presenter.rb). */
-import type { ApiConfig } from '../deps.ts';
+import type { ApiConfig, ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 
 /** The v3 API that we serve whole: lists of what is not built are empty, writes say so (cf-api-contract.md 2). */
@@ -34,11 +34,19 @@ function rootLinks({ publicUrl }: ApiConfig) {
   };
 }
 
-function info({ publicUrl, appsScheme, appsPort, appsDomain, version }: ApiConfig) {
+function info({
+  config: { publicUrl, appsScheme, appsPort, appsDomain, version },
+  git,
+}: Pick<ApiDeps, 'config' | 'git'>) {
   return {
     build: version,
     cli_version: { minimum: '', recommended: '' },
-    custom: { apps_domain: appsDomain, apps_port: appsPort, apps_scheme: appsScheme },
+    custom: {
+      apps_domain: appsDomain,
+      apps_port: appsPort,
+      apps_scheme: appsScheme,
+      git_ssh_port: git?.sshPort ?? null,
+    },
     description: DESCRIPTION,
     name: 'Cupola',
     version: 1,
@@ -98,7 +106,7 @@ export const infoEndpoints: Endpoint[] = [
     path: '/v3/info',
     auth: 'anyone',
     summary: 'Name and version of the platform',
-    handle: async ({ config }) => ({ status: 200, body: info(config) }),
+    handle: async deps => ({ status: 200, body: info(deps) }),
   }),
   endpoint({
     method: 'GET',

@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { readInfo } from '@cupola/contract/v3/client-reads';
 import { type GitSettingsAnswer, gitSettings } from '@cupola/contract/v3/git';
 import { usageError, WordedError } from '@cupola/push/failures';
 import { planManifest } from '@cupola/push/manifest/manifest';
@@ -10,17 +11,23 @@ import { type CliContext, findApp } from '../context.ts';
 import { readStdin } from '../prompt.ts';
 
 interface RemoteFlags {
+  /** Over SSH, with the user's key. */
+  ssh?: boolean;
   /** Name of the remote. */
   remote: string;
 }
 
 /** The repository of this folder gets a remote, and a credential helper for the platform's address: this very CLI. */
-export async function gitRemote(context: CliContext, app: string | undefined, { remote }: RemoteFlags): Promise<void> {
+export async function gitRemote(
+  context: CliContext,
+  app: string | undefined,
+  { remote, ssh }: RemoteFlags,
+): Promise<void> {
   const { organization, space } = context.target();
   const { api } = context.client().endpoints;
   requireRepository();
   const name = app ?? nameInManifest();
-  const url = `${api}/git/${[organization.name, space.name, name].map(encodeURIComponent).join('/')}.git`;
+  const url = ssh === true ? await sshUrl(context, name) : remoteUrl(context, name);
   const has = git(['remote']).stdout.split('\n').includes(remote);
   must(['remote', ...(has ? ['set-url'] : ['add']), remote, url]);
   const helper = `credential.${api}.helper`;
@@ -34,6 +41,26 @@ export async function gitRemote(context: CliContext, app: string | undefined, { 
     { remote, url, app: name },
     `Remote ${remote} leads to ${name} in ${organization.name} / ${space.name}.\nDeploy: git push ${remote} main`,
   );
+}
+
+/** Where an app is pushed to by git. */
+export function remoteUrl(context: CliContext, app: string): string {
+  return `${context.client().endpoints.api}/git/${pathOf(context, app)}`;
+}
+
+function pathOf(context: CliContext, app: string): string {
+  const { organization, space } = context.target();
+  return `${[organization.name, space.name, app].map(encodeURIComponent).join('/')}.git`;
+}
+
+async function sshUrl(context: CliContext, app: string): Promise<string> {
+  const { custom } = await context.client().read(readInfo, { path: '/v3/info' });
+  const port = custom?.git_ssh_port;
+  if (port == null)
+    throw new WordedError('This platform does not speak git over SSH.', {
+      next: 'Leave out --ssh; or its operator opens a port: ./cupola up --ssh-port 2222',
+    });
+  return `ssh://git@${new URL(context.client().endpoints.api).hostname}:${port}/${pathOf(context, app)}`;
 }
 
 interface Ran {

@@ -91,6 +91,7 @@ function upFlags(flags: InstallFlags): string[] {
     ['--api-port', flags.apiPort],
     ['--listen', flags.listen ?? '0.0.0.0'],
     ['--domain', flags.domain],
+    ['--ssh-port', flags.sshPort],
     ['--tls-cert', flags.tlsCert],
     ['--tls-key', flags.tlsKey],
     ['--acme-email', flags.acmeEmail],

@@ -70,6 +70,7 @@ export async function up(options: UpOptions): Promise<void> {
     port: status.port,
     apiPort: status.apiPort,
     httpsPort: status.httpsPort,
+    sshPort: status.sshPort,
     cluster:
       config.cluster === null || status.clusterPort === null ? null : { ...config.cluster, port: status.clusterPort },
   });
@@ -112,6 +113,7 @@ async function detach(options: UpOptions, data: string, password: string): Promi
     ...(options.tlsKey === undefined ? [] : ['--tls-key', resolve(options.tlsKey)]),
     ...(options.acmeEmail === undefined ? [] : ['--acme-email', options.acmeEmail]),
     ...(options.acmeDirectory === undefined ? [] : ['--acme-directory', options.acmeDirectory]),
+    ...(options.sshPort === undefined ? [] : ['--ssh-port', options.sshPort]),
     ...(options.listen === undefined ? [] : ['--listen', options.listen]),
     ...(options.domain === undefined ? [] : ['--domain', options.domain]),
     ...(options.clusterListen === undefined ? [] : ['--cluster-listen', options.clusterListen]),

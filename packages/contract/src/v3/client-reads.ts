@@ -23,7 +23,11 @@ export const readRoot = z.object({
 export const readInfo = z.object({
   name: z.string().nullish(),
   custom: z
-    .object({ apps_scheme: z.enum(['http', 'https']).nullish(), apps_port: z.number().int().nullish() })
+    .object({
+      apps_scheme: z.enum(['http', 'https']).nullish(),
+      apps_port: z.number().int().nullish(),
+      git_ssh_port: z.number().int().nullish(),
+    })
     .nullish(),
 });
 
