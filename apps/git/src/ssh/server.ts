@@ -112,9 +112,11 @@ function serveConnection(deps: SshDeps, connection: Connection): void {
       session.on('shell', take => refuse(take(), 'There is no shell here: this is for git push.'));
       session.on('exec', (take, _reject, { command }) => {
         const channel = take();
-        execute(deps, channel, { command, protocol, token: login.token ?? '' })
-          .catch((error: unknown) => refuse(channel, (error as Error).message))
-          .finally(() => connection.end());
+        // Not before: what git has said last would be cut off.
+        channel.once('close', () => connection.end());
+        execute(deps, channel, { command, protocol, token: login.token ?? '' }).catch((error: unknown) =>
+          refuse(channel, (error as Error).message),
+        );
       });
     });
   });
