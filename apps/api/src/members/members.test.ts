@@ -33,6 +33,7 @@ import { aBuild, anApp, aPackage, aPlacement } from '@cupola/store/fixtures';
 import { expect, test } from 'vitest';
 import { createBuildLogs } from '../builds/build-log.ts';
 import type { ApiDeps } from '../deps.ts';
+import { createFiguresRecorder } from '../figures/record.ts';
 import { type Json, startTestApi } from '../fixtures.ts';
 import { aRegistration, callInternal } from '../internal/fixtures.ts';
 import { createLogRights } from '../internal/log-rights.ts';
@@ -58,6 +59,7 @@ async function open(given: Partial<InternalListen> = {}) {
     ...(test.deps as ApiDeps),
     now: Date.now,
     buildLogs: createBuildLogs({ store, logs, now: Date.now }),
+    figures: stack.use(createFiguresRecorder({ ...(test.deps as ApiDeps), now: Date.now })),
     logRights: createLogRights({ read: store.read, monotonic: test.clock.now }),
   };
   const socketPath = join(folder, 'internal.sock');
