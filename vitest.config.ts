@@ -42,12 +42,12 @@ function onCluster() {
 
 /**
  * Packages share one process (they hold no module state): 1 s for 50 files instead of 18. Apps and whole-system tests are isolated, in forks,
- * because a SIGKILL inside a worker thread would end the run. Most of their time they wait for processes: on two cores two files at once take half of the time
- * of one, which is what vitest would run there.
+ * because a SIGKILL inside a worker thread would end the run. Most of their time they wait for processes, and many for a time that passes: with two files at
+ * once two cores rest half of the time, so three run.
  */
 export default defineConfig({
   test: {
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     reporters: ['default', './scripts/count-reporter.ts'],
     projects: [
       {
