@@ -29,7 +29,7 @@ function onPostgres() {
 function onCluster() {
   const test = {
     name: 'cluster',
-    include: process.env.CUPOLA_TEST_ALL === '1' ? ['test/**/*.test.ts'] : ['test/{heal,https,line}.test.ts'],
+    include: process.env.CUPOLA_TEST_ALL === '1' ? ['test/**/*.test.ts'] : ['test/{heal,line}.test.ts'],
     exclude: [...Object.keys(EMBEDDED_ONLY), ...OF_NO_FORM],
     env: { CUPOLA_TEST_FORM: 'cluster' },
     globalSetup: 'test/s3-setup.ts',

@@ -135,8 +135,8 @@ export async function start(deps: RouterDeps): Promise<Router> {
     holds.releaseAll();
     await watching;
     telling[Symbol.dispose]();
-    await telling.tell();
     await Promise.all([
+      telling.tell(),
       known.writer[Symbol.asyncDispose](),
       accessLog[Symbol.asyncDispose](),
       backends[Symbol.asyncDispose](),
