@@ -17,6 +17,11 @@ import { encodeFrame, readFrames } from './inside/frames.ts';
 import { type Begin, type Failed, fromInside, type Staged, type ToInside } from './protocol.ts';
 import type { MadeToolchain } from './toolchains/toolchains.ts';
 
+/**
+ * How long a build may take to end once it has said its result (ours). Node.js 24 may stand still for ever in its own end: `process.exit()` waits for V8's
+ * threads, and one that compiles waits for the main thread to collect garbage (seen by a debugger in a build that hung for minutes).
+ */
+const END_MS = 3_000;
 /** Toolchains that one build may ask for: a few are needed. */
 const ASKS_MAX = 20;
 
@@ -117,13 +122,17 @@ export async function runInside(sandboxes: Sandboxes, job: InsideJob, stop: Abor
   const spool = openSpool(join(job.places.work, 'layer.tar'), job.limits.diskMb);
   const talk = Promise.withResolvers<Said>();
   talk.promise.catch(() => undefined); // Waited for once the sandbox has ended.
+  let sandbox: RunningSandbox | null = null;
+  let late: NodeJS.Timeout | undefined;
+  const hasSaid = (): void => {
+    late = setTimeout(() => void sandbox?.kill(), END_MS);
+  };
   const server = await listen(socketOf(job.places), socket => {
-    converse(socket, job, sandboxes, spool).then(talk.resolve, error => {
+    converse(socket, { job, sandboxes, spool, hasSaid }).then(talk.resolve, error => {
       talk.reject(error);
       socket.destroy();
     });
   });
-  let sandbox: RunningSandbox | null = null;
   try {
     sandbox = await sandboxes.start(await specOf(sandboxes, job));
     const kill = (): void => void sandbox?.kill();
@@ -140,6 +149,7 @@ export async function runInside(sandboxes: Sandboxes, job: InsideJob, stop: Abor
     await sandbox?.remove();
     throw error;
   } finally {
+    clearTimeout(late);
     server.close();
     await spool.close().catch(() => undefined); // What failed to be written has been told by `converse`.
   }
@@ -202,8 +212,11 @@ function sourceMounts(target: string): SandboxSpec['mounts'] {
   }));
 }
 
+/** Compiling beside the main thread is what may stand in the way of its end (see `END_MS`); a build has little to compile. */
+const NODE_FLAGS = ['--disable-warning=ExperimentalWarning', '--no-concurrent-sparkplug'];
+
 function entryCommand(node: string, sources: string, args: string[]): string[] {
-  return [node, '--disable-warning=ExperimentalWarning', join(sources, 'apps/stager/src/inside/entry.mjs'), ...args];
+  return [node, ...NODE_FLAGS, join(sources, 'apps/stager/src/inside/entry.mjs'), ...args];
 }
 
 interface Listening {
@@ -228,7 +241,15 @@ async function listen(path: string, talk: (socket: Socket) => void): Promise<Lis
   return { close: () => void server.close(), connected: () => isConnected };
 }
 
-async function converse(socket: Socket, job: InsideJob, sandboxes: Sandboxes, spool: Spool): Promise<Said> {
+interface Conversation {
+  job: InsideJob;
+  sandboxes: Sandboxes;
+  spool: Spool;
+  /** Its result is there: only its end is waited for. */
+  hasSaid(): void;
+}
+
+async function converse(socket: Socket, { job, sandboxes, spool, hasSaid }: Conversation): Promise<Said> {
   socket.on('error', () => socket.destroy());
   const inside = pathsInside(sandboxes, job);
   const send = (message: ToInside): void => void socket.write(encodeFrame('J', JSON.stringify(message)));
@@ -259,6 +280,7 @@ async function converse(socket: Socket, job: InsideJob, sandboxes: Sandboxes, sp
       continue;
     }
     said = message;
+    hasSaid();
     if (said.type === 'staged') kept = keepLayer(job, spool);
     kept?.catch(() => undefined); // Waited for below, once the socket has ended.
   }
