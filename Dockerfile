@@ -14,7 +14,7 @@ WORKDIR /cupola
 COPY --from=manifests /srv .
 RUN npm ci --omit=dev --no-audit --no-fund
 COPY . .
-RUN node scripts/programs.ts && cat /proc/sys/kernel/random/uuid >.image-id
+RUN node scripts/programs.ts && node scripts/dashboard.ts /cupola/.dashboard && cat /proc/sys/kernel/random/uuid >.image-id
 
 FROM ${NODE_IMAGE}
 LABEL io.cupola.image=compose
@@ -25,6 +25,6 @@ COPY --from=build /cupola /cupola
 RUN ln -s /cupola/compose/* /usr/local/bin/ && install -d -m 0700 -o 1000 -g 1000 /data
 WORKDIR /cupola
 USER 1000:1000
-ENV NODE_ENV=production HOME=/tmp
+ENV NODE_ENV=production HOME=/tmp CUPOLA_DASHBOARD=/cupola/.dashboard
 ENTRYPOINT []
 CMD ["cupola", "--help"]

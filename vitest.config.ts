@@ -86,7 +86,8 @@ export default defineConfig({
         test: {
           name: 'system',
           include: ['test/**/*.test.ts'],
-          exclude: ['**/s3.test.ts'],
+          // Seven minutes, and not all of it passes yet: with CUPOLA_TEST_ALL=1 only (docs/decisions/0031).
+          exclude: ['**/s3.test.ts', ...(process.env.CUPOLA_TEST_ALL === '1' ? [] : ['test/compose.test.ts'])],
           pool: 'forks',
           testTimeout: 240_000,
           hookTimeout: 240_000,

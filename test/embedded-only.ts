@@ -17,6 +17,7 @@ export const EMBEDDED_ONLY: Record<string, string> = {
 /** They make clusters of their own, or no platform at all. */
 export const OF_NO_FORM: readonly string[] = [
   'test/cluster.test.ts',
+  'test/compose.test.ts',
   'test/docker-cell.test.ts',
   'test/processes.test.ts',
   'test/programs.test.ts',

@@ -142,7 +142,7 @@ export function traces(data: string): { processes: string[]; mounts: string[] } 
 }
 
 /** What the names of a platform's networks, links and rules are made of. */
-const networkName = (installation: string): string =>
+export const networkName = (installation: string): string =>
   createHash('sha256').update(installation).digest('hex').slice(0, 6);
 
 /** Network namespaces whose names are made from a platform's (`installation` in its config.json): those of other platforms come and go beside them. */
