@@ -135,6 +135,27 @@ interface ToolsProps {
   children: ReactNode;
 }
 
+interface FacetProps {
+  label: string;
+  /** What is said where nothing is chosen. */
+  all: string;
+  /** Empty: all. */
+  value: string;
+  values: readonly string[];
+  choose(value: string): void;
+}
+
+function Facet({ label, all, value, values, choose }: FacetProps) {
+  return (
+    <select className="field" aria-label={label} value={value} onChange={event => choose(event.target.value)}>
+      <option value="">{all}</option>
+      {values.map(one => (
+        <option key={one}>{one}</option>
+      ))}
+    </select>
+  );
+}
+
 function LogTools({ lines, filter, isBad, change, children }: ToolsProps) {
   const sources = useMemo(() => [...new Set(lines.map(({ source }) => source))].sort(), [lines]);
   const instances = useMemo(() => [...new Set(lines.map(({ instance }) => instance))].sort(), [lines]);
@@ -157,28 +178,20 @@ function LogTools({ lines, filter, isBad, change, children }: ToolsProps) {
         />
         regex
       </label>
-      <select
-        className="field"
-        aria-label="Source"
+      <Facet
+        label="Source"
+        all="all sources"
         value={filter.source}
-        onChange={event => change({ ...filter, source: event.target.value })}
-      >
-        <option value="">all sources</option>
-        {sources.map(source => (
-          <option key={source}>{source}</option>
-        ))}
-      </select>
-      <select
-        className="field"
-        aria-label="Instance"
+        values={sources}
+        choose={source => change({ ...filter, source })}
+      />
+      <Facet
+        label="Instance"
+        all="all instances"
         value={filter.instance}
-        onChange={event => change({ ...filter, instance: event.target.value })}
-      >
-        <option value="">all instances</option>
-        {instances.map(instance => (
-          <option key={instance}>{instance}</option>
-        ))}
-      </select>
+        values={instances}
+        choose={instance => change({ ...filter, instance })}
+      />
       {children}
     </div>
   );
