@@ -257,6 +257,40 @@ test('the only copy of an app is still tried on a machine whose agent has just e
   expect(again.asked).toEqual(['copy-0']);
 });
 
+test('requests for the only copy wait for its agent, those too that were under way through it', async () => {
+  const reached = Promise.withResolvers<void>();
+  let requests = 0;
+  await using backend = await httpBackend((_request, response) => {
+    reached.resolve();
+    if (requests++ > 0) response.end('alive');
+  });
+  const agent = await anAgent({ 'copy-0': backend.port });
+  const connections = new Set<net.Socket>();
+  let isThere = true;
+  const front = net.createServer(client => {
+    client.on('error', () => undefined);
+    if (!isThere) return void client.resetAndDestroy();
+    connections.add(client);
+    const to = net.connect(agent.port, '127.0.0.1').on('error', () => undefined);
+    client.pipe(to).pipe(client);
+  });
+  await once(front.listen(0, '127.0.0.1'), 'listening');
+  open.push(() => front.close());
+  await using router = await routerOf([{ port: (front.address() as AddressInfo).port }], {
+    ...QUICK,
+    dialGraceMs: 50,
+    agentLookMs: 10,
+  });
+  const underWay = ask(router.port);
+  await reached.promise;
+  isThere = false;
+  for (const connection of connections) connection.resetAndDestroy();
+  const later = ask(router.port);
+  await new Promise(resolve => setTimeout(resolve, 500));
+  isThere = true;
+  for (const answer of [underWay, later]) expect((await answer).body).toBe('alive');
+});
+
 interface FakeApi {
   port: number;
   close(): void;

@@ -103,6 +103,7 @@ export async function start(deps: RouterDeps): Promise<Router> {
     accessLog,
     settings,
     log,
+    isDown: backends.isDown,
     trustedHops: blockList(deps.trustedHops),
     hasTable: () => known.has,
     challenge: deps.challenge ?? (() => null),

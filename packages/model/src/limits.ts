@@ -179,6 +179,10 @@ export const ROUTER_LIMITS = {
   linkIdleMs: 60_000,
   /** The same to an API, where there are others: one that is busy may stand still for some seconds (ours). */
   apiSilenceMs: 8_000,
+  /** An agent that has ended is awaited this long where no other copy is left: it is started again at once, and its copies live on (ours). */
+  agentGraceMs: 10_000,
+  /** How often a request that waits looks whether the agent is back; and how long the end of its link may be told after that of a connection (ours). */
+  agentLookMs: 100,
 } as const;
 
 export const TOKEN_LIMITS = {

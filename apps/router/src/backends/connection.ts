@@ -264,7 +264,7 @@ export class Connection implements AnswerSink, Flow {
   #fail(failure: Failure): void {
     const receiver = this.#receiver;
     this.close();
-    receiver?.failed(failure);
+    receiver?.failed(this.via === null ? failure : { ...failure, behindAgent: true });
   }
 }
 

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { BlockList, Socket } from 'node:net';
 import type { RouterSettings } from '../settings.ts';
-import type { RouteEntry, RouteTable } from '../table/route-table.ts';
+import type { Backend, RouteEntry, RouteTable } from '../table/route-table.ts';
 import { type Answer, answers } from './answers.ts';
 import type { Balance } from './balance.ts';
 import { type Hop, isTrustedHop, type Origin } from './forward-headers.ts';
@@ -19,6 +19,8 @@ export interface RoutingDeps {
   readonly holds: Holds;
   readonly settings: RouterSettings;
   readonly trustedHops: BlockList;
+  /** The agent that the copy is reached through does not answer now. */
+  isDown(backend: Backend): boolean;
   /** False until the first table has come, from disk or from the API. */
   hasTable(): boolean;
   /** Epoch ms. */

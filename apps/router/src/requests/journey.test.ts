@@ -13,7 +13,10 @@ const broken: Failure = { kind: 'broken', cause: 'malformed answer' };
 function world(ports: number[], holdMs = 0) {
   const clock = { ms: 1_000 };
   const monotonic = () => clock.ms;
-  const balance = createBalance({ settings: DEFAULT_SETTINGS, isDown: () => false, monotonic });
+  /** Ports whose agent is away. */
+  const away = new Set<number>();
+  const isDown = ({ port: at }: { port: number }) => away.has(at);
+  const balance = createBalance({ settings: DEFAULT_SETTINGS, isDown, monotonic });
   const table = createRouteTable({
     routeChanged: (_, entry) => balance.restated(entry?.pool.map(({ key }) => key) ?? []),
     backendGone: key => balance.forget(key),
@@ -23,7 +26,7 @@ function world(ports: number[], holdMs = 0) {
     traveller: { idempotent?: boolean; sticky?: string; hashed?: string; selector?: Selector } = {},
   ): Journey =>
     startJourney(
-      { table, balance, settings: DEFAULT_SETTINGS, monotonic },
+      { table, balance, settings: DEFAULT_SETTINGS, isDown, monotonic },
       {
         host: 'app.localhost',
         routeGuid: 'route-1',
@@ -33,7 +36,7 @@ function world(ports: number[], holdMs = 0) {
         idempotent: traveller.idempotent ?? true,
       },
     );
-  return { clock, table, balance, go };
+  return { clock, table, balance, go, away };
 }
 
 function port(step: Step): number {
@@ -131,6 +134,53 @@ describe('a journey', () => {
     expect(fail(journey, second, dial).do).toBe('hold');
     table.upsert(routeTo([1, 2], { options: { changed: 'yes' } }));
     expect(port(journey.next())).toBe(port(second));
+  });
+
+  test('waits for an agent that has ended, and asks its copies again', () => {
+    const { go, away, clock } = world([1]);
+    const journey = go();
+    let step = fail(journey, journey.next(), { ...ended, behindAgent: true });
+    // The end of the agent's link is told a moment later.
+    expect(step).toEqual({ do: 'hold', forMs: 100 });
+    away.add(1);
+    for (let looks = 0; looks < 90; looks++) {
+      clock.ms += 100;
+      step = journey.next();
+      expect(step).toEqual({ do: 'hold', forMs: 100 });
+    }
+    away.clear();
+    step = journey.next();
+    expect(port(step)).toBe(1);
+    // It has ended once more: waiting has its end.
+    away.add(1);
+    step = fail(journey, step, { ...dial, behindAgent: true });
+    while (step.do === 'hold') {
+      clock.ms += step.forMs;
+      step = journey.next();
+    }
+    expect(error(step)).toBe('502 endpoint_failure (connection refused)');
+    expect(clock.ms).toBe(1_000 + 10_000);
+  });
+
+  test('asks another copy before it waits for an agent', () => {
+    const { go, away } = world([1, 2]);
+    away.add(1);
+    const journey = go();
+    const step = fail(journey, journey.next(), { ...dial, behindAgent: true });
+    expect(port(step)).toBe(1);
+    away.add(2);
+    expect(fail(journey, step, { ...ended, behindAgent: true })).toEqual({ do: 'hold', forMs: 100 });
+  });
+
+  test('a copy that has ended while its agent stands is told after a moment; what may not be repeated at once', () => {
+    const { go, clock, away } = world([1]);
+    let journey = go();
+    expect(fail(journey, journey.next(), { ...ended, behindAgent: true }).do).toBe('hold');
+    clock.ms += 100;
+    expect(error(journey.next())).toBe('502 endpoint_failure (EOF)');
+    away.add(1);
+    journey = go({ idempotent: false });
+    expect(error(fail(journey, journey.next(), { ...ended, behindAgent: true }))).toBe('502 endpoint_failure (EOF)');
   });
 
   test('selected copies: another is never asked', () => {

@@ -3,7 +3,8 @@
  * does what the step says and reports how that went.
  *
  * Keeps true: at most 3 attempts and never more than there are copies; tried again only what was not written (the dial failed), or what ended without an
- * answer and may be repeated; after a refused dial of every copy it waits for the table's next word instead of failing at once.
+ * answer and may be repeated; after a refused dial of every copy it waits for the table's next word instead of failing at once. Where nothing is left but
+ * copies whose agent has ended, it waits for the agent and asks them again: they live on, and know nothing of it.
  */
 import type { RouterSettings } from '../settings.ts';
 import type { Backend, RouteEntry, RouteTable } from '../table/route-table.ts';
@@ -19,6 +20,8 @@ export interface Failure {
   readonly kind: 'dial' | 'ended' | 'broken' | 'refused';
   /** Short, for the answer's header and the log. */
   readonly cause: string;
+  /** The connection went through an agent: it may be that one which has ended. */
+  readonly behindAgent?: boolean;
 }
 
 export type Step =
@@ -38,6 +41,8 @@ interface Deps {
   table: RouteTable;
   balance: Balance;
   settings: RouterSettings;
+  /** Its agent does not answer now. */
+  isDown(backend: Backend): boolean;
   monotonic(): number;
 }
 
@@ -54,7 +59,7 @@ interface Traveller {
 /** Most requests end with the first copy that they are sent to. */
 const NONE: ReadonlySet<string> = new Set();
 
-export function startJourney({ table, balance, settings, monotonic }: Deps, traveller: Traveller): Journey {
+export function startJourney({ table, balance, settings, isDown, monotonic }: Deps, traveller: Traveller): Journey {
   const { host, routeGuid, selector, sticky, hashed, idempotent } = traveller;
   /** Copies that this request is not to be sent to again. */
   let tried = NONE;
@@ -64,11 +69,22 @@ export function startJourney({ table, balance, settings, monotonic }: Deps, trav
   let attempts = 0;
   let last: Failure | null = null;
   let heldSinceMs: number | null = null;
+  /** Copies whose connection failed so that it may be their agent's end. */
+  let behind: Backend[] = [];
+  let failedAtMs = 0;
+  let isAwaited = false;
 
   const answer = (what: Answer): Step => ({ do: 'answer', answer: what });
   const untry = (): void => {
     attempts = reached.size;
     tried = reached;
+  };
+  const agentIsBack = (): void => {
+    balance.restated(behind.map(({ key }) => key));
+    reached = NONE;
+    behind = [];
+    isAwaited = false;
+    untry();
   };
   const proceed = (): Step => {
     const entry = table.byGuid(routeGuid);
@@ -89,12 +105,18 @@ export function startJourney({ table, balance, settings, monotonic }: Deps, trav
         return { do: 'try', backend: choice };
       }
     }
-    if (last !== null && last.kind !== 'dial') return answer(answers.endpointFailure(last.cause));
+    const now = monotonic();
+    isAwaited = behind.some(isDown);
+    const mayBeAgent = behind.length > 0 && now - failedAtMs < settings.agentLookMs;
+    if (last !== null && last.kind !== 'dial' && !isAwaited && !mayBeAgent)
+      return answer(answers.endpointFailure(last.cause));
     // A copy that is in the table but cannot be dialled has most likely just ended: its agent is about to say so.
-    const patienceMs = entry.holdMs > 0 ? entry.holdMs : pool.length > 0 || last !== null ? settings.dialGraceMs : 0;
-    heldSinceMs ??= monotonic();
-    const leftMs = heldSinceMs + patienceMs - monotonic();
-    if (leftMs > 0) return { do: 'hold', forMs: Math.min(leftMs, entry.retryMs ?? leftMs) };
+    const graceMs = entry.holdMs > 0 ? entry.holdMs : pool.length > 0 || last !== null ? settings.dialGraceMs : 0;
+    const patienceMs = isAwaited ? Math.max(graceMs, settings.agentGraceMs) : graceMs;
+    heldSinceMs ??= now;
+    const leftMs = heldSinceMs + patienceMs - now;
+    const lookMs = behind.length > 0 ? settings.agentLookMs : (entry.retryMs ?? leftMs);
+    if (leftMs > 0) return { do: 'hold', forMs: Math.min(leftMs, lookMs) };
     if (entry.retryMs !== undefined) return answer(answers.apiAway());
     return answer(last === null ? answers.noEndpoints(host) : answers.endpointFailure(last.cause));
   };
@@ -103,6 +125,7 @@ export function startJourney({ table, balance, settings, monotonic }: Deps, trav
     routeGuid,
     next: () => {
       if (seen?.retryMs !== undefined) untry();
+      else if (isAwaited && !behind.some(isDown)) agentIsBack();
       return proceed();
     },
     failed: (backend, failure, bodyTouched) => {
@@ -117,6 +140,10 @@ export function startJourney({ table, balance, settings, monotonic }: Deps, trav
         balance.failed(backend.key);
       }
       const repeatable = failure.kind === 'dial' || (failure.kind === 'ended' && idempotent && !bodyTouched);
+      if (repeatable && failure.behindAgent === true) {
+        behind = [...behind, backend];
+        failedAtMs = monotonic();
+      }
       return repeatable ? proceed() : answer(answers.endpointFailure(failure.cause));
     },
   };

@@ -138,7 +138,8 @@ function attempt(tunnel: Tunnel, admitted: Admitted, backend: Backend): void {
     settle();
     release();
     drop();
-    follow(tunnel, admitted, admitted.journey.failed(backend, failure, false));
+    const behindAgent = deps.dialler.viaOf(backend) !== null;
+    follow(tunnel, admitted, admitted.journey.failed(backend, { ...failure, behindAgent }, false));
   };
   const dialTimer = setTimeout(() => fail({ kind: 'dial', cause: 'dial timed out' }), settings.dialTimeoutMs);
   const deadline = setTimeout(() => {
