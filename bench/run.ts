@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- ROUNDS [GROUP ...]]`: the figures of the main line on this machine, each beside something measured in the same run. Read the ratios:
  * wall-clock figures of a shared machine move by a factor of three. With CF=/path/to/cf the real cf CLI is measured too. Full results go to bench/results/.
- * Groups, all of them when none is named: sandbox, start, archive, router, growth, growth-postgres, fleet, queue, store, blobs, apps, memory, pushes, repush, logs, staging.
+ * Groups, all of them when none is named: cli, sandbox, start, archive, router, growth, growth-postgres, fleet, queue, store, blobs, apps, memory, pushes, repush, logs, staging.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { type Platform, ROOT, startPlatform } from '../test/platform.ts';
 import { benchApps } from './apps.ts';
 import { benchArchive } from './archive.ts';
 import { benchBlobs } from './blobs.ts';
+import { benchCli } from './cli.ts';
 import { benchFleet } from './fleet.ts';
 import { benchGrowth, benchGrowthOnPostgres } from './growth.ts';
 import { benchLogs } from './logs.ts';
@@ -24,6 +25,7 @@ import { print, type Row } from './table.ts';
 
 /** On a machine without a platform. */
 const ALONE = {
+  cli: benchCli,
   sandbox: (rounds: number) => benchSandbox(rounds * 4),
   start: benchColdStart,
   archive: benchArchive,

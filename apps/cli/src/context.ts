@@ -2,9 +2,11 @@
 import { type CloudClient, createCloudClient } from '@cupola/client/cloud-client';
 import { createTransport, type Transport } from '@cupola/client/transport';
 import { type ReadApp, readApp } from '@cupola/contract/v3/client-reads';
-import { EXIT, WordedError } from '@cupola/push/failures';
+import { EXIT } from '@cupola/push/exit-codes';
+import { WordedError } from '@cupola/push/failures';
 import type { CliConfig, ConfigFile } from './config.ts';
 import { nearApp } from './find.ts';
+import { fittedTable } from './fit.ts';
 
 export interface Named {
   readonly guid: string;
@@ -23,6 +25,8 @@ export interface CliContext extends AsyncDisposable {
   note(text: string): void;
   /** The result of the command: printed as JSON with `--json`, else `text` is. */
   result(value: unknown, text: string): void;
+  /** Rows as a table that fits this terminal. */
+  table(rows: readonly (readonly string[])[]): string;
   transport(skipSslValidation?: boolean): Transport;
   /** Throws when nobody is logged in. */
   client(): CloudClient;
@@ -59,6 +63,7 @@ export function createContext({ config, environment, json, version }: Options): 
     },
     note: text => console.error(text),
     result: (value, text) => console.log(json ? JSON.stringify(value) : text),
+    table: rows => fittedTable(rows, process.stdout.isTTY ? process.stdout.columns : null),
     transport,
     client: () => {
       client ??= createCloudClient({

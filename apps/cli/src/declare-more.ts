@@ -189,7 +189,7 @@ function declareServices(program: Command): void {
   command(program, 'services', 'list the service instances of the targeted space')
     .alias('s')
     .action(flags => withContext(flags.json === true, async context => (await load()).services(context)));
-  command(program, 'service <name>', 'show one service instance')
+  command(program, 'service <service>', 'show one service instance')
     .option('--guid', 'print its guid only')
     .action((name: string, flags) =>
       withContext(flags.json === true, async context => (await load()).service(context, name, flags)),
@@ -207,7 +207,7 @@ function declareServices(program: Command): void {
     .action((app: string, service: string, flags) =>
       withContext(flags.json === true, async context => (await load()).unbindService(context, app, service)),
     );
-  command(program, 'delete-service <name>', 'delete a service instance')
+  command(program, 'delete-service <service>', 'delete a service instance')
     .alias('ds')
     .option('-f, --force', 'do not ask')
     .action((name: string, flags) =>
@@ -227,12 +227,12 @@ function declareSecurityGroups(program: Command): void {
     command(program, usage, description).action((name: string, file: string, flags) =>
       withContext(flags.json === true, async context => (await load())[act](context, name, file)),
     );
-  command(program, 'delete-security-group <name>', 'delete a group')
+  command(program, 'delete-security-group <group>', 'delete a group')
     .option('-f, --force', 'do not ask')
     .action((name: string, flags) =>
       withContext(flags.json === true, async context => (await load()).deleteSecurityGroup(context, name, flags)),
     );
-  command(program, 'bind-security-group <name> <organization>', 'open to apps of a space what a group opens')
+  command(program, 'bind-security-group <group> <organization>', 'open to apps of a space what a group opens')
     .option('--space <name>', 'which space (default: all of the organization)')
     .option('--lifecycle <name>', 'running or staging (running)')
     .action((name: string, organization: string, flags) =>
@@ -240,7 +240,7 @@ function declareSecurityGroups(program: Command): void {
         (await load()).bindSecurityGroup(context, name, { ...flags, organization }),
       ),
     );
-  command(program, 'unbind-security-group <name> <organization> <space>', 'take a group from a space')
+  command(program, 'unbind-security-group <group> <organization> <space>', 'take a group from a space')
     .option('--lifecycle <name>', 'running or staging (running)')
     .action((name: string, organization: string, space: string, flags) =>
       withContext(flags.json === true, async context =>
@@ -275,12 +275,12 @@ function declarePlaces(program: Command): void {
     .action((name: string, flags) =>
       withContext(flags.json === true, async context => (await load()).createOrg(context, name)),
     );
-  command(program, 'delete-org <name>', 'delete an organization with everything in it')
+  command(program, 'delete-org <organization>', 'delete an organization with everything in it')
     .option('-f, --force', 'do not ask')
     .action((name: string, flags) =>
       withContext(flags.json === true, async context => (await load()).deleteOrg(context, name, flags)),
     );
-  command(program, 'delete-space <name>', 'delete a space with everything in it')
+  command(program, 'delete-space <space>', 'delete a space with everything in it')
     .option('-f, --force', 'do not ask')
     .option('-o, --organization <name>')
     .action((name: string, flags) =>
@@ -300,7 +300,7 @@ function declareUsers(program: Command): void {
         (await load()).createUser(context, name, { ...flags, password }),
       ),
     );
-  command(program, 'delete-user <name>', 'delete a user')
+  command(program, 'delete-user <user>', 'delete a user')
     .option('-f, --force', 'do not ask')
     .action((name: string, flags) =>
       withContext(flags.json === true, async context => (await load()).deleteUser(context, name, flags)),

@@ -1,7 +1,7 @@
 /** What every declaration of a command needs. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { configFolder, openConfig } from './config.ts';
-import { type CliContext, createContext } from './context.ts';
+import type { CliContext } from './context.ts';
+import { examplesText } from './examples.ts';
 
 export const VERSION = '0.1.0';
 
@@ -9,6 +9,11 @@ type Act = (context: CliContext) => Promise<void>;
 
 /** Runs one command with what it needs, and lets go of it afterwards. */
 export async function withContext(json: boolean, act: Act): Promise<void> {
+  // Schemas, connections: 50 ms that `--help` has no need of.
+  const [{ createContext }, { configFolder, openConfig }] = await Promise.all([
+    import('./context.ts'),
+    import('./config.ts'),
+  ]);
   await using context = createContext({
     config: openConfig(configFolder(process.env)),
     environment: process.env,
@@ -30,14 +35,22 @@ export function percents(text: string): number[] {
   return text.split(',').map(Number);
 }
 
-export function collect(value: string, before: string[]): string[] {
+export function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value];
 }
 
-/** A command with `--json`, as they all have it. */
-export function command(program: Command, usage: string, description: string): Command {
-  return program
+/** A command with `--json`, as they all have it, and with its examples. */
+export function command(parent: Command, usage: string, description: string): Command {
+  const made = parent
     .command(usage)
     .description(description)
     .option('--json', 'print one JSON object and nothing else on stdout');
+  return made.addHelpText('after', () => examplesText(pathOf(made)));
+}
+
+/** `push`, `ssh-keys add`. */
+export function pathOf(command: Command): string {
+  const names: string[] = [];
+  for (let at: Command | null = command; at !== null && at.parent !== null; at = at.parent) names.unshift(at.name());
+  return names.join(' ');
 }

@@ -11,7 +11,8 @@ import {
   readSpace,
   readUser,
 } from '@cupola/contract/v3/client-reads';
-import { EXIT, WordedError } from '@cupola/push/failures';
+import { EXIT } from '@cupola/push/exit-codes';
+import { WordedError } from '@cupola/push/failures';
 import type { CliContext, Named } from './context.ts';
 import { didYouMean } from './near.ts';
 

@@ -14,13 +14,21 @@ export interface Recorded {
   readonly body: Buffer;
 }
 
+interface Answer {
+  status?: number;
+  body?: unknown;
+  headers?: Record<string, string>;
+  /** It never comes. */
+  hang?: boolean;
+}
+
 export interface FakeCf extends AsyncDisposable {
   readonly origin: string;
   readonly requests: Recorded[];
   /** What happened, in short: `POST /v3/builds`. */
   log(): string[];
   /** Answers of the next requests to that method and path prefix, instead of the usual; the last one stays. */
-  answer(call: string, ...answers: { status?: number; body?: unknown; headers?: Record<string, string> }[]): void;
+  answer(call: string, ...answers: Answer[]): void;
   /** SHA-1s that resource matching knows. */
   readonly known: Set<string>;
   readonly logLines: { type: string; instance: string; text: string }[];
@@ -129,7 +137,7 @@ function usual(
 
 export async function fakeCf(): Promise<FakeCf> {
   const requests: Recorded[] = [];
-  const overrides = new Map<string, { status?: number; body?: unknown; headers?: Record<string, string> }[]>();
+  const overrides = new Map<string, Answer[]>();
   const known = new Set<string>();
   const logLines: FakeCf['logLines'] = [];
   let serial = 0;
@@ -143,7 +151,8 @@ export async function fakeCf(): Promise<FakeCf> {
         body,
       };
       requests.push(recorded);
-      const { status = 200, body: answer, headers = {} } = respond(recorded);
+      const { status = 200, body: answer, headers = {}, hang = false } = respond(recorded);
+      if (hang) return;
       response.writeHead(status, { 'content-type': 'application/json', ...headers });
       response.end(answer === undefined ? '' : JSON.stringify(answer));
     });
@@ -152,7 +161,7 @@ export async function fakeCf(): Promise<FakeCf> {
   const origin = `http://localhost:${(server.address() as AddressInfo).port}`;
   const table = usual(origin);
 
-  const respond = (request: Recorded): { status?: number; body?: unknown; headers?: Record<string, string> } => {
+  const respond = (request: Recorded): Answer => {
     const path = (request.url.split('?')[0] ?? '').replace(/(?<=.)\/$/, '');
     const call = `${request.method} ${path}`;
     for (const [wanted, answers] of overrides)

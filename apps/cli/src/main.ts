@@ -1,197 +1,13 @@
-/** The CLI's door: commands are declared here and loaded only when asked for; every failure ends here, in words and with an exit code. */
+/** The CLI's door: every failure ends here, in words and with an exit code. What says them is loaded when there is one. */
+import { EXIT } from '@cupola/push/exit-codes';
+import { CommanderError } from 'commander';
+import { createProgram } from './program.ts';
 
-import { EXIT, explain } from '@cupola/push/failures';
-import { explanationText } from '@cupola/push/text';
-import { Command, CommanderError } from 'commander';
-import { collect, command, percents, VERSION, wholeNumber, withContext } from './declare.ts';
-import { declareMore } from './declare-more.ts';
-
-function declareAccount(program: Command): void {
-  command(program, 'login', 'log in to a platform and choose where to work')
-    .option('-a, --api <url>', 'address of the API')
-    .option('-u, --username <name>')
-    .option(
-      '-p, --password <password>',
-      'visible to others on this machine: better CUPOLA_PASSWORD or --password-stdin',
-    )
-    .option('--password-stdin', 'read the password from stdin')
-    .option('-o, --organization <name>')
-    .option('-s, --space <name>')
-    .option('--skip-ssl-validation', 'trust any certificate of that platform')
-    .action(flags =>
-      withContext(flags.json === true, async context => (await import('./commands/account.ts')).login(context, flags)),
-    );
-  command(program, 'logout', 'forget the login').action(flags =>
-    withContext(flags.json === true, async context => (await import('./commands/account.ts')).logout(context)),
-  );
-  command(program, 'target', 'show, or choose, organization and space')
-    .option('-o, --organization <name>')
-    .option('-s, --space <name>')
-    .action(flags =>
-      withContext(flags.json === true, async context => (await import('./commands/account.ts')).target(context, flags)),
-    );
-  command(program, 'orgs', 'list organizations').action(flags =>
-    withContext(flags.json === true, async context => (await import('./commands/account.ts')).orgs(context)),
-  );
-  command(program, 'spaces', 'list the spaces of the targeted organization').action(flags =>
-    withContext(flags.json === true, async context => (await import('./commands/account.ts')).spaces(context)),
-  );
-  command(program, 'create-space <name>', 'make a space')
-    .option('-o, --organization <name>')
-    .action((name: string, flags) =>
-      withContext(flags.json === true, async context =>
-        (await import('./commands/account.ts')).createSpace(context, name, flags),
-      ),
-    );
-}
-
-function declarePush(program: Command): void {
-  command(program, 'push [app]', 'push the files of a folder and run them')
-    .option('-f, --manifest <path>', 'manifest, or a folder with one (default: manifest.yml here)')
-    .option('--no-manifest', 'use no manifest')
-    .option('--var <name=value>', 'value for ((name)) in the manifest', collect, [])
-    .option('--vars-file <path>', 'file with such values', collect, [])
-    .option('-p, --path <folder>', 'folder, or .zip, .jar, .war')
-    .option('-o, --docker-image <image>', 'run this image instead of files: HOST/NAME:TAG, or of Docker Hub NAME:TAG')
-    .option('--docker-username <name>', "user of the image's registry; the password is in CF_DOCKER_PASSWORD")
-    .option('-b, --buildpack <name>', 'buildpack, by name or git URL; "default" detects', collect, [])
-    .option('-m, --memory <size>', 'memory of each instance: 256M, 1G')
-    .option('-k, --disk <size>', 'disk of each instance')
-    .option('-i, --instances <n>', 'number of instances', wholeNumber)
-    .option('-c, --command <command>', 'start command; "null" goes back to the default')
-    .option('-u, --health-check-type <type>', 'port, http or process')
-    .option('--endpoint <path>', 'path that the http health check asks')
-    .option('-t, --start-timeout <seconds>', 'how long a start may take', wholeNumber)
-    .option('-s, --stack <name>', 'stack to run on')
-    .option('--no-start', 'upload only')
-    .option('--task', 'stage only: for run-task, before the first start or without one; no route')
-    .option('--no-route', 'map no route')
-    .option('--random-route', 'map a route with a random host')
-    .option('--strategy <name>', 'rolling: without a gap; canary: one instance first, then a pause')
-    .option('--max-in-flight <n>', 'of a deployment: how many instances start at once', wholeNumber)
-    .option('--instance-steps <percents>', 'of a canary deployment: where it pauses, as 20,50,80', percents)
-    .option('--result-file <path>', 'write the result there too, as --json prints it')
-    .action((name: string | undefined, flags) =>
-      withContext(flags.json === true, async context => {
-        // Commander keeps `--no-manifest` and `-f` under one name: false, absent or the path.
-        const { manifest, ...rest } = flags;
-        return (await import('./commands/push.ts')).push(context, name, {
-          ...rest,
-          noManifest: manifest === false,
-          ...(typeof manifest === 'string' ? { manifest } : {}),
-        });
-      }),
-    );
-}
-
-function declareApps(program: Command): void {
-  command(program, 'apps', 'list the apps of the targeted space').action(flags =>
-    withContext(flags.json === true, async context => (await import('./commands/apps.ts')).apps(context)),
-  );
-  command(program, 'app <name>', 'show one app and its instances')
-    .option('--guid', 'print its guid only')
-    .action((name: string, flags) =>
-      withContext(flags.json === true, async context => (await import('./commands/apps.ts')).app(context, name, flags)),
-    );
-  command(program, 'logs <app>', 'follow the log of an app')
-    .option('--recent', 'print what there is and come back')
-    .action((name: string, flags) =>
-      withContext(flags.json === true, async context =>
-        (await import('./commands/apps.ts')).logs(context, name, flags),
-      ),
-    );
-  command(program, 'env <app>', 'show the environment of an app').action((name: string, flags) =>
-    withContext(flags.json === true, async context => (await import('./commands/apps.ts')).env(context, name)),
-  );
-  command(
-    program,
-    'set-env <app> [name] [value]',
-    'set an environment variable, or all of a .env file; takes effect at the next restart',
-  )
-    .alias('se')
-    .option('--file <path>', 'file with NAME=value lines')
-    .allowUnknownOption() // A value may begin with a hyphen.
-    .action((name: string, key: string | undefined, value: string | undefined, flags) =>
-      withContext(flags.json === true, async context =>
-        (await import('./commands/apps.ts')).setEnv(context, name, { key, value, file: flags.file }),
-      ),
-    );
-  command(program, 'unset-env <app> <name>', 'remove an environment variable').action(
-    (name: string, key: string, flags) =>
-      withContext(flags.json === true, async context =>
-        (await import('./commands/apps.ts')).unsetEnv(context, name, key),
-      ),
-  );
-  command(program, 'curl <path>', 'ask the API as the user who is logged in')
-    .option('-X, --method <method>')
-    .option('-d, --data <data>', 'body; @FILE sends a file')
-    .option('-H, --header <header>', 'another header', collect, [])
-    .option('-i, --include', "print the answer's headers too")
-    .option('--output <file>', 'write to a file')
-    .option('--fail', 'exit code 22 when the API answers with an error')
-    .action((path: string, flags) =>
-      withContext(flags.json === true, async context =>
-        (await import('./commands/apps.ts')).curl(context, path, flags),
-      ),
-    );
-}
-
-function declareImages(program: Command): void {
-  const image = program.command('image').description('apps as OCI images');
-  command(image, 'save <app> <file>', 'write the app as an image that `docker load` takes')
-    .option('--name <name:tag>', 'name of the image (default: APP:latest)')
-    .action((app: string, file: string, flags) =>
-      withContext(flags.json === true, async context =>
-        (await import('./commands/image.ts')).saveImage(context, app, { file, ...flags }),
-      ),
-    );
-  declareImagePush(image);
-}
-
-function declareImagePush(image: Command): void {
-  command(image, 'push <app> <image>', 'push the app as an image into a registry: HOST/NAME:TAG')
-    .option(
-      '--docker-username <name>',
-      'user of the registry (default: as docker login); password in CF_DOCKER_PASSWORD',
-    )
-    .action((app: string, target: string, flags) =>
-      withContext(flags.json === true, async context =>
-        (await import('./commands/image.ts')).pushImage(context, app, { target, ...flags }),
-      ),
-    );
-}
-
-function declareLifecycle(program: Command): void {
-  for (const [name, description] of [
-    ['start', 'start an app'],
-    ['stop', 'stop an app'],
-    ['restart', 'stop and start an app; requests wait meanwhile'],
-  ] as const)
-    command(program, `${name} <app>`, description).action((app: string, flags) =>
-      withContext(flags.json === true, async context => (await import('./commands/lifecycle.ts'))[name](context, app)),
-    );
-  command(program, 'scale <app>', 'change the number or the size of instances')
-    .option('--process <type>', 'of which process: web, or another of the Procfile (web)')
-    .option('-i, --instances <n>', 'number of instances', wholeNumber)
-    .option('-m, --memory <size>', 'memory of each instance')
-    .option('-k, --disk <size>', 'disk of each instance')
-    .action((name: string, flags) =>
-      withContext(flags.json === true, async context =>
-        (await import('./commands/lifecycle.ts')).scale(context, name, flags),
-      ),
-    );
-  command(program, 'delete <app>', 'delete an app')
-    .option('-f, --force', 'do not ask')
-    .option('-r, --routes', 'delete its routes too')
-    .action((name: string, flags) =>
-      withContext(flags.json === true, async context =>
-        (await import('./commands/lifecycle.ts')).remove(context, name, flags),
-      ),
-    );
-}
+const COLUMNS_USUAL = 80;
 
 /** Says what went wrong and what to do next. Null means a bug: shown whole. */
-function report(error: unknown, json: boolean): number {
+async function report(error: unknown, json: boolean): Promise<number> {
+  const { explain } = await import('@cupola/push/failures');
   const failure = explain(error);
   if (failure === null) {
     console.error(error);
@@ -203,34 +19,24 @@ function report(error: unknown, json: boolean): number {
   else {
     for (const line of details) console.error(line);
     console.error(`cupola: ${message}${next === null ? '' : `\n${next}`}`);
-    if (explained !== null) console.error(explanationText(explained));
+    if (explained !== null) console.error((await import('@cupola/push/text')).explanationText(explained));
   }
   return exitCode;
 }
 
-const program = new Command('cupola')
-  .description('Push and run apps on Cupola, or any Cloud Foundry.')
-  .version(VERSION)
-  .exitOverride()
-  .addHelpText(
-    'after',
-    `
-Settings: $CUPOLA_HOME or ~/.cupola-cli. Password for login: CUPOLA_PASSWORD.
-Exit codes: 0 done; 1 the platform said no, or staging or start failed; 2 the command line, a manifest or a file is wrong; 3 not logged in, or no
-space targeted; 4 the API cannot be reached; 22 curl --fail; 130 interrupted.`,
-  );
-declareAccount(program);
-declarePush(program);
-declareApps(program);
-declareLifecycle(program);
-declareImages(program);
-declareMore(program);
 process.on('SIGINT', () => {
   if (process.listenerCount('SIGINT') === 1) process.exit(EXIT.interrupted);
 });
+// `cupola apps | head -1`: whoever reads has enough, and nothing is wrong.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(EXIT.ok);
+  throw error;
+});
+// Some terminals that are none say so: everything would be written a letter a line.
+if (process.stdout.columns === 0) process.stdout.columns = COLUMNS_USUAL;
 try {
-  await program.parseAsync();
+  await createProgram().parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  else process.exitCode = report(error, process.argv.includes('--json'));
+  else process.exitCode = await report(error, process.argv.includes('--json'));
 }

@@ -1,7 +1,8 @@
 /** Questions, only ever on a terminal: a script must not hang. */
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
-import { EXIT, usageError, WordedError } from '@cupola/push/failures';
+import { EXIT } from '@cupola/push/exit-codes';
+import { usageError, WordedError } from '@cupola/push/failures';
 
 /** Asks on stderr, so that stdout stays the command's result. */
 export async function question(text: string): Promise<string> {

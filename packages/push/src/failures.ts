@@ -1,21 +1,7 @@
 /** How the CLI ends when it cannot do what was asked: one sentence on what happened, one on what to do next, and an exit code that scripts can rely on. */
 import { CfApiError, JobFailedError, LoginError, UnreachableError, WaitedTooLongError } from '@cupola/client/errors';
 import { causeOfRefusal, type Explanation, explainCause } from '@cupola/contract/causes';
-
-export const EXIT = {
-  ok: 0,
-  /** The platform said no, or staging, start or a wait failed. */
-  failed: 1,
-  /** The command line, a manifest or a file is wrong: nothing was changed. */
-  usage: 2,
-  /** Nobody is logged in, or no space is targeted. */
-  login: 3,
-  /** The API cannot be reached. */
-  unreachable: 4,
-  /** `curl --fail` and an error status, as in cf. */
-  curl: 22,
-  interrupted: 130,
-} as const;
+import { EXIT } from './exit-codes.ts';
 
 /** A failure in words for the user. `next` says what to do. */
 export class WordedError extends Error {

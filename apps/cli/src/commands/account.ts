@@ -1,7 +1,8 @@
 /** login, logout, target, orgs, spaces, create-space: who is asking, and where. */
 import { discover, type Endpoints, passwordLogin, readClaims } from '@cupola/client/login';
 import { readOrganization, readSpace } from '@cupola/contract/v3/client-reads';
-import { EXIT, usageError, WordedError } from '@cupola/push/failures';
+import { EXIT } from '@cupola/push/exit-codes';
+import { usageError, WordedError } from '@cupola/push/failures';
 import { table } from '@cupola/push/text';
 import type { CliContext, Named } from '../context.ts';
 import { question, readStdin, secret } from '../prompt.ts';

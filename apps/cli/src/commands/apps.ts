@@ -19,7 +19,8 @@ import {
 } from '@cupola/contract/v3/client-reads';
 import { readCode } from '@cupola/model/causes';
 import { waitingCause } from '@cupola/model/waiting-reasons';
-import { EXIT, usageError, WordedError } from '@cupola/push/failures';
+import { EXIT } from '@cupola/push/exit-codes';
+import { usageError, WordedError } from '@cupola/push/failures';
 import { bytes, explanationText, logLine, table } from '@cupola/push/text';
 import { readUrls, urlsOf } from '@cupola/push/urls';
 import { type CliContext, findApp } from '../context.ts';
@@ -77,7 +78,7 @@ export async function apps(context: CliContext): Promise<void> {
     { apps: list },
     rows.length === 0
       ? `no apps in ${space.name}; push one: cupola push NAME`
-      : table([['name', 'state', 'processes', 'urls'], ...rows]),
+      : context.table([['name', 'state', 'processes', 'urls'], ...rows]),
   );
 }
 
@@ -279,7 +280,7 @@ export async function buildpacks(context: CliContext): Promise<void> {
   ]);
   context.result(
     { buildpacks: all },
-    all.length === 0 ? 'no buildpacks' : table([['position', 'name', 'stack', 'enabled', 'locked'], ...rows]),
+    all.length === 0 ? 'no buildpacks' : context.table([['position', 'name', 'stack', 'enabled', 'locked'], ...rows]),
   );
 }
 
@@ -307,7 +308,7 @@ export async function logs(context: CliContext, name: string, flags: { recent?: 
 interface CurlFlags {
   method?: string;
   data?: string;
-  header: string[];
+  header?: string[];
   include?: boolean;
   fail?: boolean;
   output?: string;
@@ -319,7 +320,7 @@ const ERROR_STATUS = 400;
 export async function curl(
   context: CliContext,
   path: string,
-  { method, data, header, include, fail, output }: CurlFlags,
+  { method, data, header = [], include, fail, output }: CurlFlags,
 ): Promise<void> {
   const headers = Object.fromEntries(
     header.map(line => {

@@ -1,13 +1,13 @@
 /** git:remote, git:credential, git:config: what lets `git push cupola main` work without a password, and what such a push does. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, realpathSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { realpathSync } from 'node:fs';
 import { readInfo } from '@cupola/contract/v3/client-reads';
 import { type GitSettingsAnswer, gitSettings } from '@cupola/contract/v3/git';
 import { usageError, WordedError } from '@cupola/push/failures';
-import { planManifest } from '@cupola/push/manifest/manifest';
 import { table } from '@cupola/push/text';
 import { type CliContext, findApp } from '../context.ts';
+import { appOfFolder } from '../folder-app.ts';
+import { findLauncher } from '../launcher.ts';
 import { readStdin } from '../prompt.ts';
 
 interface RemoteFlags {
@@ -26,7 +26,7 @@ export async function gitRemote(
   const { organization, space } = context.target();
   const { api } = context.client().endpoints;
   requireRepository();
-  const name = app ?? nameInManifest();
+  const name = app ?? appOfFolder('cupola git:remote APP');
   const url = ssh === true ? await sshUrl(context, name) : remoteUrl(context, name);
   const has = git(['remote']).stdout.split('\n').includes(remote);
   must(['remote', ...(has ? ['set-url'] : ['add']), remote, url]);
@@ -90,26 +90,13 @@ function requireRepository(): void {
     );
 }
 
-function nameInManifest(): string {
-  const hasManifest = ['manifest.yml', 'manifest.yaml'].some(existsSync);
-  const [one, ...others] = hasManifest ? planManifest(undefined, {}, process.cwd()).apps : [];
-  if (one !== undefined && others.length === 0) return one.name;
-  throw usageError('Which app?', 'cupola git:remote APP');
-}
-
 /** As git's shell runs it: by the launcher of the checkout, which stays where it is when programs are made anew; else by what runs now. */
 function helperCommand({ environment }: CliContext): string {
   const entry = realpathSync(process.argv[1] ?? '');
-  const launcher = launcherAbove(dirname(entry));
+  const launcher = findLauncher(entry);
   const words = launcher === null ? [process.execPath, entry] : [launcher];
   const home = environment.CUPOLA_HOME ? [`CUPOLA_HOME=${quoted(environment.CUPOLA_HOME)}`] : [];
   return `!${[...home, ...words.map(quoted)].join(' ')} git:credential`;
-}
-
-function launcherAbove(folder: string): string | null {
-  const launcher = join(folder, 'cupola');
-  if (existsSync(launcher) && existsSync(join(folder, 'package-lock.json'))) return launcher;
-  return dirname(folder) === folder ? null : launcherAbove(dirname(folder));
 }
 
 function quoted(word: string): string {

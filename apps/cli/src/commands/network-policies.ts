@@ -3,7 +3,6 @@ import type { CloudClient } from '@cupola/client/cloud-client';
 import { type ReadApp, readApp, readOrganization, readSpace } from '@cupola/contract/v3/client-reads';
 import { type NetworkPolicyBody, networkPoliciesAnswer } from '@cupola/contract/v3/network-policy';
 import { usageError, WordedError } from '@cupola/push/failures';
-import { table } from '@cupola/push/text';
 import { type CliContext, findApp, type Named } from '../context.ts';
 import { findOrganization, findSpace } from '../find.ts';
 
@@ -43,7 +42,7 @@ export async function networkPolicies(context: CliContext, { source }: { source?
     { policies: list },
     rows.length === 0
       ? `no network policies in ${space.name}. Let one app reach another: cupola add-network-policy SOURCE DESTINATION`
-      : table([head, ...rows]),
+      : context.table([head, ...rows]),
   );
 }
 

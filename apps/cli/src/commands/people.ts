@@ -4,7 +4,6 @@ import { readClaims } from '@cupola/client/login';
 import { readCreatedUser, readOrganization, readRole, readSpace, readUser } from '@cupola/contract/v3/client-reads';
 import { ROLE_TYPES, type RoleType } from '@cupola/model/states';
 import { usageError, WordedError } from '@cupola/push/failures';
-import { table } from '@cupola/push/text';
 import type { CliContext } from '../context.ts';
 import { findOrganization, findSpace, findUser } from '../find.ts';
 import { didYouMean } from '../near.ts';
@@ -128,7 +127,7 @@ export async function users(context: CliContext): Promise<void> {
   const all = await context.client().all(readUser, '/v3/users');
   context.result(
     { users: all },
-    table([
+    context.table([
       ['name', 'guid', 'origin'],
       ...all.map(({ username, guid, origin }) => [username ?? '-', guid, origin ?? '-']),
     ]),

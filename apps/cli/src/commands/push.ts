@@ -4,9 +4,9 @@ import type { ClientLogLine } from '@cupola/client/logs';
 import { type Explanation, explainCause } from '@cupola/contract/causes';
 import { readRoute } from '@cupola/contract/v3/client-reads';
 import { explain, usageError, WordedError } from '@cupola/push/failures';
-import { openFolderMemory } from '@cupola/push/files/pushed-folder';
+import { type FolderMemory, openFolderMemory } from '@cupola/push/files/pushed-folder';
 import { filesNotKept } from '@cupola/push/files-not-kept';
-import { type PushedImage, type PushFlags, planManifest } from '@cupola/push/manifest/manifest';
+import { type ManifestPlan, type PushedImage, type PushFlags, planManifest } from '@cupola/push/manifest/manifest';
 import { applyManifest, type Goal, idleTypes, type PushState, pushPhases } from '@cupola/push/push-app';
 import type { Deployed, DeploymentChoice } from '@cupola/push/run-app';
 import { explanationText, logLine, seconds } from '@cupola/push/text';
@@ -14,6 +14,7 @@ import { urlsOf } from '@cupola/push/urls';
 import { configFolder } from '../config.ts';
 import { type CliContext, findApp } from '../context.ts';
 import { runPhases } from '../phases.ts';
+import { appBefore, nameOfFolder, planOfPush } from '../push-plan.ts';
 import { canaryText } from './deployments.ts';
 
 export interface PushOptions extends PushFlags {
@@ -51,12 +52,15 @@ export async function push(context: CliContext, name: string | undefined, option
   const startedMs = performance.now();
   const goal: Goal = !options.start ? 'upload' : options.task === true ? 'stage' : 'start';
   const deployment = deploymentOf(options);
-  const plan = planManifest(name, { ...options, noRoute: !options.route || options.task === true }, process.cwd());
   const { organization, space } = context.target();
+  const noRoute = !options.route || options.task === true;
+  const plan = planManifest(name, { ...options, noRoute, nameless: nameOfFolder }, process.cwd());
   context.say(`Pushing ${plan.apps.map(app => app.name).join(', ')} to ${organization.name} / ${space.name}`);
+  const explain = await beginExplaining(context, { plan, name, options });
   // Hashing needs no app: the manifest is applied meanwhile.
   const applying = applyManifest(context.client(), space.guid, plan);
   applying.catch(() => undefined); // Thrown where it is awaited below.
+  await explain?.(applying);
   const pushed: PushedApp[] = [];
   for (const one of plan.apps)
     pushed.push(
@@ -78,6 +82,45 @@ export async function push(context: CliContext, name: string | undefined, option
   context.result(value, pushed.map(summary).join('\n'));
 }
 
+interface Explaining {
+  plan: ManifestPlan;
+  /** As it was typed. */
+  name: string | undefined;
+  options: PushOptions;
+}
+
+/**
+ * Without a manifest nobody has written down what the app is: it is told, with where each value comes from, once the API has made it so. Null: nothing is to
+ * be told. @throws usage error when only the folder gives the name, and an app that was pushed from elsewhere has it.
+ */
+async function beginExplaining(
+  context: CliContext,
+  { plan, name, options }: Explaining,
+): Promise<((applying: Promise<void>) => Promise<void>) | null> {
+  const [app] = plan.apps;
+  if (plan.file !== null || app === undefined || app.image !== null) return null;
+  const isNameGuessed = name === undefined;
+  if (context.json && !isNameGuessed) return null;
+  const before = await appBefore(context, app.name);
+  if (isNameGuessed && before !== null && memoryOf(context, app).recall() === null)
+    throw usageError(
+      `There is an app ${app.name} already, and it was not pushed from this folder.`,
+      `Push over it: cupola push ${app.name}. Or name another: cupola push NAME`,
+    );
+  if (context.json) return null;
+  return async applying => {
+    await applying;
+    context.say(context.table(await planOfPush(context, { ...app, isNameGuessed, options, before })));
+  };
+}
+
+function memoryOf(context: CliContext, { name, folder }: { name: string; folder: string }): FolderMemory {
+  return openFolderMemory(configFolder(context.environment), {
+    folder,
+    place: [context.client().endpoints.api, context.target().space.guid, name],
+  });
+}
+
 interface One {
   name: string;
   folder: string;
@@ -95,10 +138,7 @@ async function pushOne(
   { name, folder, image, applying, goal, deployment, options, startedMs }: One,
 ): Promise<PushedApp> {
   const client = context.client();
-  const memory = openFolderMemory(configFolder(context.environment), {
-    folder,
-    place: [client.endpoints.api, context.target().space.guid, name],
-  });
+  const memory = memoryOf(context, { name, folder });
   const state: PushState = { staging: [] };
   // While the folder is looked at: what the manifest has made is there.
   const finding = applying.then(() => findApp(context, name));

@@ -13,7 +13,7 @@ import { readCode } from '@cupola/model/causes';
 import { WordedError } from '@cupola/push/failures';
 import { type DeploymentChoice, deploy, runDroplet } from '@cupola/push/run-app';
 import { stage } from '@cupola/push/stage';
-import { harmless, table } from '@cupola/push/text';
+import { harmless } from '@cupola/push/text';
 import { type CliContext, findApp } from '../context.ts';
 import { confirm } from '../prompt.ts';
 import { showApp } from './apps.ts';
@@ -66,7 +66,7 @@ export async function revisions(context: CliContext, name: string): Promise<void
     { revisions: all.map(revision => ({ ...revision, deployed: running.has(revision.guid) })) },
     all.length === 0
       ? `${name} has no revisions yet.`
-      : table([['version', 'made', 'can be run', 'what changed'], ...rows]),
+      : context.table([['version', 'made', 'can be run', 'what changed'], ...rows]),
   );
 }
 
@@ -138,7 +138,9 @@ export async function events(context: CliContext, name: string): Promise<void> {
   ]);
   context.result(
     { events: list },
-    list.length === 0 ? `nothing has happened to ${name}` : table([['time', 'event', 'by', 'description'], ...rows]),
+    list.length === 0
+      ? `nothing has happened to ${name}`
+      : context.table([['time', 'event', 'by', 'description'], ...rows]),
   );
 }
 

@@ -1,7 +1,6 @@
 /** domains, routes, create-route, delete-route, map-route, unmap-route: how requests find an app. */
 import { readDomain, readRoute } from '@cupola/contract/v3/client-reads';
 import { WordedError } from '@cupola/push/failures';
-import { table } from '@cupola/push/text';
 import { appUrl, internalUrl, readUrls } from '@cupola/push/urls';
 import { type CliContext, findApp } from '../context.ts';
 import { findDomain, findRoute, type RouteName, routeText } from '../find.ts';
@@ -15,7 +14,7 @@ export interface RouteFlags {
 export async function domains(context: CliContext): Promise<void> {
   const all = await context.client().all(readDomain, '/v3/domains');
   const rows = all.map(({ name, internal }) => [name, internal === true ? 'internal' : 'shared or private']);
-  context.result({ domains: all }, all.length === 0 ? 'no domains' : table([['name', 'kind'], ...rows]));
+  context.result({ domains: all }, all.length === 0 ? 'no domains' : context.table([['name', 'kind'], ...rows]));
 }
 
 export async function routes(context: CliContext): Promise<void> {
@@ -32,7 +31,7 @@ export async function routes(context: CliContext): Promise<void> {
     { routes: list },
     list.length === 0
       ? `no routes in ${space.name}`
-      : table([['url', 'apps'], ...list.map(({ url, apps: names }) => [url, names.join(', ') || '-'])]),
+      : context.table([['url', 'apps'], ...list.map(({ url, apps: names }) => [url, names.join(', ') || '-'])]),
   );
 }
 

@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import { type ReadSecurityGroup, readSecurityGroup, readSpace } from '@cupola/contract/v3/client-reads';
 import { sentence } from '@cupola/model/sentence';
 import { usageError, WordedError } from '@cupola/push/failures';
-import { table } from '@cupola/push/text';
 import type { CliContext } from '../context.ts';
 import { findOrganization, findSpace } from '../find.ts';
 import { didYouMean } from '../near.ts';
@@ -36,7 +35,9 @@ export async function securityGroups(context: CliContext): Promise<void> {
   ]);
   context.result(
     { security_groups: all },
-    all.length === 0 ? 'There are none.' : table([['name', 'opens', 'for all spaces', 'bound to spaces'], ...rows]),
+    all.length === 0
+      ? 'There are none.'
+      : context.table([['name', 'opens', 'for all spaces', 'bound to spaces'], ...rows]),
   );
 }
 

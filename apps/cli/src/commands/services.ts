@@ -2,7 +2,6 @@
 import { readFileSync } from 'node:fs';
 import { readServiceBinding, readServiceInstance } from '@cupola/contract/v3/client-reads';
 import { usageError, WordedError } from '@cupola/push/failures';
-import { table } from '@cupola/push/text';
 import { type CliContext, findApp } from '../context.ts';
 import { findServiceInstance } from '../find.ts';
 import { confirm, secret } from '../prompt.ts';
@@ -93,7 +92,7 @@ export async function services(context: CliContext): Promise<void> {
     { services: list },
     list.length === 0
       ? `no services in ${space.name}; make one: cupola cups NAME -p '{"uri":"..."}'`
-      : table([
+      : context.table([
           ['name', 'kind', 'given to'],
           ...list.map(({ name, type, apps: names }) => [name, type, names.join(', ') || '-']),
         ]),
@@ -110,7 +109,7 @@ export async function service(context: CliContext, name: string, flags: { guid?:
     ['tags', found.tags?.join(', ') || '-'],
     ['syslog drain', found.syslog_drain_url ?? '-'],
   ];
-  context.result(found, table(rows));
+  context.result(found, context.table(rows));
 }
 
 export async function bindService(

@@ -4,7 +4,6 @@ import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 import { sshKey } from '@cupola/contract/v3/ssh-key';
 import { usageError, WordedError } from '@cupola/push/failures';
-import { table } from '@cupola/push/text';
 import { z } from 'zod';
 import type { CliContext } from '../context.ts';
 
@@ -45,7 +44,7 @@ export async function listKeys(context: CliContext): Promise<void> {
     { ssh_keys: all },
     all.length === 0
       ? 'no keys; add yours: cupola ssh-keys add'
-      : table([['name', 'kind', 'fingerprint', 'added'], ...rows]),
+      : context.table([['name', 'kind', 'fingerprint', 'added'], ...rows]),
   );
 }
 

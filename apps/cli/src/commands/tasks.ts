@@ -3,7 +3,7 @@ import { CfApiError } from '@cupola/client/errors';
 import { recentLines } from '@cupola/client/logs';
 import { readTask } from '@cupola/contract/v3/client-reads';
 import { usageError, WordedError } from '@cupola/push/failures';
-import { logLine, megabytes, table } from '@cupola/push/text';
+import { logLine, megabytes } from '@cupola/push/text';
 import { type CliContext, findApp } from '../context.ts';
 import { hasDroplet } from './releases.ts';
 
@@ -78,7 +78,9 @@ export async function tasks(context: CliContext, name: string): Promise<void> {
   ]);
   context.result(
     { tasks: all },
-    all.length === 0 ? `${name} has had no tasks.` : table([['id', 'name', 'state', 'start', 'command'], ...rows]),
+    all.length === 0
+      ? `${name} has had no tasks.`
+      : context.table([['id', 'name', 'state', 'start', 'command'], ...rows]),
   );
 }
 

@@ -150,6 +150,7 @@ export const readDroplet = z.object({
   buildpacks: z.array(z.object({ name: z.string(), detect_output: z.string().nullish() })).nullish(),
   /** Of an app that runs one. */
   image: z.string().nullish(),
+  links: z.object({ package: z.object({ href: z.string() }).nullish() }).nullish(),
 });
 
 export const readDeployment = z.object({

@@ -33,6 +33,8 @@ export interface PushFlags {
   readonly randomRoute?: boolean;
   /** A folder that `path` of a manifest may not lead out of, where the manifest is somebody else's. */
   readonly within?: string;
+  /** The name of an app where neither manifest nor user gives one, by its folder; without it that is refused. @throws usage error */
+  nameless?(folder: string): string;
 }
 
 /** What an app runs instead of files. */
@@ -43,6 +45,8 @@ export interface PushedImage {
 }
 
 export interface ManifestPlan {
+  /** Absolute; null: there is none. */
+  readonly file: string | null;
   /** Sent to `apply_manifest`: JSON, which is YAML that every parser reads alike. */
   readonly body: string;
   /** What is pushed, in the manifest's order; `folder` is absolute, and of no use where there is an `image`. */
@@ -58,12 +62,14 @@ export function planManifest(name: string | undefined, flags: PushFlags, cwd: st
   const file = flags.noManifest ? null : locate(flags.manifest, cwd);
   const known: Record<string, unknown> = file === null ? { applications: [{}] } : readManifest(file, flags);
   const applications = readApplications(known, file);
-  const picked = pick(applications, name, file);
+  const named = name ?? (file === null ? flags.nameless?.(resolve(cwd, flags.path ?? '.')) : undefined);
+  const picked = pick(applications, named, file);
   const overridden = override(picked, flags);
   const images = overridden.map(imageOf);
   const folders = overridden.map((app, at) => (images[at] === null ? folderOf(app, flags, { file, cwd }) : cwd));
   const sent = overridden.map(({ path: _, ...app }) => withDefaultRoute(app as AppManifest));
   return {
+    file,
     body: JSON.stringify(
       { ...(known.version === undefined ? {} : { version: known.version }), applications: sent },
       null,
