@@ -291,6 +291,19 @@ test('requests for the only copy wait for its agent, those too that were under w
   for (const answer of [underWay, later]) expect((await answer).body).toBe('alive');
 });
 
+test('a copy whose agent was away when it was dialled takes requests again once that is back, though the table says nothing new', async () => {
+  await using backend = await httpBackend((_request, response) => response.end('back'));
+  await using other = await httpBackend((_request, response) => response.end('the other'));
+  const second = await anAgent({ 'copy-1': other.port }, { role: 'agent', id: 'far-2' });
+  const copies = { 'copy-0': backend.port };
+  const away = await anAgent(copies);
+  for (const close of open.splice(1)) close();
+  await using router = await routerOf([away, { port: second.port, cellId: 'far-2' }], QUICK);
+  for (let times = 0; times < 4; times++) expect((await ask(router.port)).body).toBe('the other');
+  await anAgent(copies, undefined, away.port);
+  await expect.poll(async () => (await ask(router.port)).body).toBe('back');
+});
+
 interface FakeApi {
   port: number;
   close(): void;

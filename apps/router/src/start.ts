@@ -10,7 +10,7 @@ import { type InternalAddress, internalDoor } from '@cupola/certificates/members
 import type { RouteItem } from '@cupola/contract/internal';
 import type { Logger } from 'pino';
 import { Client } from 'undici';
-import { createBackends } from './backends/backends.ts';
+import { type Backends, createBackends } from './backends/backends.ts';
 import { createDialler, type Membership } from './backends/dial.ts';
 import { createAccessLog } from './logs/access-log.ts';
 import type { Latency } from './logs/latency.ts';
@@ -84,8 +84,8 @@ export async function start(deps: RouterDeps): Promise<Router> {
 
   const holds = createHolds(settings);
   const dialler = createDialler(deps.membership ?? null);
-  const backends = createBackends({ settings, dialler, log, monotonic });
-  const balance = createBalance({ settings, isDown: backends.isDown, monotonic });
+  const balance = createBalance({ settings, isDown: backend => backends.isDown(backend), monotonic });
+  const backends: Backends = createBackends({ settings, dialler, heard: balance.heard, log, monotonic });
   const table = withSystemHosts(createRouteTable(tableListener({ balance, holds, backends })), deps.system);
   const known = keepTable({ file: tableFile, table, monotonic, log });
   const watchClient = internalClient(deps.internal);

@@ -34,6 +34,8 @@ export interface Backends extends AsyncDisposable {
 interface Deps {
   settings: RouterSettings;
   dialler: Dialler;
+  /** The machine of those copies is heard, for the first time or again. */
+  heard(isThere: (backend: Backend) => boolean): void;
   log: Logger;
   monotonic(): number;
 }
@@ -41,7 +43,7 @@ interface Deps {
 /** How often it is looked for connections that have rested for too long. */
 const SWEEP_MS = 500;
 
-export function createBackends({ settings, dialler, log, monotonic }: Deps): Backends {
+export function createBackends({ settings, dialler, heard, log, monotonic }: Deps): Backends {
   const memory = createReadMemory();
   const all = new Set<Connection>();
   /** Idle connections of each copy, the newest last. */
@@ -102,6 +104,7 @@ export function createBackends({ settings, dialler, log, monotonic }: Deps): Bac
     lost: via => {
       for (const connection of [...all]) if (isSame(connection.via, via)) connection.lost();
     },
+    heard: via => heard(backend => isSame(dialler.viaOf(backend), via)),
     monotonic,
   });
 
@@ -121,10 +124,7 @@ export function createBackends({ settings, dialler, log, monotonic }: Deps): Bac
     get connections() {
       return all.size;
     },
-    isDown: backend => {
-      const via = dialler.viaOf(backend);
-      return via !== null && links.isDown(via);
-    },
+    isDown: backend => links.isDown(dialler.viaOf(backend)),
     get machinesDown() {
       return links.down;
     },

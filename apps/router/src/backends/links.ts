@@ -20,7 +20,7 @@ export interface Links extends Disposable {
   /** As long as something lasts there (a WebSocket; null: on this machine); `gone` is called when the machine is lost. Returns how to end that. */
   watch(via: Via | null, gone: () => void): () => void;
   /** Nothing is sent there while there is another copy. */
-  isDown(via: Via): boolean;
+  isDown(via: Via | null): boolean;
   /** Machines that nothing is sent to now. */
   readonly down: number;
 }
@@ -33,6 +33,8 @@ interface Deps {
   isBusy(via: Via): boolean;
   /** It is silent: nothing that is under way there will be answered. */
   lost(via: Via): void;
+  /** It is heard, for the first time or again. */
+  heard(via: Via): void;
   monotonic(): number;
 }
 
@@ -61,7 +63,7 @@ export const isSame = (one: Via | null | undefined, other: Via): boolean =>
 
 const BEAT = Uint8Array.of(CONNECTED);
 
-export function createLinks({ settings, dialLink, isBusy, lost, monotonic }: Deps): Links {
+export function createLinks({ settings, dialLink, isBusy, lost, heard, monotonic }: Deps): Links {
   const links = new Map<string, Link>();
   const watched = new Set<{ via: Via; gone(): void }>();
   const keyOf = ({ cellId, host, port }: Via): string => `${cellId} ${host}:${port}`;
@@ -74,7 +76,9 @@ export function createLinks({ settings, dialLink, isBusy, lost, monotonic }: Dep
     link.heardAtMs = monotonic();
     socket.on('data', () => {
       link.heardAtMs = monotonic();
+      if (link.state === 'up') return;
       link.state = 'up';
+      heard(link.via);
     });
     socket.on('error', () => undefined); // `close` says so.
     socket.on('close', () => {
@@ -142,7 +146,7 @@ export function createLinks({ settings, dialLink, isBusy, lost, monotonic }: Dep
       watched.add(one);
       return () => void watched.delete(one);
     },
-    isDown: via => links.get(keyOf(via))?.state === 'down',
+    isDown: via => via !== null && links.get(keyOf(via))?.state === 'down',
     get down() {
       return [...links.values()].filter(({ state }) => state === 'down').length;
     },

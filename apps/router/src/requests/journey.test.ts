@@ -227,6 +227,34 @@ describe('balance', () => {
     expect(new Set(Array.from({ length: 6 }, () => port(go().next()))).size).toBe(2);
   });
 
+  test('a copy that could not be dialled is tried by one request in 30 s, and is among the others once it has answered', () => {
+    const { go, clock, balance, table } = world([1, 2]);
+    const journey = go();
+    const first = journey.next();
+    const bad = port(first);
+    fail(journey, first, dial);
+    const ports = () => Array.from({ length: 6 }, () => port(go().next()));
+    clock.ms += 30_000;
+    expect(ports().filter(one => one === bad)).toHaveLength(1);
+    clock.ms += 30_000;
+    expect(ports().filter(one => one === bad)).toHaveLength(1);
+    balance.answered(table.byGuid('route-1')?.pool.find(backend => backend.port === bad)?.key ?? '');
+    expect(ports().filter(one => one === bad)).toHaveLength(3);
+  });
+
+  test('a copy that could not be dialled, or failed, is among the others once its machine is heard again', () => {
+    const { go, balance } = world([1, 2, 3]);
+    const journey = go();
+    const second = fail(journey, journey.next(), dial);
+    fail(journey, second, ended);
+    const ports = () => new Set(Array.from({ length: 6 }, () => port(go().next())));
+    expect(ports().size).toBe(1);
+    balance.heard(() => false);
+    expect(ports().size).toBe(1);
+    balance.heard(() => true);
+    expect(ports()).toEqual(new Set([1, 2, 3]));
+  });
+
   test('least-connection takes the copy with the fewest requests', () => {
     const { go, table, balance } = world([1, 2]);
     table.upsert(routeTo([1, 2], { options: { loadbalancing: 'least-connection' } }));

@@ -134,10 +134,10 @@ export function startJourney({ table, balance, settings, isDown, monotonic }: De
       if (failure.kind === 'refused') return answer(answers.badRequest('cannot be written as HTTP/1.1'));
       if (failure.kind === 'dial') {
         // No word of the table would make one of these usable again.
-        if (seen?.retryMs === undefined) balance.pruned(backend.key);
+        if (seen?.retryMs === undefined) balance.pruned(backend);
       } else {
         reached = new Set([...reached, backend.key]);
-        balance.failed(backend.key);
+        balance.failed(backend);
       }
       const repeatable = failure.kind === 'dial' || (failure.kind === 'ended' && idempotent && !bodyTouched);
       if (repeatable && failure.behindAgent === true) {

@@ -203,6 +203,7 @@ class Exchange implements ResponseReceiver {
     const { deps, message, response } = this.#given;
     const { origin } = this.#arrival;
     const { sticky } = this.#admission as Admitted;
+    deps.balance.answered(this.#outcome.backend?.key ?? '');
     this.#flow = control;
     const trailers = mayTrail(message, status, raw);
     const { headers, setCookies, contentLength } = backwardHeaders(raw, { trailers, requestId: origin.requestId });

@@ -156,10 +156,12 @@ function attempt(tunnel: Tunnel, admitted: Admitted, backend: Backend): void {
   asked.on('error', (error: NodeJS.ErrnoException) => fail(failureOf(error, dialled)));
   asked.on('upgrade', (answer: IncomingMessage, upstream: Duplex, upstreamHead: Buffer) => {
     settle();
+    deps.balance.answered(backend.key);
     join(tunnel, { answer, upstream, upstreamHead, backend, release });
   });
   asked.on('response', (answer: IncomingMessage) => {
     settle();
+    deps.balance.answered(backend.key);
     refuse(tunnel, answer, asked, release);
   });
   asked.end();
