@@ -6,8 +6,6 @@ export const EMBEDDED_ONLY: Record<string, string> = {
   'test/command.test.ts': 'the commands up, down, restart and doctor of one machine',
   'test/disk-full.test.ts':
     'the one disk that packages, droplets and instances share; a cluster has its packages on S3',
-  'test/peers.test.ts':
-    'names on apps.internal lead to instances of the same machine only, so far (docs/decisions/0027)',
   'test/postgres.test.ts': 'the move of one machine to PostgreSQL and back; a cluster stands on it',
   'test/redis.test.ts': 'one machine on Redis; test/processes.test.ts asks the same of a cluster',
   'test/s3.test.ts': 'the move of one machine to S3 and back; a cluster stands on it',

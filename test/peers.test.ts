@@ -1,9 +1,12 @@
-/** Apps that reach each other past the router: by names under apps.internal, where a network policy says so. As root alone: others' apps share one network. */
+/**
+ * Apps that reach each other past the router, on one machine and on others: by names under apps.internal, where a network policy says so. As root alone:
+ * others' apps share one network.
+ */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Platform, ROOT, startPlatform, until } from './platform.ts';
+import { type Platform, ROOT, shimPids, startPlatform, until } from './platform.ts';
 
 /** `/ask/HOST` says what that host answers on port 8080, or why it does not; `/resolve/NAME` its addresses, by a query of its own. */
 const FRONT = `
@@ -67,6 +70,9 @@ describe.runIf(process.getuid?.() === 0)('apps that reach each other', () => {
     await platform.cupola(['scale', 'node-hello', '-i', '2']);
     await says('/ask/1.back.apps.internal', 'Hello from instance 1, version 1\n');
     await says('/resolve/back.apps.internal', /^10\.254\.\d+\.\d+,10\.254\.\d+\.\d+$/);
+    // Three instances with no machine left out: in a cluster one of those that were reached is on another machine than who asked.
+    await says('/ask/0.back.apps.internal', 'Hello from instance 0, version 1\n');
+    expect(platform.machines.filter(machine => shimPids(machine).length === 0)).toEqual([]);
 
     expect((await platform.api('POST', '/networking/v1/external/policies/delete', body)).status).toBe(200);
     await says('/ask/back.apps.internal', 'ECONNREFUSED');

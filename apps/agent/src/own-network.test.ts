@@ -41,6 +41,7 @@ function handMadeNetworks(): Networks & {
       return network;
     },
     leaseForBuild: async () => network,
+    standIns: [],
     nameServer: `${subnet}.1`,
     connect: async peerings => void connected.push(peerings),
     release: async given => void released.push(given),

@@ -146,13 +146,16 @@ export async function start(deps: AgentDeps): Promise<Agent> {
     sandboxStartMs: deps.sandboxStartMs ?? CELL_LIMITS.sandboxStartMs,
     langOf: root => (root === null ? lang : localeOf(root)),
   });
-  const peers = await startPeers({ networks, folder, copies: copies.all, monotonic, log });
+  const identity = deps.forward?.identity ?? null;
+  const peers = await startPeers({ networks, identity, cellId: cell.id, folder, copies: copies.all, monotonic, log });
   copies.resume(await adoptCopies({ sandboxes, networks, records, addresses, now, monotonic, log }));
   copies.look();
   peers.look();
   // What was adopted is reached from here on.
   const addressOf = (guid: string) => told(guid)?.address ?? null;
-  const forwarder = deps.forward === null ? null : await startForwarder({ ...deps.forward, addressOf, log });
+  const { peerAddressOf } = peers;
+  const forwarder =
+    deps.forward === null ? null : await startForwarder({ ...deps.forward, addressOf, peerAddressOf, log });
   const { ready, loops } = runLoops(
     deps,
     { api, session, view, copies, reporter, peers, forwarder, sender, counted },

@@ -112,6 +112,7 @@ async function startCell(env: Environment, log: Logger): Promise<RunningPart> {
     folder: join(env.CUPOLA_CELL, 'networks'),
     installation: env.CUPOLA_INSTALLATION,
     hostPorts: env.CUPOLA_HOST_PORTS,
+    hasStandIns: env.CUPOLA_FORWARD_FD !== undefined && member.identity !== null,
     log,
   });
   const open = {

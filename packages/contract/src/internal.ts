@@ -296,6 +296,19 @@ export const peerItem = z.discriminatedUnion('kind', [
   }),
   /** An internal domain. */
   z.object({ kind: z.literal('domain'), guid, name: z.string() }),
+  /** One that is placed, whether it runs yet or not, of an app that a policy or an internal route names. */
+  z.object({
+    kind: z.literal('instance'),
+    guid,
+    appGuid: guid,
+    /** Null: a task. */
+    processType: z.string().nullable(),
+    index: z.number().int().nonnegative(),
+    cellId: guid,
+    isHealthy: z.boolean(),
+  }),
+  /** Where a cell that is not lost takes connections of other machines. */
+  z.object({ kind: z.literal('cell'), guid, host: z.string(), port: z.number().int() }),
 ]);
 export type PeerItem = z.infer<typeof peerItem>;
 

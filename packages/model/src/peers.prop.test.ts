@@ -1,6 +1,15 @@
 import fc from 'fast-check';
 import { test } from 'vitest';
-import { addressesOf, findName, type Located, type NetworkPolicy, namesOf, peeringsOf } from './peers.ts';
+import {
+  addressesOf,
+  findName,
+  isOpen,
+  type Located,
+  type NetworkPolicy,
+  namesOf,
+  passagesOf,
+  peeringsOf,
+} from './peers.ts';
 
 const app = fc.constantFrom('a', 'b', 'c', 'd');
 const port = fc.integer({ min: 1, max: 12 });
@@ -48,6 +57,24 @@ test('peeringsOf() lets a packet through exactly when a policy names its apps, p
           );
           return passes === isAllowed;
         }),
+      );
+    }),
+  );
+});
+
+test('passagesOf() leads from an address here to an instance elsewhere exactly where isOpen() says so', () => {
+  fc.assert(
+    fc.property(policies, uniquely, uniquely, port, (all, here, there, to) => {
+      const distant = there.map(({ address, ...one }) => ({ ...one, guid: `guid of ${address}`, cellId: 'other' }));
+      const passages = passagesOf(all, here, distant);
+      return here.every(source =>
+        distant.every(
+          destination =>
+            passages.some(
+              passage =>
+                passage.from.includes(source.address) && passage.to === destination && passage.ports.includes(to),
+            ) === isOpen(all, { sourceAppGuid: source.appGuid, destinationAppGuid: destination.appGuid, port: to }),
+        ),
       );
     }),
   );

@@ -1,5 +1,16 @@
 import { expect, test } from 'vitest';
-import { addressesOf, findName, type Located, type NetworkPolicy, namesOf, peeringsOf } from './peers.ts';
+import {
+  addressesOf,
+  type Distant,
+  findName,
+  isOpen,
+  type Located,
+  type NetworkPolicy,
+  namesOf,
+  PASSAGE_PORTS_MAX,
+  passagesOf,
+  peeringsOf,
+} from './peers.ts';
 
 const at = (address: string, appGuid: string, given: Partial<Located> = {}): Located => ({
   appGuid,
@@ -44,6 +55,31 @@ test('peeringsOf() says nothing of apps that do not run here', () => {
   expect(peeringsOf([policy('a', 'b'), policy('b', 'a')], [at('1', 'a')])).toEqual([]);
 });
 
+const far = (guid: string, appGuid: string): Distant => ({
+  guid,
+  appGuid,
+  processType: 'web',
+  index: 0,
+  cellId: 'other',
+  isHealthy: true,
+});
+
+test('passagesOf() leads from here to each instance elsewhere, by TCP alone, and never from there or between those there', () => {
+  const policies = [policy('a', 'b'), policy('b', 'a'), policy('a', 'b', { protocol: 'udp', ports: [53, 53] })];
+  const [b1, b2] = [far('b1', 'b'), far('b2', 'b')];
+  expect(passagesOf(policies, [at('1', 'a'), at('2', 'a')], [b1, b2])).toEqual([
+    { from: ['1', '2'], to: b1, ports: [8080, 8081] },
+    { from: ['1', '2'], to: b2, ports: [8080, 8081] },
+  ]);
+  expect(passagesOf(policies, [], [far('a1', 'a'), b1])).toEqual([]);
+  expect(passagesOf([policy('a', 'b', { protocol: 'udp' })], [at('1', 'a')], [b1])).toEqual([]);
+});
+
+test('passagesOf() carries the first ports of a long span', () => {
+  const [passage] = passagesOf([policy('a', 'b', { ports: [1, 65_535] })], [at('1', 'a')], [far('b1', 'b')]);
+  expect(passage?.ports).toEqual(Array.from({ length: PASSAGE_PORTS_MAX }, (_, index) => index + 1));
+});
+
 const names = namesOf(
   ['apps.internal'],
   [
@@ -80,4 +116,15 @@ test.each([
 ])('findName(%s) leads to %j', (name, addresses) => {
   const found = findName(name, names);
   expect(typeof found === 'string' ? found : addressesOf(found, located)).toEqual(addresses);
+});
+
+test.each([
+  ['a', 'b', 8080, true],
+  ['a', 'b', 8081, true],
+  ['a', 'b', 8082, false],
+  ['a', 'b', 53, false],
+  ['b', 'a', 8080, false],
+])('isOpen() from %s to %s on port %i: %s', (sourceAppGuid, destinationAppGuid, port, answer) => {
+  const policies = [policy('a', 'b'), policy('a', 'b', { protocol: 'udp', ports: [53, 53] })];
+  expect(isOpen(policies, { sourceAppGuid, destinationAppGuid, port })).toBe(answer);
 });

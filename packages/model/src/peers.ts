@@ -1,6 +1,6 @@
 /**
  * What apps reach of each other: the sandboxes that network policies lead to each other, and the names of instances on internal domains. Policies and names
- * are desired state; where instances are is what a cell knows itself. Pure.
+ * are desired state; where instances of its own are is what a cell knows itself, and where others are the API tells it. Pure.
  */
 import { joinSpans, type Span } from './egress.ts';
 
@@ -46,6 +46,69 @@ export function peeringsOf(policies: readonly NetworkPolicy[], located: readonly
       return [{ from, to, tcp: spans('tcp'), udp: spans('udp') }];
     });
 }
+
+/** An instance or a task on another machine. */
+export interface Distant {
+  guid: string;
+  appGuid: string;
+  /** Null: a task. */
+  processType: string | null;
+  index: number;
+  cellId: string;
+  isHealthy: boolean;
+}
+
+/** These addresses reach that instance of another machine on these ports, by TCP. */
+export interface Passage {
+  from: string[];
+  to: Distant;
+  ports: number[];
+}
+
+/** Each takes an address on the source's machine (`Networks.standIns`); of a longer span those from its first on are carried. Ours. */
+export const PASSAGE_PORTS_MAX = 64;
+
+/** One for each app that runs here and each instance elsewhere that a policy lets it reach, in an order that depends on policies and places alone. */
+export function passagesOf(
+  policies: readonly NetworkPolicy[],
+  located: readonly Located[],
+  distant: readonly Distant[],
+): Passage[] {
+  const byGuid = new Map(distant.map(one => [one.guid, one]));
+  const here = new Set(located.map(({ address }) => address));
+  // As if they were here, at an address that is their guid.
+  const elsewhere = distant.map(one => ({ ...one, processType: '', address: one.guid }));
+  return peeringsOf(policies, [...located, ...elsewhere]).flatMap(peering => {
+    const from = peering.from.filter(address => here.has(address));
+    const ports = firstPorts(peering.tcp);
+    if (from.length === 0 || ports.length === 0) return [];
+    return peering.to.flatMap(guid => {
+      const to = byGuid.get(guid);
+      return to === undefined ? [] : [{ from, to, ports }];
+    });
+  });
+}
+
+function firstPorts(spans: readonly Span[]): number[] {
+  const ports: number[] = [];
+  for (const [first, last] of spans)
+    for (let port = first; port <= last && ports.length < PASSAGE_PORTS_MAX; port++) ports.push(port);
+  return ports;
+}
+
+/** Whether a policy lets instances of the one app reach those of the other there, by TCP. */
+export const isOpen = (
+  policies: readonly NetworkPolicy[],
+  { sourceAppGuid, destinationAppGuid, port }: { sourceAppGuid: string; destinationAppGuid: string; port: number },
+): boolean =>
+  policies.some(
+    policy =>
+      policy.sourceAppGuid === sourceAppGuid &&
+      policy.destinationAppGuid === destinationAppGuid &&
+      policy.protocol === 'tcp' &&
+      policy.ports[0] <= port &&
+      port <= policy.ports[1],
+  );
 
 /** A route on an internal domain: a name that leads to instances, not to the router. */
 export interface InternalRoute {

@@ -1,12 +1,15 @@
-/** Which sandboxes reach which others, as the table of the host has it: replaced whole at each change, since one transaction is as dear as another. */
+/**
+ * Which sandboxes reach which others, as the table of the host has it: replaced whole at each change, since one transaction is as dear as another. Doors to
+ * other machines are not remembered: who listened behind them has ended with the process that opened them.
+ */
 import type { Peering } from '@cupola/model/peers';
 import type { Memory } from './network-memory.ts';
-import { chainText, dropChainText, peersText } from './network-rules.ts';
+import { chainText, type Door, doorsText, dropChainText, peersText } from './network-rules.ts';
 import { loadRules } from './network-tools.ts';
 import { peeringChains } from './peering-chains.ts';
 
 export interface Peers {
-  connect(peerings: readonly Peering[]): Promise<void>;
+  connect(peerings: readonly Peering[], doors: readonly Door[]): Promise<void>;
   /** Resolves when the table has what was asked last. */
   settled(): Promise<void>;
 }
@@ -14,20 +17,22 @@ export interface Peers {
 /** The memory says what the table has at first. Nobody else waits while a long list is loaded: these rules touch none of the others. */
 export function openPeers(table: string, memory: Memory): Peers {
   let loaded = memory.read().peerings;
+  let open: readonly Door[] = [];
   let last: Promise<unknown> = Promise.resolve();
-  const load = async (peerings: readonly Peering[]): Promise<void> => {
-    if (JSON.stringify(loaded) === JSON.stringify(peerings)) return;
+  const load = async (peerings: readonly Peering[], doors: readonly Door[]): Promise<void> => {
+    if (JSON.stringify([loaded, open]) === JSON.stringify([peerings, doors])) return;
     const [before, after] = [peeringChains(loaded), peeringChains(peerings)];
     const isIn = (chains: typeof after, name: string): boolean => chains.some(chain => chain.name === name);
     const added = after.filter(({ name }) => !isIn(before, name)).map(chain => chainText(table, chain));
     const gone = before.filter(({ name }) => !isIn(after, name)).map(({ name }) => dropChainText(table, name));
-    await loadRules([...added, peersText(table, peerings), ...gone].join(''));
+    await loadRules([...added, peersText(table, peerings), doorsText(table, doors), ...gone].join(''));
     loaded = peerings;
+    open = doors;
     memory.update({ peerings });
   };
   return {
-    connect: peerings => {
-      const result = last.then(() => load(peerings));
+    connect: (peerings, doors) => {
+      const result = last.then(() => load(peerings, doors));
       last = result.catch(() => undefined); // Told to who waits for the result.
       return result;
     },

@@ -142,7 +142,7 @@ function openReady(
   };
 }
 
-export function networkPool(facts: PoolFacts): Networks {
+export function networkPool(facts: PoolFacts): Omit<Networks, 'standIns'> {
   const { names, memory, place, nameServers, nameServer, now, log, removeRest } = facts;
   const slots = openSlots(facts);
   const { leases } = memory.read();
@@ -219,7 +219,7 @@ export function networkPool(facts: PoolFacts): Networks {
       if (known !== undefined) giveBack(known);
     },
     nameServer,
-    connect: peers.connect,
+    connect: (peerings, doors = []) => peers.connect(peerings, doors),
     known: () => memory.read().leases.map(each => shown(place(each.slot), each)),
     close: async ({ remove }) => {
       await ready.stop();

@@ -40,15 +40,33 @@ export interface RuleFacts {
   egress: Array<{ address: string; chain: string }>;
   /** Which sandboxes reach which others. */
   peerings: readonly Peering[];
+  /** Addresses that stand for sandboxes of other machines; null: none do. */
+  standIns: Cidr | null;
   /** The host's end of each pair there may be, with the one address that packets from it have. */
   ends: ReadonlyArray<{ link: string; address: string }>;
 }
 
+/** What one sandbox sends to a port of a stand-in is taken to a door: an address and port of this host where somebody listens who passes it on. */
+export interface Door {
+  from: string;
+  to: string;
+  port: number;
+  door: string;
+  doorPort: number;
+}
+
 /** Instead of all that the map held. */
-export function peersText(table: string, peerings: readonly Peering[]): string {
-  const elements = peerElements(peerings);
-  const added = elements.length === 0 ? '' : `add element inet ${table} peers { ${elements.join(', ')} }\n`;
-  return `flush map inet ${table} peers\n${added}`;
+export const peersText = (table: string, peerings: readonly Peering[]): string =>
+  mapText(table, 'peers', peerElements(peerings));
+export const doorsText = (table: string, doors: readonly Door[]): string =>
+  mapText(
+    table,
+    'doors',
+    doors.map(({ from, to, port, door, doorPort }) => `${from} . ${to} . ${port} : ${door} . ${doorPort}`),
+  );
+function mapText(table: string, map: string, elements: readonly string[]): string {
+  const added = elements.length === 0 ? '' : `add element inet ${table} ${map} { ${elements.join(', ')} }\n`;
+  return `flush map inet ${table} ${map}\n${added}`;
 }
 
 /** What is done for one address while the table stands. Names of chains are ours, addresses have been made by us. */
@@ -64,7 +82,8 @@ export const forgetText = (table: string, address: string): string =>
 /**
  * Neighbours are refused by a reset, which a client hears at once: what ICMP says of a connection that has just begun, Linux believes at the second try, 1 s
  * later. The outside is refused by ICMP, which tells a rule from a port where nobody listens. What is too long for a datagram of the platform's name server is
- * asked by TCP: that is the host's server's to answer, since names of apps are not long.
+ * asked by TCP: that is the host's server's to answer, since names of apps are not long. Of a stand-in a sandbox reaches what a door leads to, and nobody but
+ * sandboxes reaches any.
  *
  * Pure. Addresses in it must have been parsed: it becomes text for nft.
  */
@@ -83,8 +102,10 @@ export function networkRules(facts: RuleFacts): string {
     chains,
     egress,
     peerings,
+    standIns,
     ends,
   } = facts;
+  const far = (rule: (cidr: string) => string): string => (standIns === null ? '' : rule(formatCidr(standIns)));
   const link = `"${linkPrefix}*"`;
   const hole = ({ cidr, port }: Hole): string =>
     `ip daddr ${cidr} ${port === undefined ? '' : `tcp dport ${port} `}accept`;
@@ -114,6 +135,9 @@ ${[...chains, ...peeringChains(peerings)].map(chainBody).join('')}  map egress {
     type ipv4_addr . ipv4_addr : verdict
     ${elements(peerElements(peerings))}
   }
+  map doors {
+    type ipv4_addr . ipv4_addr . inet_service : ipv4_addr . inet_service
+  }
   chain holes {
     ${nameServers.map(address => `ip daddr ${address} meta l4proto { tcp, udp } th dport 53 accept`).join('\n    ')}
     ${holes.map(hole).join('\n    ')}
@@ -134,6 +158,8 @@ ${[...chains, ...peeringChains(peerings)].map(chainBody).join('')}  map egress {
     iifname . ip saddr != @ends drop
     ct state established,related accept
     ip daddr ${nameServer} udp dport 53 accept
+    ${far(cidr => `ip daddr ${cidr} ct status dnat accept`)}
+    ${far(cidr => `ip daddr ${cidr} meta l4proto tcp reject with tcp reset`)}
     jump holes
     ip daddr @refused reject with icmpx admin-prohibited
     ${hostPorts.length === 0 ? '' : `tcp dport { ${hostPorts.join(', ')} } ip saddr vmap @egress`}
@@ -149,6 +175,7 @@ ${[...chains, ...peeringChains(peerings)].map(chainBody).join('')}  map egress {
     type filter hook input priority filter; policy accept;
     iifname ${link} goto to_host
     ip daddr ${nameServer} iifname != "lo" drop
+    ${far(cidr => `ip daddr ${cidr} ip daddr != ${nameServer} drop`)}
   }
   chain prerouting {
     type nat hook prerouting priority dstnat; policy accept;
@@ -156,6 +183,7 @@ ${[...chains, ...peeringChains(peerings)].map(chainBody).join('')}  map egress {
       .slice(0, 1)
       .map(address => `iifname ${link} ip daddr ${nameServer} tcp dport 53 dnat ip to ${address}`)
       .join('')}
+    iifname ${link} dnat ip to ip saddr . ip daddr . tcp dport map @doors
   }
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;

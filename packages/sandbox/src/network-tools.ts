@@ -86,6 +86,19 @@ export async function removeHostAddress(address: string): Promise<void> {
   }
 }
 
+/** Every address of it is the host's own from then on. Who may reach them, rules say. */
+export async function addHostBlock(block: Cidr): Promise<void> {
+  await ip('route', 'replace', 'local', formatCidr(block), 'dev', 'lo');
+}
+
+export async function removeHostBlock(block: Cidr): Promise<void> {
+  try {
+    await ip('route', 'del', 'local', formatCidr(block), 'dev', 'lo');
+  } catch (error) {
+    if (!/No such process/.test((error as Error).message)) throw error; // It is not there.
+  }
+}
+
 /** Names of the network namespaces that begin so. */
 export function namespacesNamed(prefix: string): string[] {
   try {

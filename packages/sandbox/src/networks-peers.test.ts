@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { promisify } from 'node:util';
 import type { Span } from '@cupola/model/egress';
 import { describe, expect, test } from 'vitest';
@@ -24,6 +25,17 @@ async function echoAt(address: string): Promise<AsyncDisposable> {
   socket.bind(53, address);
   await once(socket, 'listening');
   return { [Symbol.asyncDispose]: () => new Promise(resolve => socket.close(() => resolve())) };
+}
+
+/** Listens on every address of the host, and says who has come to which. */
+async function aDoorkeeper(): Promise<AsyncDisposable & { port: number }> {
+  const server = createServer(socket => socket.end(`${socket.remoteAddress} at ${socket.localAddress}`));
+  server.listen(0, '0.0.0.0');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    [Symbol.asyncDispose]: () => new Promise(resolve => server.close(() => resolve())),
+  };
 }
 
 describe.runIf(networksMissing() === null)('Networks, peers', () => {
@@ -128,6 +140,27 @@ describe.runIf(networksMissing() === null)('Networks, peers', () => {
     expect(await datagramFrom(thief.name, back.address, 80)).toBe(LOST);
     expect(await datagramFrom(thief.name, networks.nameServer, 53)).toBe(LOST);
     expect(await datagramFrom(front.name, back.address, 80)).toBe(REFUSED);
+  });
+
+  test('a stand-in is reached through its door, by whom and on the port that it was made for; by nobody else, and not on the door itself', async () => {
+    await using opened = await open({ hasStandIns: true });
+    const { networks } = opened;
+    const [front, other] = [await networks.lease(defaultEgress), await networks.lease(defaultEgress)];
+    const [to = '', door = ''] = networks.standIns;
+    await using listener = await aDoorkeeper();
+    const { port: doorPort } = listener;
+    await networks.connect([], [{ from: front.address, to, port: 8080, door, doorPort }]);
+    expect(await dialFrom(front.name, to, 8080)).toBe(`${front.address} at ${door}`);
+    expect(await dialFrom(front.name, to, 8081)).toBe(REFUSED);
+    expect(await dialFrom(front.name, door, doorPort)).toBe(REFUSED);
+    expect(await dialFrom(other.name, to, 8080)).toBe(REFUSED);
+    expect(await dialFrom(other.name, door, doorPort)).toBe(REFUSED);
+    expect(await datagramFrom(front.name, to, 8080)).toBe(PROHIBITED);
+    await using outside = await anOutside(`198.51.${randomInt(101, 256)}`);
+    await run('ip', ['-n', outside.name, 'route', 'add', 'default', 'via', gatewayOf(outside.address)]);
+    expect(await dialFrom(outside.name, door, doorPort)).toBe(LOST);
+    await networks.connect([]);
+    expect(await dialFrom(front.name, to, 8080)).toBe(REFUSED);
   });
 
   test('nameServer is an address of this host that sandboxes reach on port 53 alone', async () => {

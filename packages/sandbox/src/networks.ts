@@ -11,16 +11,17 @@ import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { CELL_LIMITS } from '@cupola/model/limits';
 import type { Peering } from '@cupola/model/peers';
-import { blocksOf, type Cidr, formatCidr, overlap, parseCidr, sizeOf } from './cidr.ts';
+import { blocksOf, type Cidr, formatAddress, formatCidr, overlap, parseCidr, sizeOf } from './cidr.ts';
 import { openDockerFirewall } from './docker-firewall.ts';
 import { defaultEgress, type Egress, egressChain } from './egress-chains.ts';
 import { readNameServers } from './name-servers.ts';
 import { type Lease, type Memory, openMemory } from './network-memory.ts';
 import { type Names, namesOf, type Place, placeIn, SLOT_BITS } from './network-place.ts';
 import { networkPool, removeNamespaces } from './network-pool.ts';
-import { type Hole, networkRules } from './network-rules.ts';
+import { type Door, type Hole, networkRules } from './network-rules.ts';
 import {
   addHostAddress,
+  addHostBlock,
   claimBlock,
   hostRoutes,
   loadRules,
@@ -29,6 +30,7 @@ import {
   nft,
   releaseBlock,
   removeHostAddress,
+  removeHostBlock,
 } from './network-tools.ts';
 import { operatorHoles } from './operator-holes.ts';
 import { SandboxError } from './sandbox.ts';
@@ -51,8 +53,10 @@ export interface Networks {
   take(name: string): Promise<LeasedNetwork>;
   /** The sandbox has ended. Its address is given out again after 60 s. Idempotent. */
   release(name: string): Promise<void>;
-  /** From now on these sandboxes reach these others, and none reaches another besides. */
-  connect(peerings: readonly Peering[]): Promise<void>;
+  /** From now on these sandboxes reach these others, and stand-ins by these doors, and none reaches another besides. */
+  connect(peerings: readonly Peering[], doors?: readonly Door[]): Promise<void>;
+  /** Addresses of this host that sandboxes alone send to, for what is on other machines, and for doors to it. Empty: there are none. */
+  readonly standIns: readonly string[];
   /** Where a name server for all sandboxes may listen, on UDP port 53: an address of this host that they alone reach. */
   readonly nameServer: string;
   /** Those leased, also by a former process on the same folder. */
@@ -76,6 +80,8 @@ export interface NetworkOptions {
   buildHoles?: Hole[];
   /** Of the host; by default those that it names and a sandbox reaches. */
   nameServers?: string[];
+  /** A part of the block is kept for addresses that stand for sandboxes of other machines. */
+  hasStandIns?: boolean;
   /** How many are made ahead. */
   ahead?: number;
   now?(): number;
@@ -106,8 +112,13 @@ export async function openNetworks(options: NetworkOptions): Promise<Networks | 
   switchForwardingOn(options.log);
   const nameServers = options.nameServers ?? readNameServers();
   // The last place of the block is nobody's.
-  const slots = sizeOf(block.bits) / sizeOf(SLOT_BITS) - 1;
-  const nameServer = place(slots).address;
+  const lastSlot = sizeOf(block.bits) / sizeOf(SLOT_BITS) - 1;
+  const nameServer = place(lastSlot).address;
+  const standIns = standInsOf(block);
+  const firstFar = lastSlot + 1 - sizeOf(standIns.bits) / sizeOf(SLOT_BITS);
+  // Leases of a former process that had none are there until the machine is restarted.
+  const hasStandIns = options.hasStandIns === true && leases.every(({ slot }) => slot < firstFar);
+  const slots = hasStandIns ? firstFar : lastSlot;
   if (nameServers.length === 0)
     options.log.warn({}, 'apps resolve no names but each other’s: this machine has a name server on its loopback only');
   const rules = networkRules({
@@ -124,12 +135,13 @@ export async function openNetworks(options: NetworkOptions): Promise<Networks | 
     chains: Object.values(memory.read().egress).map(egressChain),
     egress: leases.map(({ slot, chain }) => ({ address: place(slot).address, chain })),
     peerings: memory.read().peerings,
+    standIns: hasStandIns ? standIns : null,
     ends: Array.from({ length: slots }, (_, slot) => place(slot)),
   });
   const [firewall] = await Promise.all([
     openDockerFirewall(names.link, options.log),
     addHostAddress(nameServer),
-    loadRules(rules),
+    loadRules(rules).then(() => (hasStandIns ? addHostBlock(standIns) : removeHostBlock(standIns))),
   ]);
   options.log.info({ block: formatCidr(block), nameServers }, 'each sandbox gets a network of its own');
   const pool = networkPool({
@@ -145,11 +157,13 @@ export async function openNetworks(options: NetworkOptions): Promise<Networks | 
     log: options.log,
     removeRest: async () => {
       await removeHostAddress(nameServer);
+      await removeHostBlock(standIns);
       await removeRest(names, block, memory);
     },
   });
   return {
     ...pool,
+    standIns: hasStandIns ? addressesOf(standIns).slice(0, -sizeOf(SLOT_BITS)) : [],
     close: async how => {
       await firewall.close(how);
       await pool.close(how);
@@ -183,6 +197,11 @@ async function keepLeases(memory: Memory, place: (slot: number) => Place, names:
   );
   return memory.read().leases;
 }
+
+/** The last quarter: three times what a cell runs are left for sandboxes. The name server is in its last place. */
+const standInsOf = ({ base, bits }: Cidr): Cidr => ({ base: base + 3 * sizeOf(bits + 2), bits: bits + 2 });
+const addressesOf = ({ base, bits }: Cidr): string[] =>
+  Array.from({ length: sizeOf(bits) }, (_, index) => formatAddress(base + index));
 
 function checked(holes: Hole[]): Hole[] {
   return holes.map(({ cidr, port }) => {

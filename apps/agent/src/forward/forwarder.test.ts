@@ -37,6 +37,7 @@ async function aForwarder(instances: Record<string, number>): Promise<Forwarder>
     identity: await cluster.source({ role: 'agent', id: 'cell-1' }),
     listen: { host: '127.0.0.1', port: 0 },
     addressOf: guid => (guid in instances ? { host: '127.0.0.1', port: instances[guid] ?? 0 } : null),
+    peerAddressOf: () => null,
     log: silentLog,
   });
   open.push(() => forwarder[Symbol.asyncDispose]());

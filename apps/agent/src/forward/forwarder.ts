@@ -1,21 +1,26 @@
 /**
- * Takes connections of routers on other machines and passes them on to this cell's instances (`@cupola/certificates/members/forwarding`). Only a member of
- * the cluster with the role of a router is heard, and only for an instance that is here under the guid it names: an address that has come to another
- * instance answers nobody who meant the former one. What passes is not looked at.
+ * Takes connections of other machines and passes them on to this cell's instances (`@cupola/certificates/members/forwarding`): of routers, and of agents for
+ * instances of theirs. Only a member of the cluster in that role is heard, and only for an instance that is here under the guid it names: an address that has
+ * come to another instance answers nobody who meant the former one. An agent is believed nothing: whether an instance that is on its machine may reach ours on
+ * that port is asked of what the API has told us. What passes is not looked at.
  */
 import net, { type AddressInfo, type Socket } from 'node:net';
 import tls, { type TLSSocket } from 'node:tls';
-import { callerOf } from '@cupola/certificates/members/dial';
-import { CONNECTED, forwardedGuid, LINK } from '@cupola/certificates/members/forwarding';
+import { type Address, callerOf } from '@cupola/certificates/members/dial';
+import { CONNECTED, forwardedGuid, LINK, type PeerCall, readPeerName } from '@cupola/certificates/members/forwarding';
 import type { Identity, IdentitySource } from '@cupola/certificates/members/identity';
+import type { Role } from '@cupola/certificates/members/names';
 import type { Logger } from 'pino';
+import { createPassing } from './passing.ts';
 
 export interface ForwarderDeps {
   identity: IdentitySource;
   /** `fd`: a bound socket that the supervisor passed on, so that connections wait while an agent is started anew. */
   listen: { fd: number } | { host: string; port: number };
   /** Where the instance answers; null: it is not here, or does not answer. */
-  addressOf(instanceGuid: string): { host: string; port: number } | null;
+  addressOf(instanceGuid: string): Address | null;
+  /** The same on the port that an instance of the cell `cellId` has dialled; null: it may not. */
+  peerAddressOf(call: PeerCall, cellId: string): Address | null;
   log: Logger;
 }
 
@@ -32,34 +37,41 @@ const HANDSHAKE_MS = 5_000;
 const LOOK_MS = 600_000;
 /** As many connections as the kernel lets wait while an agent is started anew. */
 const BACKLOG = 4_096;
-/** Nothing has passed for so long: between two requests, as far as we can know. */
-const QUIET_MS = 300;
-/** When we end, what is under way gets this long. */
-const DRAIN_MS = 10_000;
+/** Nobody else tells whether the machine of the other agent is still there (ours). */
+const KEEP_ALIVE_MS = 15_000;
 
-interface Passing {
-  router: TLSSocket;
-  instance: Socket;
-  heardAtMs: number;
-}
-
-export async function startForwarder({ identity, listen, addressOf, log }: ForwarderDeps): Promise<Forwarder> {
-  const passing = new Set<Passing>();
+export async function startForwarder(deps: ForwarderDeps): Promise<Forwarder> {
+  const { identity, listen, addressOf, peerAddressOf, log } = deps;
+  /** By who passes something through us. */
+  const passing = createPassing<{ isHeard(): boolean }>();
   const links = new Set<TLSSocket>();
   const pending = new Set<Socket>();
   let refused: ReadonlySet<string> = new Set();
-  const isHeard = (router: TLSSocket): boolean =>
-    callerOf(router)?.some(({ role, id }) => role === 'router' && !refused.has(id)) === true;
+  /** The member's id in that role; null: it is not one, or was removed. */
+  const idAs = (caller: TLSSocket, wanted: Role): string | null =>
+    callerOf(caller)?.find(({ role, id }) => role === wanted && !refused.has(id))?.id ?? null;
+  const isRouter = (caller: TLSSocket): boolean => idAs(caller, 'router') !== null;
   const shown = identity.current();
-  const server = tls.createServer({ ...optionsOf(shown), handshakeTimeout: HANDSHAKE_MS }, router => {
-    router.on('error', () => undefined); // `close` says so.
-    const guid = forwardedGuid(router.servername);
-    const isRouter = isHeard(router);
-    const address = guid === null || !isRouter ? null : addressOf(guid);
-    if (isRouter && guid === LINK) echo(router);
-    else if (address !== null) join(router, address);
-    else router.destroy();
+  const server = tls.createServer({ ...optionsOf(shown), handshakeTimeout: HANDSHAKE_MS }, caller => {
+    caller.on('error', () => undefined); // `close` says so.
+    const call = readPeerName(caller.servername);
+    if (call !== null) return void takePeer(caller, call);
+    const guid = forwardedGuid(caller.servername);
+    const address = guid === null || !isRouter(caller) ? null : addressOf(guid);
+    if (isRouter(caller) && guid === LINK) echo(caller);
+    else if (address !== null) join(caller, address, () => isRouter(caller));
+    else caller.destroy();
   });
+
+  function takePeer(caller: TLSSocket, call: PeerCall): void {
+    const cellId = idAs(caller, 'agent');
+    const address = cellId === null ? null : peerAddressOf(call, cellId);
+    if (address === null) return void caller.destroy();
+    // Whatever they speak: one may have said all that it says, and listen still.
+    caller.allowHalfOpen = true;
+    caller.setKeepAlive(true, KEEP_ALIVE_MS);
+    join(caller, address, () => idAs(caller, 'agent') !== null);
+  }
 
   function echo(router: TLSSocket): void {
     links.add(router);
@@ -69,28 +81,22 @@ export async function startForwarder({ identity, listen, addressOf, log }: Forwa
     router.pipe(router);
   }
 
-  function join(router: TLSSocket, address: { host: string; port: number }): void {
-    const instance = net.connect({ ...address, noDelay: true });
+  function join(caller: TLSSocket, address: Address, isHeard: () => boolean): void {
+    const instance = net.connect({ ...address, noDelay: true, allowHalfOpen: caller.allowHalfOpen });
     const timer = setTimeout(() => instance.destroy(), CONNECT_MS);
-    const both: Passing = { router, instance, heardAtMs: performance.now() };
-    const heard = (): void => {
-      both.heardAtMs = performance.now();
-    };
-    router.once('close', () => instance.destroy());
+    const giveUp = (): void => void instance.destroy();
+    const hangUp = (): void => caller.destroySoon();
+    caller.once('close', giveUp);
     instance.on('error', () => undefined); // `close` says so.
-    instance.once('close', () => {
-      clearTimeout(timer);
-      passing.delete(both);
-      router.destroySoon();
-    });
+    instance.once('close', () => clearTimeout(timer));
+    instance.once('close', hangUp);
     instance.once('connect', () => {
       clearTimeout(timer);
-      if (router.destroyed) return;
-      passing.add(both);
-      router.setNoDelay(true);
-      router.write(Uint8Array.of(CONNECTED));
-      router.on('data', heard).pipe(instance);
-      instance.on('data', heard).pipe(router);
+      caller.off('close', giveUp);
+      instance.off('close', hangUp);
+      if (caller.destroyed) return void instance.destroy();
+      caller.write(Uint8Array.of(CONNECTED));
+      passing.join([caller, instance], { isHeard });
     });
   }
 
@@ -98,10 +104,10 @@ export async function startForwarder({ identity, listen, addressOf, log }: Forwa
     pending.add(socket);
     socket.once('close', () => pending.delete(socket));
   });
-  server.on('tlsClientError', error => log.debug({ err: error }, 'a connection was no router of this cluster'));
+  server.on('tlsClientError', error => log.debug({ err: error }, 'a connection was no member of this cluster'));
   await listening(server, listen);
   // Of a listener that serves: a connection could not be taken, for want of file descriptors say. The next one may be.
-  server.on('error', error => log.warn({ err: error }, 'a connection of a router could not be taken'));
+  server.on('error', error => log.warn({ err: error }, 'a connection of another machine could not be taken'));
   const look = showNewest(server, { identity, shown, log });
 
   return {
@@ -109,21 +115,15 @@ export async function startForwarder({ identity, listen, addressOf, log }: Forwa
     refuse: ids => {
       if (ids.every(id => refused.has(id))) return;
       refused = new Set(ids);
-      for (const link of links) if (!isHeard(link)) link.destroy();
-      for (const both of passing) if (!isHeard(both.router)) end(both);
+      for (const link of links) if (!isRouter(link)) link.destroy();
+      passing.endWhere(({ isHeard }) => !isHeard());
     },
     [Symbol.asyncDispose]: async () => {
       clearInterval(look);
       // Routers go elsewhere from here on, where they can.
       for (const link of links) link.end();
       const closed = new Promise<void>(resolve => server.close(() => resolve()));
-      const untilMs = performance.now() + DRAIN_MS;
-      for (;;) {
-        for (const both of passing) if (performance.now() - both.heardAtMs >= QUIET_MS) end(both);
-        if (passing.size === 0 || performance.now() >= untilMs) break;
-        await new Promise(resolve => setTimeout(resolve, QUIET_MS / 3));
-      }
-      for (const both of passing) end(both);
+      await passing.drain();
       for (const socket of pending) socket.destroy();
       await closed;
     },
@@ -157,11 +157,6 @@ function listening(server: tls.Server, listen: ForwarderDeps['listen']): Promise
       resolve();
     });
   });
-}
-
-function end({ router, instance }: Passing): void {
-  router.destroy();
-  instance.destroy();
 }
 
 function optionsOf({ key, cert, ca }: Identity): tls.TlsOptions {

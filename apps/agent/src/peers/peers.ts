@@ -1,16 +1,19 @@
 /**
- * What the instances of this cell reach of each other. Policies and internal names come by a watch of the API and are kept on disk, so that they count while
- * it is away; where instances are this cell knows itself. Each change of either is brought to the host's rules; names are answered as they are asked.
+ * What the instances of this cell reach of each other, and of those of other machines. Policies and internal names come by a watch of the API and are kept on
+ * disk, so that they count while it is away; where its own instances are this cell knows itself, and of others it is told. Each change of either is brought to
+ * the host's rules; names are answered as they are asked. An instance elsewhere has a stand-in here, and a door for each port that a policy opens.
  */
 import { join } from 'node:path';
-import { type PeerItem, peerItem, type WatchLine } from '@cupola/contract/internal';
-import { addressesOf, findName, type Located, namesOf, peeringsOf } from '@cupola/model/peers';
+import type { PeerCall } from '@cupola/certificates/members/forwarding';
+import type { WatchLine } from '@cupola/contract/internal';
+import { addressesOf, findName, isOpen, type Located, peeringsOf } from '@cupola/model/peers';
 import type { Networks } from '@cupola/sandbox/networks';
 import type { Logger } from 'pino';
-import { z } from 'zod';
 import type { Copy } from '../copies/copy.ts';
-import { readSmallFile, writeSmallFile } from '../host/small-file.ts';
+import { openElsewhere } from './elsewhere.ts';
+import type { Way } from './gate.ts';
 import type { LookedUp } from './name-server.ts';
+import { openTold } from './told.ts';
 
 export interface Peers {
   /** A line of the watch. */
@@ -18,6 +21,12 @@ export interface Peers {
   /** Copies may have changed. Returns at once: what an app reaches of others, it reaches a moment later. */
   look(): void;
   lookUp(name: string): LookedUp;
+  /** Where an instance of another cell, which has dialled one of ours, is let in; null: it is not. */
+  peerAddressOf(call: PeerCall, cellId: string): { host: string; port: number } | null;
+  /** Which way what has come from an address of ours to a door is to go; null: none. */
+  wayOf(fromAddress: string, door: string): Way | null;
+  /** Those that are there, and take connections. */
+  cells(): ReadonlySet<string>;
   /** Resolves when the host has what was looked at last. */
   settled(): Promise<void>;
 }
@@ -26,24 +35,30 @@ export interface Peers {
 const RETRY_MS = 5_000;
 
 interface Deps {
-  networks: Pick<Networks, 'connect'>;
+  networks: Pick<Networks, 'connect' | 'standIns'>;
   folder: string;
+  cellId: string;
   copies(): readonly Copy[];
+  /** Where what comes to doors is heard; null: nowhere. */
+  doorPort(): number | null;
+  monotonic(): number;
   log: Logger;
   /** After rules that could not be set; `RETRY_MS` but in tests. */
   retryMs?: number;
 }
 
-export function createPeers({ networks, folder, copies, log, retryMs = RETRY_MS }: Deps): Peers {
-  const told = openTold(join(folder, 'peers.json'), log);
-  const located = (): Located[] => copies().flatMap(locatedOf);
+export function createPeers({ networks, folder, log, retryMs = RETRY_MS, ...deps }: Deps): Peers {
+  const told = openTold(join(folder, 'peers.json'), { monotonic: deps.monotonic, log });
+  const located = (): Here[] => deps.copies().flatMap(locatedOf);
+  const elsewhere = openElsewhere({ ...deps, told, networks, file: join(folder, 'stand-ins.json'), log });
   let working: Promise<void> = Promise.resolve();
   let isAsked = false;
   const connect = async (): Promise<void> => {
     isAsked = false;
     try {
       told.keep();
-      await networks.connect(peeringsOf(told.policies(), located()));
+      const here = located();
+      await networks.connect(peeringsOf(told.policies(), here), elsewhere.doors(here));
     } catch (error) {
       log.error({ err: error }, 'network policies could not be set; this is tried again');
       setTimeout(look, retryMs).unref();
@@ -54,6 +69,8 @@ export function createPeers({ networks, folder, copies, log, retryMs = RETRY_MS 
     isAsked = true;
     working = working.then(connect);
   };
+  const mayReach = (source: Pick<Located, 'appGuid'>, destination: Pick<Located, 'appGuid'>, port: number): boolean =>
+    isOpen(told.policies(), { sourceAppGuid: source.appGuid, destinationAppGuid: destination.appGuid, port });
   return {
     said: line => {
       told.hear(line);
@@ -62,8 +79,24 @@ export function createPeers({ networks, folder, copies, log, retryMs = RETRY_MS 
     look,
     lookUp: name => {
       const found = findName(name, told.names());
-      return typeof found === 'string' ? found : addressesOf(found, located());
+      return typeof found === 'string' ? found : addressesOf(found, [...located(), ...elsewhere.located()]);
     },
+    peerAddressOf: ({ sourceGuid, instanceGuid, port }, cellId) => {
+      const source = told.instanceOrLeaving(sourceGuid);
+      const destination = located().find(({ guid }) => guid === instanceGuid);
+      if (source?.cellId !== cellId || destination === undefined || !mayReach(source, destination, port)) return null;
+      return { host: destination.address, port };
+    },
+    wayOf: (fromAddress, door) => {
+      const source = located().find(({ address }) => address === fromAddress);
+      const behind = elsewhere.behind(door);
+      if (source === undefined || behind === null) return null;
+      const { to, port } = behind;
+      const cell = told.cells().get(to.cellId);
+      if (cell === undefined || !mayReach(source, to, port)) return null;
+      return { call: { sourceGuid: source.guid, instanceGuid: to.guid, port }, cell };
+    },
+    cells: () => new Set(told.cells().keys()),
     settled: async () => {
       while (isAsked) await working;
       await working;
@@ -71,63 +104,18 @@ export function createPeers({ networks, folder, copies, log, retryMs = RETRY_MS 
   };
 }
 
-type Kind<K extends PeerItem['kind']> = Extract<PeerItem, { kind: K }>;
-
-/** What the API has told, as it is needed: names are looked up far more often than they change. */
-function openTold(file: string, log: Logger) {
-  const items = new Map(readItems(file).map(item => [item.guid, item]));
-  const ofKind = <K extends PeerItem['kind']>(kind: K): Kind<K>[] =>
-    [...items.values()].filter((item): item is Kind<K> => item.kind === kind);
-  const derive = () => ({
-    policies: ofKind('policy'),
-    names: namesOf(
-      ofKind('domain').map(({ name }) => name),
-      ofKind('route'),
-    ),
-  });
-  let derived = derive();
-  let isKept = true;
-  const understood = (item: unknown): PeerItem[] => {
-    const parsed = peerItem.safeParse(item);
-    if (parsed.success) return [parsed.data];
-    log.error({ issues: parsed.error.issues }, 'a network policy or an internal name was not understood');
-    return [];
-  };
-  return {
-    policies: () => derived.policies,
-    names: () => derived.names,
-    hear: (line: WatchLine<unknown>): void => {
-      if (line.type === 'synced') return;
-      if (line.type === 'snapshot') items.clear();
-      if (line.type === 'remove') items.delete(line.guid);
-      const come = line.type === 'snapshot' ? line.items : line.type === 'upsert' ? [line.item] : [];
-      for (const item of come.flatMap(understood)) items.set(item.guid, item);
-      derived = derive();
-      isKept = false;
-    },
-    keep: (): void => {
-      if (isKept) return;
-      writeSmallFile(file, JSON.stringify([...items.values()]));
-      isKept = true;
-    },
-  };
+/** One of ours. */
+interface Here extends Located {
+  guid: string;
 }
 
-/** None of what is lost or was written by another version: the watch tells all of it again. */
-function readItems(file: string): PeerItem[] {
-  try {
-    return z.array(peerItem).parse(JSON.parse(readSmallFile(file) ?? '[]'));
-  } catch {
-    return [];
-  }
-}
-
-function locatedOf({ record }: Copy): Located[] {
+function locatedOf({ record }: Copy): Here[] {
   const { launch, placement, state, routable } = record;
   if (launch === null || launch.address.network === null) return [];
   const { appGuid, processType, taskName } = placement.runSpec;
   return [
     {
+      guid: placement.guid,
       appGuid,
       processType,
       index: placement.index,

@@ -1,15 +1,17 @@
 /** What instances of this cell have of each other: who reaches whom, and by which names. Nothing where they share the host's network. */
+import type { IdentitySource } from '@cupola/certificates/members/identity';
 import { readNameServers } from '@cupola/sandbox/name-servers';
 import type { Networks } from '@cupola/sandbox/networks';
 import type { Logger } from 'pino';
 import type { Copy } from '../copies/copy.ts';
 import { followFeed } from '../session/feed.ts';
 import type { InternalApi } from '../session/internal-api.ts';
+import { startGate } from './gate.ts';
 import { type NameServer, type NameServerOptions, startNameServer } from './name-server.ts';
-import { createPeers } from './peers.ts';
+import { createPeers, type Peers } from './peers.ts';
 import { createUpstream } from './upstream.ts';
 
-export interface PeerService extends AsyncDisposable {
+export interface PeerService extends AsyncDisposable, Pick<Peers, 'peerAddressOf'> {
   /** Policies or copies may have changed. */
   look(): void;
   /** Hears of policies and names until `signal` is aborted. */
@@ -18,29 +20,40 @@ export interface PeerService extends AsyncDisposable {
 
 interface Deps {
   networks: Networks | null;
+  /** As whom agents of other machines are dialled; null: there are none. */
+  identity: IdentitySource | null;
+  cellId: string;
   folder: string;
   copies(): readonly Copy[];
   monotonic(): number;
   log: Logger;
 }
 
-export async function startPeers({ networks, ...deps }: Deps): Promise<PeerService> {
+export async function startPeers({ networks, identity, ...deps }: Deps): Promise<PeerService> {
   if (networks === null)
     return {
       look: () => undefined,
+      peerAddressOf: () => null,
       follow: async () => undefined,
       [Symbol.asyncDispose]: async () => undefined,
     };
   const { monotonic, log } = deps;
-  const peers = createPeers({ ...deps, networks });
+  const peers: Peers = createPeers({ ...deps, networks, doorPort: () => gate?.port ?? null });
+  const gate = identity === null ? null : await startGate({ identity, wayOf: peers.wayOf, log });
   const upstream = createUpstream(readNameServers().map(address => ({ address, port: 53 })));
   const { lookUp } = peers;
   const names = await serveNames({ address: networks.nameServer, port: 53, lookUp, upstream, monotonic, log });
   const feed = { path: '/internal/peers/watch', what: 'network policies', connected: () => undefined };
+  const said: Peers['said'] = line => {
+    peers.said(line);
+    gate?.keepCells(peers.cells());
+  };
   return {
     look: peers.look,
-    follow: (api, signal) => followFeed({ ...feed, api, said: peers.said, log }, signal),
+    peerAddressOf: peers.peerAddressOf,
+    follow: (api, signal) => followFeed({ ...feed, api, said, log }, signal),
     [Symbol.asyncDispose]: async () => {
+      await gate?.[Symbol.asyncDispose]();
       await names?.[Symbol.asyncDispose]();
       await peers.settled();
     },

@@ -1,4 +1,4 @@
-import { aCell, aSpace } from '@cupola/store/fixtures';
+import { aCell, aCopy, aPlacement, aSpace } from '@cupola/store/fixtures';
 import { expect, test } from 'vitest';
 import { makeApp } from '../apps/fixtures.ts';
 import { startTestApi, type TestApi } from '../fixtures.ts';
@@ -138,6 +138,53 @@ test('cells are told of policies, and of names on internal domains, which no rou
   );
   expect(items).toHaveLength(3);
   expect(routes.items.size).toBe(0);
+});
+
+/** Placed and running, on a cell of its own, as its agent tells it. */
+async function anInstanceOf({ deps: { store } }: TestApi, appGuid: string, cell: { cell_id: string }) {
+  const process = await store.read
+    .selectFrom('processes')
+    .selectAll()
+    .where('app_guid', '=', appGuid)
+    .executeTakeFirst();
+  const ids = { app_guid: appGuid, process_guid: process?.guid ?? '', cell_id: cell.cell_id };
+  const placement = await aPlacement(store, ids);
+  await aCopy(store, { ...ids, guid: placement.guid });
+  return placement.guid;
+}
+
+test('cells are told where instances are of apps that a policy names, on the word of placements, and how to reach their cells', async () => {
+  await using test = await startTestApi();
+  const [front, back] = await twoApps(test);
+  const [other] = await twoApps(test);
+  const { store } = test.deps;
+  const cell = await aCell(store, { forward_host: '10.0.0.5', forward_port: 7464 });
+  const instance = await anInstanceOf(test, back, cell);
+  await anInstanceOf(test, other, cell);
+  using watch = await openWatch(test.socketPath, '/internal/peers/watch');
+  expect([...watch.items.values()].filter(({ kind }) => kind === 'instance')).toEqual([]);
+  expect(watch.items.get(cell.cell_id)).toEqual({ kind: 'cell', guid: cell.cell_id, host: '10.0.0.5', port: 7464 });
+
+  await post(test, [policy(front, back)]);
+  await watch.until(() => watch.items.has(instance));
+  expect([...watch.items.values()].filter(({ kind }) => kind === 'instance')).toEqual([
+    {
+      kind: 'instance',
+      guid: instance,
+      appGuid: back,
+      processType: 'web',
+      index: 0,
+      cellId: cell.cell_id,
+      isHealthy: true,
+    },
+  ]);
+  await store.mutate(async ({ db, changed }) => {
+    await db.updateTable('cells').set({ state: 'LOST' }).where('cell_id', '=', cell.cell_id).execute();
+    await db.deleteFrom('placements').where('guid', '=', instance).execute();
+    changed('cell', cell.cell_id);
+    changed('placement', instance);
+  });
+  await watch.until(() => !watch.items.has(instance) && !watch.items.has(cell.cell_id));
 });
 
 test.each([

@@ -19,3 +19,25 @@ export function forwardedGuid(serverName: string | null | undefined | false): st
   if (typeof serverName !== 'string' || !serverName.endsWith(SUFFIX)) return null;
   return serverName.slice(0, -SUFFIX.length);
 }
+
+/** Another instance's connection, which its agent passes on: not to the port that the app serves, but to the one that it has dialled. */
+export interface PeerCall {
+  /** On the machine of the agent that dials. */
+  sourceGuid: string;
+  instanceGuid: string;
+  port: number;
+}
+
+const PEER_SUFFIX = '.peer.cupola';
+
+export const peerName = ({ sourceGuid, instanceGuid, port }: PeerCall): string =>
+  `${port}.${instanceGuid}.${sourceGuid}${PEER_SUFFIX}`;
+
+/** Null when the name is none of ours. */
+export function readPeerName(serverName: string | null | undefined | false): PeerCall | null {
+  if (typeof serverName !== 'string') return null;
+  const { port, instanceGuid, sourceGuid } =
+    /^(?<port>\d{1,5})\.(?<instanceGuid>[^.]+)\.(?<sourceGuid>[^.]+)\.peer\.cupola$/.exec(serverName)?.groups ?? {};
+  if (port === undefined || instanceGuid === undefined || sourceGuid === undefined) return null;
+  return { sourceGuid, instanceGuid, port: Number(port) };
+}
