@@ -77,7 +77,7 @@ describe('git push', () => {
   const restore = (): Promise<string> => must(['reset', '--quiet', '--hard', 'cupola/main']);
 
   beforeAll(async () => {
-    platform = await startPlatform(['--ssh-port', '0']);
+    platform = await startPlatform([], { ssh: true });
     await platform.login();
     work = mkdtempSync(join(tmpdir(), 'cupola-git-test-'));
     environmentOfUser = environment(work);
@@ -308,56 +308,52 @@ describe('git push', () => {
     expect(await serving()).toBe('again');
   });
 
-  // A cluster is not told of a port for it.
-  test.skipIf(process.env.CUPOLA_TEST_FORM === 'cluster')(
-    'over SSH by a key of the user: a push, and nothing else; a key that was removed opens nothing',
-    async () => {
-      const key = join(work, 'key');
-      for (const name of ['key', 'other'])
-        await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', `ada@${name}`, '-f', join(work, name)]);
-      await platform.cupola(['ssh-keys', 'add', `${key}.pub`]);
-      expect((await platform.cupola(['ssh-keys', 'list'])).stdout).toMatch(/ada@key +ssh-ed25519 +SHA256:/);
-      await platform.cupola(['git:remote', 'shop', '--remote', 'ssh', '--ssh'], { cwd: app });
-      const options = [
-        '-F',
-        '/dev/null',
-        '-o',
-        'StrictHostKeyChecking=accept-new',
-        '-o',
-        'IdentitiesOnly=yes',
-        '-o',
-        'BatchMode=yes',
-      ];
-      const by = (name: string): string[] => [
-        ...options,
-        '-o',
-        `UserKnownHostsFile=${join(work, 'hosts')}`,
-        '-i',
-        join(work, name),
-      ];
-      const push = (name: string): Promise<Pushed> =>
-        git(['-c', `core.sshCommand=ssh ${by(name).join(' ')}`, 'push', 'ssh', 'main']);
-      write({ 'server.js': server('by ssh') });
-      await commit('by ssh');
-      const pushed = await push('key');
-      expect(pushed.output).toMatch(/remote: shop runs: done in/);
-      expect(pushed.code).toBe(0);
-      expect(await serving()).toBe('by ssh');
-      const { port } = new URL((await must(['remote', 'get-url', 'ssh'])).trim());
-      const ssh = (...args: string[]): Promise<Pushed> =>
-        run('ssh', [...by('key'), '-p', port, 'git@localhost', ...args]).then(
-          ({ stdout, stderr }) => ({ code: 0, output: stdout + stderr }),
-          ({ code, stdout, stderr }) => ({ code, output: stdout + stderr }),
-        );
-      expect(await ssh()).toMatchObject({ code: 1, output: expect.stringContaining('There is no shell here') });
-      expect(await ssh('id')).toMatchObject({ code: 1, output: expect.stringContaining('Only git is served here') });
-      expect((await ssh("git-receive-pack '/cupola/dev/../../etc/x'; id")).output).toContain('Only git is served here');
-      expect((await ssh('-W', 'localhost:22')).code).not.toBe(0);
-      expect((await push('other')).output).toMatch(/Permission denied \(publickey\)/);
-      await platform.cupola(['ssh-keys', 'remove', 'ada@key']);
-      expect((await push('key')).output).toMatch(/Permission denied \(publickey\)/);
-    },
-  );
+  test('over SSH by a key of the user: a push, and nothing else; a key that was removed opens nothing', async () => {
+    const key = join(work, 'key');
+    for (const name of ['key', 'other'])
+      await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', `ada@${name}`, '-f', join(work, name)]);
+    await platform.cupola(['ssh-keys', 'add', `${key}.pub`]);
+    expect((await platform.cupola(['ssh-keys', 'list'])).stdout).toMatch(/ada@key +ssh-ed25519 +SHA256:/);
+    await platform.cupola(['git:remote', 'shop', '--remote', 'ssh', '--ssh'], { cwd: app });
+    const options = [
+      '-F',
+      '/dev/null',
+      '-o',
+      'StrictHostKeyChecking=accept-new',
+      '-o',
+      'IdentitiesOnly=yes',
+      '-o',
+      'BatchMode=yes',
+    ];
+    const by = (name: string): string[] => [
+      ...options,
+      '-o',
+      `UserKnownHostsFile=${join(work, 'hosts')}`,
+      '-i',
+      join(work, name),
+    ];
+    const push = (name: string): Promise<Pushed> =>
+      git(['-c', `core.sshCommand=ssh ${by(name).join(' ')}`, 'push', 'ssh', 'main']);
+    write({ 'server.js': server('by ssh') });
+    await commit('by ssh');
+    const pushed = await push('key');
+    expect(pushed.output).toMatch(/remote: shop runs: done in/);
+    expect(pushed.code).toBe(0);
+    expect(await serving()).toBe('by ssh');
+    const { port } = new URL((await must(['remote', 'get-url', 'ssh'])).trim());
+    const ssh = (...args: string[]): Promise<Pushed> =>
+      run('ssh', [...by('key'), '-p', port, 'git@localhost', ...args]).then(
+        ({ stdout, stderr }) => ({ code: 0, output: stdout + stderr }),
+        ({ code, stdout, stderr }) => ({ code, output: stdout + stderr }),
+      );
+    expect(await ssh()).toMatchObject({ code: 1, output: expect.stringContaining('There is no shell here') });
+    expect(await ssh('id')).toMatchObject({ code: 1, output: expect.stringContaining('Only git is served here') });
+    expect((await ssh("git-receive-pack '/cupola/dev/../../etc/x'; id")).output).toContain('Only git is served here');
+    expect((await ssh('-W', 'localhost:22')).code).not.toBe(0);
+    expect((await push('other')).output).toMatch(/Permission denied \(publickey\)/);
+    await platform.cupola(['ssh-keys', 'remove', 'ada@key']);
+    expect((await push('key')).output).toMatch(/Permission denied \(publickey\)/);
+  });
 
   test("a git server of one's own hands on what is pushed there, by the hook that the CLI prints", async () => {
     const own = join(work, 'own.git');

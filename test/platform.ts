@@ -209,6 +209,8 @@ export interface StartOptions {
   within?: string;
   /** What its processes get besides ours. */
   env?: Record<string, string>;
+  /** Pushes by git are taken over SSH as well, on a port that is free. */
+  ssh?: boolean;
 }
 
 /**
@@ -221,10 +223,13 @@ export async function startPlatform(args: string[] = [], options: StartOptions =
   return startCluster(args, options);
 }
 
-async function startEmbedded(args: string[], { backup, within = tmpdir(), env = {} }: StartOptions): Promise<Platform> {
+async function startEmbedded(
+  args: string[],
+  { backup, within = tmpdir(), env = {}, ssh = false }: StartOptions,
+): Promise<Platform> {
   const data = mkdtempSync(join(within, 'cupola-'));
   if (backup !== undefined) await run(join(ROOT, 'cupola'), ['restore', backup, '--data', data]);
-  let facts = await launch(data, ['--port', '0', '--api-port', '0', ...args], env);
+  let facts = await launch(data, ['--port', '0', '--api-port', '0', ...(ssh ? ['--ssh-port', '0'] : []), ...args], env);
   const client = createClient({
     home: join(data, 'cli-home'),
     places: () => facts,

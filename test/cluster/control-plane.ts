@@ -2,6 +2,7 @@
  * The control plane of a cluster on this machine: two APIs, two schedulers and the one that takes pushes by git, each a program of its own, on PostgreSQL,
  * Redis and S3. Users reach the APIs under one address, by turns, as through the balancer of an operator.
  */
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -45,6 +46,8 @@ interface Options {
   durable?: boolean;
   /** Where members call; this machine only unless told otherwise. */
   memberHost?: string;
+  /** Pushes by git are taken over SSH as well. */
+  ssh?: boolean;
 }
 
 export async function startControlPlane({
@@ -54,6 +57,7 @@ export async function startControlPlane({
   isKept,
   durable = false,
   memberHost = '127.0.0.1',
+  ssh = false,
 }: Options): Promise<ControlPlane> {
   await using starting = new AsyncDisposableStack();
   const [postgres, redis, s3] = await Promise.all([startPostgres({ durable }), startRedis(), startS3()]);
@@ -65,6 +69,8 @@ export async function startControlPlane({
   const balancer = starting.use(await startBalancer(ports.api));
   const url = `http://localhost:${balancer.port}`;
   const gitListen = `127.0.0.1:${await freePort()}`;
+  const sshPort = ssh ? await freePort() : null;
+  const secret = ssh ? { CUPOLA_GIT_SECRET: randomBytes(32).toString('hex') } : {};
   const healthPorts: Record<string, number> = {};
   const program = async (name: string, path: string, settings: Record<string, string>): Promise<Program> => {
     healthPorts[name] = await freePort();
@@ -93,6 +99,8 @@ export async function startControlPlane({
       CUPOLA_WORK: state,
       CUPOLA_PUBLIC_URL: url,
       CUPOLA_GIT_URL: `http://${gitListen}`,
+      ...secret,
+      ...(sshPort === null ? {} : { CUPOLA_GIT_SSH_PORT: String(sshPort) }),
       CUPOLA_DOMAIN: 'localhost',
       CUPOLA_APPS_PORT: String(appsPort ?? ''),
       CUPOLA_LISTEN: `127.0.0.1:${ports.api[index]}`,
@@ -108,6 +116,8 @@ export async function startControlPlane({
     CUPOLA_PUBLIC_URL: url,
     CUPOLA_GIT_FOLDER: join(work, 'git'),
     CUPOLA_LISTEN: gitListen,
+    ...secret,
+    ...(sshPort === null ? {} : { CUPOLA_SSH_LISTEN: `127.0.0.1:${sshPort}` }),
   });
   const [git, ...schedulers] = await Promise.all([pushesByGit, scheduler(0), scheduler(1)]);
   const running = starting.move();

@@ -15,7 +15,10 @@ import { freePort } from './programs.ts';
 
 const MEMBERS = 2;
 
-export async function startCluster(args: readonly string[], { backup, within = tmpdir(), env = {} }: StartOptions) {
+export async function startCluster(
+  args: readonly string[],
+  { backup, within = tmpdir(), env = {}, ssh = false }: StartOptions,
+) {
   if (args.length > 0 || backup !== undefined)
     throw new Error(`a cluster has no ${[...args, ...(backup === undefined ? [] : ['backup'])].join(' ')}`);
   await using starting = new AsyncDisposableStack();
@@ -23,7 +26,7 @@ export async function startCluster(args: readonly string[], { backup, within = t
   starting.defer(() => rmSync(data, { recursive: true, force: true, maxRetries: 5 }));
   const ports = await Promise.all(Array.from({ length: MEMBERS }, freePort));
   const [appsPort = 0] = ports;
-  const plane = starting.use(await startControlPlane({ work: data, environment: env, appsPort, isKept: true }));
+  const plane = starting.use(await startControlPlane({ work: data, environment: env, appsPort, isKept: true, ssh }));
   const members = await Promise.all(
     ports.map(async (port, index) => {
       const folder = join(data, `member-${index}`);
