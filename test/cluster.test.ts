@@ -18,6 +18,13 @@ interface Cell {
 }
 
 const INSTANCES = 4;
+/** Ends once each instance has answered under its name, whichever machine it is on; tries again what is not open yet. */
+const ASK_EACH = `node -e '
+  const ask = index => require("node:http")
+    .get({ host: index + ".hello.apps.internal", port: 8080, agent: false }, answer =>
+      answer.resume().on("end", () => index + 1 < ${INSTANCES} ? ask(index + 1) : process.exit(0)))
+    .on("error", () => setTimeout(ask, 200, index));
+  ask(0)'`;
 
 describe.skipIf(process.getuid?.() !== 0)('machines that have joined', () => {
   let work: string;
@@ -98,6 +105,19 @@ describe.skipIf(process.getuid?.() !== 0)('machines that have joined', () => {
     expect(await answering()).toBe(INSTANCES);
     const { stdout } = await platform.cupola(['logs', 'hello', '--recent']);
     expect(stdout).toMatch(/\[APP\/PROC\/WEB\/3\]/);
+  });
+
+  test('have names for each other’s instances, where a policy opens the way', async () => {
+    await platform.cupola(['map-route', 'hello', 'apps.internal', '--hostname', 'hello']);
+    const { body } = await platform.api('GET', '/v3/apps?names=hello');
+    const [{ guid: id }] = (body as { resources: [{ guid: string }] }).resources;
+    const destination = { id, protocol: 'tcp', ports: { start: 8080, end: 8080 } };
+    await platform.api('POST', '/networking/v1/external/policies', { policies: [{ source: { id }, destination }] });
+    const task = (await platform.api('POST', `/v3/apps/${id}/tasks`, { command: ASK_EACH })).body as { guid: string };
+    await until('each has answered', async () => {
+      const { state } = (await platform.api('GET', `/v3/tasks/${task.guid}`)).body as { state: string };
+      return state === 'SUCCEEDED';
+    });
   });
 
   test('are emptied without a dropped request, and take apps again', async () => {
