@@ -12,7 +12,7 @@ export function askOn(platform: Platform, host: string): { stop(): Promise<Array
       } catch (error) {
         ledger.push((error as NodeJS.ErrnoException).code ?? String(error));
       }
-      await new Promise(next => setTimeout(next, 5));
+      await new Promise(next => setTimeout(next, 15));
     }
   })();
   return {

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Host, type Network, openNetwork } from './hosts.ts';
 import { appFolder, type Platform, shimPids, startPlatform, until } from './platform.ts';
+import { askApi } from './sockets.ts';
 
 interface Cell {
   cellId: string;
@@ -57,7 +58,8 @@ describe.skipIf(process.getuid?.() !== 0)('machines that have joined', () => {
   };
   const token = async (): Promise<string> =>
     (JSON.parse(await onPlatform('cluster', 'token', '--role', 'agent', '--json')) as { token: string }).token;
-  const cells = async (): Promise<Cell[]> => JSON.parse(await onPlatform('cells', '--json')) as Cell[];
+  const cells = async (): Promise<Cell[]> =>
+    (await askApi<{ cells: Cell[] }>({ data: platform.data }, '/internal/cells')).cells;
   const cellOf = async (host: Host): Promise<Cell> => {
     const { id } = JSON.parse(await readFile(join(host.data, 'member.json'), 'utf8')) as { id: string };
     const found = (await cells()).find(({ cellId }) => cellId === id);
@@ -89,7 +91,7 @@ describe.skipIf(process.getuid?.() !== 0)('machines that have joined', () => {
         const { status, headers } = await platform.ask('hello.localhost');
         asked++;
         if (status !== 200) failed.push(`${status} ${headers['x-cf-routererror']}`);
-        await new Promise(resolve => setTimeout(resolve, 10));
+        await new Promise(resolve => setTimeout(resolve, 25));
       }
     });
     try {
@@ -102,6 +104,7 @@ describe.skipIf(process.getuid?.() !== 0)('machines that have joined', () => {
   }
 
   test('run apps, and are reached through their agents', async () => {
+    expect(JSON.parse(await onPlatform('cells', '--json'))).toHaveLength(1 + hosts.length);
     expect(await answering()).toBe(INSTANCES);
     const { stdout } = await platform.cupola(['logs', 'hello', '--recent']);
     expect(stdout).toMatch(/\[APP\/PROC\/WEB\/3\]/);

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ROOT, until } from './platform.ts';
+import { askSupervisor } from './sockets.ts';
 
 const run = promisify(execFile);
 
@@ -151,9 +152,7 @@ function hostIn(namespace: string, address: string, cable: Host['cable']): Host 
     },
     pidOf: part =>
       until(`${part} runs`, async () => {
-        const { parts } = JSON.parse(await cupola(['status', '--json'])) as {
-          parts: Array<{ name: string; pid: number | null }>;
-        };
+        const { parts } = await askSupervisor<{ parts: Array<{ name: string; pid: number | null }> }>(data);
         return parts.find(({ name }) => name === part)?.pid ?? null;
       }),
     [Symbol.asyncDispose]: async () => {

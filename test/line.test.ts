@@ -57,6 +57,10 @@ describe('one platform', () => {
     expect(status.parts.map(({ name }) => name)).toEqual(PARTS);
     expect(status.parts.every(({ pid }) => pid > 0)).toBe(true);
     expect(status.instances).toMatchObject([{ app: 'node-hello', process: 'web', index: 0, state: 'RUNNING' }]);
+    for (const machine of platform.machines) {
+      const { stdout } = await platform.cupola(['status', '--data', machine]);
+      expect(stdout).toMatch(/^router +\d+ +0$/m);
+    }
   });
 
   test('scale to 3: every instance answers, then scale to 1: one is left', async () => {

@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { createClient } from './client.ts';
+import { askApi, askSupervisor } from './sockets.ts';
 
 export const ROOT = resolve(import.meta.dirname, '..');
 export const run = promisify(execFile);
@@ -98,6 +99,9 @@ export function appFolder(work: string, name: string): string {
   return made;
 }
 
+/** A look that takes long is mostly a program's start: the next one waits twice as long, so that what is waited for has the machine. */
+const PAUSE_MS = { least: 25, most: 1_000 };
+
 /** Runs `probe` until it answers something other than null, false or undefined; throws after `limitMs` with what it saw last. */
 export async function until<T>(
   what: string,
@@ -107,6 +111,7 @@ export async function until<T>(
   const end = performance.now() + limitMs;
   let last: unknown;
   for (;;) {
+    const began = performance.now();
     try {
       const value = await probe();
       if (value !== null && value !== false && value !== undefined) return value;
@@ -115,7 +120,8 @@ export async function until<T>(
       last = error;
     }
     if (performance.now() > end) throw new Error(`waited ${limitMs} ms in vain: ${what}; last: ${String(last)}`);
-    await new Promise(done => setTimeout(done, 25));
+    const pauseMs = Math.min(PAUSE_MS.most, Math.max(PAUSE_MS.least, 2 * (performance.now() - began)));
+    await new Promise(done => setTimeout(done, pauseMs));
   }
 }
 
@@ -236,8 +242,13 @@ async function startEmbedded(
     password: () => readFileSync(join(data, 'admin-password'), 'utf8').trim(),
   });
   const { cupola } = client;
-  const status = async (): Promise<PlatformFacts> =>
-    JSON.parse((await cupola(['status', '--data', data, '--json'])).stdout) as PlatformFacts;
+  const status = async (): Promise<PlatformFacts> => {
+    const found = await askSupervisor<Omit<PlatformFacts, 'instances'>>(data);
+    // As the command: none while the API is being restarted.
+    const none: Pick<PlatformFacts, 'instances'> = { instances: [] };
+    const { instances } = await askApi<typeof none>({ data }, '/internal/instances').catch(() => none);
+    return { ...found, instances };
+  };
   return {
     ...client,
     data,
@@ -247,7 +258,10 @@ async function startEmbedded(
     },
     status,
     pidOf: part =>
-      until(`${part} has a pid`, async () => (await status()).parts.find(({ name }) => name === part)?.pid),
+      until(
+        `${part} has a pid`,
+        async () => (await askSupervisor<PlatformFacts>(data)).parts.find(({ name }) => name === part)?.pid,
+      ),
     supervisors: async () => [facts.pid],
     up: async (args = []) => {
       facts = await launch(data, args, env);

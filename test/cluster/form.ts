@@ -3,12 +3,11 @@
  * all roles. All on this machine, so that it can be looked at as the embedded form is. What ends is started again, as an init system would.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { createClient } from '../client.ts';
 import { type Platform, type PlatformFacts, type StartOptions, until } from '../platform.ts';
+import { askApi } from '../sockets.ts';
 import { PASSWORD, startControlPlane } from './control-plane.ts';
 import { joinCluster, type Member } from './member.ts';
 import { freePort } from './programs.ts';
@@ -101,12 +100,10 @@ export async function startCluster(
 /** As any API tells it; empty while none does. */
 async function instances(sockets: readonly string[]): Promise<PlatformFacts['instances']> {
   for (const socketPath of sockets) {
-    const answer = await new Promise<string>((resolve, reject) => {
-      http
-        .get({ socketPath, path: '/internal/instances' }, response => text(response).then(resolve, reject))
-        .on('error', reject);
-    }).catch(() => null);
-    if (answer !== null) return (JSON.parse(answer) as { instances: PlatformFacts['instances'] }).instances;
+    const answer = await askApi<Pick<PlatformFacts, 'instances'>>({ socketPath }, '/internal/instances').catch(
+      () => null,
+    );
+    if (answer !== null) return answer.instances;
   }
   return [];
 }

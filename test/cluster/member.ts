@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { ROOT, run } from '../platform.ts';
+import { askSupervisor } from '../sockets.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { freePort } from './programs.ts';
 
@@ -60,10 +61,7 @@ export async function joinCluster(
     data,
     port,
     httpsPort,
-    status: async () => {
-      const text = await command('status', '--json').catch(() => null);
-      return text === null ? null : (JSON.parse(text) as MemberStatus);
-    },
+    status: () => askSupervisor<MemberStatus>(data).catch(() => null),
     up: async () => {
       if (supervisor === null) await launch(null);
     },
