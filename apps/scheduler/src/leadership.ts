@@ -23,12 +23,12 @@ export interface Leadership {
   check(db: Kysely<Database>): Promise<void>;
   /** Shows others that the holder lives, by a counter. @throws FencedError */
   renew(): Promise<void>;
-  /** Lets the next one begin at once. */
+  /** Lets the next one begin at once: who waits hears of it by the feed. */
   release(): Promise<void>;
 }
 
 /** Takes the lease, whoever holds it. */
-export async function takeLead(store: Pick<Store, 'note'>, holder: string): Promise<Leadership> {
+export async function takeLead(store: Pick<Store, 'note' | 'mutate'>, holder: string): Promise<Leadership> {
   const { fence } = await store.note(({ db }) => take(db, holder));
   return leadershipOf(store, { holder, fence });
 }
@@ -54,7 +54,7 @@ export interface Seen {
 
 /** Takes the lease if its holder has not shown itself for too long; else answers what was seen, for the next look. */
 export async function tryToLead(
-  store: Pick<Store, 'note' | 'read'>,
+  store: Pick<Store, 'note' | 'mutate' | 'read'>,
   { holder, seen, clockMs }: { holder: string; seen: Seen | null; clockMs: number },
 ): Promise<{ leadership: Leadership } | { seen: Seen }> {
   const now = await store.read.selectFrom('leases').selectAll().where('name', '=', LEASE).executeTakeFirst();
@@ -74,7 +74,10 @@ export async function tryToLead(
   return { leadership: leadershipOf(store, { holder, fence: taken.fence }) };
 }
 
-function leadershipOf(store: Pick<Store, 'note'>, { holder, fence }: { holder: string; fence: number }): Leadership {
+function leadershipOf(
+  store: Pick<Store, 'note' | 'mutate'>,
+  { holder, fence }: { holder: string; fence: number },
+): Leadership {
   return {
     fence,
     check: async db => {
@@ -93,15 +96,16 @@ function leadershipOf(store: Pick<Store, 'note'>, { holder, fence }: { holder: s
       if (Number(numUpdatedRows) === 0) throw new FencedError('The scheduler');
     },
     release: async () => {
-      await store.note(({ db }) =>
-        db
+      await store.mutate(async ({ db, changed }) => {
+        const { numUpdatedRows } = await db
           .updateTable('leases')
           .set({ holder: FREE })
           .where('name', '=', LEASE)
           .where('fence', '=', fence)
           .where('holder', '=', holder)
-          .execute(),
-      );
+          .executeTakeFirst();
+        if (Number(numUpdatedRows) > 0) changed('scheduler', holder);
+      });
     },
   };
 }

@@ -209,6 +209,15 @@ test('a scheduler that waits leads at once after one that ended in order', async
   expect(await holderOf(store)).not.toBe(before);
 });
 
+test('a scheduler that ends in order says so on the feed, which wakes those that wait', async () => {
+  await using first = await startTestScheduler();
+  const { store } = first;
+  const cursor = await store.cursor();
+  const before = await holderOf(store);
+  await first.end();
+  expect(await store.changesAfter(cursor, 1_000)).toMatchObject([{ kind: 'scheduler', guid: before }]);
+});
+
 test('a scheduler that waits takes over when the leader has not moved for its time, and the former one waits then', async () => {
   await using test = await startTestScheduler();
   const { store, said } = test;

@@ -23,8 +23,8 @@ import { moveTasks } from './move-tasks.ts';
 import { readSnapshot } from './read-state.ts';
 import { makeWake } from './wake.ts';
 
-/** What a decision depends on; the scheduler's own writes are none of it. */
-const WAKING: ReadonlySet<ChangeKind> = new Set(['app', 'process', 'copy', 'cell', 'deployment', 'task']);
+/** What a decision depends on; the scheduler's own writes are none of it, but that one which led has ended. */
+const WAKING: ReadonlySet<ChangeKind> = new Set(['app', 'process', 'copy', 'cell', 'deployment', 'task', 'scheduler']);
 /** How often one that waits looks at the lease (ours). */
 const STANDBY_LOOK_MS = 1_000;
 /** After a store error (failure-rules.md section 3). */

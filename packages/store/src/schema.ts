@@ -810,6 +810,7 @@ export const CHANGE_KINDS = [
   'placement_error',
   'copy',
   'cell',
+  'scheduler',
   'audit_event',
 ] as const;
 export type ChangeKind = (typeof CHANGE_KINDS)[number];
