@@ -11,10 +11,20 @@ import { z } from 'zod';
 import { NOBODY } from '../access/actor.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type ApiRequest, type Endpoint, endpoint, type Reply } from './endpoint.ts';
-import { startServer } from './server.ts';
+import { type Authenticate, startServer } from './server.ts';
 
 /** A server of these endpoints, which knows one token: `good`. */
-async function serve(...endpoints: Endpoint[]) {
+const serve = (...endpoints: Endpoint[]) =>
+  serveWith(
+    async header => {
+      if (header === undefined) throw new UnauthenticatedError('NotAuthenticated');
+      if (header !== 'bearer good') throw new UnauthenticatedError('InvalidAuthToken');
+      return { ...NOBODY, kind: 'user', guid: 'user-1' };
+    },
+    ...endpoints,
+  );
+
+async function serveWith(authenticate: Authenticate, ...endpoints: Endpoint[]) {
   const lines: Array<Record<string, unknown>> = [];
   const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
   const config = { publicUrl: 'http://api.example', appsDomain: 'apps.example' };
@@ -24,11 +34,7 @@ async function serve(...endpoints: Endpoint[]) {
     {
       api: { log, config } as unknown as ApiDeps,
       endpoints,
-      authenticate: async header => {
-        if (header === undefined) throw new UnauthenticatedError('NotAuthenticated');
-        if (header !== 'bearer good') throw new UnauthenticatedError('InvalidAuthToken');
-        return { ...NOBODY, kind: 'user', guid: 'user-1' };
-      },
+      authenticate,
     },
     { host: '127.0.0.1', port: 0 },
     routerSocket,
@@ -383,6 +389,27 @@ describe('the signal of a request', () => {
     await expect(answer).rejects.toThrow();
     await ended;
     await expect.poll(() => test.lines).toMatchObject([{ status: 499 }]);
+  });
+
+  test('that has aborted before its handler begins ends the request: another API may have done it since', async () => {
+    const begun = Promise.withResolvers<void>();
+    const hasGone = Promise.withResolvers<void>();
+    const seen: ApiRequest[] = [];
+    const slowly: Authenticate = async () => {
+      begun.resolve();
+      await hasGone.promise;
+      return NOBODY;
+    };
+    await using test = await serveWith(slowly, echo(seen));
+    const client = new AbortController();
+    const answer = test.call('GET', '/v3/echo/a', { signal: client.signal });
+    await begun.promise;
+    client.abort();
+    await expect(answer).rejects.toThrow();
+    await expect.poll(() => test.lines).toMatchObject([{ status: 499 }]);
+    hasGone.resolve();
+    await test.call('GET', '/v3/echo/b');
+    expect(seen.map(({ params }) => params.guid)).toEqual(['b']);
   });
 
   test('aborts when the server drains: the request is answered, its connection closed, and the server ends', async () => {

@@ -1,7 +1,7 @@
 /**
  * The public listener: Express routes to endpoints, everything else is here. For each request, in this order: an id, who asks (before a byte of the body
  * is read), query and body against their schemas, the handler, its reply. A request's signal aborts when its client has gone or the server drains, so
- * held requests end; while draining every answer closes its connection.
+ * held requests end, and one whose client has gone before its handler began is never begun; while draining every answer closes its connection.
  */
 import { randomUUID } from 'node:crypto';
 import { chmodSync, rmSync } from 'node:fs';
@@ -215,6 +215,8 @@ async function serve(
     signal: AbortSignal.any([gone.signal, draining]),
     raw: { request, response, upgradeHead: upgradeHeads.get(request) ?? null },
   };
+  // Who has gone may have asked another API meanwhile: what one that was frozen then did late would undo what that one has acknowledged since.
+  gone.signal.throwIfAborted();
   const api = publicUrl === deps.api.config.publicUrl ? deps.api : withOrigin(deps.api, publicUrl);
   const reply = await endpoint.handle(api, asked);
   if (draining.aborted && !response.headersSent) response.setHeader('Connection', 'close');
