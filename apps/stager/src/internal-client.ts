@@ -17,6 +17,7 @@ import {
   watchLine,
 } from '@cupola/contract/internal';
 import { FencedError } from '@cupola/model/errors';
+import { ROUTER_LIMITS } from '@cupola/model/limits';
 import { Pool } from 'undici';
 import type { z } from 'zod';
 
@@ -24,8 +25,10 @@ import type { z } from 'zod';
 const RETRY_MS = 200;
 /** Calls that may be repeated are, for this long: as long as a lease lives without its heartbeat. */
 const RETRY_FOR_MS = 30_000;
-/** A call without a body of unknown length is answered within this. */
-const ANSWER_MS = 30_000;
+/** A call without a body of unknown length is answered within this, or its API is frozen: it is asked of another one while the lease of the build lasts. */
+const ANSWER_MS = 10_000;
+/** A held call is answered so soon after its time. */
+const HELD_LATE_MS = 5_000;
 /** A body, there or back, of which nothing comes for this long will not come: the API is frozen, or cut off (an S3 server that is, it notices in 46 s). */
 const BODY_SILENCE_MS = 60_000;
 /** A layer that has been sent is checked, and stored whole, within this. */
@@ -111,7 +114,7 @@ export function openInternal(address: InternalAddress, stagerId: string): Intern
         `/internal/builds/next?stager=${encodeURIComponent(stagerId)}&wait_ms=${waitMs}`,
         {
           signal,
-          answerMs: waitMs + ANSWER_MS,
+          answerMs: waitMs + HELD_LATE_MS,
         },
       );
       return status === 204 ? null : json(buildHint, text).buildGuid;
@@ -242,9 +245,11 @@ async function openBody(pool: Pool, path: string, signal?: AbortSignal): Promise
 }
 
 const buildLine = watchLine(buildItem);
+const { watchSilenceMs } = ROUTER_LIMITS;
+const watched = { headersTimeout: watchSilenceMs, bodyTimeout: watchSilenceMs };
 
 async function* watchBuilds(pool: Pool, signal: AbortSignal): AsyncIterable<BuildEntry> {
-  const answer = await pool.request({ method: 'GET', path: '/internal/builds/watch', signal });
+  const answer = await pool.request({ method: 'GET', path: '/internal/builds/watch', signal, ...watched });
   if (answer.statusCode >= 400) refuseFailure('the watch of builds', answer.statusCode, await answer.body.text());
   answer.body.setEncoding('utf8');
   let held = '';

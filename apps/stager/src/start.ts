@@ -37,8 +37,8 @@ export interface Deps {
   now(): number;
 }
 
-/** A hint is waited for so long by one request. */
-const HINT_WAIT_MS = 20_000;
+/** A hint is waited for so long by one request: no longer, since an API that is frozen or gone gives none (ours). */
+const HINT_WAIT_MS = 5_000;
 /** Builds at once: each may take a gigabyte of memory. */
 const BUILDS_MAX = 2;
 /** After an API that did not answer. */

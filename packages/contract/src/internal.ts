@@ -2,7 +2,7 @@
  * Every shape on the internal listener (unix socket embedded, mTLS in a cluster). Never reachable from outside.
  *
  * - Watch: `GET ...?epoch=E&after=REVISION` answers NDJSON, one {@link watchLine} each, a `snapshot` first when the cursor is unknown or too old, an
- *   empty line every 5 s so that both ends notice a dead peer. A hint carries nothing to trust but what the line itself says.
+ *   empty line every 2 s so that both ends notice a dead peer. A hint carries nothing to trust but what the line itself says.
  * - Report: `POST` of a batch, idempotent by (session, sequence).
  *
  * | call | who | what |

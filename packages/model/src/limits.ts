@@ -166,8 +166,9 @@ export const ROUTER_LIMITS = {
   backendKeepAliveMs: 4_000,
   /** Of a body that nobody wants any more (an error answered early), this much is still read, so that the client gets to see the answer (Go's net/http). */
   lingerBytesMax: 256 * KIB,
-  /** A watch without any line, not even an empty one (they come each 5 s), is dead after this. */
-  watchSilenceMs: 15_000,
+  /** A watch without any line, not even an empty one, is dead after this: the API is frozen, as by `apiSilenceMs`, and another one knows as much (ours). */
+  watchSilenceMs: 8_000,
+  watchEmptyLineMs: 2_000,
   watchRetryMaxMs: 1_000,
   /** Access log: one batch each 100 ms or 500 lines; beyond 10,000 waiting lines the newest are counted and dropped (ours). */
   accessLogFlushMs: 100,

@@ -45,6 +45,11 @@ interface Deps {
 
 /** A store error is retried this often (CF). */
 const HEARTBEAT_RETRY_MS = 1_000;
+/**
+ * An API that freezes right after a beat is found out by the next one, 5.5 s later at most; then this long and a second of the timer's own, the pause, and the
+ * second that a dial gives it (`apiConnector`): another API has heard us before the lease of 15 s is over (ours).
+ */
+const HEARTBEAT_SILENCE_MS = 3_000;
 
 /** Runs until `signal` is aborted. @throws FencedError when a newer session took over. */
 export async function keepSession(deps: Deps, signal: AbortSignal): Promise<void> {
@@ -55,7 +60,8 @@ export async function keepSession(deps: Deps, signal: AbortSignal): Promise<void
   while (!signal.aborted) {
     try {
       const beat = { session, counter: ++counter, usage: usage.newest() };
-      const { removed } = cellHeard.parse(await api.post(`/internal/cells/${cell.id}/heartbeat`, beat));
+      const answer = await api.post(`/internal/cells/${cell.id}/heartbeat`, beat, { silenceMs: HEARTBEAT_SILENCE_MS });
+      const { removed } = cellHeard.parse(answer);
       deps.heard(removed);
       if (failing) log.info('the API hears this cell again');
       failing = false;

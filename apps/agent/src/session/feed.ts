@@ -1,5 +1,5 @@
 /**
- * Follows a watch of the internal API for ever: each line moves the cursor, and is told. A connection without any line for 15 s (empty ones come each 5 s) is
+ * Follows a watch of the internal API for ever: each line moves the cursor, and is told. A connection without any line for 8 s (empty ones come each 2 s) is
  * dead. The next one resumes from the cursor. While nobody answers, what is known stays as it is and only grows old.
  */
 import { type WatchLine, watchLine } from '@cupola/contract/internal';

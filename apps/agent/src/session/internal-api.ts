@@ -25,8 +25,8 @@ export function isAway(error: unknown): boolean {
 }
 
 export interface InternalApi {
-  /** POST of JSON. The answer's JSON, not parsed by any schema yet; null for an empty one. */
-  post(path: string, body: unknown): Promise<unknown>;
+  /** POST of JSON. The answer's JSON, not parsed by any schema yet; null for an empty one. Silence for `silenceMs` ends it with an error. */
+  post(path: string, body: unknown, options?: { silenceMs: number }): Promise<unknown>;
   /** GET whose body is read as it comes; silence for `silenceMs` ends it with an error. */
   stream(path: string, options: StreamOptions): Promise<Readable>;
   close(): Promise<void>;
@@ -52,14 +52,14 @@ export function createInternalApi(address: InternalAddress): InternalApi {
     layers: open(CONNECTIONS.layers),
   };
   return {
-    post: async (path, body) => {
+    post: async (path, body, { silenceMs } = { silenceMs: CALL_TIMEOUT_MS }) => {
       const answer = await pools.calls.request({
         path,
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(body),
-        headersTimeout: CALL_TIMEOUT_MS,
-        bodyTimeout: CALL_TIMEOUT_MS,
+        headersTimeout: silenceMs,
+        bodyTimeout: silenceMs,
       });
       const text = await answer.body.text();
       check(answer.statusCode, `POST ${path}`, text);

@@ -6,7 +6,7 @@
  * A watcher that comes back is told what it missed, or everything when its place in the feed is not known here any more. Nothing is ever skipped; what was
  * said may be said again.
  */
-import { CELL_LIMITS } from '@cupola/model/limits';
+import { CELL_LIMITS, ROUTER_LIMITS } from '@cupola/model/limits';
 import type { ChangeKind } from '@cupola/store/schema';
 import type { Change, Cursor, Store } from '@cupola/store/store';
 import type { Logger } from 'pino';
@@ -14,13 +14,12 @@ import { createLiveView, type LiveView, type View, type Watcher } from './live-v
 
 export interface Watches<Name extends string> extends Disposable {
   /**
-   * Sends what the watcher misses, then every change, as lines of NDJSON in order, until the returned function is called. An empty line each 5 s; a
+   * Sends what the watcher misses, then every change, as lines of NDJSON in order, until the returned function is called. An empty line each 2 s; a
    * `synced` one twice in each `CELL_LIMITS.syncMs`, as long as the feed can be read. @throws when the store cannot be read.
    */
   watch(name: Name, watcher: Watcher, after: Cursor | null): Promise<() => void>;
 }
 
-const EMPTY_LINE_MS = 5_000;
 const SYNC_MS = CELL_LIMITS.syncMs / 2;
 const RETRY_MS = 1_000;
 const CHANGES_EACH_READ = 1_000;
@@ -118,7 +117,7 @@ export function startWatches<Name extends string>(views: Record<Name, View>, dep
   });
   const beat = setInterval(() => {
     for (const live of all) live.beat();
-  }, EMPTY_LINE_MS);
+  }, ROUTER_LIMITS.watchEmptyLineMs);
   const sync = setInterval(() => work(confirm), SYNC_MS);
 
   return {

@@ -33,6 +33,8 @@ export const PUBLIC_API_NAME = 'public.api.cupola';
 export const API_LINK_NAME = 'link.api.cupola';
 
 const DIAL_MS = 5_000;
+/** An API that is frozen, or whose machine is gone, takes a call and says nothing: after so long the next one is asked beside it. A lease of 15 s waits for it (ours). */
+const HEAD_START_MS = 1_000;
 /** A machine that is gone without a word is noticed by the kernel, too (ours). */
 const KEEP_ALIVE_MS = 15_000;
 
@@ -70,29 +72,49 @@ export function internalDoor(address: InternalAddress) {
   return { origin: 'https://api', options: { connect: apiConnector(address) } };
 }
 
-/** For `connect` of an undici pool: the first API that answers. */
+/** For `connect` of an undici pool: the first API that answers, beginning with the one that did last. */
 export function apiConnector({ addresses, identity }: Peers) {
   let first = addresses.length > 1 ? Math.floor(Math.random() * addresses.length) : 0;
   return (_options: unknown, callback: Connected): void => {
     const order = addresses.map((_, index) => (first + index) % addresses.length);
-    const next = (failure: Error): void => {
+    const dialled: TLSSocket[] = [];
+    let failure = new Error('no address of an API is given');
+    let waiting = 0;
+    let isOver = false;
+    let headStart: NodeJS.Timeout | undefined;
+    const next = (): void => {
+      clearTimeout(headStart);
       const index = order.shift();
       const address = index === undefined ? undefined : addresses[index];
       if (index === undefined || address === undefined) {
+        if (waiting > 0) return;
+        isOver = true;
         callback(failure, null);
         return;
       }
-      dial(address, identity, (error, socket) => {
-        if (error !== null) return next(error);
+      waiting++;
+      headStart = setTimeout(next, HEAD_START_MS);
+      const began = dial(address, identity, (error, socket) => {
+        waiting--;
+        if (isOver) return void socket?.destroy();
+        if (error !== null) {
+          failure = error;
+          return next();
+        }
+        isOver = true;
+        clearTimeout(headStart);
+        for (const other of dialled) if (other !== socket) other.destroy();
         first = index;
         callback(null, socket);
       });
+      if (began !== null) dialled.push(began);
     };
-    next(new Error('no address of an API is given'));
+    next();
   };
 }
 
-function dial(address: Address, identity: IdentitySource, done: Connected): void {
+/** Null: it could not begin, and `done` has been told. */
+function dial(address: Address, identity: IdentitySource, done: Connected): TLSSocket | null {
   let socket: TLSSocket;
   try {
     socket = connect({
@@ -105,19 +127,18 @@ function dial(address: Address, identity: IdentitySource, done: Connected): void
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
   } catch (error) {
     done(error as Error, null); // No identity.
-    return;
+    return null;
   }
   const timer = setTimeout(() => socket.destroy(new Error(`${address.host}:${address.port} did not answer`)), DIAL_MS);
-  const failed = (error: Error): void => {
-    clearTimeout(timer);
-    done(error, null);
-  };
+  const failed = (error: Error): void => done(error, null);
   socket.once('error', failed);
+  socket.once('close', () => clearTimeout(timer));
   socket.once('secureConnect', () => {
     clearTimeout(timer);
     socket.off('error', failed);
     done(null, socket);
   });
+  return socket;
 }
 
 /** Who is at the other end of a connection that a server has taken; null: nobody that the authority knows. */

@@ -1,11 +1,11 @@
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, createServer, type Server, type TLSSocket } from 'node:tls';
-import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { BadRequestError, makeRequest, signRequest } from './authority.ts';
 import { apiConnector, callerOf, contextOf, parseAddress, WrongMemberError, writeAddress } from './dial.ts';
 import { type TestCluster, testCluster } from './fixtures.ts';
@@ -31,6 +31,7 @@ beforeEach(() => {
   open = [];
 });
 afterEach(() => {
+  vi.restoreAllMocks();
   for (const close of open) close();
   rmSync(folder, { recursive: true, force: true });
 });
@@ -102,6 +103,26 @@ test('the next address is dialled where one does not answer', async () => {
   const socket = await dial([gone.port, port], await identity([AGENT]));
   await once(socket, 'data');
   expect(callers).toEqual([[AGENT]]);
+});
+
+test('the next address is dialled beside one that takes the call and says nothing', async () => {
+  vi.spyOn(Math, 'random').mockReturnValue(0); // From the first one on.
+  let isWaitedFor = false;
+  const frozen = createTcpServer(socket => {
+    isWaitedFor = true;
+    socket.on('close', () => {
+      isWaitedFor = false;
+    });
+    socket.resume();
+  }).listen(0, '127.0.0.1');
+  open.push(() => frozen.close());
+  await once(frozen, 'listening');
+  const { port, server } = await listen(await identity([API]));
+  const wasWaitedFor = once(server, 'secureConnection').then(() => isWaitedFor);
+  const socket = await dial([(frozen.address() as AddressInfo).port, port], await identity([AGENT]));
+  expect(await wasWaitedFor).toBe(true);
+  expect(socket.remotePort).toBe(port);
+  await expect.poll(() => isWaitedFor).toBe(false);
 });
 
 test('a request is signed for its own key', async () => {
