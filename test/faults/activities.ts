@@ -70,19 +70,26 @@ async function deploy(client: Asked, { appGuid }: Ledger): Promise<void> {
     strategy: 'rolling',
     relationships: { app: { data: { guid: appGuid } } },
   });
-  const guid = String(made.guid);
+  let guid = String(made.guid);
   await until(
     'the deployment ends',
     async () => {
       const { status } = await call(client, 'GET', `/v3/deployments/${guid}`);
       const { value, reason } = status as { value: string; reason: string };
       if (value !== 'FINALIZED') return false;
-      // One whose answer was lost was made all the same: the second supersedes it.
-      if (reason !== 'DEPLOYED') throw new Error(`the deployment is ${reason}`);
-      return true;
+      if (reason === 'DEPLOYED') return true;
+      // One whose answer was lost may be made all the same, and later than the one that was acknowledged, when the API that had it comes to itself again.
+      guid = await newestDeployment(client, appGuid);
+      throw new Error(`the deployment is ${reason}`);
     },
     LIMIT_MS,
   );
+}
+
+async function newestDeployment(client: Asked, appGuid: string): Promise<string> {
+  const path = `/v3/deployments?app_guids=${appGuid}&order_by=-created_at&per_page=1`;
+  const { resources } = await call(client, 'GET', path);
+  return String((resources as Array<{ guid: string }>)[0]?.guid);
 }
 
 export interface Running {
@@ -92,8 +99,25 @@ export interface Running {
   check(): Promise<void>;
 }
 
-/** Apps that are scaled and deployed, pushed once. */
+/** Each copy on a machine of its own, as it was before a fault that moved them: the other one is to go on when a machine breaks. */
+export async function spread(client: Asked, ledger: Ledger, machines: number): Promise<void> {
+  const path = `/v3/apps/${ledger.appGuid}/processes/web/stats`;
+  await until(
+    `${ledger.host} runs on ${machines} machines`,
+    async () => {
+      const { resources } = await call(client, 'GET', path);
+      const hosts = new Set((resources as Array<{ host?: string }>).map(({ host }) => host));
+      if (hosts.size === machines) return true;
+      await deploy(client, ledger);
+      return false;
+    },
+    LIMIT_MS,
+  );
+}
+
+/** Apps that are pushed once: one that is only asked, and those that are scaled and deployed. */
 export interface Fixture {
+  steady: Ledger;
   scaled: Ledger;
   rolled: Ledger;
 }

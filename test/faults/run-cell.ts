@@ -1,7 +1,7 @@
 /** One cell of the matrix: a fault while a push, a scale and a deployment are under way and an app with two instances is asked 200 times a second. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { until } from '../platform.ts';
-import { type Activity, begin, type Fixture, pushStamping, settled } from './activities.ts';
+import { type Activity, begin, type Fixture, pushStamping, settled, spread } from './activities.ts';
 import { get, type Judged, type Load, startLoad } from './load.ts';
 import { type Machines, startMachines } from './machines.ts';
 import { breakable, type Fault, type Part } from './matrix.ts';
@@ -31,16 +31,14 @@ export interface Result extends Judged {
   wrong: string[];
 }
 
-const STEADY = 'steady';
-
 export async function startBroken(): Promise<Broken> {
   await using starting = new AsyncDisposableStack();
   const machines = starting.use(await startMachines());
   console.log('the cluster stands');
   const { client } = machines;
   const pushed = (name: string, instances: number) => pushStamping(client, name, instances);
-  const steady = await pushed(STEADY, 2);
-  const fixture = { scaled: await pushed('scaled', 1), rolled: await pushed('rolled', 2) };
+  const steady = await pushed('steady', 2);
+  const fixture = { steady, scaled: await pushed('scaled', 1), rolled: await pushed('rolled', 2) };
   const load = startLoad(
     steady.host,
     machines.cells.map(({ address }) => address),
@@ -58,6 +56,8 @@ export async function runCell({ machines, fixture, load }: Broken, cell: Cell, t
     await work.catch((error: unknown) => wrong.push(`${what}: ${String(error)}`));
   };
   const routers = cells.map(({ address }) => address);
+  await spread(client, fixture.steady, cells.length);
+  await settled(client, fixture.steady.host, cells.length);
   const broken = await breakable(machines, part);
   const others = routers.filter(router => !broken.routers.includes(router));
   load.through(others);
@@ -80,7 +80,7 @@ export async function runCell({ machines, fixture, load }: Broken, cell: Cell, t
       }),
     );
   // A balancer uses it again once it answers.
-  const steady = hostOf(STEADY);
+  const steady = fixture.steady.host;
   await noted(
     'its router',
     until('each router answers', () => answerThrough(routers, steady)),
@@ -96,8 +96,6 @@ export async function runCell({ machines, fixture, load }: Broken, cell: Cell, t
   if (judged.overlapMs > OVERLAP_MAX_MS) wrong.push(`two copies of one index for ${judged.overlapMs} ms`);
   return { cell, ...judged, seconds, wrong };
 }
-
-const hostOf = (app: string): string => `${app}.localhost`;
 
 async function answerThrough(routers: readonly string[], host: string): Promise<boolean> {
   const answers = await Promise.all(routers.map(router => get(router, host)));
