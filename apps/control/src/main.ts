@@ -351,10 +351,20 @@ program
 program.addHelpText(
   'after',
   `
-Apps:
-  push, app, apps, logs, scale, start, stop, restart APP, delete, doctor APP, env, set-env, rollback, run-task,
-  routes, map-route, cups, services, bind-service, orgs, spaces, create-user, set-role, login, target, curl ...
-  Each explains itself: cupola push --help. The real cf CLI works too: \`cupola up\` prints its login line.`,
+Apps (each explains itself: cupola push --help):
+  work       login logout target push diff open logs watch top doctor APP completion
+  apps       apps app start stop restart APP restage scale rename delete env set-env unset-env events
+  versions   revisions rollback continue-deployment cancel-deployment image
+  git        git:remote git:config git:hook ssh-keys
+  tasks      run-task tasks terminate-task
+  routes     routes create-route map-route unmap-route delete-route domains
+  services   services service cups bind-service unbind-service delete-service
+  networks   network-policies add-network-policy remove-network-policy security-groups create-security-group
+             update-security-group delete-security-group bind-security-group unbind-security-group
+  people     orgs create-org delete-org spaces create-space delete-space users create-user delete-user set-role
+             unset-role passwd
+  more       buildpacks curl
+The real cf CLI works too: \`cupola up\` prints its login line.`,
 );
 
 try {
