@@ -53,7 +53,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   // Of a push only which files stay at home: the rest of it is Node's.
   'apps/dashboard': ['client', 'contract', 'model', 'archive', 'push/files/ignore'],
-  'apps/git': ['client', 'contract', 'model', 'archive', 'push', 'process'],
+  // Of images only which addresses may be dialled for somebody who has named them.
+  'apps/git': ['client', 'contract', 'model', 'archive', 'push', 'process', 'images/registry/policy'],
   // The wiring of embedded mode: any package, and of apps their `start` only (docs/decisions/0001).
   'apps/control': [...PACKAGES, 'api/start', 'scheduler/start', 'stager/start', 'agent/start', 'git/start'],
 };

@@ -1,10 +1,12 @@
 /** Pushes by git, with the real client and the CLI's credential helper: what is deployed, what is refused and why, and what serves meanwhile. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startForge, type TestForge } from '../apps/git/src/fetches/forge-fixture.ts';
+import { openGit } from '../apps/git/src/git-process.ts';
 import { PARTS, type Platform, run, startPlatform, until } from './platform.ts';
 
 interface Pushed {
@@ -27,6 +29,8 @@ const environment = (home: string): Record<string, string> => ({
 describe('git push', () => {
   let platform: Platform;
   let work: string;
+  let forge: TestForge;
+  let forgeFolder: string;
   let app: string;
   let environmentOfUser: Record<string, string>;
 
@@ -77,9 +81,12 @@ describe('git push', () => {
   const restore = (): Promise<string> => must(['reset', '--quiet', '--hard', 'cupola/main']);
 
   beforeAll(async () => {
-    platform = await startPlatform([], { ssh: true });
-    await platform.login();
+    forgeFolder = mkdtempSync(join(tmpdir(), 'cupola-forge-'));
+    const git = openGit({ folder: forgeFolder, hooks: forgeFolder });
     work = mkdtempSync(join(tmpdir(), 'cupola-git-test-'));
+    forge = await startForge(git, { root: join(work, 'forge'), user: 'deployer', token: 'forge-token' });
+    platform = await startPlatform([], { ssh: true, env: { CUPOLA_GIT_HOSTS: `http://${forge.host}` } });
+    await platform.login();
     environmentOfUser = environment(work);
     app = join(work, 'shop');
     mkdirSync(app);
@@ -94,7 +101,8 @@ describe('git push', () => {
   });
   afterAll(async () => {
     await platform[Symbol.asyncDispose]();
-    rmSync(work, { recursive: true, force: true });
+    await forge[Symbol.asyncDispose]();
+    for (const folder of [work, forgeFolder]) rmSync(folder, { recursive: true, force: true });
   });
 
   test('at rest no process receives pushes, but in a cluster, where one is there for it', async () => {
@@ -370,6 +378,46 @@ describe('git push', () => {
     const { output } = await git(['push', own, 'main', 'HEAD:refs/heads/other']);
     expect(output).toMatch(/remote: remote: shop runs: done in/);
     expect(await serving()).toBe('by hook');
+  });
+
+  test("a forge's push event deploys, shows how it went beside the commit, and counts once", {
+    timeout: 120_000,
+  }, async () => {
+    const bare = join(work, 'forge', 'team', 'shop.git');
+    await must(['init', '--quiet', '--bare', '--initial-branch=main', bare], work);
+    const url = `http://${forge.host}/team/shop.git`;
+    const made = await platform.cupola(['git:webhook', 'shop', '--repo', url, '--login', 'deployer', '--json'], {
+      env: { CUPOLA_GIT_TOKEN: 'forge-token' },
+    });
+    const hook = JSON.parse(made.stdout) as { url: string; secret: string };
+    const deliver = async (says: string): Promise<{ status: number; again(): Promise<number> }> => {
+      write({ 'server.js': server(says) });
+      await commit(says);
+      await must(['push', '--quiet', bare, 'main']);
+      const body = JSON.stringify({ ref: 'refs/heads/main', after: (await must(['rev-parse', 'HEAD'])).trim() });
+      const signature = createHmac('sha256', hook.secret).update(body).digest('hex');
+      const send = async (): Promise<number> => {
+        const headers = { 'content-type': 'application/json', 'x-gitea-event': 'push', 'x-gitea-signature': signature };
+        return (await fetch(hook.url, { method: 'POST', body, headers })).status;
+      };
+      return { status: await send(), again: send };
+    };
+    const states = (): string[] => forge.statuses.map(({ body }) => String(body.state));
+    const first = await deliver('by webhook');
+    expect(first.status).toBe(202);
+    await until('the forge is told', async () => states().at(-1) === 'success');
+    expect(await serving()).toBe('by webhook');
+    expect(await first.again()).toBe(409);
+    expect(forge.statuses.at(-1)).toMatchObject({
+      path: expect.stringMatching(/^\/api\/v1\/repos\/team\/shop\/statuses\/[0-9a-f]{40}$/),
+      body: { context: 'cupola/shop', target_url: `http://shop.localhost:${platform.facts.port}` },
+    });
+    write({ 'package.json': '{' });
+    expect((await deliver('broken')).status).toBe(202);
+    await until('the forge is told of the failure', async () => states().at(-1) === 'failure');
+    expect(states()).toEqual(['pending', 'success', 'pending', 'failure']);
+    expect(await serving()).toBe('by webhook');
+    expect((await platform.cupola(['logs', 'shop', '--recent'])).stdout).toMatch(/git: shop stays as it was/);
   });
 
   test('Git LFS is told by the server too that it keeps no objects', async () => {

@@ -42,6 +42,21 @@ function declareGit(program: Command): void {
         (await import('./commands/git-hook.ts')).gitHook(context, app, flags),
       ),
     );
+  command(
+    program,
+    'git:webhook <app>',
+    'show, or set up, which push events of GitHub, GitLab, Gitea or Forgejo deploy an app',
+  )
+    .option('--repo <url>', 'https address of the repository; makes a new secret')
+    .option('--branch <name>', 'which branch is deployed (that of git:config, else main)')
+    .option('--login <user>', 'for a repository that is not public; token in CUPOLA_GIT_TOKEN')
+    .option('--token-stdin', 'read the token from stdin')
+    .option('--remove', 'deploy by push events no more')
+    .action((app: string, flags) =>
+      withContext(flags.json === true, async context =>
+        (await import('./commands/git-webhook.ts')).gitWebhookCommand(context, app, flags),
+      ),
+    );
   program
     .command('git:credential <action>', { hidden: true })
     .description('for git: the login of this CLI')

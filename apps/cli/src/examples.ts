@@ -39,6 +39,11 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   'git:remote': ['cupola git:remote shop', 'cupola git:remote shop --ssh --remote live'],
   'git:config': ['cupola git:config shop', 'cupola git:config shop --branch live --on-failure report'],
   'git:hook': ['cupola git:hook shop --branch main'],
+  'git:webhook': [
+    'cupola git:webhook shop --repo https://github.com/team/shop.git',
+    'cupola git:webhook shop --repo https://gitlab.example.com/team/shop.git --branch live --login deployer --token-stdin',
+    'cupola git:webhook shop --remove',
+  ],
   watch: ['cupola watch', 'cupola watch shop'],
   top: ['cupola top', 'cupola top --sort requests --once'],
   'ssh-keys add': ['cupola ssh-keys add', 'cupola ssh-keys add work.pub --name laptop'],

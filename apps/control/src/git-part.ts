@@ -10,6 +10,7 @@ const environment = z.object({
   CUPOLA_PUBLIC_URL: z.url(),
   CUPOLA_API_VIA: z.url(),
   CUPOLA_GIT_SECRET: z.string().min(1),
+  CUPOLA_GIT_HOSTS: z.string().default(''),
   CUPOLA_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 
@@ -21,6 +22,7 @@ export async function runGit(): Promise<void> {
       folder: env.CUPOLA_STATE,
       api: { url: env.CUPOLA_PUBLIC_URL, via: env.CUPOLA_API_VIA, skipSslValidation: false },
       listen: { path: join(env.CUPOLA_STATE, 'git.sock') },
+      hosts: env.CUPOLA_GIT_HOSTS,
       // Reached where the supervisor has opened a port for it.
       ssh: { listen: { path: join(env.CUPOLA_STATE, 'ssh.sock') }, secret: env.CUPOLA_GIT_SECRET },
       log,

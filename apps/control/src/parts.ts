@@ -61,6 +61,7 @@ export async function startGitOnDemand(
         ...MALLOC_ENVIRONMENT,
         CUPOLA_PUBLIC_URL: publicUrl(config),
         CUPOLA_GIT_SECRET: gitSecret,
+        CUPOLA_GIT_HOSTS: process.env.CUPOLA_GIT_HOSTS ?? '',
         CUPOLA_API_VIA: `http://${reachable(config.listen)}:${config.apiPort}`,
       },
       passFds: [],

@@ -11,6 +11,7 @@ import { PUSH_LIMITS } from '@cupola/model/limits';
 export type GitProcess = ChildProcessByStdio<Writable, Readable, Readable>;
 
 export interface Git {
+  readonly version: readonly [major: number, minor: number];
   start(args: readonly string[], options?: { environment?: Record<string, string>; cwd?: string }): GitProcess;
 }
 
@@ -38,6 +39,7 @@ const config = (hooks: string): string => `[core]
 \tallow = never
 [transfer]
 \tfsckObjects = true
+\thideRefs = refs/cupola
 [receive]
 \tfsckObjects = true
 \tmaxInputSize = ${PUSH_LIMITS.uploadMaxBytes}
@@ -92,6 +94,7 @@ export function openGit({ folder, hooks }: { folder: string; hooks: string }): G
     );
   const limits = limiter(base);
   return {
+    version: [major, minor],
     start: (args, { environment = {}, cwd = folder } = {}) => {
       const [file = '', ...all] = [...limits, 'git', ...args];
       return spawn(file, all, {

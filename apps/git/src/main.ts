@@ -17,6 +17,8 @@ const settings = z.object({
   /** Where users reach it over SSH; without it, and the secret that the APIs have too, they do not. */
   CUPOLA_SSH_LISTEN: listenAddress.exactOptional(),
   CUPOLA_GIT_SECRET: z.string().min(32, 'write 32 characters or more that nobody can guess').exactOptional(),
+  /** Forges in private networks, or by plain HTTP: `git.internal,http://10.0.0.5:3000`. */
+  CUPOLA_GIT_HOSTS: z.string().default(''),
   /** Where the APIs reach it (their CUPOLA_GIT_URL). */
   CUPOLA_LISTEN: listenAddress,
 });
@@ -31,6 +33,7 @@ await runProgram('git', settings, async (env, log) => {
       skipSslValidation: env.CUPOLA_SKIP_SSL_VALIDATION === '1',
     },
     listen: env.CUPOLA_LISTEN,
+    hosts: env.CUPOLA_GIT_HOSTS,
     ssh: sshListen === undefined || secret === undefined ? null : { listen: sshListen, secret },
     log,
   });

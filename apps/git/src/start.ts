@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createTransport } from '@cupola/client/transport';
+import { tenantsPolicy } from '@cupola/images/registry/policy';
 import { API_LIMITS, PUSH_LIMITS } from '@cupola/model/limits';
 import type { Logger } from 'pino';
 import { type Git, NoGitError, openGit } from './git-process.ts';
@@ -27,6 +28,8 @@ export interface GitDeps {
     readonly skipSslValidation: boolean;
   };
   readonly listen: Listen;
+  /** `HOST[:PORT]`, with commas between, that lie in no public network and may be fetched from all the same; `http://` before it: by plain HTTP. */
+  readonly hosts: string;
   /** Null: not over SSH. `secret`: by which the API knows this part. */
   readonly ssh: { readonly listen: Listen; readonly secret: string } | null;
   readonly log: Logger;
@@ -78,7 +81,7 @@ export async function start(given: GitDeps): Promise<GitPart> {
 
 type Handle = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
-async function openHandler({ folder, api, ssh, log }: GitDeps, starting: AsyncDisposableStack): Promise<Handle> {
+async function openHandler({ folder, api, hosts, ssh, log }: GitDeps, starting: AsyncDisposableStack): Promise<Handle> {
   let git: Git;
   try {
     git = openGit({ folder, hooks: join(import.meta.dirname, 'hooks') });
@@ -98,6 +101,7 @@ async function openHandler({ folder, api, ssh, log }: GitDeps, starting: AsyncDi
   const door = starting.use(await openHookDoor(folder, join(import.meta.dirname, 'hooks', 'pre-receive.mjs')));
   const deps = {
     ...{ git, folder, log, door },
+    policy: tenantsPolicy(listed(hosts)),
     repositories: openRepositories(git, folder),
     turns: createTurns(),
     platform: createPlatform(transport, api.url),
@@ -119,4 +123,11 @@ function refuse(response: ServerResponse, text: string): void {
 
 function addressOf({ address, port }: AddressInfo): { host: string; port: number } {
   return { host: address, port };
+}
+
+function listed(hosts: string): string[] {
+  return hosts
+    .split(',')
+    .map(host => host.trim())
+    .filter(host => host !== '');
 }

@@ -21,6 +21,7 @@ import * as sshKeys from './migrations/0013-ssh-keys.ts';
 import * as lastStager from './migrations/0014-last-stager.ts';
 import * as authorizationCodes from './migrations/0015-authorization-codes.ts';
 import * as writers from './migrations/0016-writers.ts';
+import * as gitWebhooks from './migrations/0017-git-webhooks.ts';
 import type { Database } from './schema.ts';
 
 /** All migrations, forward only. */
@@ -44,6 +45,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0014-last-stager': inNewEpoch(lastStager),
   '0015-authorization-codes': inNewEpoch(authorizationCodes),
   '0016-writers': inNewEpoch(writers),
+  '0017-git-webhooks': inNewEpoch(gitWebhooks),
 };
 
 /**

@@ -672,6 +672,27 @@ export interface GitSettingsTable {
   submodules: GitSubmoduleRule;
 }
 
+/** What an app deploys when a forge tells of a push. */
+export interface GitWebhooksTable {
+  /** In the address that the forge asks. */
+  guid: string;
+  app_guid: string;
+  /** As whom it is deployed: who has made the webhook. */
+  user_guid: string;
+  repository_url: string;
+  branch: string;
+  secret_sealed: string;
+  /** `{"user","token"}` of the forge; null: the repository is public. */
+  login_sealed: string | null;
+  created_at: number;
+}
+
+/** Digests of deliveries that have come. */
+export interface GitDeliveriesTable {
+  guid: string;
+  seen_at: number;
+}
+
 /** Where each row of a list lies, and when it was made. Kept by triggers (migration 0008), written by nobody else. */
 export interface ListedTable {
   /** Name of its table. */
@@ -737,6 +758,8 @@ export interface Database {
   buildpacks: BuildpacksTable;
   cache_clearings: CacheClearingsTable;
   git_settings: GitSettingsTable;
+  git_webhooks: GitWebhooksTable;
+  git_deliveries: GitDeliveriesTable;
   ssh_keys: SshKeysTable;
   stacks: StacksTable;
   usage_events: UsageEventsTable;

@@ -12,6 +12,7 @@ import { UaaError } from '../uaa/uaa-error.ts';
 import { passOn } from './pass-on.ts';
 import { sshKeyEndpoints } from './ssh-keys.ts';
 import { findTarget, readSettings, type TargetName } from './target.ts';
+import { gitWebhookEndpoints } from './webhooks/endpoints.ts';
 import { type Pusher, whoPushes } from './who-pushes.ts';
 
 const SERVICES = ['git-receive-pack', 'git-upload-pack'] as const;
@@ -84,6 +85,7 @@ const BASE = '/git/:organization/:space/:repository';
 
 export const gitEndpoints: Endpoint[] = [
   ...sshKeyEndpoints,
+  ...gitWebhookEndpoints,
   endpoint({
     method: 'GET',
     path: `${BASE}/info/refs`,

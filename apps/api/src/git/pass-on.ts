@@ -32,7 +32,7 @@ export async function passOn(
   const headers = Object.fromEntries(
     PASSED.flatMap(name => (request.headers[name] ? [[name, request.headers[name]]] : [])),
   );
-  const asked = open(part, path, {
+  const asked = openRequest(part, path, {
     method: request.method ?? 'GET',
     headers: { ...headers, authorization, 'x-vcap-request-id': requestId },
   });
@@ -64,7 +64,8 @@ export async function passOn(
   };
 }
 
-function open(part: GitPart, path: string, options: http.RequestOptions): http.ClientRequest {
+/** At the part, wherever it listens. */
+export function openRequest(part: GitPart, path: string, options: http.RequestOptions): http.ClientRequest {
   if ('socketPath' in part) return http.request({ ...options, socketPath: part.socketPath, path });
   const url = new URL(path, `${part.url}/`);
   return (url.protocol === 'https:' ? https : http).request(url, options);

@@ -73,6 +73,7 @@ export async function unlistUser(mutation: Mutation, user: UserRow): Promise<voi
 export async function deleteAccount(mutation: Mutation, user: UserRow): Promise<void> {
   await unlistUser(mutation, user);
   await revokeRefreshTokens(mutation, user.guid);
+  await mutation.db.deleteFrom('git_webhooks').where('user_guid', '=', user.guid).execute();
   await mutation.db.deleteFrom('ssh_keys').where('user_guid', '=', user.guid).execute();
   await mutation.db.deleteFrom('users').where('guid', '=', user.guid).execute();
 }

@@ -5,12 +5,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CfApiError, UnreachableError } from '@cupola/client/errors';
 import { readClaims } from '@cupola/client/login';
+import { type fetchLine, fetchOrder } from '@cupola/contract/v3/git-webhook';
+import type { z } from 'zod';
+import { deployFetched, type FetchDeps } from '../fetches/deploy-fetched.ts';
 import { findTarget, makeApp, type Platform, type RepositoryName } from '../platform.ts';
 import type { HookDoor } from '../pushes/hook-door.ts';
-import { type ReceiverDeps, receive } from '../pushes/receive.ts';
+import { receive } from '../pushes/receive.ts';
 import { callBackend } from './backend.ts';
 
-export interface ServeDeps extends ReceiverDeps {
+export interface ServeDeps extends FetchDeps {
   readonly platform: Platform;
   readonly door: HookDoor;
 }
@@ -32,8 +35,9 @@ interface Exchange {
 export async function serve(deps: ServeDeps, exchange: Exchange): Promise<void> {
   const { request, response } = exchange;
   try {
+    if (request.method === 'POST' && request.url === '/-/fetch') return await serveFetch(deps, exchange);
     const asked = readUrl(request.method ?? '', request.url ?? '');
-    const token = /^bearer\s+(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+    const token = tokenOf(request);
     if (asked === null) return answer(response, 404, 'There is nothing at that address.');
     if (token === undefined) return answer(response, 401, 'Log in first: cupola login');
     await serveUser(deps, exchange, { asked, token });
@@ -72,6 +76,50 @@ async function serveUser(
     deps.repositories
       .tidy(app.guid)
       .catch((error: unknown) => deps.log.warn({ err: error }, 'a repository was not tidied'));
+}
+
+/** An order of the API's: lines of JSON as it goes, the last of them how it has ended. */
+async function serveFetch(deps: ServeDeps, { request, response }: Exchange): Promise<void> {
+  const token = tokenOf(request);
+  if (token === undefined) return answer(response, 401, 'This is for the API alone.');
+  const order = fetchOrder.safeParse(await readJson(request)).data;
+  if (order === undefined) return answer(response, 400, 'That is no order.');
+  const gone = new AbortController();
+  response.once('close', () => gone.abort(new Error('nobody listens any more')));
+  response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+  response.flushHeaders();
+  const tell = (line: z.input<typeof fetchLine>): void => {
+    if (response.writable) response.write(`${JSON.stringify(line)}\n`);
+  };
+  const hearing = { say: (line: string): void => tell({ say: line }), signal: gone.signal };
+  try {
+    const client = await deps.platform.as(token);
+    tell({ outcome: await deployFetched(deps, client, { order, hearing }) });
+  } catch (error) {
+    deps.log.warn({ err: error }, 'a fetch failed');
+    hearing.say((error as Error).message);
+    tell({ outcome: 'failed' });
+  }
+  response.end();
+}
+
+/** Of the API, so not large; null: not even JSON. */
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  let text = '';
+  for await (const chunk of request.setEncoding('utf8') as AsyncIterable<string>) {
+    text += chunk;
+    if (text.length > ORDER_MAX) return null;
+  }
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+const ORDER_MAX = 65_536;
+
+function tokenOf({ headers }: IncomingMessage): string | undefined {
+  return /^bearer\s+(\S+)$/i.exec(headers.authorization ?? '')?.[1];
 }
 
 function readUrl(method: string, text: string): Asked | null {

@@ -60,36 +60,71 @@ interface Updating {
 }
 
 async function inTurn(deps: ReceiverDeps, push: Push, { received, update }: Updating): Promise<boolean> {
+  const { say, environment, signal } = received;
+  const { name, settings } = push.target;
+  const branch = update.ref.replace('refs/heads/', '');
+  const outcome = await deployInTurn(deps, push, {
+    ...{ branch, environment, say, signal },
+    commit: async () => {
+      if ((await commitOf(deps.git, push, update.ref)) === update.before) return update.after;
+      say(`${branch} has moved meanwhile. Fetch it, merge, and push again.`);
+      return null;
+    },
+  });
+  if (outcome.is !== 'failed') return outcome.is === 'deployed';
+  const isTaken = settings.on_failure === 'report' && outcome.isExplained;
+  say(
+    isTaken
+      ? `git keeps the push all the same, as ${name} is set (cupola git:config ${name} --on-failure refuse changes it).`
+      : `The push is refused: ${name} stays as it was.`,
+  );
+  return isTaken;
+}
+
+/** A commit that is deployed when it is its turn. */
+export interface Turning {
+  readonly branch: string;
+  /** Where git finds what it has just received. */
+  readonly environment: Record<string, string>;
+  say(line: string): void;
+  /** Aborted when whoever has pushed has gone. */
+  readonly signal: AbortSignal;
+  /** Which one, once it is this push's turn; null: none, and why not has been said. */
+  commit(signal: AbortSignal): Promise<string | null>;
+}
+
+/** `isExplained`: why has been said, and is not a fault of the platform. */
+export type TurnOutcome = { is: 'deployed' | 'overtaken' } | { is: 'failed'; isExplained: boolean };
+
+export async function deployInTurn(deps: ReceiverDeps, push: Push, turning: Turning): Promise<TurnOutcome> {
   const { target } = push;
-  const { say } = received;
+  const { branch, say } = turning;
   const startedMs = performance.now();
   using turn = await deps.turns.take(target.app.guid);
   const waitedMs = performance.now() - startedMs;
   if (waitedMs > 1_000) say(`Waited ${Math.round(waitedMs / 1_000)} s for the push before to end.`);
-  if (received.signal.aborted) return false;
-  if ((await commitOf(deps.git, push, update.ref)) !== update.before) {
-    say(`${update.ref.replace('refs/heads/', '')} has moved meanwhile. Fetch it, merge, and push again.`);
-    return false;
-  }
+  if (turning.signal.aborted) return { is: 'overtaken' };
   const work = join(deps.folder, 'work');
   mkdirSync(work, { recursive: true, mode: 0o700 });
   const folder = mkdtempSync(join(work, 'push-'));
-  const signal = AbortSignal.any([received.signal, turn.newer]);
+  const signal = AbortSignal.any([turning.signal, turn.newer]);
   try {
+    const commit = await turning.commit(signal);
+    if (commit === null) return { is: 'overtaken' };
     await requireSpace(folder);
-    say(
-      `${update.ref.replace('refs/heads/', '')} ${update.after?.slice(0, SHORT)} for ${target.name} in ${target.organization.name} / ${target.space.name}`,
-    );
-    await take(deps, push, { received, update, folder, signal, startedMs });
-    return true;
+    say(`${branch} ${commit.slice(0, SHORT)} for ${target.name} in ${target.organization.name} / ${target.space.name}`);
+    await take(deps, push, { turning, commit, folder, signal, startedMs });
+    return { is: 'deployed' };
   } catch (error) {
-    return told(deps, push, { error, say, folder, newer: turn.newer, gone: received.signal });
+    return told(deps, push, { error, say, folder, newer: turn.newer, gone: turning.signal });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-interface Taking extends Updating {
+interface Taking {
+  turning: Turning;
+  commit: string;
   folder: string;
   signal: AbortSignal;
   startedMs: number;
@@ -98,10 +133,9 @@ interface Taking extends Updating {
 async function take(
   { git, folder: home }: ReceiverDeps,
   { client, target, repository }: Push,
-  { received, update, folder, signal, startedMs }: Taking,
+  { turning, commit, folder, signal, startedMs }: Taking,
 ): Promise<void> {
-  const { environment, say } = received;
-  const commit = update.after ?? '';
+  const { environment, say } = turning;
   const tree = await writeTree(
     git,
     { repository, commit, environment },
@@ -123,22 +157,16 @@ interface Failed {
   gone: AbortSignal;
 }
 
-/** Says what went wrong; returns whether git takes the push all the same. */
-function told({ log }: ReceiverDeps, { target }: Push, { error, say, folder, newer, gone }: Failed): boolean {
-  const { name, settings } = target;
+/** Says what went wrong. */
+function told({ log }: ReceiverDeps, { target }: Push, { error, say, folder, newer, gone }: Failed): TurnOutcome {
+  const { name } = target;
   if (newer.aborted) say(`A newer push to ${name} has come: this one ends here, and changes nothing.`);
-  if (newer.aborted || gone.aborted) return false;
+  if (newer.aborted || gone.aborted) return { is: 'overtaken' };
   const lines = failureLines(error, { name, folder });
   if (lines === null) log.error({ err: error, app: target.app?.guid }, 'a push failed');
   for (const line of lines ?? ['The platform could not do it. Push again; if it stays so, tell its operator.'])
     say(line);
-  const isTaken = settings.on_failure === 'report' && lines !== null;
-  say(
-    isTaken
-      ? `git keeps the push all the same, as ${name} is set (cupola git:config ${name} --on-failure refuse changes it).`
-      : `The push is refused: ${name} stays as it was.`,
-  );
-  return isTaken;
+  return { is: 'failed', isExplained: lines !== null };
 }
 
 /** Null: there is none. */

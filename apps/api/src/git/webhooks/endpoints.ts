@@ -1,0 +1,239 @@
+/**
+ * Push events of forges. A developer of the app sets one up and gets an address and a secret; the forge asks that address. Nothing of an event is trusted but
+ * that the secret's owner sent it, once: which repository, which branch and with which login is the developer's word, and it is deployed as that user.
+ */
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { gitRemote } from '@cupola/contract/git-remote';
+import { forgePush, gitWebhook, madeGitWebhook, putGitWebhook } from '@cupola/contract/v3/git-webhook';
+import { ForbiddenError, NotFoundError, UnavailableError } from '@cupola/model/errors';
+import type { GitWebhooksTable } from '@cupola/store/schema';
+import type { Selectable } from 'kysely';
+import { z } from 'zod';
+import type { Actor } from '../../access/actor.ts';
+import { writableApp } from '../../apps/find-app.ts';
+import { logApi } from '../../apps/log-line.ts';
+import type { ApiDeps } from '../../deps.ts';
+import { type ApiRequest, type Endpoint, endpoint, type Reply } from '../../http/endpoint.ts';
+import { isoTime } from '../../http/iso-time.ts';
+import { actorOfUser } from '../../uaa/authenticate.ts';
+import { findTarget, readSettings } from '../target.ts';
+import { pushToken } from '../who-pushes.ts';
+import { followOrder, placeOrder } from './order.ts';
+import { type Delivery, provenDelivery } from './signatures.ts';
+
+/** GitHub's own limit is 25 MB, of a push with thousands of commits; what is larger than this is refused, and the next push deploys (ours). */
+const BODY_MAX_BYTES = 8 * 1024 * 1024;
+/** Forges send a delivery again for days (GitHub: three, by hand). An older one names a commit that is not the branch's last any more. */
+const DELIVERIES_KEPT_MS = 14 * 24 * 3_600_000;
+const SECRET_BYTES = 32;
+
+type WebhookRow = Selectable<GitWebhooksTable>;
+const PATH = '/v3/apps/:guid/git_webhook';
+const storedLogin = z.object({ user: z.string(), token: z.string() });
+
+const said = (status: number, text: string): Reply => ({ status, body: `${text}\n`, contentType: 'text/plain' });
+
+async function present(deps: ApiDeps, row: WebhookRow): Promise<z.input<typeof gitWebhook>> {
+  const user = await actorOfUser(deps.store.read, row.user_guid);
+  return {
+    url: `${deps.config.publicUrl}/webhooks/git/${row.guid}`,
+    repository_url: row.repository_url,
+    branch: row.branch,
+    has_login: row.login_sealed !== null,
+    user: user?.name ?? null,
+    created_at: isoTime(row.created_at),
+  };
+}
+
+/** @throws NotFoundError */
+async function webhookOf({ store }: ApiDeps, actor: Actor, appGuid: string): Promise<WebhookRow> {
+  await writableApp(store.read, actor, appGuid);
+  const row = await store.read
+    .selectFrom('git_webhooks')
+    .selectAll()
+    .where('app_guid', '=', appGuid)
+    .executeTakeFirst();
+  if (row === undefined) throw new NotFoundError('Git webhook');
+  return row;
+}
+
+/** Null: more than the limit. */
+async function readBytes(request: IncomingMessage): Promise<Buffer | null> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  // Left early, the stream must live on: with it the connection would go, and the answer.
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > BODY_MAX_BYTES) return null;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+async function receive(deps: ApiDeps, request: ApiRequest<never, never>): Promise<Reply> {
+  const guid = request.params.guid ?? '';
+  const row = await deps.store.read.selectFrom('git_webhooks').selectAll().where('guid', '=', guid).executeTakeFirst();
+  if (row === undefined) return said(404, 'There is no such webhook. Make one: cupola git:webhook APP --repo URL');
+  const body = await readBytes(request.raw.request);
+  if (body === null) return said(413, 'The delivery is too large. The next push deploys; or push now: cupola push');
+  const secret = deps.sealer.open(row.secret_sealed);
+  const { headers } = request.raw.request;
+  const delivery = provenDelivery({ headers, body, secret, now: deps.now() });
+  if (delivery === null)
+    return said(
+      401,
+      'The signature is missing, wrong or old. Give the forge the secret that cupola git:webhook has printed.',
+    );
+  if (delivery.event !== 'push')
+    return said(200, `Heard. A ${delivery.event || 'delivery without an event'} deploys nothing.`);
+  const push = readPush(headers['content-type'] ?? '', body);
+  if (push === null) return said(422, 'That is no push event that can be read: send it as JSON.');
+  const pushed = push.ref.replace(/^refs\/heads\//, '');
+  if (push.ref !== `refs/heads/${row.branch}`) return said(200, `${pushed} deploys nothing: ${row.branch} does.`);
+  if (/^0+$/.test(push.after)) return said(200, `${pushed} was removed there; what runs goes on.`);
+  if (!(await isNew(deps, row, delivery)))
+    return said(409, 'This delivery has come before, and counts once. To deploy again, push again.');
+  return deploy(deps, request, { row, delivery, commit: push.after });
+}
+
+function readPush(contentType: string, body: Buffer): z.infer<typeof forgePush> | null {
+  const text = contentType.startsWith('application/x-www-form-urlencoded')
+    ? (new URLSearchParams(body.toString('utf8')).get('payload') ?? '')
+    : body.toString('utf8');
+  try {
+    return forgePush.parse(JSON.parse(text));
+  } catch {
+    return null;
+  }
+}
+
+const marksOf = (row: WebhookRow, { marks }: Delivery): string[] => marks.map(mark => `${row.guid} ${mark}`);
+
+/** Remembers it, too. Two at once are one. */
+async function isNew({ store }: ApiDeps, row: WebhookRow, delivery: Delivery): Promise<boolean> {
+  return store.mutate(async ({ db, now }) => {
+    await db
+      .deleteFrom('git_deliveries')
+      .where('seen_at', '<', now - DELIVERIES_KEPT_MS)
+      .execute();
+    const marks = marksOf(row, delivery);
+    const known = await db.selectFrom('git_deliveries').select('guid').where('guid', 'in', marks).execute();
+    if (known.length > 0) return false;
+    const made = await db
+      .insertInto('git_deliveries')
+      .values(marks.map(mark => ({ guid: mark, seen_at: now })))
+      .onConflict(conflict => conflict.column('guid').doNothing())
+      .returning('guid')
+      .execute();
+    return made.length === marks.length;
+  });
+}
+
+async function deploy(
+  deps: ApiDeps,
+  { requestId }: ApiRequest<never, never>,
+  { row, delivery, commit }: { row: WebhookRow; delivery: Delivery; commit: string },
+): Promise<Reply> {
+  const actor = await actorOfUser(deps.store.read, row.user_guid);
+  const place = await deps.store.read
+    .selectFrom('apps')
+    .innerJoin('spaces', 'spaces.guid', 'apps.space_guid')
+    .innerJoin('organizations', 'organizations.guid', 'spaces.organization_guid')
+    .select(['apps.name as app', 'spaces.name as space', 'organizations.name as organization'])
+    .where('apps.guid', '=', row.app_guid)
+    .executeTakeFirst();
+  const name = place ?? { app: '', space: '', organization: '' };
+  const say = (line: string): Promise<void> => logApi(deps, row.app_guid, `git: ${line}`);
+  try {
+    if (actor === null) throw new ForbiddenError();
+    await findTarget(deps.store.read, actor, name);
+  } catch (error) {
+    if (!(error instanceof ForbiddenError || error instanceof NotFoundError)) throw error;
+    await say(
+      'Nothing is deployed: who has made the webhook may not push any more. Make it anew: cupola git:webhook APP --repo URL',
+    );
+    return said(
+      403,
+      'Who has made this webhook may not push to its app any more. Make it anew: cupola git:webhook APP --repo URL',
+    );
+  }
+  try {
+    if (deps.git === undefined) throw new UnavailableError('This platform has no part that runs git.');
+    const login = row.login_sealed === null ? null : storedLogin.parse(JSON.parse(deps.sealer.open(row.login_sealed)));
+    const order = { ...name, url: row.repository_url, branch: row.branch, commit, forge: delivery.forge, login };
+    const authorization = `bearer ${await pushToken(deps, actor as Actor)}`;
+    const answer = await placeOrder(deps.git, order, { authorization, requestId });
+    void followOrder(answer, say)
+      .then(outcome => (outcome === null ? say("git's part has gone in the middle. Push again.") : undefined))
+      .catch((error: unknown) =>
+        deps.log.warn({ err: error, app: row.app_guid }, 'what a webhook deploys was not told'),
+      );
+    return said(202, `${row.branch} ${commit.slice(0, 8)} is being deployed: cupola logs ${name.app}`);
+  } catch (error) {
+    if (!(error instanceof UnavailableError)) throw error;
+    // It may be sent again.
+    await deps.store.mutate(({ db }) =>
+      db.deleteFrom('git_deliveries').where('guid', 'in', marksOf(row, delivery)).execute(),
+    );
+    return { ...said(503, error.message), headers: { 'Retry-After': '5' } };
+  }
+}
+
+export const gitWebhookEndpoints: Endpoint[] = [
+  endpoint({
+    method: 'GET',
+    path: PATH,
+    summary: 'What of a forge deploys an app (an addition to Cloud Foundry)',
+    responseSchema: gitWebhook,
+    handle: async (deps, { actor, params: { guid = '' } }) => ({
+      status: 200,
+      body: await present(deps, await webhookOf(deps, actor, guid)),
+    }),
+  }),
+  endpoint({
+    method: 'PUT',
+    path: PATH,
+    summary: 'Let push events of a forge deploy an app, as the user who asks; a new address and secret each time',
+    bodySchema: putGitWebhook,
+    responseSchema: madeGitWebhook,
+    handle: async (deps, { actor, body, params: { guid = '' } }) => {
+      if (actor.kind !== 'user') throw new ForbiddenError();
+      const secret = `whsec_${randomBytes(SECRET_BYTES).toString('base64')}`;
+      const row = await deps.store.mutate(async ({ db, now, ...mutation }) => {
+        const app = await writableApp(db, actor, guid);
+        const settings = await readSettings(db, guid);
+        const made = {
+          ...{ guid: randomUUID(), app_guid: guid, user_guid: actor.guid, created_at: now },
+          repository_url: gitRemote(body.repository_url)?.url ?? '',
+          branch: body.branch ?? settings.branch ?? 'main',
+          secret_sealed: deps.sealer.seal(secret),
+          login_sealed: body.login === undefined ? null : deps.sealer.seal(JSON.stringify(body.login)),
+        };
+        await db.deleteFrom('git_webhooks').where('app_guid', '=', guid).execute();
+        await db.insertInto('git_webhooks').values(made).execute();
+        mutation.changed('app', guid, { organizationGuid: app.organization_guid, spaceGuid: app.space_guid });
+        return made;
+      });
+      return { status: 200, body: { ...(await present(deps, row)), secret } };
+    },
+  }),
+  endpoint({
+    method: 'DELETE',
+    path: PATH,
+    summary: 'Deploy nothing by push events any more',
+    handle: async (deps, { actor, params: { guid = '' } }) => {
+      await webhookOf(deps, actor, guid);
+      await deps.store.mutate(({ db }) => db.deleteFrom('git_webhooks').where('app_guid', '=', guid).execute());
+      return { status: 204 };
+    },
+  }),
+  endpoint({
+    method: 'POST',
+    path: '/webhooks/git/:guid',
+    summary: 'Takes push events of GitHub, GitLab, Gitea and Forgejo, signed with the secret of the webhook',
+    auth: 'anyone',
+    body: 'stream',
+    handle: (deps, request) => receive(deps, request as unknown as ApiRequest<never, never>),
+  }),
+];

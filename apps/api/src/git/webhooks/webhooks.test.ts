@@ -1,0 +1,207 @@
+/** The door for forges, with payloads as their documentation has them, and a part behind it that only answers. */
+import { createHmac } from 'node:crypto';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { anApp } from '@cupola/store/fixtures';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { startTestApi, type TestApi } from '../../fixtures.ts';
+
+const COMMIT = '6113728f27ae82c7b1a177c8d03f9e96e0adf246';
+/** docs.github.com, "Webhook events and payloads: push"; shortened. */
+const GITHUB = {
+  ref: 'refs/heads/main',
+  before: '0000000000000000000000000000000000000000',
+  after: COMMIT,
+  created: false,
+  deleted: false,
+  forced: false,
+  repository: {
+    id: 186853002,
+    full_name: 'Codertocat/Hello-World',
+    clone_url: 'http://169.254.169.254/latest/meta-data',
+  },
+  pusher: { name: 'Codertocat', email: '21031067+Codertocat@users.noreply.github.com' },
+  commits: [],
+};
+/** docs.gitlab.com, "Webhook events: push events"; shortened. */
+const GITLAB = {
+  object_kind: 'push',
+  event_name: 'push',
+  before: '95790bf891e76fee5e1747ab589903a6a1f80f22',
+  after: 'da1560886d4f094c3e6c9ef40349f7d38b5d27d7',
+  ref: 'refs/heads/main',
+  checkout_sha: 'da1560886d4f094c3e6c9ef40349f7d38b5d27d7',
+  project: { id: 15, path_with_namespace: 'mike/diaspora', git_http_url: 'http://example.com/mike/diaspora.git' },
+  total_commits_count: 4,
+};
+
+describe('webhooks of forges', () => {
+  let given: TestApi;
+  let part: http.Server;
+  const orders: { order: Record<string, unknown>; authorization: string }[] = [];
+  let answerOfPart: () => { status: number; lines: unknown[] };
+
+  beforeAll(async () => {
+    part = http.createServer((request, response) => {
+      let body = '';
+      request.setEncoding('utf8').on('data', (text: string) => {
+        body += text;
+      });
+      request.on('end', () => {
+        orders.push({ order: JSON.parse(body), authorization: request.headers.authorization ?? '' });
+        const { status, lines } = answerOfPart();
+        response.writeHead(status);
+        response.end(lines.map(line => `${JSON.stringify(line)}\n`).join(''));
+      });
+    });
+    await new Promise<void>(resolve => part.listen(0, '127.0.0.1', resolve));
+    given = await startTestApi({ git: { url: `http://127.0.0.1:${(part.address() as AddressInfo).port}` } });
+  });
+  afterAll(async () => {
+    await given[Symbol.asyncDispose]();
+    await new Promise(resolve => part.close(resolve));
+  });
+  beforeEach(() => {
+    orders.length = 0;
+    answerOfPart = () => ({ status: 200, lines: [{ say: 'Staged' }, { outcome: 'deployed' }] });
+  });
+
+  interface Made {
+    guid: string;
+    path: string;
+    secret: string;
+    hook: string;
+  }
+  async function webhook(body: Record<string, unknown> = {}, token = given.admin): Promise<Made> {
+    const app = await anApp(given.deps.store, { space_guid: given.home.spaceGuid });
+    const path = `/v3/apps/${app.guid}/git_webhook`;
+    const made = await given.api('PUT', path, {
+      token,
+      body: { repository_url: 'https://github.com/team/shop.git', ...body },
+    });
+    expect(made.status).toBe(200);
+    return { guid: app.guid, path, secret: made.body.secret, hook: new URL(made.body.url).pathname };
+  }
+  const send = async (
+    hook: string,
+    text: string,
+    headers: Record<string, string>,
+  ): Promise<{ status: number; text: string }> => {
+    const answer = await fetch(`${given.url}${hook}`, {
+      method: 'POST',
+      body: text,
+      headers: { 'content-type': 'application/json', ...headers },
+    });
+    return { status: answer.status, text: await answer.text() };
+  };
+  const github = (made: Made, payload: unknown, { id = '1', event = 'push', type = 'application/json' } = {}) => {
+    const json = JSON.stringify(payload);
+    const text = type === 'application/json' ? json : new URLSearchParams({ payload: json }).toString();
+    return send(made.hook, text, {
+      'content-type': type,
+      'x-github-event': event,
+      'x-github-delivery': id,
+      'x-hub-signature-256': `sha256=${createHmac('sha256', made.secret).update(text).digest('hex')}`,
+    });
+  };
+
+  test('a push is handed to the part once, with what the developer has said and as that user', async () => {
+    const made = await webhook({ login: { user: 'deployer', token: 'forge-token' } });
+    expect(await github(made, GITHUB)).toMatchObject({
+      status: 202,
+      text: expect.stringMatching(/main 6113728f is being deployed/),
+    });
+    expect(orders).toHaveLength(1);
+    expect(orders[0]?.order).toMatchObject({
+      ...{ organization: 'cupola', space: 'dev', url: 'https://github.com/team/shop.git', branch: 'main' },
+      ...{ commit: COMMIT, forge: 'github', login: { user: 'deployer', token: 'forge-token' } },
+    });
+    const claims = JSON.parse(Buffer.from(orders[0]?.authorization.split('.')[1] ?? '', 'base64url').toString());
+    expect(claims).toMatchObject({ user_name: 'admin', grant_type: 'git' });
+    expect(await github(made, GITHUB)).toMatchObject({ status: 409, text: expect.stringMatching(/come before/) });
+    expect((await github(made, GITHUB, { id: '2' })).status).toBe(409);
+    expect((await github(made, { ...GITHUB, after: '1'.repeat(40) }, { id: '1' })).status).toBe(409);
+    expect(orders).toHaveLength(1);
+  });
+
+  test('two of the same at once are one', async () => {
+    const made = await webhook();
+    const both = await Promise.all([github(made, GITHUB), github(made, GITHUB)]);
+    expect(both.map(({ status }) => status).toSorted()).toEqual([202, 409]);
+    expect(orders).toHaveLength(1);
+  });
+
+  test('a form is read too; GitLab with a secret token, too', async () => {
+    const form = await github(await webhook(), GITHUB, { type: 'application/x-www-form-urlencoded' });
+    expect(form.status).toBe(202);
+    const made = await webhook({ repository_url: 'https://gitlab.com/mike/diaspora' });
+    const headers = { 'x-gitlab-token': made.secret, 'x-gitlab-event': 'Push Hook', 'x-gitlab-event-uuid': 'u-1' };
+    expect((await send(made.hook, JSON.stringify(GITLAB), headers)).status).toBe(202);
+    expect(orders.map(({ order }) => order.forge)).toEqual(['github', 'gitlab']);
+  });
+
+  test('other branches, removals, pings and tags deploy nothing', async () => {
+    const made = await webhook({ branch: 'live' });
+    const answers = [
+      await github(made, GITHUB),
+      await github(made, { ...GITHUB, ref: 'refs/tags/live' }),
+      await github(made, { ...GITHUB, ref: 'refs/heads/live', after: '0'.repeat(40) }),
+      await github(made, { zen: 'Design for failure.' }, { event: 'ping' }),
+    ];
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    expect(answers[0]?.text).toMatch(/main deploys nothing: live does/);
+    expect(orders).toEqual([]);
+  });
+
+  test('a wrong secret, another webhook, a large body and what is no push are refused', async () => {
+    const made = await webhook();
+    const other = await webhook();
+    expect((await github({ ...made, secret: other.secret }, GITHUB)).status).toBe(401);
+    expect((await send(made.hook, JSON.stringify(GITHUB), {})).status).toBe(401);
+    expect((await github({ ...made, hook: '/webhooks/git/none' }, GITHUB)).status).toBe(404);
+    expect((await github(made, { ref: 'refs/heads/main', after: '--upload-pack=id' })).status).toBe(422);
+    expect((await send(made.hook, 'x'.repeat(8 * 1024 * 1024 + 1), {})).status).toBe(413);
+    expect(orders).toEqual([]);
+  });
+
+  test('where the part does not take it the forge may send it again', async () => {
+    const made = await webhook();
+    answerOfPart = () => ({ status: 503, lines: [] });
+    expect((await github(made, GITHUB)).status).toBe(503);
+    answerOfPart = () => ({ status: 200, lines: [] });
+    expect((await github(made, GITHUB)).status).toBe(202);
+  });
+
+  test("is its developer's: whoever may not push any more deploys nothing, and a new secret ends the old one", async () => {
+    const ada = await given.userWith({ space_developer: given.home.spaceGuid });
+    const made = await webhook({}, ada.token);
+    const again = await given.api('PUT', made.path, {
+      token: ada.token,
+      body: { repository_url: 'https://github.com/team/shop' },
+    });
+    expect((await github(made, GITHUB)).status).toBe(404);
+    const newer = { ...made, secret: again.body.secret, hook: new URL(again.body.url).pathname };
+    const auditor = await given.userWith({ space_auditor: given.home.spaceGuid });
+    expect((await given.api('GET', made.path, { token: auditor.token })).status).toBe(403);
+    const shown = await given.api('GET', made.path, { token: given.admin });
+    expect(shown.body).toMatchObject({ user: ada.username, branch: 'main', has_login: false });
+    expect(shown.body.secret).toBeUndefined();
+    await given.deps.store.mutate(({ db }) => db.deleteFrom('roles').where('user_guid', '=', ada.guid).execute());
+    expect((await github(newer, GITHUB)).status).toBe(403);
+    expect(orders).toEqual([]);
+  });
+
+  test('takes no address but https ones without a login', async () => {
+    const app = await anApp(given.deps.store, { space_guid: given.home.spaceGuid });
+    const put = (repository_url: string) =>
+      given.api('PUT', `/v3/apps/${app.guid}/git_webhook`, { token: given.admin, body: { repository_url } });
+    for (const url of [
+      'ssh://git@github.com/a/b',
+      'ext::sh -c id',
+      'https://u:p@github.com/a/b',
+      '-upload-pack=id',
+      'file:///etc',
+    ])
+      expect((await put(url)).status).toBe(422);
+  });
+});

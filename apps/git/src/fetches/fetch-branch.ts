@@ -1,0 +1,115 @@
+/** Fetches the last commit of a branch from a forge into the app's repository, by the machine's git: one address, no redirect, no other protocol, a login that is on no command line. */
+import { WordedError } from '@cupola/push/failures';
+import { ended, endGroup, type Git } from '../git-process.ts';
+import type { Place } from './place.ts';
+
+export interface Fetching {
+  readonly repository: string;
+  readonly branch: string;
+  readonly place: Place;
+  readonly login: { readonly user: string; readonly token: string } | null;
+  readonly signal: AbortSignal;
+}
+
+/** The first that dials the address that it is told (http.curloptResolve). */
+const OLDEST = [2, 37] as const;
+/** Of a fetch: unpacking takes no longer than a push's (ours). */
+const FETCH_MS = 10 * 60_000;
+const SAID_MAX = 2_000;
+/** Hidden from who clones from here. */
+const FETCHED = 'refs/cupola/fetched';
+
+/** The commit. @throws WordedError with git's last words. */
+export async function fetchBranch(git: Git, fetching: Fetching): Promise<string> {
+  const { repository, branch, place, signal } = fetching;
+  const [major, minor] = git.version;
+  if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]))
+    throw new WordedError(
+      `The git of the platform's machine is ${git.version.join('.')}; ${OLDEST.join('.')} is the oldest that can fetch.`,
+      {
+        next: 'Its operator upgrades git. Until then: git push to the platform, or cupola push.',
+      },
+    );
+  const options = ['--quiet', '--no-tags', '--no-write-fetch-head', '--depth=1', '--no-recurse-submodules'];
+  const args = ['fetch', ...options, '--end-of-options', place.url.href, `+refs/heads/${branch}:${FETCHED}`];
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(FETCH_MS)]);
+  const { code, stderr } = await run(git, [`--git-dir=${repository}`, ...args], {
+    environment: settings(fetching),
+    signal: limit,
+  });
+  signal.throwIfAborted();
+  if (code !== 0)
+    throw new WordedError(`${branch} could not be fetched from ${place.url.href}: ${lastLine(stderr)}`, {
+      next: 'Check address, branch and token: cupola git:webhook APP --repo URL --branch NAME --login USER',
+    });
+  const { stdout } = await run(git, [`--git-dir=${repository}`, 'rev-parse', '--verify', FETCHED], {
+    environment: {},
+    signal,
+  });
+  return stdout.trim();
+}
+
+/** Settings of this one process, by its environment: who looks at the list of processes sees no token. */
+function settings({ place, login }: Fetching): Record<string, string> {
+  const { url, port, addresses } = place;
+  const bracketed = addresses.map(address => (address.includes(':') ? `[${address}]` : address));
+  const pairs: [string, string][] = [
+    [`protocol.${url.protocol.replace(':', '')}.allow`, 'always'],
+    ['http.followRedirects', 'false'],
+    ['http.curloptResolve', `${url.hostname}:${port}:${bracketed.join(',')}`],
+    ['http.lowSpeedLimit', '1000'],
+    ['http.lowSpeedTime', '30'],
+    ['credential.helper', ''],
+    ['fetch.recurseSubmodules', 'false'],
+  ];
+  if (login !== null)
+    pairs.push([
+      'http.extraHeader',
+      `Authorization: Basic ${Buffer.from(`${login.user}:${login.token}`).toString('base64')}`,
+    ]);
+  return Object.fromEntries([
+    ['GIT_CONFIG_COUNT', String(pairs.length)],
+    ...pairs.flatMap(([key, value], at) => [
+      [`GIT_CONFIG_KEY_${at}`, key],
+      [`GIT_CONFIG_VALUE_${at}`, value],
+    ]),
+  ]);
+}
+
+interface Ran {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+async function run(
+  git: Git,
+  args: readonly string[],
+  { environment, signal }: { environment: Record<string, string>; signal: AbortSignal },
+): Promise<Ran> {
+  const child = git.start(args, { environment });
+  const end = (): void => endGroup(child);
+  if (signal.aborted) end();
+  signal.addEventListener('abort', end, { once: true });
+  child.stdin.end();
+  const said = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const)
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      said[name] = `${said[name]}${text}`.slice(-SAID_MAX);
+    });
+  try {
+    return { code: await ended(child), ...said };
+  } finally {
+    signal.removeEventListener('abort', end);
+  }
+}
+
+function lastLine(text: string): string {
+  return (
+    text
+      .trim()
+      .split('\n')
+      .at(-1)
+      ?.replace(/^fatal: /, '') || 'git has said nothing'
+  );
+}
