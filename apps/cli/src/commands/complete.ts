@@ -6,6 +6,7 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { CfApiError } from '@cupola/client/errors';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { type Completion, completionOf, type NameKind } from '../completion.ts';
@@ -85,8 +86,13 @@ export async function refreshNames(context: CliContext): Promise<void> {
   const listed = async (path: string, within: Record<string, string> | null) => {
     if (within === null) return [];
     const found: string[] = [];
-    for await (const { name } of client.list(named, path, { ...within, per_page: String(NAMES_MAX) })) {
-      if (found.push(name) >= NAMES_MAX) break;
+    try {
+      for await (const { name } of client.list(named, path, { ...within, per_page: String(NAMES_MAX) })) {
+        if (found.push(name) >= NAMES_MAX) break;
+      }
+    } catch (error) {
+      // Another platform may not have that list, or not for this user: the others still count.
+      if (!(error instanceof CfApiError)) throw error;
     }
     return found;
   };
