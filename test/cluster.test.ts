@@ -26,6 +26,15 @@ const ASK_EACH = `node -e '
       answer.resume().on("end", () => index + 1 < ${INSTANCES} ? ask(index + 1) : process.exit(0)))
     .on("error", () => setTimeout(ask, 200, index));
   ask(0)'`;
+/** Asks each in turn for some seconds, by connections of their own to addresses that it has asked for before; says what has failed. */
+const ASK_ON = `node -e '
+  const end = Date.now() + 4000;
+  const names = Array.from({ length: ${INSTANCES} }, (_, index) => index + ".hello.apps.internal");
+  const ask = hosts => require("node:http")
+    .get({ host: hosts[0], port: 8080, agent: false }, answer => answer.resume().on("end", () =>
+      Date.now() < end ? setTimeout(ask, 5, [...hosts.slice(1), hosts[0]]) : process.exit(0)))
+    .on("error", error => { console.log(hosts[0], error.code); process.exit(1); });
+  Promise.all(names.map(name => require("node:dns").promises.resolve4(name))).then(all => ask(all.flat()))'`;
 
 describe.skipIf(process.getuid?.() !== 0)('machines that have joined', () => {
   let work: string;
@@ -103,6 +112,24 @@ describe.skipIf(process.getuid?.() !== 0)('machines that have joined', () => {
     return { asked, failed };
   }
 
+  const appGuid = async (): Promise<string> => {
+    const { body } = await platform.api('GET', '/v3/apps?names=hello');
+    return (body as { resources: [{ guid: string }] }).resources[0].guid;
+  };
+  const runTask = async (command: string): Promise<string> =>
+    ((await platform.api('POST', `/v3/apps/${await appGuid()}/tasks`, { command })).body as { guid: string }).guid;
+  const stateOf = async (task: string): Promise<string> =>
+    ((await platform.api('GET', `/v3/tasks/${task}`)).body as { state: string }).state;
+  /** Throws when it has failed. */
+  const ended = async (task: string): Promise<void> => {
+    const state = await until('the task has ended', async () => {
+      const now = await stateOf(task);
+      return now !== 'PENDING' && now !== 'RUNNING' && now;
+    });
+    const { stdout } = await platform.cupola(['logs', 'hello', '--recent']);
+    expect(state, stdout.match(/APP\/TASK.*/g)?.join('\n')).toBe('SUCCEEDED');
+  };
+
   test('run apps, and are reached through their agents', async () => {
     expect(JSON.parse(await onPlatform('cells', '--json'))).toHaveLength(1 + hosts.length);
     expect(await answering()).toBe(INSTANCES);
@@ -112,15 +139,10 @@ describe.skipIf(process.getuid?.() !== 0)('machines that have joined', () => {
 
   test('have names for each other’s instances, where a policy opens the way', async () => {
     await platform.cupola(['map-route', 'hello', 'apps.internal', '--hostname', 'hello']);
-    const { body } = await platform.api('GET', '/v3/apps?names=hello');
-    const [{ guid: id }] = (body as { resources: [{ guid: string }] }).resources;
+    const id = await appGuid();
     const destination = { id, protocol: 'tcp', ports: { start: 8080, end: 8080 } };
     await platform.api('POST', '/networking/v1/external/policies', { policies: [{ source: { id }, destination }] });
-    const task = (await platform.api('POST', `/v3/apps/${id}/tasks`, { command: ASK_EACH })).body as { guid: string };
-    await until('each has answered', async () => {
-      const { state } = (await platform.api('GET', `/v3/tasks/${task.guid}`)).body as { state: string };
-      return state === 'SUCCEEDED';
-    });
+    await ended(await runTask(ASK_EACH));
   });
 
   test('are emptied without a dropped request, and take apps again', async () => {
@@ -135,11 +157,14 @@ describe.skipIf(process.getuid?.() !== 0)('machines that have joined', () => {
     await spread();
   });
 
-  test('get new parts without a dropped request; instances live on', async () => {
+  test('get new parts without a dropped request, from outside or of instances to each other; instances live on', async () => {
     const [host] = hosts as [Host];
     const before = shimPids(host.data);
+    const asking = await runTask(ASK_ON);
+    await until('the task runs', async () => (await stateOf(asking)) !== 'PENDING');
     const { failed } = await askedMeanwhile(() => host.cupola(['restart']));
     expect(failed).toEqual([]);
+    await ended(asking);
     expect(before.length).toBeGreaterThan(0);
     expect(shimPids(host.data)).toEqual(before);
   });

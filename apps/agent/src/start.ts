@@ -26,6 +26,7 @@ import { openPorts } from './host/ports.ts';
 import { openUids } from './host/uids.ts';
 import { createLogSender } from './logs/log-sender.ts';
 import { backoff, pause } from './pause.ts';
+import type { GateDeps } from './peers/gate.ts';
 import { type PeerService, startPeers } from './peers/start-peers.ts';
 import { type Cell, type CellStack, keepSession } from './session/cell-session.ts';
 import { createInternalApi, type InternalApi, isAway } from './session/internal-api.ts';
@@ -40,8 +41,8 @@ export interface AgentDeps {
   sandboxes: Sandboxes;
   /** A network for each copy; null: copies share the host's, each on a port of its own. */
   networks: Networks | null;
-  /** Where routers of other machines reach what runs here; null: they do not. */
-  forward: (Pick<ForwarderDeps, 'identity' | 'listen'> & { host: string }) | null;
+  /** Where other machines reach what runs here, and where is heard what is sent to them from here; null: there are none. */
+  forward: (Pick<ForwarderDeps, 'identity' | 'listen'> & { host: string; gate: GateDeps['listen'] }) | null;
   /** Records, layers, user ids: kept from agent to agent. */
   folder: string;
   cell: Cell;
@@ -146,12 +147,12 @@ export async function start(deps: AgentDeps): Promise<Agent> {
     sandboxStartMs: deps.sandboxStartMs ?? CELL_LIMITS.sandboxStartMs,
     langOf: root => (root === null ? lang : localeOf(root)),
   });
-  const identity = deps.forward?.identity ?? null;
-  const peers = await startPeers({ networks, identity, cellId: cell.id, folder, copies: copies.all, monotonic, log });
+  const gate = deps.forward === null ? null : { identity: deps.forward.identity, listen: deps.forward.gate };
+  const peers = await startPeers({ networks, gate, cellId: cell.id, folder, copies: copies.all, monotonic, log });
   copies.resume(await adoptCopies({ sandboxes, networks, records, addresses, now, monotonic, log }));
   copies.look();
-  peers.look();
-  // What was adopted is reached from here on.
+  // What was adopted reaches others and is reached from here on.
+  await peers.open();
   const addressOf = (guid: string) => told(guid)?.address ?? null;
   const { peerAddressOf } = peers;
   const forwarder =

@@ -70,6 +70,8 @@ const environment = z.object({
   /** Where routers of other machines reach what runs here, and under which name of this machine; without them they do not. */
   CUPOLA_FORWARD_FD: z.coerce.number().int().nonnegative().exactOptional(),
   CUPOLA_FORWARD_HOST: z.string().default(''),
+  /** Where is heard what instances here send to those of other machines. A supervisor of before there was that says nothing. */
+  CUPOLA_GATE_FD: z.coerce.number().int().nonnegative().exactOptional(),
   /** `HOST:PORT` of each API, with commas between: this machine has joined their cluster, as whom `member.pem` in the cell's folder says. */
   CUPOLA_APIS: z
     .string()
@@ -178,7 +180,12 @@ async function openAgent({ env, isRoot, id, member, networks, open, log }: Machi
       forward:
         env.CUPOLA_FORWARD_FD === undefined || member.identity === null
           ? null
-          : { identity: member.identity, listen: { fd: env.CUPOLA_FORWARD_FD }, host: env.CUPOLA_FORWARD_HOST },
+          : {
+              identity: member.identity,
+              listen: { fd: env.CUPOLA_FORWARD_FD },
+              host: env.CUPOLA_FORWARD_HOST,
+              gate: env.CUPOLA_GATE_FD === undefined ? { host: '0.0.0.0', port: 0 } : { fd: env.CUPOLA_GATE_FD },
+            },
       folder,
       cell: {
         id,

@@ -44,12 +44,14 @@ export async function startMemberSupervisor({ data, config, programs: first, rep
       born: (part, pid) => rememberPart(data, part, pid),
       backoffMaxMs: Number(process.env.CUPOLA_PART_BACKOFF_MAX_MS ?? SUPERVISOR.backoffMaxMs),
     });
-  const { forward, apps, secure } = bound;
+  const { forward, gate, apps, secure } = bound;
   const common = { data, config };
   return superviseParts({
     data,
     parts: {
-      ...(forward === null ? {} : { cell: start('cell', () => cellCommand({ ...common, programs }, forward)) }),
+      ...(forward === null || gate === null
+        ? {}
+        : { cell: start('cell', () => cellCommand({ ...common, programs }, [forward, gate])) }),
       ...(apps === null || secure === null
         ? {}
         : { router: start('router', () => routerCommand({ ...common, programs }, [apps, secure])) }),
@@ -79,7 +81,7 @@ interface Common {
   programs: Programs;
 }
 
-function cellCommand({ data, config, programs }: Common, forward: Listener): PartCommand {
+function cellCommand({ data, config, programs }: Common, [forward, gate]: readonly [Listener, Listener]): PartCommand {
   const { roles, zone, segment, hostPorts, host, dockerHost } = config;
   const environment = {
     CUPOLA_CELL_ROLES: roles.join(','),
@@ -88,13 +90,14 @@ function cellCommand({ data, config, programs }: Common, forward: Listener): Par
     CUPOLA_HOST_PORTS: hostPorts.join(','),
     CUPOLA_DOCKER_HOST: dockerHost ?? '',
     CUPOLA_FORWARD_FD: '4',
+    CUPOLA_GATE_FD: '5',
     CUPOLA_FORWARD_HOST: host,
   };
   return {
     argv: [process.execPath, ...NODE_FLAGS, join(programs.root, programFile(programs, 'control')), 'part', 'cell'],
     cwd: data,
     environment: { ...inheritedEnvironment(), ...commonEnvironment(data, config), ...environment },
-    passFds: [forward.fd],
+    passFds: [forward.fd, gate.fd],
   };
 }
 
@@ -113,14 +116,16 @@ function routerCommand({ data, config, programs }: Common, [apps, secure]: reado
 
 interface Bound {
   forward: Listener | null;
+  /** Where the agent hears what instances here send to those of other machines. */
+  gate: Listener | null;
   apps: Listener | null;
   secure: Listener | null;
 }
 
 function bindFor({ roles, listen, forwardPort, port, httpsPort }: MemberConfig): Bound {
   const bound: Listener[] = [];
-  const bind = (wanted: number, advice?: string): Listener => {
-    const listener = bindListener(listen, wanted, advice);
+  const bind = (wanted: number, advice?: string, address = listen): Listener => {
+    const listener = bindListener(address, wanted, advice);
     bound.push(listener);
     return listener;
   };
@@ -129,6 +134,7 @@ function bindFor({ roles, listen, forwardPort, port, httpsPort }: MemberConfig):
     const isCell = roles.some(role => role !== 'router');
     return {
       forward: isCell ? bind(forwardPort, 'End that program: routers know this machine under that port.') : null,
+      gate: isCell ? bind(0, undefined, '0.0.0.0') : null,
       apps: isRouter ? bind(port) : null,
       secure: isRouter ? bind(httpsPort) : null,
     };

@@ -24,7 +24,7 @@ interface Options {
   secureFd: number;
   /** Both or neither: of a platform that is a cluster's. */
   clusterFd: number | null;
-  forwardFd: number | null;
+  forwardFds: [forward: number, gate: number] | null;
   report(text: string): void;
   /** A part cannot be started here, and says why. */
   refused(text: string): void;
@@ -90,7 +90,7 @@ function reachable(address: string): string {
 }
 
 export function startParts(options: Options): { control: Part; cell: Part; router: Part } {
-  const { data, config, programs, admin, clusterFd, forwardFd } = options;
+  const { data, config, programs, admin, clusterFd, forwardFds } = options;
   const start = starter(options);
   const common = commonEnvironment(data, config);
   const own = { uid: config.platformUid, folder: 'state', readsStacks: true };
@@ -131,9 +131,11 @@ export function startParts(options: Options): { control: Part; cell: Part; route
       CUPOLA_DOCKER_HOST: config.dockerHost ?? '',
       CUPOLA_ZONE: config.zone,
       CUPOLA_SEGMENT: config.segment ?? '',
-      ...(forwardFd === null ? {} : { CUPOLA_FORWARD_FD: '4', CUPOLA_FORWARD_HOST: config.cluster?.host ?? '' }),
+      ...(forwardFds === null
+        ? {}
+        : { CUPOLA_FORWARD_FD: '4', CUPOLA_GATE_FD: '5', CUPOLA_FORWARD_HOST: config.cluster?.host ?? '' }),
     },
-    passFds: forwardFd === null ? [] : [forwardFd],
+    passFds: forwardFds ?? [],
   }));
   const router = start('router', () =>
     platformCommand({

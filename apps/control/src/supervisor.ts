@@ -85,7 +85,7 @@ export async function startSupervisor(options: Options): Promise<Supervisor> {
     unlock();
     throw error;
   }
-  const { apps, api, secure, cluster, forward } = bound;
+  const { apps, api, secure, cluster, forward, gate } = bound;
   const resolved: PlatformConfig = { ...config, port: apps.port, apiPort: api.port, httpsPort: secure.port };
   giveState(join(data, 'state'), resolved.platformUid);
   rmSync(join(data, 'state', 'internal.sock'), { force: true });
@@ -111,7 +111,7 @@ export async function startSupervisor(options: Options): Promise<Supervisor> {
     apiFd: api.fd,
     secureFd: secure.fd,
     clusterFd: cluster?.fd ?? null,
-    forwardFd: forward?.fd ?? null,
+    forwardFds: forward === null || gate === null ? null : [forward.fd, gate.fd],
   });
   return superviseParts({
     data,
@@ -219,6 +219,8 @@ interface Bound {
   cluster: Listener | null;
   /** Where their routers reach what runs here. */
   forward: Listener | null;
+  /** Where the agent hears what instances here send to those of other machines. */
+  gate: Listener | null;
 }
 
 function bindAll({ config, httpsPortMayMove, report }: Options): Bound {
@@ -235,6 +237,7 @@ function bindAll({ config, httpsPortMayMove, report }: Options): Bound {
       secure: bindSecure(),
       cluster: config.cluster === null ? null : bindCluster(config.cluster),
       forward: config.cluster === null ? null : bindCluster({ ...config.cluster, port: 0 }),
+      gate: config.cluster === null ? null : bindCluster({ listen: '0.0.0.0', port: 0 }),
     };
   } catch (error) {
     for (const listener of bound) listener.close();

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { join } from 'node:path';
 import type { Peering } from '@cupola/model/peers';
 import type { Egress } from './egress-chains.ts';
+import type { Door } from './network-rules.ts';
 
 export interface Lease {
   slot: number;
@@ -20,6 +21,8 @@ export interface Remembered {
   egress: Record<string, Egress>;
   /** Which of them reach which others. */
   peerings: readonly Peering[];
+  /** By which they reach others of other machines. */
+  doors: readonly Door[];
   /** Slot and time of those that rest. */
   released: Array<[slot: number, atMs: number]>;
 }
@@ -34,7 +37,7 @@ export function openMemory(folder: string): Memory {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const file = join(folder, 'networks.json');
   const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  let known: Remembered = { boot, block: '', leases: [], egress: {}, peerings: [], released: [] };
+  let known: Remembered = { boot, block: '', leases: [], egress: {}, peerings: [], doors: [], released: [] };
   if (existsSync(file)) {
     const kept = JSON.parse(readFileSync(file, 'utf8')) as Remembered;
     if (kept.boot === boot) known = { ...known, ...kept };

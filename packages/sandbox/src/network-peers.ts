@@ -1,6 +1,6 @@
 /**
- * Which sandboxes reach which others, as the table of the host has it: replaced whole at each change, since one transaction is as dear as another. Doors to
- * other machines are not remembered: who listened behind them has ended with the process that opened them.
+ * Which sandboxes reach which others, as the table of the host has it: replaced whole at each change, since one transaction is as dear as another: which
+ * sandboxes of here, and by which doors those of other machines.
  */
 import type { Peering } from '@cupola/model/peers';
 import type { Memory } from './network-memory.ts';
@@ -17,7 +17,7 @@ export interface Peers {
 /** The memory says what the table has at first. Nobody else waits while a long list is loaded: these rules touch none of the others. */
 export function openPeers(table: string, memory: Memory): Peers {
   let loaded = memory.read().peerings;
-  let open: readonly Door[] = [];
+  let { doors: open } = memory.read();
   let last: Promise<unknown> = Promise.resolve();
   const load = async (peerings: readonly Peering[], doors: readonly Door[]): Promise<void> => {
     if (JSON.stringify([loaded, open]) === JSON.stringify([peerings, doors])) return;
@@ -28,7 +28,7 @@ export function openPeers(table: string, memory: Memory): Peers {
     await loadRules([...added, peersText(table, peerings), doorsText(table, doors), ...gone].join(''));
     loaded = peerings;
     open = doors;
-    memory.update({ peerings });
+    memory.update({ peerings, doors });
   };
   return {
     connect: (peerings, doors) => {

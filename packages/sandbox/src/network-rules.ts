@@ -40,6 +40,8 @@ export interface RuleFacts {
   egress: Array<{ address: string; chain: string }>;
   /** Which sandboxes reach which others. */
   peerings: readonly Peering[];
+  /** How they reach those of other machines. */
+  doors: readonly Door[];
   /** Addresses that stand for sandboxes of other machines; null: none do. */
   standIns: Cidr | null;
   /** The host's end of each pair there may be, with the one address that packets from it have. */
@@ -59,11 +61,9 @@ export interface Door {
 export const peersText = (table: string, peerings: readonly Peering[]): string =>
   mapText(table, 'peers', peerElements(peerings));
 export const doorsText = (table: string, doors: readonly Door[]): string =>
-  mapText(
-    table,
-    'doors',
-    doors.map(({ from, to, port, door, doorPort }) => `${from} . ${to} . ${port} : ${door} . ${doorPort}`),
-  );
+  mapText(table, 'doors', doorElements(doors));
+const doorElements = (doors: readonly Door[]): string[] =>
+  doors.map(({ from, to, port, door, doorPort }) => `${from} . ${to} . ${port} : ${door} . ${doorPort}`);
 function mapText(table: string, map: string, elements: readonly string[]): string {
   const added = elements.length === 0 ? '' : `add element inet ${table} ${map} { ${elements.join(', ')} }\n`;
   return `flush map inet ${table} ${map}\n${added}`;
@@ -102,6 +102,7 @@ export function networkRules(facts: RuleFacts): string {
     chains,
     egress,
     peerings,
+    doors,
     standIns,
     ends,
   } = facts;
@@ -137,6 +138,7 @@ ${[...chains, ...peeringChains(peerings)].map(chainBody).join('')}  map egress {
   }
   map doors {
     type ipv4_addr . ipv4_addr . inet_service : ipv4_addr . inet_service
+    ${elements(doorElements(doors))}
   }
   chain holes {
     ${nameServers.map(address => `ip daddr ${address} meta l4proto { tcp, udp } th dport 53 accept`).join('\n    ')}

@@ -144,7 +144,7 @@ describe.runIf(networksMissing() === null)('Networks, peers', () => {
 
   test('a stand-in is reached through its door, by whom and on the port that it was made for; by nobody else, and not on the door itself', async () => {
     await using opened = await open({ hasStandIns: true });
-    const { networks } = opened;
+    const { networks, options } = opened;
     const [front, other] = [await networks.lease(defaultEgress), await networks.lease(defaultEgress)];
     const [to = '', door = ''] = networks.standIns;
     await using listener = await aDoorkeeper();
@@ -159,8 +159,13 @@ describe.runIf(networksMissing() === null)('Networks, peers', () => {
     await using outside = await anOutside(`198.51.${randomInt(101, 256)}`);
     await run('ip', ['-n', outside.name, 'route', 'add', 'default', 'via', gatewayOf(outside.address)]);
     expect(await dialFrom(outside.name, door, doorPort)).toBe(LOST);
-    await networks.connect([]);
+    // The next process goes on with it.
+    await networks.close({ remove: false });
+    const next = orThrow(await openNetworks(options));
+    expect(await dialFrom(front.name, to, 8080)).toBe(`${front.address} at ${door}`);
+    await next.connect([]);
     expect(await dialFrom(front.name, to, 8080)).toBe(REFUSED);
+    await next.close({ remove: false });
   });
 
   test('nameServer is an address of this host that sandboxes reach on port 53 alone', async () => {

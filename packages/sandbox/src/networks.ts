@@ -135,6 +135,7 @@ export async function openNetworks(options: NetworkOptions): Promise<Networks | 
     chains: Object.values(memory.read().egress).map(egressChain),
     egress: leases.map(({ slot, chain }) => ({ address: place(slot).address, chain })),
     peerings: memory.read().peerings,
+    doors: hasStandIns ? memory.read().doors : [],
     standIns: hasStandIns ? standIns : null,
     ends: Array.from({ length: slots }, (_, slot) => place(slot)),
   });
@@ -174,7 +175,7 @@ export async function openNetworks(options: NetworkOptions): Promise<Networks | 
 /** Of a former process those whose namespaces are there still; other namespaces go. What their sandboxes reach stays as it was. */
 async function keepLeases(memory: Memory, place: (slot: number) => Place, names: Names): Promise<Lease[]> {
   const alive = namespacesNamed(names.namespace);
-  const { leases, egress, peerings } = memory.read();
+  const { leases, egress, peerings, doors } = memory.read();
   const kept = leases
     .filter(({ slot }) => alive.includes(place(slot).name))
     .map(lease => ({ lease, egress: egress[lease.chain] ?? defaultEgress }))
@@ -189,6 +190,7 @@ async function keepLeases(memory: Memory, place: (slot: number) => Place, names:
       from: one.from.filter(address => addresses.has(address)),
       to: one.to.filter(address => addresses.has(address)),
     })),
+    doors: doors.filter(({ from }) => addresses.has(from)),
   });
   const held = kept.map(({ lease }) => place(lease.slot).name);
   await removeNamespaces(
@@ -222,7 +224,7 @@ async function ownBlock(whole: Cidr, memory: Memory): Promise<Cidr> {
   const routes = await hostRoutes();
   const before = parseCidr(memory.read().block);
   if (before !== null && routes.some(route => formatCidr(route) === formatCidr(before))) return before;
-  memory.update({ leases: [], egress: {}, peerings: [], released: [] });
+  memory.update({ leases: [], egress: {}, peerings: [], doors: [], released: [] });
   for (const block of blocksOf(whole, BLOCK_BITS)) {
     if (routes.some(route => overlap(route, block)) || !(await claimBlock(block))) continue;
     memory.update({ block: formatCidr(block) });

@@ -47,8 +47,8 @@ async function twoCells({
   const gate = await startGate({
     identity: await cluster.source({ role: 'agent', id: 'here' }),
     wayOf: () => ({ call: CALL, cell: { guid: 'there', host: '127.0.0.1', port: forwarder.port } }),
+    listen: { host: '127.0.0.1', port: 0 },
     log: silentLog,
-    host: '127.0.0.1',
   });
   open.push(
     () => void server.close(),

@@ -18,13 +18,13 @@ export interface Way {
   cell: { guid: string; host: string; port: number };
 }
 
-interface Deps {
+export interface GateDeps {
   identity: IdentitySource;
   /** For what has come from an address of this cell to a door; null: there is none. */
   wayOf(fromAddress: string, door: string): Way | null;
+  /** `fd`: a bound socket of every address, which the supervisor passed on, so that connections wait while an agent is started anew. */
+  listen: { fd: number } | { host: string; port: number };
   log: Logger;
-  /** `0.0.0.0` but in tests. */
-  host?: string;
 }
 
 export interface Gate extends AsyncDisposable {
@@ -37,13 +37,15 @@ export interface Gate extends AsyncDisposable {
 /** As an instance on this machine is waited for by its agent (ours). */
 const DIAL_MS = 6_000;
 const KEEP_ALIVE_MS = 15_000;
+/** As many connections as the kernel lets wait while an agent is started anew. */
+const BACKLOG = 4_096;
 /** At the same time, of one instance: each holds file descriptors of two agents, which serve others too (ours). */
 const OPEN_OF_ONE_MAX = 1_000;
 
-export async function startGate({ identity, wayOf, log, host = '0.0.0.0' }: Deps): Promise<Gate> {
+export async function startGate({ identity, wayOf, listen, log }: GateDeps): Promise<Gate> {
   /** By the cell that it goes through. */
   const passing = createPassing<string>();
-  const waiting = new Set<Socket>();
+  const waiting = new Map<Socket, Promise<void>>();
   /** By cell: a handshake that goes on from a former one costs a third. */
   const sessions = new Map<string, Buffer>();
   const open = new Map<string, number>();
@@ -61,20 +63,17 @@ export async function startGate({ identity, wayOf, log, host = '0.0.0.0' }: Deps
     source.once('close', () => count(from, -1));
     const way = isFlood ? null : wayOf(from, source.localAddress ?? '');
     if (way === null) return void source.resetAndDestroy();
-    waiting.add(source);
-    source.once('close', () => waiting.delete(source));
-    pass(source, way).catch((error: unknown) => {
+    const passed = pass(source, way).catch((error: unknown) => {
       log.debug({ err: error, ...way }, 'an instance of another machine was not reached');
       source.resetAndDestroy();
     });
+    waiting.set(source, passed);
+    source.once('close', () => waiting.delete(source));
   });
 
   async function pass(source: Socket, { call, cell }: Way): Promise<void> {
-    const far = dial(call, cell);
-    const giveUp = (): void => void far.destroy();
-    source.once('close', giveUp);
-    await taken(far);
-    source.off('close', giveUp);
+    // Nothing has been said before it is taken. An agent that ends lets go of what it has not passed on yet; the next one hears it.
+    const far = await reach(source, () => dial(call, cell)).catch(() => reach(source, () => dial(call, cell)));
     waiting.delete(source);
     // Whatever they speak: one may have said all that it says, and listen still.
     far.allowHalfOpen = true;
@@ -96,7 +95,7 @@ export async function startGate({ identity, wayOf, log, host = '0.0.0.0' }: Deps
     return far;
   }
 
-  server.listen(0, host);
+  server.listen({ ...listen, backlog: BACKLOG });
   await once(server, 'listening');
   server.on('error', error => log.warn({ err: error }, 'a connection of an instance could not be taken'));
   return {
@@ -107,11 +106,22 @@ export async function startGate({ identity, wayOf, log, host = '0.0.0.0' }: Deps
     },
     [Symbol.asyncDispose]: async () => {
       const closed = new Promise<void>(resolve => server.close(() => resolve()));
-      for (const source of waiting) source.resetAndDestroy();
+      await Promise.allSettled(waiting.values());
       await passing.drain();
       await closed;
     },
   };
+}
+
+/** @throws when it is not taken, or the source has gone meanwhile. */
+async function reach(source: Socket, dial: () => TLSSocket): Promise<TLSSocket> {
+  if (source.destroyed) throw new Error('the instance has gone');
+  const far = dial();
+  const giveUp = (): void => void far.destroy();
+  source.once('close', giveUp);
+  await taken(far);
+  source.off('close', giveUp);
+  return far;
 }
 
 /** @throws when the agent does not say in time that the instance has taken the connection. */

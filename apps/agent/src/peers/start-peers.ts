@@ -1,17 +1,18 @@
 /** What instances of this cell have of each other: who reaches whom, and by which names. Nothing where they share the host's network. */
-import type { IdentitySource } from '@cupola/certificates/members/identity';
 import { readNameServers } from '@cupola/sandbox/name-servers';
 import type { Networks } from '@cupola/sandbox/networks';
 import type { Logger } from 'pino';
 import type { Copy } from '../copies/copy.ts';
 import { followFeed } from '../session/feed.ts';
 import type { InternalApi } from '../session/internal-api.ts';
-import { startGate } from './gate.ts';
+import { type Gate, type GateDeps, startGate } from './gate.ts';
 import { type NameServer, type NameServerOptions, startNameServer } from './name-server.ts';
 import { createPeers, type Peers } from './peers.ts';
 import { createUpstream } from './upstream.ts';
 
 export interface PeerService extends AsyncDisposable, Pick<Peers, 'peerAddressOf'> {
+  /** What runs here is known: from then on what instances send to other machines is heard. */
+  open(): Promise<void>;
   /** Policies or copies may have changed. */
   look(): void;
   /** Hears of policies and names until `signal` is aborted. */
@@ -20,8 +21,8 @@ export interface PeerService extends AsyncDisposable, Pick<Peers, 'peerAddressOf
 
 interface Deps {
   networks: Networks | null;
-  /** As whom agents of other machines are dialled; null: there are none. */
-  identity: IdentitySource | null;
+  /** As whom agents of other machines are dialled, and where is heard what instances send there; null: there are none. */
+  gate: Pick<GateDeps, 'identity' | 'listen'> | null;
   cellId: string;
   folder: string;
   copies(): readonly Copy[];
@@ -29,17 +30,18 @@ interface Deps {
   log: Logger;
 }
 
-export async function startPeers({ networks, identity, ...deps }: Deps): Promise<PeerService> {
+export async function startPeers({ networks, gate: wanted, ...deps }: Deps): Promise<PeerService> {
   if (networks === null)
     return {
       look: () => undefined,
+      open: async () => undefined,
       peerAddressOf: () => null,
       follow: async () => undefined,
       [Symbol.asyncDispose]: async () => undefined,
     };
   const { monotonic, log } = deps;
-  const peers: Peers = createPeers({ ...deps, networks, doorPort: () => gate?.port ?? null });
-  const gate = identity === null ? null : await startGate({ identity, wayOf: peers.wayOf, log });
+  let gate: Gate | null = null;
+  const peers = createPeers({ ...deps, networks, doorPort: () => gate?.port ?? null });
   const upstream = createUpstream(readNameServers().map(address => ({ address, port: 53 })));
   const { lookUp } = peers;
   const names = await serveNames({ address: networks.nameServer, port: 53, lookUp, upstream, monotonic, log });
@@ -50,6 +52,10 @@ export async function startPeers({ networks, identity, ...deps }: Deps): Promise
   };
   return {
     look: peers.look,
+    open: async () => {
+      if (wanted !== null) gate = await startGate({ ...wanted, wayOf: peers.wayOf, log });
+      peers.look();
+    },
     peerAddressOf: peers.peerAddressOf,
     follow: (api, signal) => followFeed({ ...feed, api, said, log }, signal),
     [Symbol.asyncDispose]: async () => {
