@@ -6,7 +6,6 @@
  */
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
-import type { Readable } from 'node:stream';
 import type { InternalAddress } from '@cupola/certificates/members/dial';
 import { FencedError } from '@cupola/model/errors';
 import { CELL_LIMITS } from '@cupola/model/limits';
@@ -21,15 +20,15 @@ import { openRecords } from './copies/record.ts';
 import { createWords, type Words } from './copies/words.ts';
 import { type Forwarder, type ForwarderDeps, startForwarder } from './forward/forwarder.ts';
 import { createAddresses } from './host/addresses.ts';
+import { createLayerSource, type LayerSource } from './host/layer-source.ts';
 import { openLayers } from './host/layers.ts';
 import { openPorts } from './host/ports.ts';
 import { openUids } from './host/uids.ts';
 import { createLogSender } from './logs/log-sender.ts';
-import { backoff, pause } from './pause.ts';
 import type { GateDeps } from './peers/gate.ts';
 import { type PeerService, startPeers } from './peers/start-peers.ts';
 import { type Cell, type CellStack, keepSession } from './session/cell-session.ts';
-import { createInternalApi, type InternalApi, isAway } from './session/internal-api.ts';
+import { createInternalApi, type InternalApi } from './session/internal-api.ts';
 import { createPlacementView } from './session/placement-view.ts';
 import { createReporter } from './session/reporter.ts';
 import { followPlacements } from './session/watch.ts';
@@ -85,8 +84,6 @@ export interface AgentFigures {
 
 /** After the last stop: for the last words to reach the API (ours). */
 const LAST_WORDS_MS = 1_000;
-/** A layer that makes no progress for this long is given up; the start is tried again later (ours). */
-const LAYER_SILENCE_MS = 30_000;
 
 /** Returns once the copies of the former agent are adopted; registers by and by. */
 export async function start(deps: AgentDeps): Promise<Agent> {
@@ -101,12 +98,8 @@ export async function start(deps: AgentDeps): Promise<Agent> {
   const session = randomUUID();
   const lang = localeOf('/');
   const counted = { starts: 0, crashes: 0, heardAtMs: null as number | null };
-  const layers = openLayers({
-    folder,
-    fetch: digest => fetchLayer(digest, { api, signal: ended.signal, log }),
-    log,
-    now,
-  });
+  const source = createLayerSource({ api, monotonic, signal: ended.signal, log });
+  const layers = openLayers({ folder, fetch: source.fetch, log, now });
   const told = (guid: string) => {
     const copy = copies.get(guid);
     return copy === null ? null : reportOf(copy);
@@ -169,7 +162,7 @@ export async function start(deps: AgentDeps): Promise<Agent> {
     unheardMs: counted.heardAtMs === null ? null : monotonic() - counted.heardAtMs,
     layersBytes: layers.sizeBytes(),
   });
-  return agent({ copies, loops, ended, ready, figures, api, peers, forwarder, reporter, sender, log });
+  return agent({ copies, loops, ended, ready, figures, api, source, peers, forwarder, reporter, sender, log });
 }
 
 function countStarts(words: Words, counted: { starts: number }): Words {
@@ -256,12 +249,26 @@ interface Running {
   api: InternalApi;
   peers: PeerService;
   forwarder: Forwarder | null;
+  source: LayerSource;
   reporter: ReturnType<typeof createReporter>;
   sender: ReturnType<typeof createLogSender>;
   log: Logger;
 }
 
-function agent({ copies, loops, ended, ready, figures, api, peers, forwarder, reporter, sender, log }: Running): Agent {
+function agent({
+  copies,
+  loops,
+  ended,
+  ready,
+  figures,
+  api,
+  source,
+  peers,
+  forwarder,
+  reporter,
+  sender,
+  log,
+}: Running): Agent {
   const fenced = Promise.withResolvers<void>();
   let leaving: Promise<void> | null = null;
   const leave = async (): Promise<void> => {
@@ -270,7 +277,7 @@ function agent({ copies, loops, ended, ready, figures, api, peers, forwarder, re
     await copies.leave();
     ended.abort();
     await peers[Symbol.asyncDispose]();
-    await api.close();
+    await Promise.all([api.close(), source.close()]);
     await Promise.allSettled(loops);
   };
   const end = (): Promise<void> => {
@@ -308,22 +315,4 @@ async function lastWords(
   sender: Pick<ReturnType<typeof createLogSender>, 'settled'>,
 ): Promise<void> {
   await Promise.all([reporter.settled(LAST_WORDS_MS), sender.settled(LAST_WORDS_MS)]);
-}
-
-/**
- * Waits while the API is away: that is a fault neither of the app nor of this cell, which would be given no more of the app for five minutes if it counted
- * as starts that failed here. What the API refuses, or breaks off, is one.
- */
-async function fetchLayer(
-  digest: string,
-  { api, signal, log }: { api: InternalApi; signal: AbortSignal; log: Logger },
-): Promise<Readable> {
-  for (let failures = 0; ; failures++)
-    try {
-      return await api.stream(`/internal/layers/${digest}`, { over: 'layers', silenceMs: LAYER_SILENCE_MS, signal });
-    } catch (error) {
-      if (signal.aborted || !isAway(error)) throw error;
-      if (failures === 0) log.warn({ err: error, digest }, 'a start waits for its layer: the API is away');
-      await pause(backoff(failures), signal);
-    }
 }

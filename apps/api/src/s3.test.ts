@@ -1,8 +1,10 @@
 /** The API over blobs on a real S3 server: what stands on files of this machine elsewhere. */
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { unzip } from '@cupola/archive/unzip';
 import { openS3Blobs } from '@cupola/blobs/s3';
 import { type S3Server, startS3 } from '@cupola/blobs/s3-server';
@@ -59,6 +61,20 @@ test('packages are made of what was sent, of matched files and of an earlier pac
   const base = { guid: first.body.guid, checksum: first.body.data.checksum.value, without: ['a.js'] };
   const changes = await uploadTo(test, `${await newPackage(test, app.guid)}/upload_changes`, { base });
   expect(await test.namesOf(changes)).toEqual(['b.js']);
+});
+
+test('an agent that asks for it reads layers from the server itself; others get them from here', async () => {
+  await using test = await open();
+  const { digest } = await test.deps.blobs.put(Readable.from(['a layer']));
+  const ask = (path: string) =>
+    new Promise<http.IncomingMessage>((resolve, reject) => {
+      http.get({ socketPath: test.socketPath, path }, resolve).on('error', reject);
+    });
+  const { statusCode, headers } = await ask(`/internal/layers/${digest}?direct=true`);
+  expect(statusCode).toBe(303);
+  expect(await (await fetch(headers.location ?? '')).text()).toBe('a layer');
+  const here = await ask(`/internal/layers/${digest}`);
+  expect([here.statusCode, await text(here)]).toEqual([200, 'a layer']);
 });
 
 test('files of a pack that is gone are not offered again', async () => {

@@ -10,14 +10,17 @@ interface Store {
   fetched: string[];
 }
 
-function open(folder: string, made: MadeLayer[]): Store {
+/** @param inStore what comes past the API; null: nothing does. */
+function open(folder: string, made: MadeLayer[], inStore: Buffer | null = null): Store {
   const fetched: string[] = [];
   const clock = { now: 1_700_000_000_000 };
   const layers = openLayers({
     folder,
-    fetch: async digest => {
+    fetch: async (digest, { direct }) => {
       fetched.push(digest);
-      return Readable.from([made.find(({ layer }) => layer.digest === digest)?.tar ?? Buffer.alloc(0)]);
+      const isDirect = direct && inStore !== null;
+      const { tar = Buffer.alloc(0) } = made.find(({ layer }) => layer.digest === digest) ?? {};
+      return { stream: Readable.from([isDirect ? inStore : tar]), isDirect };
     },
     log: silentLog,
     now: () => (clock.now += 1_000),
@@ -56,6 +59,23 @@ test('ensure() refuses a layer whose bytes are not its digest, and leaves nothin
   const { layers } = open(folder.path, [{ layer: made.layer, tar: other.tar }]);
   await expect(layers.ensure(made.layer, null)).rejects.toThrow('its bytes are not what its digest says');
   expect(readdirSync(join(folder.path, 'layers'))).toEqual([]);
+});
+
+test('what came past the API and is wrong is fetched through it, once', async () => {
+  using folder = tempFolder();
+  const [made, other] = [await makeLayer({ 'app/a.txt': 'a' }), await makeLayer({ 'app/b.txt': 'b' })];
+  for (const wrong of [other.tar, made.tar.subarray(0, 700), Buffer.from('<html>')]) {
+    const inner = join(folder.path, String(wrong.length));
+    const { layers, fetched } = open(inner, [made], wrong);
+    expect(readdirSync(join(await layers.ensure(made.layer, null), 'app'))).toEqual(['a.txt']);
+    expect(fetched).toHaveLength(2);
+  }
+  const { layers, fetched } = open(join(folder.path, 'right'), [], made.tar);
+  await layers.ensure(made.layer, null);
+  expect(fetched).toHaveLength(1);
+  const damaged = open(join(folder.path, 'damaged'), [{ ...made, tar: other.tar }], other.tar);
+  await expect(damaged.layers.ensure(made.layer, null)).rejects.toThrow('its bytes are not what its digest says');
+  expect(damaged.fetched).toHaveLength(2);
 });
 
 test('ensure() fetches again after an error', async () => {

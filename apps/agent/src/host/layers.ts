@@ -29,6 +29,7 @@ import type { Layer } from '@cupola/model/run-spec';
 import { SandboxError } from '@cupola/sandbox/sandbox';
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import type { LayerSource } from './layer-source.ts';
 import { readSmallFile, writeSmallFile } from './small-file.ts';
 
 const facts = z.object({ boot: z.string(), sizeBytes: z.number() });
@@ -79,7 +80,7 @@ function imageName(layers: readonly Layer[], ownerUid: number | null): string {
 interface Deps {
   folder: string;
   /** The layer's tar. */
-  fetch(digest: string): Promise<Readable>;
+  fetch: LayerSource['fetch'];
   log: Logger;
   now(): number;
 }
@@ -103,7 +104,7 @@ export function openLayers(deps: Deps): Layers {
   const swept = sweep(root, boot);
 
   /** Laid out by `fill` if it is not there; used now. */
-  const here = async (name: string, what: string, fill: (place: FreshPlace) => Promise<number>): Promise<string> => {
+  const here = async (name: string, what: string, fill: Fill): Promise<string> => {
     await swept;
     await locked(name, async () => {
       if (readFacts(join(root, name)) === null) await layOut(deps, root, { name, what, boot, fill });
@@ -116,13 +117,15 @@ export function openLayers(deps: Deps): Layers {
   return {
     ensure: async (layer, ownerUid) => {
       const what = `layer ${layer.digest.slice(0, 12)} of the droplet`;
-      const content = await here(layerName(layer, ownerUid), what, place =>
-        unpackOne(deps, layer, { ...place, ownerUid }),
+      const content = await here(layerName(layer, ownerUid), what, (place, fetch) =>
+        unpackOne(fetch, layer, { ...place, ownerUid }),
       );
       return mountSource(content, layer);
     },
     ensureImage: (layers, ownerUid) =>
-      here(imageName(layers, ownerUid), 'the image', place => unpackImage(deps, layers, { ...place, ownerUid })),
+      here(imageName(layers, ownerUid), 'the image', (place, fetch) =>
+        unpackImage(fetch, layers, { ...place, ownerUid }),
+      ),
     sizeBytes: () => unused(root, new Set()).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     collect: async used => {
       await swept;
@@ -147,21 +150,24 @@ interface FreshPlace {
   content: string;
 }
 
+type Fetch = (digest: string) => Promise<Readable>;
+/** Answers how much it takes. */
+type Fill = (place: FreshPlace, fetch: Fetch) => Promise<number>;
+
 interface LayOut {
   name: string;
   /** For people. */
   what: string;
   boot: string;
-  /** Answers how much it takes. */
-  fill(place: FreshPlace): Promise<number>;
+  fill: Fill;
 }
 
-async function layOut({ now }: Deps, root: string, { name, what, boot, fill }: LayOut): Promise<void> {
+async function layOut({ fetch, log, now }: Deps, root: string, { name, what, boot, fill }: LayOut): Promise<void> {
   const fresh = join(root, `.new-${randomUUID()}`);
   const place = { content: join(fresh, 'content'), work: join(fresh, 'work') };
   mkdirSync(place.content, { recursive: true, mode: 0o755 });
   try {
-    const sizeBytes = await fill(place);
+    const sizeBytes = await twice(place, fill, { fetch, log, what });
     await rm(place.work, { recursive: true, force: true });
     writeSmallFile(join(fresh, 'facts'), JSON.stringify({ boot, sizeBytes, at: now() }));
     renameSync(fresh, join(root, name));
@@ -171,11 +177,34 @@ async function layOut({ now }: Deps, root: string, { name, what, boot, fill }: L
   }
 }
 
+/** What came past the API and was wrong is fetched through it: it checks what it sends, and takes a damaged blob out of use. */
+async function twice(
+  place: FreshPlace,
+  fill: LayOut['fill'],
+  { fetch, log, what }: Pick<Deps, 'fetch' | 'log'> & { what: string },
+): Promise<number> {
+  let isDirect = false;
+  const first: Fetch = async digest => {
+    const fetched = await fetch(digest, { direct: true });
+    isDirect ||= fetched.isDirect;
+    return fetched.stream;
+  };
+  try {
+    return await fill(place, first);
+  } catch (error) {
+    if (!isDirect) throw error;
+    log.warn({ err: error }, `${what} is fetched again, through the API`);
+    for (const folder of [place.content, place.work]) await rm(folder, { recursive: true, force: true });
+    mkdirSync(place.content, { mode: 0o755 });
+    return fill(place, async digest => (await fetch(digest, { direct: false })).stream);
+  }
+}
+
 interface Unpacking extends FreshPlace {
   ownerUid: number | null;
 }
 
-async function unpackOne({ fetch }: Deps, layer: Layer, { content, ownerUid }: Unpacking): Promise<number> {
+async function unpackOne(fetch: Fetch, layer: Layer, { content, ownerUid }: Unpacking): Promise<number> {
   const hash = createHash('sha256');
   const owner = layer.kind === 'app' && ownerUid !== null ? { owner: { uid: ownerUid, gid: ownerUid } } : {};
   await untar(Readable.from(hashed(await fetch(layer.digest), hash)), content, owner);
@@ -185,7 +214,7 @@ async function unpackOne({ fetch }: Deps, layer: Layer, { content, ownerUid }: U
 
 /** Each layer lies in a file first: nothing of it is unpacked before its digest is what it should be. */
 async function unpackImage(
-  { fetch }: Deps,
+  fetch: Fetch,
   layers: readonly Layer[],
   { content, work, ownerUid }: Unpacking,
 ): Promise<number> {

@@ -1,5 +1,5 @@
 /** Calls of the internal API. Nothing is retried here: each caller knows what a repeat would mean. */
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { type InternalAddress, internalDoor } from '@cupola/certificates/members/dial';
 import { FencedError } from '@cupola/model/errors';
 import { Pool } from 'undici';
@@ -37,6 +37,8 @@ interface StreamOptions {
   over: 'watch' | 'layers';
   silenceMs: number;
   signal: AbortSignal;
+  /** Where the API says that what is asked for is to be had elsewhere (303): its address. The stream is empty then. */
+  elsewhere?(url: string): void;
 }
 
 const CALL_TIMEOUT_MS = 5_000;
@@ -65,7 +67,7 @@ export function createInternalApi(address: InternalAddress): InternalApi {
       check(answer.statusCode, `POST ${path}`, text);
       return text === '' ? null : JSON.parse(text);
     },
-    stream: async (path, { query = {}, over, silenceMs, signal }) => {
+    stream: async (path, { query = {}, over, silenceMs, signal, elsewhere }) => {
       const answer = await pools[over].request({
         path,
         method: 'GET',
@@ -74,6 +76,12 @@ export function createInternalApi(address: InternalAddress): InternalApi {
         headersTimeout: silenceMs,
         bodyTimeout: silenceMs,
       });
+      const { location } = answer.headers;
+      if (answer.statusCode === 303 && typeof location === 'string') {
+        await answer.body.dump(); // The next call needs the connection.
+        elsewhere?.(location);
+        return Readable.from([]);
+      }
       if (answer.statusCode !== 200) check(answer.statusCode, `GET ${path}`, await answer.body.text());
       return answer.body;
     },

@@ -22,7 +22,11 @@ export interface InternalCall {
   signal: AbortSignal;
 }
 
-export type InternalReply = { status: number; json?: unknown } | { stream: Readable; sizeBytes: number } | 'answered';
+export type InternalReply =
+  | { status: number; json?: unknown }
+  | { elsewhere: string }
+  | { stream: Readable; sizeBytes: number }
+  | 'answered';
 
 export interface InternalRoute {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT';
@@ -41,6 +45,7 @@ export async function sendInternal(response: ServerResponse, reply: InternalRepl
     await pipeline(reply.stream, response).catch(() => response.destroy());
     return;
   }
+  if ('elsewhere' in reply) return void response.writeHead(303, { location: reply.elsewhere }).end();
   const text = reply.json === undefined ? '' : JSON.stringify(reply.json);
   response.writeHead(reply.status, text === '' ? {} : { 'content-type': 'application/json' });
   response.end(text);

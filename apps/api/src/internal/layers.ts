@@ -6,7 +6,15 @@ import { heldBuild } from './builds.ts';
 import { type InternalCall, type InternalReply, neededNumber, readJson } from './call.ts';
 import { sendBlob } from './send-blob.ts';
 
+/** A read begins at once, or later from an agent that stood still (ours). */
+const READ_URL_MS = 300_000;
+
+/** An agent that asks for it (`direct`) hears where the blob store itself gives it, if it does. */
 export async function sendLayer(call: InternalCall): Promise<InternalReply> {
+  if (call.query.get('direct') === 'true') {
+    const elsewhere = await call.deps.blobs.readUrl(call.params.digest ?? '', READ_URL_MS);
+    if (elsewhere !== null) return { elsewhere };
+  }
   return sendBlob(call, call.params.digest ?? '', 'Layer');
 }
 
