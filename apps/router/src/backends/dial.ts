@@ -14,6 +14,7 @@ import {
 } from '@cupola/certificates/members/dial';
 import { CONNECTED, forwardName, LINK } from '@cupola/certificates/members/forwarding';
 import type { IdentitySource } from '@cupola/certificates/members/identity';
+import { lookupMember } from '@cupola/certificates/members/lookup';
 import type { Member } from '@cupola/certificates/members/names';
 import type { Backend } from '../table/route-table.ts';
 
@@ -88,6 +89,7 @@ export function createDialler(membership: Membership | null): Dialler {
     const socket = tls.connect({
       host,
       port,
+      lookup: lookupMember,
       secureContext,
       servername,
       checkServerIdentity: checkMember(isExpected),

@@ -4,6 +4,7 @@
  */
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import type { Identity, IdentitySource } from './identity.ts';
+import { lookupMember } from './lookup.ts';
 import { type Member, membersIn } from './names.ts';
 
 export interface Address {
@@ -119,6 +120,7 @@ function dial(address: Address, identity: IdentitySource, done: Connected): TLSS
   try {
     socket = connect({
       ...address,
+      lookup: lookupMember,
       secureContext: contextOf(identity.current()),
       servername: API_NAME,
       checkServerIdentity: checkMember(members => members.some(({ role }) => role === 'api')),
