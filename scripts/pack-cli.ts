@@ -2,24 +2,19 @@
  * `./cupola script scripts/pack-cli.ts FOLDER`: the CLI as npm's package, one tarball in FOLDER, whose path is printed. Files really inside `node_modules` are not
  * stripped of types, and nobody wants twenty libraries for a command: all of it is bundled, for the oldest Node.js that the libraries work on, with their licences.
  */
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { plainHttp, plainUndici } from './bundle-plugins.ts';
-
-/** undici 8 and listr2 11 want no older ones; 22 is the oldest line that Node.js itself looks after (November 2026). */
-const OLDEST = '22.19.0';
-const ROOT = resolve(import.meta.dirname, '..');
+import { commonFacts, OLDEST_NODE, packInto, ROOT } from './npm-package.ts';
 
 /** In words that Node.js of ten years ago reads: whoever has an old one is told, instead of being shown a SyntaxError. */
 const STARTER = `#!/usr/bin/env node
 'use strict';
 var have = process.versions.node.split('.').map(Number);
-var oldest = [${OLDEST.split('.').join(', ')}];
+var oldest = [${OLDEST_NODE.split('.').join(', ')}];
 var isOld = have[0] !== oldest[0] ? have[0] < oldest[0] : have[1] < oldest[1];
 if (isOld) {
-  console.error('cupola: this is Node.js ' + process.versions.node + ', and ${OLDEST} or newer is needed.');
+  console.error('cupola: this is Node.js ' + process.versions.node + ', and ${OLDEST_NODE} or newer is needed.');
   console.error('Install one (https://nodejs.org), or for this once: npx --package=node@24 --package=@cupola/cli cupola');
   process.exitCode = 2;
 } else {
@@ -42,7 +37,7 @@ The command line of [Cupola](https://www.npmjs.com/package/@cupola/cli), Cloud F
     npx @cupola/cli login -a https://api.example.com
     npx @cupola/cli push my-app
 
-or, to have \`cupola\` as a command: \`npm install --global @cupola/cli\`. Node.js ${OLDEST} or newer. \`cupola --help\` lists all commands, \`cupola COMMAND --help\` has examples of one.
+or, to have \`cupola\` as a command: \`npm install --global @cupola/cli\`. Node.js ${OLDEST_NODE} or newer. \`cupola --help\` lists all commands, \`cupola COMMAND --help\` has examples of one.
 `;
 
 interface Piece {
@@ -93,34 +88,17 @@ function licences(pieces: readonly Piece[]): string {
     .join(`\n${'-'.repeat(80)}\n\n`);
 }
 
-async function packCli(into: string): Promise<string> {
-  const work = mkdtempSync(join(tmpdir(), 'cupola-pack-'));
-  try {
-    const pieces = await bundle(work);
-    const { version, license } = JSON.parse(readFileSync(join(ROOT, 'apps/cli/package.json'), 'utf8'));
-    const manifest = {
-      name: '@cupola/cli',
-      version,
-      description: 'Push and run apps on Cupola, or any Cloud Foundry.',
-      license,
-      bin: { cupola: 'cupola.cjs' },
-      engines: { node: `>=${OLDEST}` },
-      files: ['cupola.cjs', 'lib', 'THIRD-PARTY-LICENSES.txt'],
-    };
-    writeFileSync(join(work, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
-    writeFileSync(join(work, 'cupola.cjs'), STARTER, { mode: 0o755 });
-    writeFileSync(join(work, 'README.md'), README);
-    writeFileSync(join(work, 'THIRD-PARTY-LICENSES.txt'), licences(pieces));
-    mkdirSync(into, { recursive: true });
-    const { status, stdout, stderr } = spawnSync('npm', ['pack', '--silent', '--pack-destination', into], {
-      cwd: work,
-      encoding: 'utf8',
-    });
-    if (status !== 0) throw new Error(`npm pack failed: ${stderr}`);
-    return join(into, stdout.trim().split('\n').at(-1) ?? '');
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
+async function make(work: string): Promise<Record<string, unknown>> {
+  const pieces = await bundle(work);
+  writeFileSync(join(work, 'cupola.cjs'), STARTER, { mode: 0o755 });
+  writeFileSync(join(work, 'README.md'), README);
+  writeFileSync(join(work, 'THIRD-PARTY-LICENSES.txt'), licences(pieces));
+  return {
+    ...commonFacts('apps/cli'),
+    description: 'Push and run apps on Cupola, or any Cloud Foundry.',
+    bin: { cupola: 'cupola.cjs' },
+    files: ['cupola.cjs', 'lib', 'THIRD-PARTY-LICENSES.txt'],
+  };
 }
 
-if (import.meta.main) console.log(await packCli(resolve(process.argv[2] ?? '.')));
+console.log(await packInto(resolve(process.argv[2] ?? '.'), make));

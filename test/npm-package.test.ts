@@ -1,5 +1,5 @@
-/** The CLI as npm installs it: packed, installed without a network, run; and what somebody with an old Node.js is told. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+/** The CLI and the client library as npm installs them: packed, installed without a network, run; and what somebody with an old Node.js is told. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -49,4 +49,36 @@ test('an old Node.js is told what is needed, and what to do', async () => {
       /this is Node\.js 18\.20\.4, and 22\.19\.0 or newer is needed[\s\S]*npx --package=node@24/,
     ),
   });
+});
+
+test("the client library's documented example fits its types, and each module loads", { timeout: 60_000 }, async () => {
+  const { stdout } = await run(process.execPath, [join(ROOT, 'scripts/pack-client.ts'), folder]);
+  const user = join(folder, 'user');
+  const library = join(user, 'node_modules/@cupola/client');
+  mkdirSync(library, { recursive: true });
+  await run('tar', ['-xzf', stdout.trim(), '-C', library, '--strip-components=1']);
+  // As npm would put them there, without a network.
+  for (const name of ['zod', 'undici', '@types'])
+    symlinkSync(join(ROOT, 'node_modules', name), join(user, 'node_modules', name));
+  const example = /```ts\n([\s\S]*?)```/.exec(readFileSync(join(library, 'README.md'), 'utf8'))?.[1] ?? '';
+  expect(example).toContain('createCloudClient');
+  writeFileSync(join(user, 'package.json'), '{"type":"module"}');
+  writeFileSync(join(user, 'example.ts'), example);
+  const options = [
+    '--noEmit',
+    '--strict',
+    '--module',
+    'nodenext',
+    '--target',
+    'es2024',
+    '--lib',
+    'es2024,esnext',
+    '--types',
+    'node',
+  ];
+  await run(join(ROOT, 'node_modules/.bin/tsc'), ['--ignoreConfig', ...options, 'example.ts'], { cwd: user });
+  const { exports } = JSON.parse(readFileSync(join(library, 'package.json'), 'utf8')) as { exports: object };
+  const load = Object.keys(exports).map(name => `await import('@cupola/client${name.slice(1)}');`);
+  writeFileSync(join(user, 'load.mjs'), load.join('\n'));
+  await run(process.execPath, ['load.mjs'], { cwd: user });
 });
