@@ -70,6 +70,8 @@ async function make(folder: string, target: string): Promise<void> {
     let output = '';
     const child = spawn(process.execPath, [join(ROOT, 'scripts/dashboard.ts'), target], {
       cwd: folder,
+      // Under another one React comes as its development build, which is over the limit of the first view.
+      env: { ...process.env, NODE_ENV: 'production' },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     for (const stream of [child.stdout, child.stderr])
