@@ -8,7 +8,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type S3Server, startS3 } from '@cupola/blobs/s3-server';
 import { type RedisServer, startRedis } from '@cupola/redis/redis-server';
-import { type PostgresServer, startPostgres } from '@cupola/store/postgres-server';
+import { type PostgresServer, type StandbyServer, startPostgres } from '@cupola/store/postgres-server';
 import { ROOT, run } from '../platform.ts';
 import { freePort, type Program, startProgram } from './programs.ts';
 
@@ -16,6 +16,8 @@ export const PASSWORD = 'let-me-in';
 
 export interface ControlPlane extends AsyncDisposable {
   readonly postgres: PostgresServer;
+  /** Follows `postgres` synchronously, and is known to every program; null unless asked for. */
+  readonly standby: StandbyServer | null;
   readonly redis: RedisServer;
   readonly s3: S3Server;
   readonly apis: readonly Program[];
@@ -44,6 +46,8 @@ interface Options {
   isKept: boolean;
   /** The engines write through to disk, as an operator's do. */
   durable?: boolean;
+  /** Another PostgreSQL follows the first one. */
+  isFollowed?: boolean;
   /** Where members call; this machine only unless told otherwise. */
   memberHost?: string;
   /** Pushes by git are taken over SSH as well. */
@@ -56,6 +60,7 @@ export async function startControlPlane({
   appsPort,
   isKept,
   durable = false,
+  isFollowed = false,
   memberHost = '127.0.0.1',
   ssh = false,
 }: Options): Promise<ControlPlane> {
@@ -63,7 +68,9 @@ export async function startControlPlane({
   const [postgres, redis, s3] = await Promise.all([startPostgres({ durable }), startRedis(), startS3()]);
   for (const engine of [postgres, redis, s3]) starting.use(engine);
   writeFileSync(join(work, 'admin-password'), `${PASSWORD}\n`, { mode: 0o600 });
-  const database = postgres.url(await postgres.database());
+  const name = await postgres.database();
+  const standby = isFollowed ? starting.use(await postgres.standby('synchronous')) : null;
+  const database = standby === null ? postgres.url(name) : postgres.url(name, postgres.folder, standby.folder);
   const blobs = s3.bucket('cupola');
   const ports = { api: [await freePort(), await freePort()], member: [await freePort(), await freePort()] };
   const balancer = starting.use(await startBalancer(ports.api));
@@ -123,6 +130,7 @@ export async function startControlPlane({
   const running = starting.move();
   return {
     postgres,
+    standby,
     redis,
     s3,
     apis,

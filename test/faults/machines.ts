@@ -25,13 +25,17 @@ export interface Machines extends AsyncDisposable {
 
 const PATIENCE_MS = 20_000;
 
-export async function startMachines(): Promise<Machines> {
+/** @param isFollowed by a second PostgreSQL, which can take over. */
+export async function startMachines({ isFollowed }: { isFollowed: boolean }): Promise<Machines> {
   await using starting = new AsyncDisposableStack();
   const work = mkdtempSync(join(tmpdir(), 'cupola-faults-'));
   starting.defer(() => rmSync(work, { recursive: true, force: true, maxRetries: 5 }));
   const network = starting.use(await openNetwork());
   const plane = starting.use(
-    await startControlPlane({ work, appsPort: 8080, isKept: true, durable: true, memberHost: network.address }),
+    await startControlPlane({
+      ...{ work, isFollowed, memberHost: network.address },
+      ...{ appsPort: 8080, isKept: true, durable: true },
+    }),
   );
   const cells: [Host, Host] = [await network.host(), await network.host()];
   const stager = await network.host();

@@ -1,12 +1,16 @@
 /** The matrix as data: what breaks, and how. What must hold is the same for all of it, but for what a machine may lose. */
 import { setTimeout as pause } from 'node:timers/promises';
+import type { ControlPlane } from '../cluster/control-plane.ts';
 import type { Program } from '../cluster/programs.ts';
 import type { Host } from '../hosts.ts';
 import { until } from '../platform.ts';
 import type { Machines } from './machines.ts';
 
-/** `freeze`: SIGSTOP for 18 s. `cut`: its machine's cable is pulled for 18 s. `power`: its machine is off for as long, with all that ran there. */
-export type Fault = 'kill' | 'freeze' | 'restart' | 'cut' | 'power';
+/**
+ * `freeze`: SIGSTOP for 18 s. `cut`: its machine's cable is pulled for 18 s. `power`: its machine is off for as long, with all that ran there.
+ * `failover`: killed, and never back; the one that follows it is told to take over.
+ */
+export type Fault = 'kill' | 'freeze' | 'restart' | 'cut' | 'power' | 'failover';
 export type Part =
   | 'api'
   | 'leader'
@@ -18,7 +22,8 @@ export type Part =
   | 'stager machine'
   | 'postgres'
   | 'redis'
-  | 's3';
+  | 's3'
+  | 'primary';
 
 /** ms. Longer than a lease. */
 const LONG_MS = 18_000;
@@ -47,6 +52,8 @@ export const MATRIX: Record<Part, readonly Fault[]> = {
   postgres: ['kill', 'freeze', 'restart'],
   redis: ['kill', 'freeze', 'restart'],
   s3: ['kill', 'freeze', 'restart'],
+  // Last: there is no other one to follow it.
+  primary: ['failover'],
 };
 
 const never = (): boolean => false;
@@ -86,6 +93,8 @@ export async function breakable(machines: Machines, part: Part): Promise<Breakab
         signal: postgres.signal,
       });
     }
+    case 'primary':
+      return { routers: [], mayMove: never, fault: () => failover(plane) };
     case 'redis':
     case 's3': {
       const engine = plane[part];
@@ -131,6 +140,13 @@ async function ofMachine({ rejoin }: Machines, host: Host, fault: Fault): Promis
   await pause(LONG_MS);
   await host.cable('in');
   if (fault === 'power') await rejoin(host);
+}
+
+async function failover({ postgres, standby }: ControlPlane): Promise<void> {
+  if (standby === null) throw new Error('no other PostgreSQL follows');
+  await postgres.stop('SIGKILL');
+  await pause(ENGINE_AWAY_MS);
+  standby.promote();
 }
 
 interface Engine {

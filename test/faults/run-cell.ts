@@ -31,9 +31,9 @@ export interface Result extends Judged {
   wrong: string[];
 }
 
-export async function startBroken(): Promise<Broken> {
+export async function startBroken({ isFollowed }: { isFollowed: boolean }): Promise<Broken> {
   await using starting = new AsyncDisposableStack();
-  const machines = starting.use(await startMachines());
+  const machines = starting.use(await startMachines({ isFollowed }));
   console.log('the cluster stands');
   const { client } = machines;
   const pushed = (name: string, instances: number) => pushStamping(client, name, instances);

@@ -38,7 +38,7 @@ function chance(cell: { part: Part; fault: Fault }): number {
 }
 
 console.log(`seed ${seed}, ${cells.length} cells`);
-await using broken = await startBroken();
+await using broken = await startBroken({ isFollowed: cells.some(({ fault }) => fault === 'failover') });
 console.log(HEAD);
 if (values.out !== undefined && !existsSync(values.out)) appendFileSync(values.out, `${HEAD}\n`);
 let isOver = false;
