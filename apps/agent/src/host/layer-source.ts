@@ -6,7 +6,7 @@
  */
 import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
-import { Agent, request } from 'undici';
+import { Agent } from 'undici';
 import { backoff, pause } from '../pause.ts';
 import { type InternalApi, isAway } from '../session/internal-api.ts';
 
@@ -41,7 +41,8 @@ export function createLayerSource({ api, monotonic, signal, log }: Deps): LayerS
   let avoidedUntilMs = Number.NEGATIVE_INFINITY;
 
   const follow = async (url: string): Promise<Readable> => {
-    const { statusCode, body } = await request(url, { dispatcher: store, signal });
+    const { origin, pathname, search } = new URL(url);
+    const { statusCode, body } = await store.request({ origin, path: pathname + search, method: 'GET', signal });
     if (statusCode === 200) return body;
     await body.dump();
     throw new Error(`the blob store answered ${statusCode}`);
