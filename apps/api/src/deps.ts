@@ -9,6 +9,7 @@ import type { BuildLogs } from './builds/build-log.ts';
 import type { BuildLeases } from './builds/leases.ts';
 import type { FiguresRecorder } from './figures/record.ts';
 import type { GitPart } from './git/pass-on.ts';
+import type { GitOrders } from './git/webhooks/orders.ts';
 import type { Holds } from './holds/holds.ts';
 import type { ShownTexts } from './http/json-text.ts';
 import type { LogRights } from './internal/log-rights.ts';
@@ -66,6 +67,7 @@ export interface ApiDeps {
   figures: FiguresRecorder;
   /** Who watches live. */
   stream: StreamHub;
+  gitOrders: GitOrders;
   config: ApiConfig;
   /** Where git runs; not given: no push by git is received. */
   git?: GitPart;

@@ -86,6 +86,8 @@ export interface TestOptions {
   wrapLogs?: (logs: LogStore) => LogStore;
   /** Where git runs; not given: nowhere. */
   git?: GitPart;
+  /** How often push events are looked for that nobody works at; only with `loops`. */
+  gitLookMs?: number;
   /** Files of the dashboard, made before. */
   dashboard?: string;
   /** Told of each request. */
@@ -143,6 +145,7 @@ export async function startTestApi(options: TestOptions = {}): Promise<TestApi> 
     monotonic: clock.now,
     ...(options.requestDone === undefined ? {} : { requestDone: options.requestDone }),
     ...(options.git === undefined ? {} : { git: options.git }),
+    ...(options.gitLookMs === undefined ? {} : { gitLookMs: options.gitLookMs }),
     drainTargets,
     movePauseMs: 0,
     loops,

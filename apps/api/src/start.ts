@@ -11,6 +11,7 @@ import type { ApiDeps } from './deps.ts';
 import { withDrains } from './drains/drains.ts';
 import { endpoints } from './endpoints.ts';
 import { createFiguresRecorder } from './figures/record.ts';
+import { createGitOrders } from './git/webhooks/orders.ts';
 import { createHolds } from './holds/create-holds.ts';
 import { createTokenCap } from './holds/token-cap.ts';
 import { createShownTexts } from './http/json-text.ts';
@@ -46,6 +47,7 @@ export interface StartDeps
     | 'buildLogs'
     | 'logRights'
     | 'fileMover'
+    | 'gitOrders'
   > {
   listen: Listen;
   internal: InternalListen;
@@ -59,6 +61,8 @@ export interface StartDeps
   monotonic?: () => number;
   /** How long pushes pause before the places of their files are moved; some seconds when not given. */
   movePauseMs?: number;
+  /** How often push events are looked for that no API works at, ms; ten seconds when not given. */
+  gitLookMs?: number;
   /** False: neither outbox nor sweeper, for tests that look at rows between two steps. */
   loops?: boolean;
 }
@@ -79,6 +83,7 @@ export async function start(options: StartDeps): Promise<Api> {
     admin,
     hashCost,
     movePauseMs,
+    gitLookMs,
     loops = true,
     monotonic = () => performance.now(),
     ...given
@@ -110,6 +115,7 @@ export async function start(options: StartDeps): Promise<Api> {
     holds: createHolds({ store, monotonic, cap }),
     figures: starting.use(createFiguresRecorder(given)),
     stream: createStreamHub(() => deps, given),
+    gitOrders: starting.use(createGitOrders(() => deps)),
   };
   const authenticate = createAuthenticate(store.read, tokens);
   const doors: { server: HttpServer | null } = { server: null };
@@ -122,6 +128,7 @@ export async function start(options: StartDeps): Promise<Api> {
   if (loops) {
     starting.use(startOutbox(deps));
     starting.use(startSweeper(deps));
+    deps.gitOrders.start(gitLookMs);
   }
   const server = starting.use(await startServer({ api: deps, endpoints, authenticate }, listen, routerSocket));
   doors.server = server;

@@ -22,6 +22,7 @@ import * as lastStager from './migrations/0014-last-stager.ts';
 import * as authorizationCodes from './migrations/0015-authorization-codes.ts';
 import * as writers from './migrations/0016-writers.ts';
 import * as gitWebhooks from './migrations/0017-git-webhooks.ts';
+import * as gitOrders from './migrations/0018-git-orders.ts';
 import type { Database } from './schema.ts';
 
 /** All migrations, forward only. */
@@ -46,6 +47,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0015-authorization-codes': inNewEpoch(authorizationCodes),
   '0016-writers': inNewEpoch(writers),
   '0017-git-webhooks': inNewEpoch(gitWebhooks),
+  '0018-git-orders': inNewEpoch(gitOrders),
 };
 
 /**

@@ -687,6 +687,21 @@ export interface GitWebhooksTable {
   created_at: number;
 }
 
+/** A push event that was taken, until its deployment has ended. */
+export interface GitOrdersTable {
+  guid: string;
+  app_guid: string;
+  webhook_guid: string;
+  commit_id: string;
+  /** Whose event it was: one of those that the contract names. */
+  forge: string;
+  /** How often an API began to work at it. */
+  attempts: number;
+  /** Until then an API works at it, or it rests. */
+  held_until: number;
+  created_at: number;
+}
+
 /** Digests of deliveries that have come. */
 export interface GitDeliveriesTable {
   guid: string;
@@ -760,6 +775,7 @@ export interface Database {
   git_settings: GitSettingsTable;
   git_webhooks: GitWebhooksTable;
   git_deliveries: GitDeliveriesTable;
+  git_orders: GitOrdersTable;
   ssh_keys: SshKeysTable;
   stacks: StacksTable;
   usage_events: UsageEventsTable;

@@ -9,7 +9,7 @@ import { forgePush, gitWebhook, madeGitWebhook, putGitWebhook } from '@cupola/co
 import { ForbiddenError, NotFoundError, UnavailableError } from '@cupola/model/errors';
 import type { GitWebhooksTable } from '@cupola/store/schema';
 import type { Selectable } from 'kysely';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { Actor } from '../../access/actor.ts';
 import { writableApp } from '../../apps/find-app.ts';
 import { logApi } from '../../apps/log-line.ts';
@@ -17,9 +17,8 @@ import type { ApiDeps } from '../../deps.ts';
 import { type ApiRequest, type Endpoint, endpoint, type Reply } from '../../http/endpoint.ts';
 import { isoTime } from '../../http/iso-time.ts';
 import { actorOfUser } from '../../uaa/authenticate.ts';
-import { findTarget, readSettings } from '../target.ts';
-import { pushToken } from '../who-pushes.ts';
-import { followOrder, placeOrder } from './order.ts';
+import { readSettings } from '../target.ts';
+import { MAY_NOT_PUSH, pusherOf } from './orders.ts';
 import { type Delivery, provenDelivery } from './signatures.ts';
 
 /** GitHub's own limit is 25 MB, of a push with thousands of commits; what is larger than this is refused, and the next push deploys (ours). */
@@ -30,7 +29,6 @@ const SECRET_BYTES = 32;
 
 type WebhookRow = Selectable<GitWebhooksTable>;
 const PATH = '/v3/apps/:guid/git_webhook';
-const storedLogin = z.object({ user: z.string(), token: z.string() });
 
 const said = (status: number, text: string): Reply => ({ status, body: `${text}\n`, contentType: 'text/plain' });
 
@@ -92,9 +90,7 @@ async function receive(deps: ApiDeps, request: ApiRequest<never, never>): Promis
   const pushed = push.ref.replace(/^refs\/heads\//, '');
   if (push.ref !== `refs/heads/${row.branch}`) return said(200, `${pushed} deploys nothing: ${row.branch} does.`);
   if (/^0+$/.test(push.after)) return said(200, `${pushed} was removed there; what runs goes on.`);
-  if (!(await isNew(deps, row, delivery)))
-    return said(409, 'This delivery has come before, and counts once. To deploy again, push again.');
-  return deploy(deps, request, { row, delivery, commit: push.after });
+  return deploy(deps, { row, delivery, commit: push.after });
 }
 
 function readPush(contentType: string, body: Buffer): z.infer<typeof forgePush> | null {
@@ -108,75 +104,46 @@ function readPush(contentType: string, body: Buffer): z.infer<typeof forgePush> 
   }
 }
 
-const marksOf = (row: WebhookRow, { marks }: Delivery): string[] => marks.map(mark => `${row.guid} ${mark}`);
-
-/** Remembers it, too. Two at once are one. */
-async function isNew({ store }: ApiDeps, row: WebhookRow, delivery: Delivery): Promise<boolean> {
-  return store.mutate(async ({ db, now }) => {
+/** The delivery, and what it orders, together; null when it has come before. Two at once are one. */
+async function remember(
+  { store, gitOrders }: ApiDeps,
+  row: WebhookRow,
+  { delivery, commit }: { delivery: Delivery; commit: string },
+) {
+  const marks = delivery.marks.map(mark => `${row.guid} ${mark}`);
+  return store.mutate(async mutation => {
+    const { db, now } = mutation;
     await db
       .deleteFrom('git_deliveries')
       .where('seen_at', '<', now - DELIVERIES_KEPT_MS)
       .execute();
-    const marks = marksOf(row, delivery);
     const known = await db.selectFrom('git_deliveries').select('guid').where('guid', 'in', marks).execute();
-    if (known.length > 0) return false;
-    const made = await db
+    if (known.length > 0) return null;
+    await db
       .insertInto('git_deliveries')
       .values(marks.map(mark => ({ guid: mark, seen_at: now })))
-      .onConflict(conflict => conflict.column('guid').doNothing())
-      .returning('guid')
       .execute();
-    return made.length === marks.length;
+    return gitOrders.store(mutation, row, { commit, forge: delivery.forge });
   });
 }
 
+/** 202 once it is stored: it is deployed then, whatever happens to this API. */
 async function deploy(
   deps: ApiDeps,
-  { requestId }: ApiRequest<never, never>,
   { row, delivery, commit }: { row: WebhookRow; delivery: Delivery; commit: string },
 ): Promise<Reply> {
-  const actor = await actorOfUser(deps.store.read, row.user_guid);
-  const place = await deps.store.read
-    .selectFrom('apps')
-    .innerJoin('spaces', 'spaces.guid', 'apps.space_guid')
-    .innerJoin('organizations', 'organizations.guid', 'spaces.organization_guid')
-    .select(['apps.name as app', 'spaces.name as space', 'organizations.name as organization'])
-    .where('apps.guid', '=', row.app_guid)
-    .executeTakeFirst();
-  const name = place ?? { app: '', space: '', organization: '' };
-  const say = (line: string): Promise<void> => logApi(deps, row.app_guid, `git: ${line}`);
+  if (deps.git === undefined) throw new UnavailableError('This platform has no part that runs git.');
   try {
-    if (actor === null) throw new ForbiddenError();
-    await findTarget(deps.store.read, actor, name);
+    const { place } = await pusherOf(deps, row);
+    const order = await remember(deps, row, { delivery, commit });
+    if (order === null)
+      return said(409, 'This delivery has come before, and counts once. To deploy again, push again.');
+    deps.gitOrders.work(order);
+    return said(202, `${row.branch} ${commit.slice(0, 8)} is being deployed: cupola logs ${place.app}`);
   } catch (error) {
     if (!(error instanceof ForbiddenError || error instanceof NotFoundError)) throw error;
-    await say(
-      'Nothing is deployed: who has made the webhook may not push any more. Make it anew: cupola git:webhook APP --repo URL',
-    );
-    return said(
-      403,
-      'Who has made this webhook may not push to its app any more. Make it anew: cupola git:webhook APP --repo URL',
-    );
-  }
-  try {
-    if (deps.git === undefined) throw new UnavailableError('This platform has no part that runs git.');
-    const login = row.login_sealed === null ? null : storedLogin.parse(JSON.parse(deps.sealer.open(row.login_sealed)));
-    const order = { ...name, url: row.repository_url, branch: row.branch, commit, forge: delivery.forge, login };
-    const authorization = `bearer ${await pushToken(deps, actor as Actor)}`;
-    const answer = await placeOrder(deps.git, order, { authorization, requestId });
-    void followOrder(answer, say)
-      .then(outcome => (outcome === null ? say("git's part has gone in the middle. Push again.") : undefined))
-      .catch((error: unknown) =>
-        deps.log.warn({ err: error, app: row.app_guid }, 'what a webhook deploys was not told'),
-      );
-    return said(202, `${row.branch} ${commit.slice(0, 8)} is being deployed: cupola logs ${name.app}`);
-  } catch (error) {
-    if (!(error instanceof UnavailableError)) throw error;
-    // It may be sent again.
-    await deps.store.mutate(({ db }) =>
-      db.deleteFrom('git_deliveries').where('guid', 'in', marksOf(row, delivery)).execute(),
-    );
-    return { ...said(503, error.message), headers: { 'Retry-After': '5' } };
+    await logApi(deps, row.app_guid, `git: ${MAY_NOT_PUSH}`);
+    return said(403, MAY_NOT_PUSH);
   }
 }
 

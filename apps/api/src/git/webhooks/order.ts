@@ -32,13 +32,11 @@ export async function placeOrder(
     request.once('error', reject);
     request.end(body);
   }).catch((error: unknown) => {
-    throw new UnavailableError(
-      `git's part cannot be reached (${(error as Error).message}). Let the forge send it again.`,
-    );
+    throw new UnavailableError(`git's part cannot be reached (${(error as Error).message}).`);
   });
   if (answer.statusCode === 200) return answer;
   answer.resume();
-  throw new UnavailableError(`git's part does not take it (${answer.statusCode}). Let the forge send it again.`);
+  throw new UnavailableError(`git's part does not take it (${answer.statusCode}).`);
 }
 
 /** Each line as it comes. Returns how it has ended; null: the part has gone. */

@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { anApp } from '@cupola/store/fixtures';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { startTestApi, type TestApi } from '../../fixtures.ts';
 
 const COMMIT = '6113728f27ae82c7b1a177c8d03f9e96e0adf246';
@@ -35,6 +35,9 @@ const GITLAB = {
   total_commits_count: 4,
 };
 
+const LOOK_MS = 20;
+const WAIT = { timeout: 30_000 };
+
 describe('webhooks of forges', () => {
   let given: TestApi;
   let part: http.Server;
@@ -55,7 +58,11 @@ describe('webhooks of forges', () => {
       });
     });
     await new Promise<void>(resolve => part.listen(0, '127.0.0.1', resolve));
-    given = await startTestApi({ git: { url: `http://127.0.0.1:${(part.address() as AddressInfo).port}` } });
+    given = await startTestApi({
+      git: { url: `http://127.0.0.1:${(part.address() as AddressInfo).port}` },
+      loops: true,
+      gitLookMs: LOOK_MS,
+    });
   });
   afterAll(async () => {
     await given[Symbol.asyncDispose]();
@@ -111,7 +118,7 @@ describe('webhooks of forges', () => {
       status: 202,
       text: expect.stringMatching(/main 6113728f is being deployed/),
     });
-    expect(orders).toHaveLength(1);
+    await vi.waitFor(() => expect(orders).toHaveLength(1), WAIT);
     expect(orders[0]?.order).toMatchObject({
       ...{ organization: 'cupola', space: 'dev', url: 'https://github.com/team/shop.git', branch: 'main' },
       ...{ commit: COMMIT, forge: 'github', login: { user: 'deployer', token: 'forge-token' } },
@@ -128,6 +135,7 @@ describe('webhooks of forges', () => {
     const made = await webhook();
     const both = await Promise.all([github(made, GITHUB), github(made, GITHUB)]);
     expect(both.map(({ status }) => status).toSorted()).toEqual([202, 409]);
+    await vi.waitFor(async () => expect(await waiting(made)).toEqual([]), WAIT);
     expect(orders).toHaveLength(1);
   });
 
@@ -137,7 +145,8 @@ describe('webhooks of forges', () => {
     const made = await webhook({ repository_url: 'https://gitlab.com/mike/diaspora' });
     const headers = { 'x-gitlab-token': made.secret, 'x-gitlab-event': 'Push Hook', 'x-gitlab-event-uuid': 'u-1' };
     expect((await send(made.hook, JSON.stringify(GITLAB), headers)).status).toBe(202);
-    expect(orders.map(({ order }) => order.forge)).toEqual(['github', 'gitlab']);
+    await vi.waitFor(() => expect(orders).toHaveLength(2), WAIT);
+    expect(orders.map(({ order }) => order.forge).toSorted()).toEqual(['github', 'gitlab']);
   });
 
   test('other branches, removals, pings and tags deploy nothing', async () => {
@@ -164,12 +173,48 @@ describe('webhooks of forges', () => {
     expect(orders).toEqual([]);
   });
 
-  test('where the part does not take it the forge may send it again', async () => {
+  const waiting = (made: Made) =>
+    given.deps.store.read.selectFrom('git_orders').selectAll().where('app_guid', '=', made.guid).execute();
+  const linesOf = async (made: Made) =>
+    (await given.deps.logs.read({ appGuid: made.guid, limit: 100, descending: false })).map(({ line }) => line).join('\n');
+
+  test('what was taken is handed over again while the part does not take it, and until it has said the end', async () => {
     const made = await webhook();
     answerOfPart = () => ({ status: 503, lines: [] });
-    expect((await github(made, GITHUB)).status).toBe(503);
-    answerOfPart = () => ({ status: 200, lines: [] });
     expect((await github(made, GITHUB)).status).toBe(202);
+    await vi.waitFor(async () => expect((await waiting(made))[0]?.held_until).toBe(given.clock.now() + 5_000), WAIT);
+    expect(orders).toHaveLength(1);
+    // In the middle of it the part is killed.
+    answerOfPart = () => ({ status: 200, lines: [{ say: 'Staging' }] });
+    given.clock.pass(5_000);
+    await vi.waitFor(async () => expect((await waiting(made))[0]?.held_until).toBe(given.clock.now() + 10_000), WAIT);
+    expect(orders).toHaveLength(2);
+    answerOfPart = () => ({ status: 200, lines: [{ outcome: 'deployed' }] });
+    given.clock.pass(10_000);
+    await vi.waitFor(async () => expect(await waiting(made)).toEqual([]), WAIT);
+    expect(orders.map(({ order }) => order.commit)).toEqual([COMMIT, COMMIT, COMMIT]);
+    expect(await linesOf(made)).toMatch(/git: Staging\n.*It is done again/);
+  });
+
+  test('what another API has taken, which is gone, is gone on with; of a webhook that was removed it is not', async () => {
+    const [made, removed] = [await webhook(), await webhook()];
+    const left = (guid: string, of: Made) => ({
+      ...{ guid, app_guid: of.guid, webhook_guid: of.hook.split('/').at(-1) ?? '', commit_id: COMMIT, forge: 'gitea' },
+      ...{ attempts: 1, held_until: given.clock.now() + 60_000, created_at: given.clock.now() },
+    });
+    expect((await given.api('DELETE', removed.path, { token: given.admin })).status).toBe(204);
+    await given.deps.store.mutate(({ db }) =>
+      db
+        .insertInto('git_orders')
+        .values([left('order-1', made), left('order-2', removed)])
+        .execute(),
+    );
+    given.clock.pass(59_000);
+    await new Promise(resolve => setTimeout(resolve, 5 * LOOK_MS));
+    expect(orders).toEqual([]);
+    given.clock.pass(1_000);
+    await vi.waitFor(async () => expect([await waiting(made), await waiting(removed)]).toEqual([[], []]), WAIT);
+    expect(orders.map(({ order }) => [order.commit, order.forge])).toEqual([[COMMIT, 'gitea']]);
   });
 
   test("is its developer's: whoever may not push any more deploys nothing, and a new secret ends the old one", async () => {
@@ -203,5 +248,18 @@ describe('webhooks of forges', () => {
       'file:///etc',
     ])
       expect((await put(url)).status).toBe(422);
+  });
+
+  // Last: tokens of the others would be too old.
+  test('what was in vain for an hour is left, and the log says what to do', async () => {
+    const made = await webhook();
+    answerOfPart = () => ({ status: 503, lines: [] });
+    await github(made, GITHUB);
+    await vi.waitFor(async () => {
+      given.clock.pass(60_000);
+      await new Promise(resolve => setTimeout(resolve, LOOK_MS));
+      expect(await waiting(made)).toEqual([]);
+    }, WAIT);
+    expect(await linesOf(made)).toMatch(/tried for an hour: push again/);
   });
 });
