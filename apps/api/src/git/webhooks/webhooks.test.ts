@@ -176,7 +176,9 @@ describe('webhooks of forges', () => {
   const waiting = (made: Made) =>
     given.deps.store.read.selectFrom('git_orders').selectAll().where('app_guid', '=', made.guid).execute();
   const linesOf = async (made: Made) =>
-    (await given.deps.logs.read({ appGuid: made.guid, limit: 100, descending: false })).map(({ line }) => line).join('\n');
+    (await given.deps.logs.read({ appGuid: made.guid, limit: 100, descending: false }))
+      .map(({ line }) => line)
+      .join('\n');
 
   test('what was taken is handed over again while the part does not take it, and until it has said the end', async () => {
     const made = await webhook();
