@@ -44,12 +44,12 @@ function onCluster() {
 
 /**
  * Packages and apps share a process for each worker (their modules hold no state): 155 s of CPU for the API's 112 files instead of 286. Whole-system tests are
- * isolated. All in forks, because a SIGKILL inside a worker thread would end the run. Most of their time they wait for processes, and many for a time that passes: with two files at
- * once two cores rest half of the time, so three run.
+ * isolated. All in forks, because a SIGKILL inside a worker thread would end the run. Most of their time they wait for processes, but three
+ * files at once took twice as long on two cores as two: each has a platform of many processes.
  */
 export default defineConfig({
   test: {
-    maxWorkers: Math.max(3, availableParallelism() - 1),
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     reporters: ['default', './scripts/count-reporter.ts'],
     projects: [
       {

@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createZstdDecompress } from 'node:zlib';
 import { openSqliteStore } from '@cupola/store/sqlite';
@@ -42,14 +43,29 @@ async function unpack(file: string, folder: string): Promise<void> {
   });
   const ended = endOf(tar);
   ended.catch(() => undefined); // Awaited below.
+  tar.stdin.on('error', () => undefined); // It has ended: its own word counts.
   try {
-    await pipeline(createReadStream(file), createZstdDecompress(), tar.stdin);
+    await pipeline(createReadStream(file), createZstdDecompress(), readBy(tar.stdin));
   } catch {
     tar.kill();
     await ended.catch(() => undefined);
     throw new PlainError(`${file} is no backup of Cupola, or is damaged: it cannot be unpacked.`);
   }
   await ended;
+}
+
+/** tar ends at the archive's own end, while zeros still come behind it: those are read all the same, so that what is damaged is found. */
+function readBy(reader: Writable): Writable {
+  return new Writable({
+    write: (chunk: Buffer, _encoding, done) => {
+      if (reader.writable) reader.write(chunk, () => done());
+      else done();
+    },
+    final: done => {
+      reader.end();
+      done();
+    },
+  });
 }
 
 function readAbout(data: string, file: string): AboutBackup {
