@@ -6,19 +6,25 @@ import { API_LIMITS, PUSH_LIMITS } from '@cupola/model/limits';
 const NO_JSON = 'Request invalid due to parse error: invalid request body';
 const MAX_BYTES = PUSH_LIMITS.bodyMaxBytes;
 
-/** @throws InvalidRequestError over the limit, without reading on. */
-export async function readText(request: IncomingMessage): Promise<string> {
-  const tooLarge = new InvalidRequestError(`The body is larger than ${MAX_BYTES} bytes. Send less.`, 'BodyTooLarge');
-  if (Number(request.headers['content-length'] ?? 0) > MAX_BYTES) throw tooLarge;
+/** Null: more than `maxBytes`, said or not said beforehand; nothing more is read then. */
+export async function readBytes(request: IncomingMessage, maxBytes: number): Promise<Buffer | null> {
+  if (Number(request.headers['content-length'] ?? 0) > maxBytes) return null;
   const chunks: Buffer[] = [];
   let bytes = 0;
   // Left early, the stream must live on: with it the connection would go, and the answer.
   for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > MAX_BYTES) throw tooLarge;
+    if (bytes > maxBytes) return null;
     chunks.push(chunk);
   }
-  const text = Buffer.concat(chunks);
+  return Buffer.concat(chunks);
+}
+
+/** @throws InvalidRequestError over the limit, without reading on. */
+export async function readText(request: IncomingMessage): Promise<string> {
+  const text = await readBytes(request, MAX_BYTES);
+  if (text === null)
+    throw new InvalidRequestError(`The body is larger than ${MAX_BYTES} bytes. Send less.`, 'BodyTooLarge');
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(text);
   } catch {

@@ -54,10 +54,11 @@ export function createSuspicion({ settings, isDown, monotonic }: Deps): Suspicio
   return {
     of: backend => {
       const known = suspects.get(backend.key);
+      // Of nearly every copy, at each request.
+      if (known === undefined) return isDown(backend) ? 2 : 0;
       const isWithin = (atMs: number, ms: number): boolean => atMs !== 0 && monotonic() - atMs < ms;
-      if (known !== undefined && isWithin(known.prunedAtMs, settings.dialGraceMs)) return 3;
+      if (isWithin(known.prunedAtMs, settings.dialGraceMs)) return 3;
       if (isDown(backend)) return 2;
-      if (known === undefined) return 0;
       const isRecent = (atMs: number): boolean => isWithin(atMs, settings.failedEndpointSkipMs);
       if (known.prunedAtMs !== 0) return isRecent(known.prunedAtMs) || isRecent(known.triedAtMs) ? 2 : 0;
       return isRecent(known.failedAtMs) ? 1 : 0;

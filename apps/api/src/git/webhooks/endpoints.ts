@@ -3,7 +3,6 @@
  * that the secret's owner sent it, once: which repository, which branch and with which login is the developer's word, and it is deployed as that user.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
 import { gitRemote } from '@cupola/contract/git-remote';
 import { forgePush, gitWebhook, madeGitWebhook, putGitWebhook } from '@cupola/contract/v3/git-webhook';
 import { ForbiddenError, NotFoundError, UnavailableError } from '@cupola/model/errors';
@@ -16,6 +15,7 @@ import { logApi } from '../../apps/log-line.ts';
 import type { ApiDeps } from '../../deps.ts';
 import { type ApiRequest, type Endpoint, endpoint, type Reply } from '../../http/endpoint.ts';
 import { isoTime } from '../../http/iso-time.ts';
+import { readBytes } from '../../http/read-body.ts';
 import { actorOfUser } from '../../uaa/authenticate.ts';
 import { readSettings } from '../target.ts';
 import { MAY_NOT_PUSH, pusherOf } from './orders.ts';
@@ -56,24 +56,11 @@ async function webhookOf({ store }: ApiDeps, actor: Actor, appGuid: string): Pro
   return row;
 }
 
-/** Null: more than the limit. */
-async function readBytes(request: IncomingMessage): Promise<Buffer | null> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  // Left early, the stream must live on: with it the connection would go, and the answer.
-  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > BODY_MAX_BYTES) return null;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
-}
-
 async function receive(deps: ApiDeps, request: ApiRequest<never, never>): Promise<Reply> {
   const guid = request.params.guid ?? '';
   const row = await deps.store.read.selectFrom('git_webhooks').selectAll().where('guid', '=', guid).executeTakeFirst();
   if (row === undefined) return said(404, 'There is no such webhook. Make one: cupola git:webhook APP --repo URL');
-  const body = await readBytes(request.raw.request);
+  const body = await readBytes(request.raw.request, BODY_MAX_BYTES);
   if (body === null) return said(413, 'The delivery is too large. The next push deploys; or push now: cupola push');
   const secret = deps.sealer.open(row.secret_sealed);
   const { headers } = request.raw.request;

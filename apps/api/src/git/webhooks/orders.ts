@@ -4,6 +4,7 @@
  * deployed twice, where the end was not heard, is the same version once more.
  */
 import { randomUUID } from 'node:crypto';
+import { addAbortSignal } from 'node:stream';
 import { fetchOrder } from '@cupola/contract/v3/git-webhook';
 import { ForbiddenError, NotFoundError, UnavailableError } from '@cupola/model/errors';
 import type { GitOrdersTable, GitWebhooksTable } from '@cupola/store/schema';
@@ -172,8 +173,8 @@ async function attempt(
       },
       { authorization: `bearer ${await pushToken(deps, actor)}`, requestId: randomUUID() },
     );
-    ending.addEventListener('abort', () => answer.destroy(), { once: true });
-    if (ending.aborted) answer.destroy();
+    // Let go of when it has ended: the signal lives as long as the API.
+    addAbortSignal(ending, answer);
     if ((await followOrder(answer, say)) !== null) return true;
     if (!ending.aborted)
       await say(`git's part has gone in the middle. ${isLast ? 'Push again.' : 'It is done again.'}`);
