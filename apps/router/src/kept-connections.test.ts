@@ -50,7 +50,8 @@ describe('a kept connection', () => {
     await using backend = await httpBackend((_request, response) => void response.write('begun'));
     await using router = await aRouter([routeTo([backend.port])]);
     const text = await converse(router.port, { first: GET('/'), heard: /begun/, next: 'no http\r\n\r\n' });
-    expect(text).not.toMatch(/400|bad_request/);
+    // Not a bare `400`: one of the answer's own random ids may hold these digits.
+    expect(text).not.toMatch(/HTTP\/1\.1 400|bad_request/);
   });
 
   test.each([0, 1, 1_024, 65_536, 1_000_000])(
