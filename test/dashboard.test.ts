@@ -166,6 +166,14 @@ test('a developer goes from an empty space to an app that serves, reads its log,
   await until('the revision before serves', async () => (await platform.ask('shop.localhost')).body === 'version one');
   await showsState(page, 'running');
 
+  // Measured and told while the page was open.
+  const figures = page.getByRole('region', { name: 'Figures' });
+  await figures.getByText('As a table').click();
+  const asked = figures.getByRole('row', { name: 'requests a second 2xx' }).getByRole('cell').last();
+  await until('the requests are in the figures', async () => Number(await asked.innerText()) > 0);
+  await figures.getByRole('listitem').filter({ hasText: 'crash' }).first().waitFor();
+  expect(await figures.locator('canvas').count()).toBe(5);
+
   const scale = page.getByRole('region', { name: 'Scale web' });
   await scale.getByLabel('memory, MB').fill('96');
   await scale.getByRole('button', { name: 'Scale and restart' }).waitFor();

@@ -1,9 +1,11 @@
 /** Keeps what the pages have read up to date by the live stream: what a frame says is put in, what it only hints at is read again, a burst at once. */
+import type { AppFigures } from '@cupola/contract/v3/figures';
 import type { QueryClient } from '@tanstack/react-query';
 import type { Overview } from '../apps/overview.ts';
 import { signInAgain } from '../data/http.ts';
 import type { ShownProcess } from '../data/queries.ts';
 import * as reads from '../data/read.ts';
+import { isPast, type WindowFrame, withMark, withWindow } from '../figures/with-window.ts';
 import { applyToOverview, applyToProcesses, type Change, objectOf } from './apply.ts';
 import { type LiveStream, openStream } from './stream.ts';
 
@@ -26,6 +28,8 @@ export function followStream(client: QueryClient): LiveStream {
       gathered.push(change);
       if (gathered.length === 1) setTimeout(apply, GATHER_MS);
     },
+    metrics: frame => applyFigures(client, frame),
+    resumed: () => void client.invalidateQueries({ predicate: ({ queryKey }) => queryKey[2] === 'figures' }),
     reset: () => void client.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== 'session' }),
     ended: signInAgain,
   });
@@ -89,10 +93,22 @@ function applyToApp(client: QueryClient, change: Change): void {
           ? known
           : [event, ...known].slice(0, EVENTS_SHOWN),
       );
+      client.setQueriesData<AppFigures>({ queryKey: ['app', guid, 'figures'] }, known =>
+        known === undefined ? undefined : withMark(known, event),
+      );
       return;
     }
     default:
   }
+}
+
+function applyFigures(client: QueryClient, frame: WindowFrame): void {
+  const queryKey = ['app', frame.app_guid, 'figures'];
+  client.setQueriesData<AppFigures>({ queryKey }, known =>
+    known === undefined ? undefined : withWindow(known, frame),
+  );
+  const past = client.getQueriesData<AppFigures>({ queryKey }).filter(([, known]) => known && isPast(known, frame));
+  for (const [key] of past) void client.invalidateQueries({ queryKey: key, exact: true });
 }
 
 function newer<T extends { guid: string; created_at: string }>(known: T | null, told: T | null): T | null {

@@ -21,6 +21,10 @@ export interface LiveStream {
 interface Listening {
   /** In order. */
   changed(frame: Extract<StreamFrame, { type: 'changed' | 'gone' }>): void;
+  /** What an app has done in the last window. These may get lost. */
+  metrics(frame: Extract<StreamFrame, { type: 'metrics' }>): void;
+  /** It is heard again, and nothing was missed of what has a cursor. */
+  resumed(): void;
   /** What is known may be wrong: read it again. */
   reset(): void;
   /** The session has ended. */
@@ -34,7 +38,7 @@ const RETRY_FIRST_MS = 250;
 const RETRY_MAX_MS = 8_000;
 
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: one connection's state, and the few functions that change it.
-export function openStream({ changed, reset, ended }: Listening): LiveStream {
+export function openStream({ changed, metrics, resumed, reset, ended }: Listening): LiveStream {
   const listeners = new Set<() => void>();
   const waiting = new Set<() => void>();
   let state: LiveState = { staleSince: null, hasBegun: false };
@@ -76,11 +80,13 @@ export function openStream({ changed, reset, ended }: Listening): LiveStream {
       return;
     }
     if (frame.type === 'changed' || frame.type === 'gone') changed(frame);
+    else if (frame.type === 'metrics') metrics(frame);
     else if (frame.type === 'reset') reset();
     else if (frame.type === 'ready') {
       retryMs = RETRY_FIRST_MS;
       // What was read before has nobody to tell of changes meanwhile.
       if (cursor === null && state.hasBegun) reset();
+      else if (state.hasBegun) resumed();
       show({ staleSince: null, hasBegun: true });
       for (const one of waiting) one();
       waiting.clear();

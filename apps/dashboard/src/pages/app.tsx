@@ -1,5 +1,6 @@
 import { useQuery, useSuspenseQuery } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
+import { Suspense } from 'react';
 import { changeState } from '../app/commands.ts';
 import { carryOut } from '../app/do.ts';
 import { Environment } from '../app/environment.tsx';
@@ -28,11 +29,14 @@ import { LogPanel } from '../logs/log-panel.tsx';
 import { PushPanel } from '../push/push-panel.tsx';
 import { Action } from '../ui/action.tsx';
 import { Copy } from '../ui/copy.tsx';
+import { later } from '../ui/later.tsx';
 import { Since } from '../ui/since.tsx';
 import { StateWord } from '../ui/state-word.tsx';
 import { memory } from '../ui/time.ts';
 import { useTitle } from '../ui/use-title.ts';
 import { NotThere } from './not-there.tsx';
+
+const FiguresPanel = later('Figures', async () => (await import('../figures/figures-panel.tsx')).FiguresPanel);
 
 export function AppPage() {
   const { guid } = useParams({ from: '/apps/$guid' });
@@ -74,6 +78,9 @@ function AppThere({ app }: { app: App }) {
         <Instances key={shown.process.guid} app={app} shown={shown} events={events} readOnly={readOnly} />
       ))}
       <LogPanel appGuid={guid} appName={app.name} />
+      <Suspense fallback={<section className="sheet figures-wait" />}>
+        <FiguresPanel app={app} processes={processes} />
+      </Suspense>
       <div className="columns">
         <div>
           <Revisions app={app} readOnly={readOnly} />
