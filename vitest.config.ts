@@ -3,7 +3,6 @@ import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { EMBEDDED_ONLY, OF_NO_FORM } from './test/embedded-only.ts';
 
-const IS_COMPOSE_WANTED = process.env.CUPOLA_TEST_ALL === '1' || process.env.CUPOLA_TEST_COMPOSE !== undefined;
 const QUERIES = ['deployments', 'internal', 'organizations', 'pages', 'sweeper'];
 
 /** What stands on a store, again on the other engine. Left out where that is not installed; in CI it must be. */
@@ -89,8 +88,8 @@ export default defineConfig({
         test: {
           name: 'system',
           include: ['test/**/*.test.ts'],
-          // By hand (CUPOLA_TEST_COMPOSE=docker-compose) until it was seen in CI (docs/decisions/0031).
-          exclude: ['**/s3.test.ts', ...(IS_COMPOSE_WANTED ? [] : ['test/compose.test.ts'])],
+          exclude: ['**/s3.test.ts'],
+          globalSetup: 'test/s3-setup.ts',
           pool: 'forks',
           testTimeout: 240_000,
           hookTimeout: 240_000,

@@ -34,9 +34,13 @@ const PROGRAMS: Record<string, string> = {
   control: 'apps/control/src/main.ts',
   router: 'apps/router/src/main.ts',
   cli: 'apps/cli/src/main.ts',
+  // Alone, in a cluster: `./cupola program api`.
+  api: 'apps/api/src/main.ts',
+  scheduler: 'apps/scheduler/src/main.ts',
+  git: 'apps/git/src/main.ts',
 };
-/** The platform's own uids, under which root starts control, router and git (apps/control/src/platform-config.ts): they read root's compile cache. */
-const PLATFORM_UIDS = [64_000, 64_001];
+/** The platform's own uids, under which root starts control, router and git (apps/control/src/platform-config.ts), and that of its image (Dockerfile): they read root's compile cache. */
+const PLATFORM_UIDS = [64_000, 64_001, 1_000];
 /** A launcher that has just read `current` needs what it names for a moment more. */
 const KEPT_MS = 60_000;
 

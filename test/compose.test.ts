@@ -5,11 +5,13 @@
  *
  * `CUPOLA_TEST_ALL=1`: our image is built by the Dockerfile, with its libraries fetched. `CUPOLA_TEST_COMPOSE='docker compose'`: by the other Compose.
  */
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { type DockerEngine, dockerMissing, startDockerEngine } from '@cupola/sandbox/docker/engine-server';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeImages } from './compose/images.ts';
@@ -21,8 +23,6 @@ const IS_BUILT = process.env.CUPOLA_TEST_ALL === '1';
 const STAND_IN = 'cupola-stand-in:test';
 const IMAGE = 'cupola-test:local';
 const HOST = 'hello.localhost';
-/** The machine does other things too. */
-const MAKE_MS = 600_000;
 const CELLS = ['agent-1', 'agent-2', 'stager-1', 'stager-2'];
 const SERVICES = [
   ...['postgres', 'redis', 's3', 'api-1', 'api-2', 'scheduler-1', 'scheduler-2', 'router-1', 'router-2', 'git'],
@@ -31,16 +31,27 @@ const SERVICES = [
 /** One of each, the agent of one of the instances, and both schedulers: without them no instance is moved, however long that agent takes to come back. */
 const KILLED = ['api-1', 'scheduler-1', 'scheduler-2', 'router-2', 'stager-1', 'agent-1'];
 
+/** Between those of the other tests' programs and those that the kernel gives to connections: it takes a while until a container has its port. */
+const PORTS = { first: 31_000, count: 1_700 } as const;
+/** Of whatever takes as long as the machine needs; a limit of the tests', not of what they ask. */
+const LONG_MS = 600_000;
+/** Between two requests of a client, that they leave something of the machine to the others. */
+const PACE_MS = 20;
+
 async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map(server => (server.address() as { port: number }).port);
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))));
+  const ports: number[] = [];
+  for (let port = PORTS.first + Math.floor(Math.random() * PORTS.count); ports.length < count; port++) {
+    const candidate = PORTS.first + ((port - PORTS.first) % PORTS.count);
+    const server = createServer().listen(candidate, '0.0.0.0');
+    const isFree = await Promise.race([
+      once(server, 'listening').then(() => true),
+      once(server, 'error').then(() => false),
+    ]);
+    if (!isFree) continue;
+    ports.push(candidate);
+    server.close();
+    await once(server, 'close');
+  }
   return ports;
 }
 
@@ -50,6 +61,8 @@ describe.skipIf(dockerMissing() !== null)('docker-compose.yml', () => {
   let data: string;
   let environment: NodeJS.ProcessEnv;
   let routers: number[];
+  /** Of the agents' health listeners, on this machine. */
+  let agents: number[];
   /** Somebody else's on the same engine. */
   let stranger: string;
 
@@ -71,7 +84,7 @@ describe.skipIf(dockerMissing() !== null)('docker-compose.yml', () => {
         (await lines('inspect', '--format', '{{.State.Health.Status}}', ...SERVICES.map(containerOf))).every(
           status => status === 'healthy',
         ),
-      180_000,
+      LONG_MS,
     );
   const inApi = (...command: string[]): Promise<string> => engine.docker('exec', containerOf('api-2'), ...command);
   /** Of apps, as the engine sees them. */
@@ -101,6 +114,7 @@ describe.skipIf(dockerMissing() !== null)('docker-compose.yml', () => {
     ];
     const ports = await freePorts(names.length);
     routers = [ports[2] ?? 0, ports[3] ?? 0];
+    agents = [ports[6] ?? 0, ports[7] ?? 0];
     environment = {
       ...process.env,
       ...Object.fromEntries(names.map((name, index) => [`CUPOLA_${name}_PORT`, String(ports[index])])),
@@ -114,19 +128,21 @@ describe.skipIf(dockerMissing() !== null)('docker-compose.yml', () => {
       CUPOLA_BUILD_NETWORK: 'host',
       CUPOLA_DATA: data,
       CUPOLA_HOME: join(work, 'home'),
+      // Compose 1 waits for no answer of the engine longer than a minute.
+      COMPOSE_HTTP_TIMEOUT: '600',
     };
     stranger = (
       await engine.docker('run', '--detach', '--label', 'io.cupola.owner=other', STAND_IN, 'sleep', '1d')
     ).trim();
     if (IS_BUILT) await compose('build', 'prepare');
     await compose('up', '--detach');
-  }, MAKE_MS);
+  }, LONG_MS);
   afterAll(async () => {
     await compose('down', '--volumes').catch(() => undefined);
     await engine?.[Symbol.asyncDispose]();
     await run('umount', ['--lazy', data]).catch(() => undefined);
     rmSync(work, { recursive: true, force: true, maxRetries: 5 });
-  }, MAKE_MS);
+  }, LONG_MS);
 
   const ask = (router: number, host = HOST, path = '/'): Promise<{ status: number; body: string }> =>
     new Promise((resolve, reject) => {
@@ -144,10 +160,18 @@ describe.skipIf(dockerMissing() !== null)('docker-compose.yml', () => {
       request.on('error', reject);
     });
   const bothAnswer = (router: number) =>
-    until(`both instances answer through router ${router + 1}`, async () => {
-      const bodies = await Promise.all(Array.from({ length: 8 }, async () => (await ask(router)).body));
-      return [0, 1].every(index => bodies.some(body => body.startsWith(`Hello from instance ${index}`)));
-    });
+    until(
+      `both instances answer through router ${router + 1}`,
+      async () => {
+        const bodies = await Promise.all(Array.from({ length: 8 }, async () => (await ask(router)).body));
+        return [0, 1].every(index => bodies.some(body => body.startsWith(`Hello from instance ${index}`)));
+      },
+      LONG_MS,
+    );
+  const isReady = async (agent: number): Promise<boolean> =>
+    (await fetch(`http://127.0.0.1:${agents[agent]}/readyz`)).ok;
+  const answers = (what: string) =>
+    until(what, async () => (await ask(0, 'api.localhost', '/v3/info')).status === 200, LONG_MS);
   /** What the app did not answer with 200, through that router, while `work` was done. */
   async function failedMeanwhile(router: number, work: () => Promise<unknown>): Promise<unknown[]> {
     let isOver = false;
@@ -160,6 +184,7 @@ describe.skipIf(dockerMissing() !== null)('docker-compose.yml', () => {
           (error: unknown) => error,
         );
         if (status !== 200) failed.push(status);
+        await pause(PACE_MS);
       }
     })();
     await work().finally(() => {
@@ -170,68 +195,80 @@ describe.skipIf(dockerMissing() !== null)('docker-compose.yml', () => {
     return failed;
   }
 
-  test('an app is pushed, runs on both agents, and both routers lead there', async () => {
-    await until('the API answers', async () => (await ask(0, 'api.localhost', '/v3/info')).status === 200);
-    const password = (await inApi('cat', '/run/cupola/admin-password')).trim();
-    const api = `http://api.localhost:${routers[0]}`;
-    await cupola('login', '-a', api, '-u', 'admin', '-p', password, '-o', 'cupola', '-s', 'dev');
-    // On the Node.js of the image: a buildpack would bring 120 MB to each agent, which is no matter of Compose.
-    await cupola('push', 'hello', '-i', '2', '-b', 'binary_buildpack', '-c', 'node server.js');
-    await bothAnswer(0);
-    await bothAnswer(1);
-    const cells = JSON.parse(await inApi('cupola', 'cells', '--data', '/data', '--json')) as Array<{
-      name: string;
-      placedCopies: number;
-    }>;
-    expect(cells.map(({ name, placedCopies }) => `${name}: ${placedCopies}`).sort()).toEqual([
-      'agent-1: 1',
-      'agent-2: 1',
-    ]);
-    expect(await instances()).toHaveLength(2);
-    expect(await cupola('logs', 'hello', '--recent')).toContain('[APP/PROC/WEB/');
-    await allHealthy();
-  });
-
-  test('one of each part is killed: every request is answered; the next `up` brings them back without a token, to the same containers of apps', async () => {
-    const before = await instances();
-    const failed = await failedMeanwhile(0, async () => {
-      await engine.docker('kill', ...KILLED.map(containerOf));
-      // At once, as the engine does it with what somebody else has killed; `up` waits for the APIs first.
-      await engine.docker('start', containerOf('agent-1'));
-      await until('the other API answers', async () => {
-        const { status } = await ask(0, 'api.localhost', '/v3/info');
-        if (status !== 200) throw new Error(`${status}`);
-        return true;
-      });
-      await compose('up', '--detach');
+  test(
+    'an app is pushed, runs on both agents, and both routers lead there',
+    async () => {
+      await answers('the API answers');
+      // Else all instances may be placed on the one that was first.
+      for (const agent of [0, 1]) await until(`agent ${agent + 1} is ready`, () => isReady(agent), LONG_MS);
+      const password = (await inApi('cat', '/run/cupola/admin-password')).trim();
+      const api = `http://api.localhost:${routers[0]}`;
+      await cupola('login', '-a', api, '-u', 'admin', '-p', password, '-o', 'cupola', '-s', 'dev');
+      // On the Node.js of the image: a buildpack would bring 120 MB to each agent, which is no matter of Compose.
+      await cupola('push', 'hello', '-i', '2', '-b', 'binary_buildpack', '-c', 'node server.js');
       await bothAnswer(0);
-    });
-    expect(failed).toEqual([]);
-    await bothAnswer(1);
-    expect(await instances()).toEqual(before);
-    await cupola('push', 'other', '--no-route', '-b', 'binary_buildpack', '-c', 'node server.js');
-    await allHealthy();
-  });
+      await bothAnswer(1);
+      const cells = JSON.parse(await inApi('cupola', 'cells', '--data', '/data', '--json')) as Array<{
+        name: string;
+        placedCopies: number;
+      }>;
+      expect(cells.map(({ name, placedCopies }) => `${name}: ${placedCopies}`).sort()).toEqual([
+        'agent-1: 1',
+        'agent-2: 1',
+      ]);
+      expect(await instances()).toHaveLength(2);
+      await until('its log is read', async () =>
+        (await cupola('logs', 'hello', '--recent')).includes('[APP/PROC/WEB/'),
+      );
+      await allHealthy();
+    },
+    LONG_MS,
+  );
 
-  test('cluster down leaves nothing, also of an agent that was killed; what is not of the cluster stays', async () => {
-    const installations = CELLS.map(
-      cell =>
-        (JSON.parse(readFileSync(join(data, cell, 'member.json'), 'utf8')) as { installation: string }).installation,
-    );
-    await engine.docker('kill', containerOf('agent-1'), containerOf('agent-2'));
-    expect((await instances()).length).toBeGreaterThan(0);
-    expect(await cupola('cluster', 'down')).toContain('nothing of it is left');
-    expect(await lines('ps', '--all', '--quiet', '--no-trunc')).toEqual([stranger]);
-    expect(await lines('volume', 'ls', '--quiet')).toEqual([]);
-    expect(await lines('network', 'ls', '--format', '{{.Name}}')).toEqual(['bridge', 'host', 'none']);
-    expect(await lines('images', '--format', '{{.Repository}}:{{.Tag}}')).toEqual([STAND_IN]);
-    expect(readdirSync(data)).toEqual([]);
-    expect(installations.flatMap(namespacesOf)).toEqual([]);
-    const { stdout: tables } = await run('nft', ['list', 'tables']);
-    const { stdout: links } = await run('ip', ['-o', 'link']);
-    for (const name of installations.map(networkName)) {
-      expect(tables).not.toContain(`cupola_${name}`);
-      expect(links).not.toContain(`cu${name}-`);
-    }
-  });
+  test(
+    'one of each part is killed: every request is answered; the next `up` brings them back without a token, to the same containers of apps',
+    async () => {
+      const before = await instances();
+      const failed = await failedMeanwhile(0, async () => {
+        await engine.docker('kill', ...KILLED.map(containerOf));
+        // At once, as the engine does it with what somebody else has killed; `up` waits for the APIs first, and brings the schedulers.
+        await engine.docker('start', containerOf('agent-1'));
+        await until('the agent is ready again', () => isReady(0), LONG_MS);
+        await answers('the other API answers');
+        await compose('up', '--detach');
+        await bothAnswer(0);
+      });
+      expect(failed).toEqual([]);
+      await bothAnswer(1);
+      expect(await instances()).toEqual(before);
+      await allHealthy();
+    },
+    LONG_MS,
+  );
+
+  test(
+    'cluster down leaves nothing, also of an agent that was killed; what is not of the cluster stays',
+    async () => {
+      const installations = CELLS.map(
+        cell =>
+          (JSON.parse(readFileSync(join(data, cell, 'member.json'), 'utf8')) as { installation: string }).installation,
+      );
+      await engine.docker('kill', containerOf('agent-1'), containerOf('agent-2'));
+      expect((await instances()).length).toBeGreaterThan(0);
+      expect(await cupola('cluster', 'down')).toContain('nothing of it is left');
+      expect(await lines('ps', '--all', '--quiet', '--no-trunc')).toEqual([stranger]);
+      expect(await lines('volume', 'ls', '--quiet')).toEqual([]);
+      expect(await lines('network', 'ls', '--format', '{{.Name}}')).toEqual(['bridge', 'host', 'none']);
+      expect(await lines('images', '--format', '{{.Repository}}:{{.Tag}}')).toEqual([STAND_IN]);
+      expect(readdirSync(data)).toEqual([]);
+      expect(installations.flatMap(namespacesOf)).toEqual([]);
+      const { stdout: tables } = await run('nft', ['list', 'tables']);
+      const { stdout: links } = await run('ip', ['-o', 'link']);
+      for (const name of installations.map(networkName)) {
+        expect(tables).not.toContain(`cupola_${name}`);
+        expect(links).not.toContain(`cu${name}-`);
+      }
+    },
+    LONG_MS,
+  );
 });

@@ -1,4 +1,4 @@
-/** For vitest's project `s3`: builds the S3 server of its tests once, into a cache outside of the checkout. */
+/** Before tests that need it: builds the S3 server of its tests once, into a cache outside of the checkout. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -79,12 +79,16 @@ export async function startControlPlane({
   const sshPort = ssh ? await freePort() : null;
   const secret = ssh ? { CUPOLA_GIT_SECRET: randomBytes(32).toString('hex') } : {};
   const healthPorts: Record<string, number> = {};
-  const program = async (name: string, path: string, settings: Record<string, string>): Promise<Program> => {
+  const program = async (
+    name: string,
+    program: 'api' | 'scheduler' | 'git',
+    settings: Record<string, string>,
+  ): Promise<Program> => {
     healthPorts[name] = await freePort();
     return starting.use(
       await startProgram({
         name,
-        path,
+        program,
         environment: {
           CUPOLA_HEALTH_LISTEN: `127.0.0.1:${healthPorts[name]}`,
           ...environment,
@@ -98,7 +102,7 @@ export async function startControlPlane({
   const api = (index: number): Promise<Program> => {
     const state = join(folderOf(index), 'state');
     mkdirSync(state, { recursive: true });
-    return program(`api-${index}`, 'apps/api/src/main.ts', {
+    return program(`api-${index}`, 'api', {
       CUPOLA_DATABASE_URL: database,
       CUPOLA_REDIS_URL: redis.url,
       CUPOLA_BLOBS_URL: blobs,
@@ -118,8 +122,8 @@ export async function startControlPlane({
   // The first one makes the keys and the schema; the second one finds both.
   const apis = [await api(0), await api(1)];
   const scheduler = (index: number): Promise<Program> =>
-    program(`scheduler-${index}`, 'apps/scheduler/src/main.ts', { CUPOLA_DATABASE_URL: database, CUPOLA_WORK: work });
-  const pushesByGit = program('git', 'apps/git/src/main.ts', {
+    program(`scheduler-${index}`, 'scheduler', { CUPOLA_DATABASE_URL: database, CUPOLA_WORK: work });
+  const pushesByGit = program('git', 'git', {
     CUPOLA_PUBLIC_URL: url,
     CUPOLA_GIT_FOLDER: join(work, 'git'),
     CUPOLA_LISTEN: gitListen,

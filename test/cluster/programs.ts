@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { ROOT } from '../platform.ts';
@@ -24,8 +23,7 @@ export interface Program extends AsyncDisposable {
 
 interface Options {
   name: string;
-  /** Of its main.ts, in the checkout. */
-  path: string;
+  program: 'api' | 'scheduler' | 'git';
   environment: Record<string, string>;
   /** Started again when it ends by itself, or is killed. */
   isKept: boolean;
@@ -36,11 +34,8 @@ const LINES_KEPT = 1_000;
 /** As an init system waits before it starts again what has ended. */
 const PAUSE_MS = 200;
 
-/** Where `cupola` keeps compiled code too: a start from the sources costs half of the CPU. */
-const COMPILED = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'cupola', 'compile');
-
 /** Resolves once it says that it serves. */
-export async function startProgram({ name, path, environment, isKept }: Options): Promise<Program> {
+export async function startProgram({ name, program, environment, isKept }: Options): Promise<Program> {
   let child: ChildProcess | null = null;
   let said: string[] = [];
   let restarts = 0;
@@ -50,8 +45,8 @@ export async function startProgram({ name, path, environment, isKept }: Options)
   let again: NodeJS.Timeout | undefined;
 
   const launch = (): Promise<void> => {
-    const started = spawn(process.execPath, [join(ROOT, path)], {
-      env: { ...process.env, NODE_COMPILE_CACHE: COMPILED, ...environment },
+    const started = spawn(join(ROOT, 'cupola'), ['program', program], {
+      env: { ...process.env, ...environment },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     child = started;

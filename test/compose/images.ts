@@ -131,6 +131,8 @@ const OURS = '/cupola';
 /** As .dockerignore has it; and of libraries what is for whoever writes code with them. */
 const NOT_OURS = /^(bench|docs|examples|test|\.ci)\/|\.test\.ts$/;
 const FOR_WRITERS = /\.(?:map|md|d\.[cm]?ts)$/;
+/** What the programs and the dashboard are made with, and what is for other JavaScript machines than Node.js: 50 MB that nothing here loads. */
+const FOR_MAKING = /\/node_modules\/(?:@rolldown|rolldown|vite|lightningcss|react|@fontsource|@tanstack|bare-|jiti)/;
 
 /** What runs of this checkout: its sources, the libraries that it needs, the programs that its launcher has made. */
 async function filesOfOurs(root: string): Promise<string[]> {
@@ -140,7 +142,9 @@ async function filesOfOurs(root: string): Promise<string[]> {
   const sources = listed.split('\0').filter(path => path !== '' && !NOT_OURS.test(path));
   // Folders of libraries; one that lies in another one's comes with it.
   const { stdout: needed } = await run('npm', ['ls', '--omit=dev', '--all', '--parseable'], buffer);
-  const libraries = needed.split('\n').filter(path => path.split('/node_modules/').length === 2);
+  const libraries = needed
+    .split('\n')
+    .filter(path => path.split('/node_modules/').length === 2 && !FOR_MAKING.test(path));
   const inLibraries = libraries.flatMap(path =>
     lstatSync(path).isSymbolicLink() ? [path] : globSync(`${path}/**`).filter(file => !FOR_WRITERS.test(file)),
   );

@@ -1,5 +1,5 @@
 /**
- * `node apps/api/src/main.ts`: an API alone, one of several of a cluster: state on PostgreSQL, logs and build queue on Redis, packages and droplets on S3.
+ * `./cupola program api`: an API alone, one of several of a cluster: state on PostgreSQL, logs and build queue on Redis, packages and droplets on S3.
  * Embedded, apps/control starts it beside the scheduler.
  */
 import { existsSync, mkdirSync } from 'node:fs';

@@ -339,6 +339,13 @@ program
   });
 
 program
+  .command('program <name>')
+  .description('run one part of a cluster alone: api, scheduler or git (settings by environment)')
+  .action((name: string) => {
+    throw new PlainError(`The launcher starts it: ./cupola program ${name}.`);
+  });
+
+program
   .command('part <name>', { hidden: true })
   .description('one part of a platform, started by its supervisor')
   .action(async (name: string) => {

@@ -1,4 +1,4 @@
-/** `node apps/git/src/main.ts`: git's part as a program of its own, for a cluster. Embedded, apps/control starts it when somebody pushes. */
+/** `./cupola program git`: git's part as a program of its own, for a cluster. Embedded, apps/control starts it when somebody pushes. */
 import { commonSettings, runProgram } from '@cupola/process/run';
 import { listenAddress } from '@cupola/process/settings';
 import { z } from 'zod';

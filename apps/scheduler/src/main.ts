@@ -1,4 +1,4 @@
-/** `node apps/scheduler/src/main.ts`: a scheduler alone. Of several in a cluster one leads, and the others wait. */
+/** `./cupola program scheduler`: a scheduler alone. Of several in a cluster one leads, and the others wait. */
 import { CELL_LIMITS } from '@cupola/model/limits';
 import { commonSettings, runProgram } from '@cupola/process/run';
 import { databaseUrl } from '@cupola/process/settings';
