@@ -188,6 +188,31 @@ describe('git push', () => {
     expect(await must(['ls-remote', 'cupola'])).toMatch(/refs\/tags\/v1/);
   });
 
+  test('another branch is a preview beside the app where that is switched on, and ends with its branch', async () => {
+    await platform.cupola(['set-env', 'shop', 'PASSWORD', 'canary']);
+    await platform.cupola(['git:config', 'shop', '--previews', 'on', '--preview-variables', 'REGION']);
+    write({
+      'manifest.yml':
+        'applications:\n- name: shop\n  memory: 64M\n  instances: 2\n  routes: [{ route: shop.localhost }]\n  services: [orders]\n  env: { GREETING: preview }\n',
+      'server.js': server('preview'),
+    });
+    await commit('preview');
+    const output = await must(['push', 'cupola', 'HEAD:fix/login']);
+    const [, name = ''] = /remote: fix\/login is a preview of shop: (shop-fix-login-[a-z0-9]{7})/.exec(output) ?? [];
+    expect(output).toContain(`remote: http://${name}.localhost:${platform.facts.port}`);
+    expect((await platform.ask(`${name}.localhost`)).body).toBe('preview');
+    expect(await serving()).toBe('two');
+    const { stdout: variables } = await platform.cupola(['env', name]);
+    expect(variables).toContain('GREETING: preview');
+    expect(variables).not.toContain('canary');
+    expect((await platform.cupola(['git:previews', 'shop'])).stdout).toContain(name);
+    expect(await must(['push', 'cupola', '--delete', 'fix/login'])).toContain(`remote: ${name} is deleted with it.`);
+    expect((await platform.cupola(['git:previews', 'shop'])).stdout).toMatch(/No previews/);
+    await until('its route is gone', async () => (await platform.ask(`${name}.localhost`)).status === 404);
+    await platform.cupola(['git:config', 'shop', '--previews', 'off']);
+    await restore();
+  });
+
   test('submodules are refused, unless their folders may stay empty', async () => {
     const head = (await must(['rev-parse', 'HEAD'])).trim();
     await must(['update-index', '--add', '--cacheinfo', `160000,${head},vendor/lib`]);

@@ -28,8 +28,19 @@ function declareGit(program: Command): void {
     .option('--branch <name>', 'which branch is deployed')
     .option('--on-failure <rule>', 'refuse: a failed build or start refuses the push; report: it is told')
     .option('--submodules <rule>', 'refuse: a tree with submodules is refused; skip: their folders stay empty')
+    .option(
+      '--previews <rule>',
+      'other branches: off: not deployed; on: apps of their own; forks: pull requests of forks too',
+    )
+    .option('--preview-hours <n>', 'how long a preview lives without a push (72)', wholeNumber)
+    .option('--preview-variables <names>', 'variables of the app that previews of its branches are given: A,B')
     .action((app: string, flags) =>
       withContext(flags.json === true, async context => (await load()).gitConfig(context, app, flags)),
+    );
+  command(program, 'git:previews <app>', 'previews of an app: what its other branches run as')
+    .option('--delete <name>', 'delete this one, by its name or its branch')
+    .action((app: string, flags) =>
+      withContext(flags.json === true, async context => (await load()).gitPreviewsCommand(context, app, flags)),
     );
   command(
     program,

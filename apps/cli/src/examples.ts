@@ -37,7 +37,12 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   'image save': ['cupola image save shop shop.tar'],
   'image push': ['cupola image push shop ghcr.io/team/shop:1.2'],
   'git:remote': ['cupola git:remote shop', 'cupola git:remote shop --ssh --remote live'],
-  'git:config': ['cupola git:config shop', 'cupola git:config shop --branch live --on-failure report'],
+  'git:config': [
+    'cupola git:config shop',
+    'cupola git:config shop --branch live --on-failure report',
+    'cupola git:config shop --previews on --preview-variables LOG_LEVEL,REGION',
+  ],
+  'git:previews': ['cupola git:previews shop', 'cupola git:previews shop --delete shop-fix'],
   'git:hook': ['cupola git:hook shop --branch main'],
   'git:webhook': [
     'cupola git:webhook shop --repo https://github.com/team/shop.git',

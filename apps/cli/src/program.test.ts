@@ -60,7 +60,7 @@ describe('completionOf()', () => {
     ]);
     expect(of('up').found).toEqual(['up', 'update-security-group']);
     expect(of('comp').found).toEqual(['completion']);
-    expect(of('git:').found).toEqual(['git:config', 'git:hook', 'git:remote', 'git:webhook']);
+    expect(of('git:').found).toEqual(['git:config', 'git:hook', 'git:previews', 'git:remote', 'git:webhook']);
     expect(of('ssh-keys', '').found).toEqual(['add', 'help', 'list', 'remove']);
   });
 

@@ -4,7 +4,8 @@ import { CfApiError } from '@cupola/client/errors';
 import { discover, type Endpoints } from '@cupola/client/login';
 import type { Transport } from '@cupola/client/transport';
 import { readApp } from '@cupola/contract/v3/client-reads';
-import { type GitTarget, gitTarget } from '@cupola/contract/v3/git';
+import { type GitPreview, type GitTarget, gitPreview, gitPreviews, gitTarget } from '@cupola/contract/v3/git';
+import { WordedError } from '@cupola/push/failures';
 
 export interface RepositoryName {
   readonly organization: string;
@@ -66,3 +67,29 @@ export async function makeApp(
   }
 }
 const UNPROCESSABLE = 422;
+
+/** The preview of a branch, made if it is not there. @throws CfApiError with why there may be none. */
+export async function keepPreview(
+  client: CloudClient,
+  { organization, space, app }: GitTarget & { app: { guid: string } },
+  branch: string,
+): Promise<GitTarget & { app: { guid: string } }> {
+  const { name } = await client.read(gitPreview, {
+    method: 'PUT',
+    path: `/v3/apps/${app.guid}/git_previews`,
+    json: { branch },
+  });
+  const target = await findTarget(client, { organization: organization.guid, space: space.guid, app: name });
+  if (target.app === null) throw new WordedError(`${name} was deleted meanwhile.`, { next: 'Push again.' });
+  return { ...target, app: target.app };
+}
+
+/** Returns its name; null when there was none. */
+export async function endPreview(client: CloudClient, appGuid: string, branch: string): Promise<GitPreview | null> {
+  const path = `/v3/apps/${appGuid}/git_previews`;
+  const { resources } = await client.read(gitPreviews, { path });
+  const known = resources.find(({ source }) => source === branch);
+  if (known === undefined) return null;
+  await client.act({ method: 'DELETE', path: `${path}/${known.guid}` });
+  return known;
+}

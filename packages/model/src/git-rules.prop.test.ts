@@ -14,14 +14,17 @@ const update = fc.record({
   after: commit,
 });
 
-test('planPush() deploys the configured branch or nothing, never what is removed, and nothing of a push that it refuses', () => {
+test('planPush() deploys the configured branch or nothing, never what is removed, nor as a preview, and nothing of a push that it refuses', () => {
   fc.assert(
-    fc.property(fc.option(name), fc.array(update, { maxLength: 5 }), (set, updates) => {
+    fc.property(fc.option(name), fc.boolean(), fc.array(update, { maxLength: 5 }), (set, hasPreviews, updates) => {
       const branch = deployedBranch({ branch: set }, updates);
-      const { deploy, refusal } = planPush('shop', branch, updates);
+      const { deploy, previews, ended, refusal } = planPush('shop', { branch, hasPreviews }, updates);
       if (set !== null) expect(branch).toBe(set);
       if (deploy !== null) expect(deploy).toMatchObject({ ref: `refs/heads/${branch}`, after: expect.any(String) });
-      if (refusal !== null) expect(deploy).toBeNull();
+      if (refusal !== null) expect([deploy, previews, ended]).toEqual([null, [], []]);
+      if (!hasPreviews) expect(previews).toEqual([]);
+      for (const { ref } of previews) expect(ref).not.toBe(`refs/heads/${branch}`);
+      expect(ended).not.toContain(branch);
     }),
   );
 });

@@ -3,6 +3,7 @@ import { deployedBranch, isBranchName, planPush, type RefUpdate } from './git-ru
 
 const A = 'a'.repeat(40);
 const B = 'b'.repeat(40);
+const RULES = { branch: 'main', hasPreviews: false };
 const pushed = (ref: string, { before = null, after = B }: Partial<RefUpdate> = {}): RefUpdate => ({
   ref,
   before,
@@ -48,7 +49,7 @@ describe('deployedBranch()', () => {
 describe('planPush()', () => {
   test('deploys the branch, and keeps the others with a word each', () => {
     const main = pushed('refs/heads/main', { before: A });
-    const plan = planPush('shop', 'main', [pushed('refs/heads/try'), main, pushed('refs/tags/v1')]);
+    const plan = planPush('shop', RULES, [pushed('refs/heads/try'), main, pushed('refs/tags/v1')]);
     expect(plan).toMatchObject({ deploy: main, refusal: null });
     expect(plan.notes).toEqual([
       'try is kept here, and not deployed: shop deploys main. Deploy this one: git push REMOTE try:main, or always: cupola git:config shop --branch try',
@@ -56,9 +57,24 @@ describe('planPush()', () => {
     ]);
   });
   test('refuses to remove the branch that runs', () =>
-    expect(planPush('shop', 'main', [pushed('refs/heads/main', { before: A, after: null })]).refusal).toMatch(
+    expect(planPush('shop', RULES, [pushed('refs/heads/main', { before: A, after: null })]).refusal).toMatch(
       /main is the branch that shop runs/,
     ));
   test('refuses refs that are neither branch nor tag', () =>
-    expect(planPush('shop', 'main', [pushed('refs/for/main')]).refusal).toMatch(/neither a branch nor a tag/));
+    expect(planPush('shop', RULES, [pushed('refs/for/main')]).refusal).toMatch(/neither a branch nor a tag/));
+  test('with previews each other branch is one, and ends with its branch', () => {
+    const fix = pushed('refs/heads/fix/login');
+    const plan = planPush('shop', { branch: 'main', hasPreviews: true }, [
+      fix,
+      pushed('refs/heads/old', { before: A, after: null }),
+      pushed('refs/heads/a#b'),
+      pushed('refs/tags/v1'),
+    ]);
+    expect(plan).toMatchObject({ deploy: null, previews: [fix], ended: ['old'], refusal: null });
+    expect(plan.notes).toEqual([
+      'old is removed here.',
+      expect.stringMatching(/^a#b is kept here, and has no preview/),
+      'Tag v1 is kept here; tags deploy nothing.',
+    ]);
+  });
 });

@@ -55,41 +55,62 @@ export function deployedBranch(settings: Pick<GitSettings, 'branch'>, updates: r
 export interface PushPlan {
   /** The update that is deployed; null: nothing is. */
   readonly deploy: RefUpdate | null;
+  /** Updates of other branches, each deployed as a preview of its own. */
+  readonly previews: readonly RefUpdate[];
+  /** Branches that are removed, and their previews with them. */
+  readonly ended: readonly string[];
   /** What to tell of the others, and of a push that deploys nothing. */
   readonly notes: readonly string[];
   /** Why the push is refused, with what to do; null: it is not. */
   readonly refusal: string | null;
 }
 
-/** What a push of these refs means to an app whose branch is `branch`. */
-export function planPush(app: string, branch: string | null, updates: readonly RefUpdate[]): PushPlan {
+/** What an app does with a push: which branch it deploys, and whether others become previews. */
+export interface PushRules {
+  readonly branch: string | null;
+  readonly hasPreviews: boolean;
+}
+
+/** What a push of these refs means to an app. */
+export function planPush(app: string, { branch, hasPreviews }: PushRules, updates: readonly RefUpdate[]): PushPlan {
   const notes: string[] = [];
+  const previews: RefUpdate[] = [];
+  const ended: string[] = [];
   let deploy: RefUpdate | null = null;
+  const refused = (refusal: string): PushPlan => ({ deploy: null, previews: [], ended: [], notes: [], refusal });
   for (const update of updates) {
     const { ref, after } = update;
     const name = ref.replace(/^refs\/(heads|tags)\//, '');
     if (ref === `${HEADS}${branch}`) {
       if (after === null)
-        return {
-          deploy: null,
-          notes: [],
-          refusal: `${branch} is the branch that ${app} runs: it is not removed. Deploy another first (cupola git:config ${app} --branch NAME), or remove the app: cupola delete ${app}`,
-        };
+        return refused(
+          `${branch} is the branch that ${app} runs: it is not removed. Deploy another first (cupola git:config ${app} --branch NAME), or remove the app: cupola delete ${app}`,
+        );
       deploy = update;
-    } else if (ref.startsWith(HEADS))
-      notes.push(
-        after === null
-          ? `${name} is removed here.`
-          : `${name} is kept here, and not deployed: ${app} deploys ${branch ?? 'no branch yet'}. Deploy this one: git push REMOTE ${name}:${branch ?? 'main'}, or always: cupola git:config ${app} --branch ${name}`,
-      );
-    else if (ref.startsWith('refs/tags/'))
+    } else if (ref.startsWith(HEADS)) {
+      if (after === null) ended.push(name);
+      else if (hasPreviews && isBranchName(name)) previews.push(update);
+      notes.push(...noteOf(app, { branch, hasPreviews }, { name, isRemoved: after === null }));
+    } else if (ref.startsWith('refs/tags/'))
       notes.push(after === null ? `Tag ${name} is removed here.` : `Tag ${name} is kept here; tags deploy nothing.`);
-    else
-      return {
-        deploy: null,
-        notes: [],
-        refusal: `${ref} is neither a branch nor a tag. Push a branch: git push REMOTE ${branch ?? 'main'}`,
-      };
+    else return refused(`${ref} is neither a branch nor a tag. Push a branch: git push REMOTE ${branch ?? 'main'}`);
   }
-  return { deploy, notes, refusal: null };
+  return { deploy, previews, ended, notes, refusal: null };
+}
+
+/** What to tell of a branch that the app does not run. */
+function noteOf(
+  app: string,
+  { branch, hasPreviews }: PushRules,
+  { name, isRemoved }: { name: string; isRemoved: boolean },
+): string[] {
+  if (isRemoved) return [`${name} is removed here.`];
+  if (!hasPreviews)
+    return [
+      `${name} is kept here, and not deployed: ${app} deploys ${branch ?? 'no branch yet'}. Deploy this one: git push REMOTE ${name}:${branch ?? 'main'}, or always: cupola git:config ${app} --branch ${name}`,
+    ];
+  if (isBranchName(name)) return [];
+  return [
+    `${name} is kept here, and has no preview: its name has characters that no host has. Name it with letters, digits, ".", "_", "-" and "/".`,
+  ];
 }

@@ -8,6 +8,7 @@
  * - Every mutation goes through `Store.mutate`, which takes the next revision and writes `changes` in the same transaction.
  */
 import type { GitFailureRule, GitSubmoduleRule } from '@cupola/model/git-rules';
+import type { PreviewRule } from '@cupola/model/previews';
 import type {
   AppState,
   BuildState,
@@ -670,6 +671,24 @@ export interface GitSettingsTable {
   branch: string | null;
   on_failure: GitFailureRule;
   submodules: GitSubmoduleRule;
+  /** Null: none. */
+  previews: PreviewRule | null;
+  preview_hours: number | null;
+  /** Names of those variables of the app that previews of its branches have too. */
+  preview_variables_json: string | null;
+}
+
+/** An app that is the preview of a branch, or a pull request, of another. */
+export interface GitPreviewsTable {
+  app_guid: string;
+  of_app_guid: string;
+  /** Or `#12`: a pull request of a fork. */
+  source: string;
+  /** That a forge has told of last. */
+  commit_id: string | null;
+  /** Deleted then, unless it is pushed to again. */
+  expires_at: number;
+  created_at: number;
 }
 
 /** What an app deploys when a forge tells of a push. */
@@ -695,6 +714,8 @@ export interface GitOrdersTable {
   commit_id: string;
   /** Whose event it was: one of those that the contract names. */
   forge: string;
+  /** What is fetched, when it is not the branch of the webhook. */
+  ref: string | null;
   /** How often an API began to work at it. */
   attempts: number;
   /** Until then an API works at it, or it rests. */
@@ -776,6 +797,7 @@ export interface Database {
   git_webhooks: GitWebhooksTable;
   git_deliveries: GitDeliveriesTable;
   git_orders: GitOrdersTable;
+  git_previews: GitPreviewsTable;
   ssh_keys: SshKeysTable;
   stacks: StacksTable;
   usage_events: UsageEventsTable;

@@ -241,6 +241,7 @@ function requestsBesideCf({ apps: id }: Guids): Record<string, TestCall> {
     'POST /networking/v1/external/policies': call,
     'POST /networking/v1/external/policies/delete': call,
     'PATCH /v3/apps/:guid/git': { body: { branch: 'main' } },
+    'PUT /v3/apps/:guid/git_previews': { body: { branch: 'fix' } },
     'PUT /v3/apps/:guid/git_webhook': { body: { repository_url: 'https://github.com/team/shop.git' } },
     'POST /v3/ssh_keys': { body: { name: 'x', public_key: 'x' } },
     'POST /v3/ssh_logins': { body: { key: '', proof: null } },

@@ -3,13 +3,20 @@
  * of that user (docs/decisions/0033).
  */
 import { gitSettings, gitTarget, updateGitSettings } from '@cupola/contract/v3/git';
-import { ForbiddenError, NotFoundError, UnauthenticatedError, UnavailableError } from '@cupola/model/errors';
+import {
+  ForbiddenError,
+  NotFoundError,
+  UnauthenticatedError,
+  UnavailableError,
+  UnprocessableError,
+} from '@cupola/model/errors';
 import { z } from 'zod';
 import { writableApp } from '../apps/find-app.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type ApiRequest, type Endpoint, endpoint, type Reply } from '../http/endpoint.ts';
 import { UaaError } from '../uaa/uaa-error.ts';
 import { passOn } from './pass-on.ts';
+import { gitPreviewEndpoints } from './previews/endpoints.ts';
 import { sshKeyEndpoints } from './ssh-keys.ts';
 import { findTarget, readSettings, type TargetName } from './target.ts';
 import { gitWebhookEndpoints } from './webhooks/endpoints.ts';
@@ -86,6 +93,7 @@ const BASE = '/git/:organization/:space/:repository';
 export const gitEndpoints: Endpoint[] = [
   ...sshKeyEndpoints,
   ...gitWebhookEndpoints,
+  ...gitPreviewEndpoints,
   endpoint({
     method: 'GET',
     path: `${BASE}/info/refs`,
@@ -153,11 +161,22 @@ export const gitEndpoints: Endpoint[] = [
     handle: async ({ store }, { actor, params: { guid = '' }, body }) => {
       const changed = await store.mutate(async ({ db, ...mutation }) => {
         const app = await writableApp(db, actor, guid);
+        const preview = await db
+          .selectFrom('git_previews')
+          .select('app_guid')
+          .where('app_guid', '=', guid)
+          .executeTakeFirst();
+        if (preview !== undefined)
+          throw new UnprocessableError(
+            `${app.name} is a preview, and does with pushes what its app does: change that.`,
+          );
         const settings = { ...(await readSettings(db, guid)), ...body };
+        const { preview_variables, ...rest } = settings;
+        const row = { ...rest, preview_variables_json: JSON.stringify(preview_variables) };
         await db
           .insertInto('git_settings')
-          .values({ app_guid: guid, ...settings })
-          .onConflict(conflict => conflict.column('app_guid').doUpdateSet(settings))
+          .values({ app_guid: guid, ...row })
+          .onConflict(conflict => conflict.column('app_guid').doUpdateSet(row))
           .execute();
         mutation.changed('app', guid, { organizationGuid: app.organization_guid, spaceGuid: app.space_guid });
         return settings;

@@ -144,17 +144,15 @@ describe('/v3/apps/:guid/git', () => {
     const app = await anApp(api.deps.store, { space_guid: api.home.spaceGuid, name: 'shop' });
     const path = `/v3/apps/${app.guid}/git`;
     const token = api.admin;
-    expect((await api.api('GET', path, { token })).body).toEqual({
-      branch: null,
-      on_failure: 'refuse',
-      submodules: 'refuse',
-    });
-    const body = { branch: 'live', on_failure: 'report' };
-    expect((await api.api('PATCH', path, { token, body })).body).toEqual({ ...body, submodules: 'refuse' });
-    expect((await api.api('PATCH', path, { token, body: { submodules: 'skip' } })).body).toEqual({
-      ...body,
-      submodules: 'skip',
-    });
+    const usual = {
+      ...{ branch: null, on_failure: 'refuse', submodules: 'refuse' },
+      ...{ previews: 'off', preview_hours: 72, preview_variables: [] },
+    };
+    expect((await api.api('GET', path, { token })).body).toEqual(usual);
+    const body = { branch: 'live', on_failure: 'report', preview_variables: ['REGION'] };
+    expect((await api.api('PATCH', path, { token, body })).body).toEqual({ ...usual, ...body });
+    const more = { submodules: 'skip', previews: 'on', preview_hours: 5 };
+    expect((await api.api('PATCH', path, { token, body: more })).body).toEqual({ ...usual, ...body, ...more });
     expect((await api.api('GET', '/v3/git_targets/cupola/dev/SHOP', { token })).body).toMatchObject({
       app: { guid: app.guid, name: 'shop' },
       settings: { branch: 'live' },
@@ -170,5 +168,7 @@ describe('/v3/apps/:guid/git', () => {
     const patch = (body: unknown) => api.api('PATCH', `/v3/apps/${app.guid}/git`, { token: api.admin, body });
     expect((await patch({ branch: '--output=x' })).status).toBe(422);
     expect((await patch({ on_failure: 'ignore' })).status).toBe(422);
+    expect((await patch({ previews: 'yes' })).status).toBe(422);
+    expect((await patch({ preview_hours: 721 })).status).toBe(422);
   });
 });

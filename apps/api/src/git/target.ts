@@ -2,6 +2,7 @@
 import type { GitSettingsAnswer, GitTarget } from '@cupola/contract/v3/git';
 import { NotFoundError } from '@cupola/model/errors';
 import { GIT_DEFAULTS } from '@cupola/model/git-rules';
+import { PREVIEW_LIMITS } from '@cupola/model/previews';
 import type { Database } from '@cupola/store/schema';
 import type { Kysely } from 'kysely';
 import { requireDeveloper } from '../access/access.ts';
@@ -48,18 +49,34 @@ export async function findTarget(
     name: app?.name ?? name,
     app: app ?? null,
     settings: await readSettings(db, app?.guid ?? null),
+    preview: app === undefined ? null : await readPreview(db, app.guid),
   };
 }
 
-/** Null: of an app that is not there yet. */
+async function readPreview(db: Kysely<Database>, appGuid: string): Promise<GitTarget['preview']> {
+  const row = await db
+    .selectFrom('git_previews')
+    .innerJoin('apps', 'apps.guid', 'git_previews.of_app_guid')
+    .select(['apps.guid', 'apps.name', 'git_previews.source'])
+    .where('git_previews.app_guid', '=', appGuid)
+    .executeTakeFirst();
+  return row === undefined ? null : { of: { guid: row.guid, name: row.name }, is_fork: row.source.startsWith('#') };
+}
+
+/** Null: of an app that is not there yet. A preview has those of its app, and no previews of its own. */
 export async function readSettings(db: Kysely<Database>, appGuid: string | null): Promise<GitSettingsAnswer> {
-  const row =
-    appGuid === null
-      ? undefined
-      : await db.selectFrom('git_settings').selectAll().where('app_guid', '=', appGuid).executeTakeFirst();
+  const preview = appGuid === null ? null : await readPreview(db, appGuid);
+  const row = await db
+    .selectFrom('git_settings')
+    .selectAll()
+    .where('app_guid', '=', preview?.of.guid ?? appGuid ?? '')
+    .executeTakeFirst();
   return {
     branch: row?.branch ?? GIT_DEFAULTS.branch,
     on_failure: row?.on_failure ?? GIT_DEFAULTS.onFailure,
     submodules: row?.submodules ?? GIT_DEFAULTS.submodules,
+    previews: preview === null ? (row?.previews ?? 'off') : 'off',
+    preview_hours: row?.preview_hours ?? PREVIEW_LIMITS.hoursDefault,
+    preview_variables: JSON.parse(row?.preview_variables_json ?? '[]') as string[],
   };
 }

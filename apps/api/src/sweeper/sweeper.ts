@@ -4,6 +4,7 @@
  */
 import type { ApiDeps } from '../deps.ts';
 import { forgetFigures, packFigures } from '../figures/pack.ts';
+import { endPreviews } from '../git/previews/previews.ts';
 import { createNamedLease } from './named-lease.ts';
 import { sweepBlobs } from './sweep-blobs.ts';
 import {
@@ -30,6 +31,7 @@ const FIRST_MS = 60_000;
 
 /** Rows before the blobs that they let go. */
 const TASKS: Record<string, Task> = {
+  endPreviews,
   expireDroplets,
   expirePackages,
   forgetBuilds,

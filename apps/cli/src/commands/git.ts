@@ -1,10 +1,11 @@
-/** git:remote, git:credential, git:config: what lets `git push cupola main` work without a password, and what such a push does. */
+/** git:remote, git:credential, git:config, git:previews: what lets `git push cupola main` work without a password, and what such a push does. */
 import { spawnSync } from 'node:child_process';
 import { realpathSync } from 'node:fs';
-import { readInfo } from '@cupola/contract/v3/client-reads';
-import { type GitSettingsAnswer, gitSettings } from '@cupola/contract/v3/git';
+import { readInfo, readRoute } from '@cupola/contract/v3/client-reads';
+import { type GitPreview, type GitSettingsAnswer, gitPreviews, gitSettings } from '@cupola/contract/v3/git';
 import { usageError, WordedError } from '@cupola/push/failures';
 import { table } from '@cupola/push/text';
+import { urlsOf } from '@cupola/push/urls';
 import { type CliContext, findApp } from '../context.ts';
 import { appOfFolder } from '../folder-app.ts';
 import { findLauncher } from '../launcher.ts';
@@ -121,6 +122,9 @@ interface ConfigFlags {
   branch?: string;
   onFailure?: string;
   submodules?: string;
+  previews?: string;
+  previewHours?: number;
+  previewVariables?: string;
 }
 
 /** Shows what pushes by git do to an app, or changes it. */
@@ -131,16 +135,73 @@ export async function gitConfig(context: CliContext, name: string, flags: Config
     ...(flags.branch === undefined ? {} : { branch: flags.branch }),
     ...(flags.onFailure === undefined ? {} : { on_failure: flags.onFailure }),
     ...(flags.submodules === undefined ? {} : { submodules: flags.submodules }),
+    ...(flags.previews === undefined ? {} : { previews: flags.previews }),
+    ...(flags.previewHours === undefined ? {} : { preview_hours: flags.previewHours }),
+    ...(flags.previewVariables === undefined ? {} : { preview_variables: namesOf(flags.previewVariables) }),
   };
   const isChange = Object.keys(json).length > 0;
   const settings = await context.client().read(gitSettings, isChange ? { method: 'PATCH', path, json } : { path });
   context.result({ app: name, ...settings }, describe(settings));
 }
 
-function describe({ branch, on_failure, submodules }: GitSettingsAnswer): string {
+/** `A,B`; nothing: none. */
+function namesOf(text: string): string[] {
+  return text
+    .split(',')
+    .map(name => name.trim())
+    .filter(name => name !== '');
+}
+
+const PREVIEWS = {
+  off: 'are kept here, and not deployed',
+  on: 'are previews; pull requests of forks deploy nothing',
+  forks: 'are previews, and so are pull requests of forks',
+};
+
+function describe(settings: GitSettingsAnswer): string {
+  const { branch, on_failure, submodules, previews, preview_hours, preview_variables } = settings;
   return table([
     ['branch', branch ?? 'that of the first push'],
+    ['other branches', PREVIEWS[previews]],
+    ...(previews === 'off'
+      ? []
+      : [
+          ['previews end', `${preview_hours} hours after the last push, or with their branch`],
+          ['previews know', preview_variables.length === 0 ? 'no variable of the app' : preview_variables.join(', ')],
+        ]),
     ['a failed build or start', on_failure === 'refuse' ? 'refuses the push' : 'is told; git keeps the push'],
     ['submodules', submodules === 'refuse' ? 'refuse the push' : 'are left empty'],
   ]);
+}
+
+/** Shows the previews of an app, or deletes one. */
+export async function gitPreviewsCommand(
+  context: CliContext,
+  name: string,
+  { delete: deleted }: { delete?: string },
+): Promise<void> {
+  const { guid } = await findApp(context, name);
+  const path = `/v3/apps/${guid}/git_previews`;
+  const client = context.client();
+  const { resources } = await client.read(gitPreviews, { path });
+  if (deleted === undefined)
+    return context.result({ app: name, previews: resources }, await listed(context, resources));
+  const one = resources.find(preview => preview.name === deleted || preview.source === deleted);
+  if (one === undefined)
+    throw usageError(`${name} has no preview ${deleted}.`, `See which it has: cupola git:previews ${name}`);
+  await client.act({ method: 'DELETE', path: `${path}/${one.guid}` });
+  context.result({ app: name, deleted: one.name }, `${one.name} is deleted, and its route with it.`);
+}
+
+async function listed(context: CliContext, previews: readonly GitPreview[]): Promise<string> {
+  if (previews.length === 0)
+    return 'No previews. Switch them on: cupola git:config APP --previews on; then push a branch.';
+  const client = context.client();
+  const rows = await Promise.all(
+    previews.map(async ({ guid, name, source, expires_at }) => {
+      const [url] = await urlsOf(client, await client.all(readRoute, `/v3/apps/${guid}/routes`));
+      return [name, source, `until ${expires_at}`, url ?? 'no route'];
+    }),
+  );
+  return table(rows);
 }

@@ -35,7 +35,9 @@ export async function deployFetched(
   const target = await findTarget(client, order);
   const { app } = target;
   if (app === null) throw new WordedError(`There is no app ${order.app}.`, { next: 'Push it once: cupola push' });
-  const repository = await deps.repositories.open(app.guid);
+  const { guid: home } = target.preview?.of ?? app;
+  const repository = await deps.repositories.open(home);
+  const name = order.ref.replace('refs/heads/', '');
   const tell = async (state: CommitState): Promise<void> => {
     const url = state === 'success' ? await addressOf(client, app.guid) : null;
     await report(deps, order, { state, url }).catch((error: unknown) =>
@@ -47,26 +49,27 @@ export async function deployFetched(
     deps,
     { client, target: { ...target, app }, repository },
     {
-      ...{ branch: order.branch, environment: {}, say, signal: hearing.signal },
+      ...{ branch: name, environment: {}, say, signal: hearing.signal },
       commit: async signal => {
         const place = await findPlace(order.url, deps.policy);
         const commit = await fetchBranch(deps.git, {
           repository,
-          branch: order.branch,
+          ref: order.ref,
+          isKept: target.preview === null,
           place,
           login: order.login,
           signal,
         });
         if (commit === order.commit) return commit;
         say(
-          `${order.branch} is at ${commit.slice(0, SHORT)} by now: ${order.commit.slice(0, SHORT)} is left to the push after it.`,
+          `${name} is at ${commit.slice(0, SHORT)} by now: ${order.commit.slice(0, SHORT)} is left to the push after it.`,
         );
         return null;
       },
     },
   );
   await deps.repositories
-    .tidy(app.guid)
+    .tidy(home)
     .catch((error: unknown) => deps.log.warn({ err: error }, 'a repository was not tidied'));
   await tell(outcome.is === 'deployed' ? 'success' : 'failure');
   if (outcome.is === 'failed') say(`${target.name} stays as it was.`);

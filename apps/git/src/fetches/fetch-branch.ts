@@ -1,11 +1,15 @@
-/** Fetches the last commit of a branch from a forge into the app's repository, by the machine's git: one address, no redirect, no other protocol, a login that is on no command line. */
+/** Fetches the last commit of a branch, or of a pull request, from a forge into the app's repository, by the machine's git: one address, no redirect, no other protocol, a login that is on no command line. */
+import { randomUUID } from 'node:crypto';
 import { WordedError } from '@cupola/push/failures';
 import { ended, endGroup, type Git } from '../git-process.ts';
 import type { Place } from './place.ts';
 
 export interface Fetching {
   readonly repository: string;
-  readonly branch: string;
+  /** Of the forge. */
+  readonly ref: string;
+  /** Of an app's own branch the next fetch brings what is new; those of its previews are fetched side by side, and leave nothing. */
+  readonly isKept: boolean;
   readonly place: Place;
   readonly login: { readonly user: string; readonly token: string } | null;
   readonly signal: AbortSignal;
@@ -21,7 +25,8 @@ const FETCHED = 'refs/cupola/fetched';
 
 /** The commit. @throws WordedError with git's last words. */
 export async function fetchBranch(git: Git, fetching: Fetching): Promise<string> {
-  const { repository, branch, place, signal } = fetching;
+  const { repository, ref, isKept, place, signal } = fetching;
+  const fetched = isKept ? FETCHED : `${FETCHED}-${randomUUID()}`;
   const [major, minor] = git.version;
   if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]))
     throw new WordedError(
@@ -31,7 +36,7 @@ export async function fetchBranch(git: Git, fetching: Fetching): Promise<string>
       },
     );
   const options = ['--quiet', '--no-tags', '--no-write-fetch-head', '--depth=1', '--no-recurse-submodules'];
-  const args = ['fetch', ...options, '--end-of-options', place.url.href, `+refs/heads/${branch}:${FETCHED}`];
+  const args = ['fetch', ...options, '--end-of-options', place.url.href, `+${ref}:${fetched}`];
   const limit = AbortSignal.any([signal, AbortSignal.timeout(FETCH_MS)]);
   const { code, stderr } = await run(git, [`--git-dir=${repository}`, ...args], {
     environment: settings(fetching),
@@ -39,13 +44,16 @@ export async function fetchBranch(git: Git, fetching: Fetching): Promise<string>
   });
   signal.throwIfAborted();
   if (code !== 0)
-    throw new WordedError(`${branch} could not be fetched from ${place.url.href}: ${lastLine(stderr)}`, {
-      next: 'Check address, branch and token: cupola git:webhook APP --repo URL --branch NAME --login USER',
-    });
-  const { stdout } = await run(git, [`--git-dir=${repository}`, 'rev-parse', '--verify', FETCHED], {
-    environment: {},
-    signal,
-  });
+    throw new WordedError(
+      `${ref.replace('refs/heads/', '')} could not be fetched from ${place.url.href}: ${lastLine(stderr)}`,
+      {
+        next: 'Check address, branch and token: cupola git:webhook APP --repo URL --branch NAME --login USER',
+      },
+    );
+  const rest = { environment: {}, signal };
+  const { stdout } = await run(git, [`--git-dir=${repository}`, 'rev-parse', '--verify', fetched], rest);
+  // Objects that no ref leads to stay for an hour (repositories.ts): a deployment has read them by then.
+  if (!isKept) await run(git, [`--git-dir=${repository}`, 'update-ref', '-d', fetched], rest);
   return stdout.trim();
 }
 

@@ -30,7 +30,14 @@ async function world(allowed: (forge: TestForge) => string[] = forge => [`http:/
   await runGit(given.git, ['init', '--quiet', '--bare', '--template=', repository]);
   const forge = await startForge(given.git, { root, ...LOGIN });
   const fetchFrom = (place: Place, login: typeof LOGIN | null = LOGIN): Promise<string> =>
-    fetchBranch(given.git, { repository, branch: 'main', place, login, signal: new AbortController().signal });
+    fetchBranch(given.git, {
+      repository,
+      ref: 'refs/heads/main',
+      isKept: true,
+      place,
+      login,
+      signal: new AbortController().signal,
+    });
   return {
     forge,
     commit,

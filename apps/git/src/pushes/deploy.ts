@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { CloudClient } from '@cupola/client/cloud-client';
 import type { Explanation } from '@cupola/contract/causes';
 import { type ReadApp, readApp, readDeployment, readProcess, readRoute } from '@cupola/contract/v3/client-reads';
+import type { GitTarget } from '@cupola/contract/v3/git';
 import { explain, WordedError } from '@cupola/push/failures';
 import { openFolderMemory } from '@cupola/push/files/pushed-folder';
 import { planManifest } from '@cupola/push/manifest/manifest';
@@ -15,6 +16,8 @@ export interface Deployment {
   readonly appGuid: string;
   readonly name: string;
   readonly spaceGuid: string;
+  /** Whose manifest it is, where the app is a preview: it has its own name, route and size. */
+  readonly preview: GitTarget['preview'];
   /** With the pushed files. */
   readonly folder: string;
   /** Of this part: what was pushed last is remembered there. */
@@ -27,8 +30,11 @@ export interface Deployment {
 
 /** Returns when the new version serves. @throws WordedError with why not; the former version serves then, where there was one. */
 export async function deploy(client: CloudClient, deployment: Deployment): Promise<void> {
-  const { name, folder, say, signal, appGuid, spaceGuid } = deployment;
-  const plan = planManifest(name, { within: folder }, folder);
+  const { name, folder, say, signal, appGuid, spaceGuid, preview } = deployment;
+  const plan =
+    preview === null
+      ? planManifest(name, { within: folder }, folder)
+      : planManifest(preview.of.name, { within: folder, preview: { name, isFork: preview.is_fork } }, folder);
   const [one] = plan.apps;
   if (one === undefined)
     throw new WordedError('The manifest names no app.', { next: 'Add one, commit, and push again.' });

@@ -6,12 +6,14 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CloudClient } from '@cupola/client/cloud-client';
+import { CfApiError } from '@cupola/client/errors';
 import { type GitTarget, gitSettings } from '@cupola/contract/v3/git';
 import { keptFreeBytes } from '@cupola/model/free-space';
 import { deployedBranch, planPush, type RefUpdate } from '@cupola/model/git-rules';
 import { WordedError } from '@cupola/push/failures';
 import type { Logger } from 'pino';
 import { ended, type Git } from '../git-process.ts';
+import { endPreview, keepPreview } from '../platform.ts';
 import type { Repositories } from '../repositories.ts';
 import { deploy, failureLines } from './deploy.ts';
 import type { Received } from './hook-door.ts';
@@ -40,18 +42,39 @@ const MIB = 1024 * 1024;
 export async function receive(deps: ReceiverDeps, push: Push, received: Received): Promise<boolean> {
   const { settings, name } = push.target;
   const branch = deployedBranch(settings, received.updates);
-  const { deploy: update, notes, refusal } = planPush(name, branch, received.updates);
+  const rules = { branch, hasPreviews: settings.previews !== 'off' };
+  const { deploy: update, previews, ended: gone, notes, refusal } = planPush(name, rules, received.updates);
   for (const note of notes) received.say(note);
   if (refusal !== null) received.say(refusal);
-  if (refusal !== null || update === null) return refusal === null;
-  const isTaken = await inTurn(deps, push, { received, update });
-  if (isTaken && settings.branch === null)
+  if (refusal !== null) return false;
+  if (update !== null && !(await inTurn(deps, push, { received, update }))) return false;
+  if (update !== null && settings.branch === null)
     await push.client.read(gitSettings, {
       method: 'PATCH',
       path: `/v3/apps/${push.target.app.guid}/git`,
       json: { branch },
     });
-  return isTaken;
+  for (const preview of previews) if (!(await asPreview(deps, push, { received, update: preview }))) return false;
+  for (const removed of gone) {
+    const known = await endPreview(push.client, push.target.app.guid, removed);
+    if (known !== null) received.say(`${known.name} is deleted with it.`);
+  }
+  return true;
+}
+
+/** A branch that the app does not run, as an app of its own. */
+async function asPreview(deps: ReceiverDeps, push: Push, { received, update }: Updating): Promise<boolean> {
+  const branch = update.ref.replace('refs/heads/', '');
+  let target: Push['target'];
+  try {
+    target = await keepPreview(push.client, push.target, branch);
+  } catch (error) {
+    if (!(error instanceof CfApiError || error instanceof WordedError)) throw error;
+    received.say(`The push is refused: ${error.message}`);
+    return false;
+  }
+  received.say(`${branch} is a preview of ${push.target.name}: ${target.name}`);
+  return inTurn(deps, { ...push, target }, { received, update });
 }
 
 interface Updating {
@@ -73,9 +96,10 @@ async function inTurn(deps: ReceiverDeps, push: Push, { received, update }: Upda
   });
   if (outcome.is !== 'failed') return outcome.is === 'deployed';
   const isTaken = settings.on_failure === 'report' && outcome.isExplained;
+  const owner = push.target.preview?.of.name ?? name;
   say(
     isTaken
-      ? `git keeps the push all the same, as ${name} is set (cupola git:config ${name} --on-failure refuse changes it).`
+      ? `git keeps the push all the same, as ${owner} is set (cupola git:config ${owner} --on-failure refuse changes it).`
       : `The push is refused: ${name} stays as it was.`,
   );
   return isTaken;
@@ -145,7 +169,7 @@ async function take(
   signal.throwIfAborted();
   await deploy(client, {
     ...{ appGuid: target.app.guid, name: target.name, spaceGuid: target.space.guid },
-    ...{ folder, home, startedMs, say, signal },
+    ...{ folder, home, startedMs, say, signal, preview: target.preview },
   });
 }
 

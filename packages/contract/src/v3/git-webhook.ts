@@ -1,6 +1,7 @@
 /** Push events of GitHub, GitLab, Gitea and Forgejo that deploy an app: how one is set up, and what of an event is read. An addition to Cloud Foundry. */
 
 import { isBranchName } from '@cupola/model/git-rules';
+import { isFetchedRef } from '@cupola/model/previews';
 import { z } from 'zod';
 import { FORGES, gitRemote } from '../git-remote.ts';
 import { body } from './parts.ts';
@@ -38,15 +39,41 @@ export const gitWebhook = z.object({
 export const madeGitWebhook = gitWebhook.extend({ secret: z.string() });
 
 /** Of a push event, alike in all forges (docs.github.com "Webhook events and payloads: push", docs.gitlab.com "Webhook events: push events", docs.gitea.com "Webhooks"). */
-export const forgePush = z.object({ ref: z.string(), after: z.string().regex(/^[0-9a-f]{40}(?:[0-9a-f]{24})?$/) });
+const commit = z.string().regex(/^[0-9a-f]{40}(?:[0-9a-f]{24})?$/);
+export const forgePush = z.object({ ref: z.string(), after: commit });
 
-/** From the API to git's part: fetch that branch, and deploy it. */
+/** Of GitHub, Gitea and Forgejo: a branch or tag that was removed (docs.github.com "delete"). */
+export const forgeDelete = z.object({ ref: z.string(), ref_type: z.string() });
+
+const side = z.object({ ref: z.string(), repo: z.object({ id: z.number() }).nullish() });
+/** Of GitHub, Gitea and Forgejo (docs.github.com "pull_request"). A repository that is not told is another one. */
+export const forgePull = z.object({
+  action: z.string(),
+  number: z.number().int().positive(),
+  pull_request: z.object({ head: side.extend({ sha: commit }), base: side }),
+});
+
+/** docs.gitlab.com "Webhook events: merge request events". */
+export const gitlabMerge = z.object({
+  object_attributes: z.object({
+    iid: z.number().int().positive(),
+    action: z.string().nullish(),
+    /** There when commits have come. */
+    oldrev: z.string().nullish(),
+    source_branch: z.string(),
+    source_project_id: z.number().nullish(),
+    target_project_id: z.number().nullish(),
+    last_commit: z.object({ id: commit }),
+  }),
+});
+
+/** From the API to git's part: fetch that ref, and deploy it. */
 export const fetchOrder = z.object({
   organization: z.string(),
   space: z.string(),
   app: z.string(),
   url: z.string(),
-  branch: z.string().refine(isBranchName),
+  ref: z.string().refine(isFetchedRef),
   /** Which the forge has told of. */
   commit: z.string(),
   forge: z.enum(FORGES),

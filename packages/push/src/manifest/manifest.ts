@@ -5,6 +5,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve, sep } from 'node:path';
 import { PUSH_LIMITS } from '@cupola/model/limits';
+import { previewManifest } from '@cupola/model/previews';
 import { parseDocument } from 'yaml';
 import { usageError } from '../failures.ts';
 import { interpolate } from './interpolate.ts';
@@ -33,6 +34,8 @@ export interface PushFlags {
   readonly randomRoute?: boolean;
   /** A folder that `path` of a manifest may not lead out of, where the manifest is somebody else's. */
   readonly within?: string;
+  /** The app is another one, beside that of the manifest. */
+  readonly preview?: { readonly name: string; readonly isFork: boolean };
   /** The name of an app where neither manifest nor user gives one, by its folder; without it that is refused. @throws usage error */
   nameless?(folder: string): string;
 }
@@ -53,6 +56,10 @@ export interface ManifestPlan {
   readonly apps: readonly { readonly name: string; readonly folder: string; readonly image: PushedImage | null }[];
 }
 
+function previewed(apps: AppManifest[], { preview }: PushFlags): AppManifest[] {
+  return preview === undefined ? apps : apps.map(app => ({ ...previewManifest(app, preview), name: preview.name }));
+}
+
 const ALIASES_MAX = 100;
 const DEPTH_MAX = 32;
 const FILE_NAMES = ['manifest.yml', 'manifest.yaml'];
@@ -64,7 +71,7 @@ export function planManifest(name: string | undefined, flags: PushFlags, cwd: st
   const applications = readApplications(known, file);
   const named = name ?? (file === null ? flags.nameless?.(resolve(cwd, flags.path ?? '.')) : undefined);
   const picked = pick(applications, named, file);
-  const overridden = override(picked, flags);
+  const overridden = previewed(override(picked, flags), flags);
   const images = overridden.map(imageOf);
   const folders = overridden.map((app, at) => (images[at] === null ? folderOf(app, flags, { file, cwd }) : cwd));
   const sent = overridden.map(({ path: _, ...app }) => withDefaultRoute(app as AppManifest));

@@ -34,9 +34,18 @@ const storedLogin = z.object({ user: z.string(), token: z.string() });
 export const MAY_NOT_PUSH =
   'Who has made this webhook may not push to its app any more. Make it anew: cupola git:webhook APP --repo URL';
 
+export interface OrderAsked {
+  commit: string;
+  forge: Delivery['forge'];
+  /** That is deployed: the webhook's, or a preview of it. */
+  appGuid: string;
+  /** Null: the branch of the webhook. */
+  ref: string | null;
+}
+
 export interface GitOrders extends AsyncDisposable {
   /** In the mutation that remembers the delivery: held by this API, which is to {@link GitOrders.work} at it. */
-  store(mutation: Mutation, webhook: Webhook, order: { commit: string; forge: Delivery['forge'] }): Promise<Order>;
+  store(mutation: Mutation, webhook: Webhook, order: OrderAsked): Promise<Order>;
   /** Goes on in the background. */
   work(order: Order): void;
   /** Takes over what nobody holds, from now on. @param lookMs how often it looks. */
@@ -48,15 +57,18 @@ export interface Pusher {
   place: { app: string; space: string; organization: string };
 }
 
-/** As whom the webhook deploys, and what. @throws ForbiddenError, NotFoundError when that user may not push (any more). */
-export async function pusherOf({ store }: ApiDeps, webhook: Webhook): Promise<Pusher> {
+/**
+ * As whom the webhook deploys, and what: its app, or a preview of it.
+ * @throws ForbiddenError, NotFoundError when that user may not push (any more), or the app is gone.
+ */
+export async function pusherOf({ store }: ApiDeps, webhook: Webhook, appGuid = webhook.app_guid): Promise<Pusher> {
   const actor = await actorOfUser(store.read, webhook.user_guid);
   const place = await store.read
     .selectFrom('apps')
     .innerJoin('spaces', 'spaces.guid', 'apps.space_guid')
     .innerJoin('organizations', 'organizations.guid', 'spaces.organization_guid')
     .select(['apps.name as app', 'spaces.name as space', 'organizations.name as organization'])
-    .where('apps.guid', '=', webhook.app_guid)
+    .where('apps.guid', '=', appGuid)
     .executeTakeFirst();
   if (actor === null) throw new ForbiddenError();
   if (place === undefined) throw new NotFoundError('App');
@@ -82,9 +94,9 @@ export function createGitOrders(depsOf: () => ApiDeps): GitOrders {
   };
   return {
     work,
-    store: async ({ db, now }, webhook, { commit, forge }) => {
+    store: async ({ db, now }, webhook, { commit, forge, appGuid, ref }) => {
       const order = {
-        ...{ guid: randomUUID(), app_guid: webhook.app_guid, webhook_guid: webhook.guid, commit_id: commit, forge },
+        ...{ guid: randomUUID(), app_guid: appGuid, webhook_guid: webhook.guid, commit_id: commit, forge, ref },
         ...{ attempts: 1, held_until: now + HELD_MS, created_at: now },
       };
       await db.insertInto('git_orders').values(order).execute();
@@ -158,7 +170,7 @@ async function attempt(
   if (webhook === undefined) return true;
   const isLast = deps.now() - order.created_at > RETRY_MS.all;
   try {
-    const { actor, place } = await pusherOf(deps, webhook);
+    const { actor, place } = await pusherOf(deps, webhook, order.app_guid);
     if (deps.git === undefined) throw new UnavailableError('This platform has no part that runs git.');
     const sealed = webhook.login_sealed;
     const login = sealed === null ? null : storedLogin.parse(JSON.parse(deps.sealer.open(sealed)));
@@ -166,7 +178,7 @@ async function attempt(
       deps.git,
       {
         ...place,
-        ...{ url: webhook.repository_url, branch: webhook.branch },
+        ...{ url: webhook.repository_url, ref: order.ref ?? `refs/heads/${webhook.branch}` },
         commit: order.commit_id,
         forge: fetchOrder.shape.forge.parse(order.forge),
         login,

@@ -120,7 +120,7 @@ describe('webhooks of forges', () => {
     });
     await vi.waitFor(() => expect(orders).toHaveLength(1), WAIT);
     expect(orders[0]?.order).toMatchObject({
-      ...{ organization: 'cupola', space: 'dev', url: 'https://github.com/team/shop.git', branch: 'main' },
+      ...{ organization: 'cupola', space: 'dev', url: 'https://github.com/team/shop.git', ref: 'refs/heads/main' },
       ...{ commit: COMMIT, forge: 'github', login: { user: 'deployer', token: 'forge-token' } },
     });
     const claims = JSON.parse(Buffer.from(orders[0]?.authorization.split('.')[1] ?? '', 'base64url').toString());
@@ -160,6 +160,49 @@ describe('webhooks of forges', () => {
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
     expect(answers[0]?.text).toMatch(/main deploys nothing: live does/);
     expect(orders).toEqual([]);
+  });
+
+  test('other branches and pull requests are previews where they are switched on, and end with them', async () => {
+    const made = await webhook();
+    const set = (previews: string) =>
+      given.api('PATCH', `/v3/apps/${made.guid}/git`, { token: given.admin, body: { previews } });
+    const app = (await given.api('GET', `/v3/apps/${made.guid}`, { token: given.admin })).body.name;
+    const previews = async () =>
+      (await given.api('GET', `/v3/apps/${made.guid}/git_previews`, { token: given.admin })).body.resources.map(
+        ({ name, source }: Record<string, string>) => [name, source],
+      );
+    const push = { ...GITHUB, ref: 'refs/heads/fix' };
+    const pull = (action: string, repo: number) => ({
+      ...{ action, number: 12 },
+      pull_request: { head: { ref: 'fix', sha: COMMIT, repo: { id: repo } }, base: { ref: 'main', repo: { id: 1 } } },
+    });
+    expect((await github(made, push)).status).toBe(200);
+    await set('on');
+    const first = await github(made, { ...push, again: 1 }, { id: '2' });
+    expect(first).toMatchObject({ status: 202, text: expect.stringContaining(`cupola logs ${app}-fix`) });
+    await vi.waitFor(() => expect(orders).toHaveLength(1), WAIT);
+    expect(orders[0]?.order).toMatchObject({ app: `${app}-fix`, ref: 'refs/heads/fix', commit: COMMIT });
+    const answers = [
+      await github(made, pull('opened', 1), { id: '3', event: 'pull_request' }),
+      await github(made, pull('opened', 2), { id: '4', event: 'pull_request' }),
+    ];
+    expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+    expect(answers[0]?.text).toMatch(/deployed already/);
+    expect(answers[1]?.text).toMatch(/comes from a fork/);
+    await set('forks');
+    const fork = await github(made, { ...pull('opened', 2), again: 1 }, { id: '5', event: 'pull_request' });
+    expect(fork.status).toBe(202);
+    await vi.waitFor(() => expect(orders).toHaveLength(2), WAIT);
+    expect(orders[1]?.order).toMatchObject({ app: `${app}-pr-12`, ref: 'refs/pull/12/head' });
+    expect(await previews()).toEqual([
+      [`${app}-fix`, 'fix'],
+      [`${app}-pr-12`, '#12'],
+    ]);
+    await github(made, { ref: 'fix', ref_type: 'branch' }, { id: '6', event: 'delete' });
+    await github(made, pull('closed', 2), { id: '7', event: 'pull_request' });
+    expect(await previews()).toEqual([]);
+    expect((await github(made, { ...push, again: 1 }, { id: '2' })).status).toBe(409);
+    expect(await previews()).toEqual([]);
   });
 
   test('a wrong secret, another webhook, a large body and what is no push are refused', async () => {
