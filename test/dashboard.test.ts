@@ -123,6 +123,7 @@ function makeApp(name: string, line: string): string {
   return folder;
 }
 const SERVES = (version: string): string => `console.log('version ${version} is up');
+console.log(JSON.stringify({ level: 'info', msg: 'pool is ready', pool: { size: 8 } }));
 console.log('\\u001b[31mred\\u001b[0m \\u001b]8;;javascript:alert(1)\\u0007click\\u001b]8;;\\u0007 ${HOSTILE}');
 require('node:http').createServer((_, response) => response.end('version ${version}')).listen(process.env.PORT);`;
 const CRASHES = `console.error('Error: no database at db.example'); process.exit(3);`;
@@ -148,6 +149,9 @@ test('a developer goes from an empty space to an app that serves, reads its log,
   await log.getByText('red', { exact: true }).waitFor();
   await log.getByText(`^[]8;;javascript:alert(1)^Gclick^[]8;;^G ${HOSTILE}`).waitFor();
   expect(await page.locator('a[href^="javascript"], img').count()).toBe(0);
+  await log.getByText('pool={"size":8}').waitFor();
+  await log.getByRole('button', { name: 'Unfold pool is ready' }).click();
+  await log.getByText('"size": 8').waitFor();
   await showsState(page, 'running');
   await isSound(page, 'app-running');
   await page.getByRole('link', { name: 'fresh' }).click();
@@ -292,5 +296,11 @@ test('10,000 lines are scrolled and filtered without a stall', async () => {
   expect(longest).toBeLessThan(1_000);
   await page.getByLabel('Filter the log').fill('line 4999 of');
   await page.getByText(/^2 of \d+ lines$/).waitFor();
+  // A link to the older of the two shows it to whoever opens it, marked.
+  await page.locator('.log .at').first().click();
+  await page.getByText('A link to this line').waitFor();
+  const address = page.url();
+  await again(() => page.goto(address));
+  await page.locator('.log .chosen').getByText('line 4999 of').waitFor();
   await context.close();
 });

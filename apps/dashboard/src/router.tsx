@@ -43,6 +43,7 @@ const space = createRoute({
 const app = createRoute({
   getParentRoute: () => root,
   path: '/apps/$guid',
+  validateSearch: ({ log }): { log?: string } => (typeof log === 'string' ? { log } : {}),
   component: AppPage,
   errorComponent: ({ error }) => <Failure error={error} />,
   loader: ({ context: { client }, params: { guid } }) => client.ensureQueryData(appQuery(guid)),

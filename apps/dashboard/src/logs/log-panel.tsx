@@ -1,54 +1,82 @@
 /** The log of an app. Only the rows in view are drawn, so 10,000 lines cost what 30 do. It follows the newest line until somebody scrolls up. */
-import { type ReactNode, useEffect, useMemo, useRef, useState } from 'react';
+import { useNavigate, useSearch } from '@tanstack/react-router';
+import { type ReactNode, type RefObject, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import { AsCommand } from '../ui/action.tsx';
+import { Copy } from '../ui/copy.tsx';
 import { clock } from '../ui/time.ts';
-import { spansOf } from './ansi.ts';
 import { type LogFilter, type LogLine, matcherOf, NO_FILTER } from './lines.ts';
-import { useLog } from './use-log.ts';
+import { isIn, type LogRange, rangeText, reaching, readRange } from './log-range.ts';
+import { Row } from './log-row.tsx';
+import { type LogRow, rowsOf } from './log-rows.ts';
+import { download, LogTools } from './log-tools.tsx';
+import { type FollowedLog, useLog } from './use-log.ts';
 
 /** As in apps.css. */
-const ROW_PX = 20;
+const ROW_PX = 24;
 /** Drawn beyond the view, above and below. */
 const SPARE_ROWS = 15;
 
-export function LogPanel({ appGuid, appName }: { appGuid: string; appName: string }) {
-  const { lines, staleSince, isFirstRead } = useLog(appGuid);
+interface Props {
+  appGuid: string;
+  appName: string;
+}
+
+export function LogPanel(props: Props) {
+  const { log } = useSearch({ from: '/apps/$guid' });
+  // The page was opened by a link to some lines: these are shown, until somebody wants to see what happens now.
+  const [asked, setAsked] = useState(() => readRange(log));
+  return asked === null ? (
+    <Live key="live" {...props} />
+  ) : (
+    <Live key="asked" {...props} asked={asked} leave={() => setAsked(null)} />
+  );
+}
+
+function Live({ appGuid, appName, asked = null, leave }: Props & { asked?: LogRange | null; leave?: () => void }) {
+  const log = useLog(appGuid, asked);
+  const { lines } = log;
   const [filter, setFilter] = useState<LogFilter>(NO_FILTER);
   const matcher = useMemo(() => matcherOf(filter), [filter]);
   const shown = useMemo(() => (matcher === null ? [] : lines.filter(matcher)), [lines, matcher]);
+  const [unfolded, setUnfolded] = useState<ReadonlySet<number>>(new Set());
+  const rows = useMemo(() => rowsOf(shown, unfolded), [shown, unfolded]);
   const view = useRef<HTMLDivElement>(null);
-  const [isFollowing, setFollowing] = useState(true);
-  const [top, setTop] = useState(0);
-  const [height, setHeight] = useState(420);
-
-  useEffect(() => {
-    const element = view.current;
-    if (element === null) return;
-    const observer = new ResizeObserver(() => setHeight(element.clientHeight));
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, []);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new line is what moves the view.
-  useEffect(() => {
-    if (isFollowing && view.current !== null) view.current.scrollTop = view.current.scrollHeight;
-  }, [shown, isFollowing]);
-
-  const first = Math.max(0, Math.floor(top / ROW_PX) - SPARE_ROWS);
-  const drawn = shown.slice(first, Math.ceil((top + height) / ROW_PX) + SPARE_ROWS);
-  const toCrash = (): void => {
-    const at = shown.findLastIndex(line => line.isCrash);
+  const [isFollowing, setFollowing] = useState(asked === null);
+  const [chosen, choose] = useChosen(asked);
+  const toRow = (at: number): void => {
     if (at < 0 || view.current === null) return;
     setFollowing(false);
-    view.current.scrollTop = Math.max(0, at * ROW_PX - height / 2);
+    view.current.scrollTop = Math.max(0, at * ROW_PX - view.current.clientHeight / 2);
+  };
+  const isThere = lines.length > 0;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once, when what was asked for has been read.
+  useEffect(() => {
+    if (asked === null || !isThere) return;
+    toRow(rows.findIndex(({ line }) => line.timestampNs >= asked.fromNs));
+    view.current?.closest('section')?.scrollIntoView({ block: 'center' });
+  }, [isThere]);
+  const unfold = ({ id }: LogLine): void => {
+    setFollowing(false);
+    setUnfolded(known => (known.has(id) ? new Set([...known].filter(one => one !== id)) : new Set([...known, id])));
   };
   return (
     <section className="sheet" aria-labelledby="log-title">
       <header>
         <h2 id="log-title">Log</h2>
-        <span className="quiet small">
-          {staleSince === null ? 'live' : `stale since ${clock(staleSince).slice(0, 8)}: the API does not answer`}
-        </span>
+        <span className="quiet small">{about(log, asked)}</span>
         <span className="end">
+          {leave !== undefined && (
+            <button
+              type="button"
+              className="button"
+              onClick={() => {
+                choose(null);
+                leave();
+              }}
+            >
+              Back to live
+            </button>
+          )}
           <AsCommand
             commands={{
               cf: `logs ${appName}`,
@@ -59,44 +87,56 @@ export function LogPanel({ appGuid, appName }: { appGuid: string; appName: strin
         </span>
       </header>
       <LogTools lines={lines} filter={filter} isBad={matcher === null} change={setFilter}>
-        <button type="button" className="button" disabled={!shown.some(line => line.isCrash)} onClick={toCrash}>
+        <button
+          type="button"
+          className="button"
+          disabled={!shown.some(line => line.isCrash)}
+          onClick={() => toRow(rows.findLastIndex(({ line }) => line.isCrash))}
+        >
           To the last crash
         </button>
         <button type="button" className="button" disabled={shown.length === 0} onClick={() => download(appName, shown)}>
           Download
         </button>
       </LogTools>
-      <div
-        className="log"
-        ref={view}
-        role="log"
-        aria-label={`Log of ${appName}`}
-        // A crowd of lines would drown a screen reader's user: they are read by walking through them.
-        aria-live="off"
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard.
-        tabIndex={0}
-        onScroll={event => {
-          const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
-          setTop(scrollTop);
-          setFollowing(scrollHeight - scrollTop - clientHeight < ROW_PX * 2);
-        }}
-      >
-        <svg width="1" height={shown.length * ROW_PX} aria-hidden="true" />
-        <div className="lines" style={{ top: first * ROW_PX }}>
-          {drawn.map(line => (
-            <Row key={line.id} line={line} />
-          ))}
-        </div>
-      </div>
+      <Rows view={view} label={`Log of ${appName}`} rows={rows} isFollowing={isFollowing} setFollowing={setFollowing}>
+        {row => (
+          <Row
+            key={row.key}
+            row={row}
+            isChosen={isIn(chosen, row.line.timestampNs)}
+            isUnfolded={unfolded.has(row.line.id)}
+            unfold={unfold}
+            choose={(line, isMore) => {
+              setFollowing(false);
+              choose(reaching(isMore ? chosen : null, line.timestampNs));
+            }}
+          />
+        )}
+      </Rows>
       <footer className="log-foot small quiet">
         <span>
           {shown.length === lines.length ? '' : `${shown.length} of `}
           {lines.length} {lines.length === 1 ? 'line' : 'lines'}
         </span>
         {lines.length === 0 && (
-          <span>{isFirstRead ? 'Reading…' : 'Nothing was logged yet. What the app prints appears here.'}</span>
+          <span>{log.isFirstRead ? 'Reading…' : 'Nothing was logged yet. What the app prints appears here.'}</span>
         )}
-        {!isFollowing && (
+        {log.readOlder !== null && (
+          <button type="button" className="copy" onClick={log.readOlder}>
+            earlier lines
+          </button>
+        )}
+        {chosen !== null && (
+          <span className="row">
+            {chosen.fromNs === chosen.toNs ? 'A link to this line' : 'A link to these lines'}
+            <Copy text={location.href} what="the link" />
+            <button type="button" className="copy" onClick={() => choose(null)}>
+              clear
+            </button>
+          </span>
+        )}
+        {!isFollowing && asked === null && (
           <button type="button" className="copy" onClick={() => setFollowing(true)}>
             paused: follow again
           </button>
@@ -106,105 +146,79 @@ export function LogPanel({ appGuid, appName }: { appGuid: string; appName: strin
   );
 }
 
-function Row({ line }: { line: LogLine }) {
-  const kind = line.isError ? 'err' : line.source.startsWith('APP') || line.source === 'RTR' ? '' : 'platform';
-  return (
-    <div className={`line ${kind} ${line.isCrash ? 'crash' : ''}`}>
-      <span className="at">{clock(Number(line.timestampNs / 1_000_000n))}</span>
-      <span className="from" title={`${line.source}/${line.instance}`}>
-        {line.source.replace('APP/PROC/', '').replace('APP/', '')}/{line.instance}
-      </span>
-      <span className="text">
-        {spansOf(line.text).map((span, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: spans of one line never change their order.
-          <span key={index} className={span.className === '' ? undefined : span.className}>
-            {span.text}
-          </span>
-        ))}
-      </span>
-    </div>
-  );
+function about({ staleSince }: FollowedLog, asked: LogRange | null): string {
+  if (staleSince !== null) return `stale since ${clock(staleSince).slice(0, 8)}: the API does not answer`;
+  return asked === null ? 'live' : `around ${new Date(Number(asked.fromNs / 1_000_000n)).toLocaleString()}`;
 }
 
-interface ToolsProps {
-  lines: readonly LogLine[];
-  filter: LogFilter;
-  /** The pattern is none. */
-  isBad: boolean;
-  change(filter: LogFilter): void;
-  children: ReactNode;
+/** Lines that the page's address names. */
+function useChosen(asked: LogRange | null): [LogRange | null, (range: LogRange | null) => void] {
+  const [chosen, setChosen] = useState(asked);
+  const navigate = useNavigate({ from: '/apps/$guid' });
+  return [
+    chosen,
+    range => {
+      setChosen(range);
+      void navigate({
+        search: range === null ? {} : { log: rangeText(range) },
+        replace: true,
+        resetScroll: false,
+      });
+    },
+  ];
 }
 
-interface FacetProps {
+interface RowsProps {
+  view: RefObject<HTMLDivElement | null>;
   label: string;
-  /** What is said where nothing is chosen. */
-  all: string;
-  /** Empty: all. */
-  value: string;
-  values: readonly string[];
-  choose(value: string): void;
+  rows: readonly LogRow[];
+  isFollowing: boolean;
+  setFollowing(isFollowing: boolean): void;
+  children(row: LogRow): ReactNode;
 }
 
-function Facet({ label, all, value, values, choose }: FacetProps) {
+function Rows({ view, label, rows, isFollowing, setFollowing, children }: RowsProps) {
+  const [top, setTop] = useState(0);
+  const [height, setHeight] = useState(456);
+  useEffect(() => {
+    const element = view.current;
+    if (element === null) return;
+    const observer = new ResizeObserver(() => setHeight(element.clientHeight));
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [view]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new line is what moves the view.
+  useEffect(() => {
+    if (isFollowing && view.current !== null) view.current.scrollTop = view.current.scrollHeight;
+  }, [rows, isFollowing]);
+  // What comes in above the first row leaves what is looked at where it is.
+  const first = useRef<string>(undefined);
+  useLayoutEffect(() => {
+    const before = rows.findIndex(({ key }) => key === first.current);
+    if (before > 0 && !isFollowing && view.current !== null) view.current.scrollTop += before * ROW_PX;
+    first.current = rows[0]?.key;
+  }, [rows, isFollowing, view]);
+  const from = Math.max(0, Math.floor(top / ROW_PX) - SPARE_ROWS);
   return (
-    <select className="field" aria-label={label} value={value} onChange={event => choose(event.target.value)}>
-      <option value="">{all}</option>
-      {values.map(one => (
-        <option key={one}>{one}</option>
-      ))}
-    </select>
-  );
-}
-
-function LogTools({ lines, filter, isBad, change, children }: ToolsProps) {
-  const sources = useMemo(() => [...new Set(lines.map(({ source }) => source))].sort(), [lines]);
-  const instances = useMemo(() => [...new Set(lines.map(({ instance }) => instance))].sort(), [lines]);
-  return (
-    <div className="log-tools">
-      <input
-        className="field grow mono"
-        type="search"
-        aria-label="Filter the log"
-        placeholder={filter.isRegex ? 'pattern' : 'text'}
-        aria-invalid={isBad}
-        value={filter.text}
-        onChange={event => change({ ...filter, text: event.target.value })}
-      />
-      <label className="row small">
-        <input
-          type="checkbox"
-          checked={filter.isRegex}
-          onChange={event => change({ ...filter, isRegex: event.target.checked })}
-        />
-        regex
-      </label>
-      <Facet
-        label="Source"
-        all="all sources"
-        value={filter.source}
-        values={sources}
-        choose={source => change({ ...filter, source })}
-      />
-      <Facet
-        label="Instance"
-        all="all instances"
-        value={filter.instance}
-        values={instances}
-        choose={instance => change({ ...filter, instance })}
-      />
-      {children}
+    <div
+      className="log"
+      ref={view}
+      role="log"
+      aria-label={label}
+      // A crowd of lines would drown a screen reader's user: they are read by walking through them.
+      aria-live="off"
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard.
+      tabIndex={0}
+      onScroll={event => {
+        const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
+        setTop(scrollTop);
+        setFollowing(scrollHeight - scrollTop - clientHeight < ROW_PX * 2);
+      }}
+    >
+      <svg width="1" height={rows.length * ROW_PX} aria-hidden="true" />
+      <div className="lines" style={{ top: from * ROW_PX }}>
+        {rows.slice(from, Math.ceil((top + height) / ROW_PX) + SPARE_ROWS).map(children)}
+      </div>
     </div>
   );
-}
-
-function download(appName: string, lines: readonly LogLine[]): void {
-  const text = lines.map(
-    line =>
-      `${new Date(Number(line.timestampNs / 1_000_000n)).toISOString()} [${line.source}/${line.instance}] ${line.isError ? 'ERR' : 'OUT'} ${line.plain}\n`,
-  );
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob(text, { type: 'text/plain' }));
-  link.download = `${appName.replace(/[^\w.-]+/g, '_')}.log`;
-  link.click();
-  URL.revokeObjectURL(link.href);
 }

@@ -3,7 +3,8 @@ import { readLogEnvelopes } from '@cupola/contract/v3/client-reads';
 import { useEffect, useReducer, useRef } from 'react';
 import { read, withQuery } from '../data/http.ts';
 import { useHidden } from '../ui/use-hidden.ts';
-import { joinLines, type LogLine, logLine } from './lines.ts';
+import { joinLines, LINES_MAX, type LogLine, logLine } from './lines.ts';
+import type { LogRange } from './log-range.ts';
 
 /** log-cache's own most at once. */
 const READ_MAX = 1_000;
@@ -13,33 +14,85 @@ const FIRST_READS = 3;
 const GATHER_MS = 100;
 const RETRY_MS = 2_000;
 
-export interface FollowedLog {
+interface LogState {
   lines: readonly LogLine[];
   /** Null while it is followed; else since when it is not (epoch ms). */
   staleSince: number | null;
   isFirstRead: boolean;
+  /** Nothing is kept that is older. */
+  isWhole: boolean;
+}
+export interface FollowedLog extends LogState {
+  /** Reads what was before; null: there is nothing, or no more room. */
+  readOlder: (() => void) | null;
 }
 
-type Act = { more: readonly LogLine[] } | { stale: number } | { live: true };
+type Act = { more: readonly LogLine[]; isWhole?: boolean } | { stale: number } | { live: true };
 
-function reduce(state: FollowedLog, act: Act): FollowedLog {
+function reduce(state: LogState, act: Act): LogState {
   if ('stale' in act) return { ...state, staleSince: state.staleSince ?? act.stale };
   if ('live' in act) return state.staleSince === null ? state : { ...state, staleSince: null };
-  return { lines: joinLines(state.lines, act.more), staleSince: null, isFirstRead: false };
+  return {
+    lines: joinLines(state.lines, act.more),
+    staleSince: null,
+    isFirstRead: false,
+    isWhole: act.isWhole ?? state.isWhole,
+  };
 }
 
-export function useLog(appGuid: string): FollowedLog {
-  const [state, tell] = useReducer(reduce, { lines: [], staleSince: null, isFirstRead: true });
+/** @param asked lines of some time, which are read once with what is around them; null: the newest, followed. */
+export function useLog(appGuid: string, asked: LogRange | null): FollowedLog {
+  const [state, tell] = useReducer(reduce, { lines: [], staleSince: null, isFirstRead: true, isWhole: false });
   const nextNs = useRef(0n);
   // A page that nobody sees holds no connection; it reads on from where it was.
   const isHidden = useHidden();
   useEffect(() => {
     if (isHidden) return;
     const ending = new AbortController();
-    void follow(appGuid, { signal: ending.signal, nextNs, tell });
+    const { signal } = ending;
+    void (asked === null ? follow(appGuid, { signal, nextNs, tell }) : readOnce(appGuid, asked, { signal, tell }));
     return () => ending.abort();
-  }, [appGuid, isHidden]);
-  return state;
+  }, [appGuid, asked, isHidden]);
+  const oldest = state.lines[0]?.timestampNs;
+  const isOver = oldest === undefined || state.isWhole || state.lines.length > LINES_MAX - READ_MAX;
+  return {
+    ...state,
+    readOlder: isOver
+      ? null
+      : () =>
+          void readBefore(appGuid, oldest).then(
+            more => tell({ more, isWhole: more.length < READ_MAX }),
+            () => tell({ stale: Date.now() }),
+          ),
+  };
+}
+
+/** Lines before those that were asked for: enough to see what led there. */
+const BEFORE_MAX = 200;
+
+async function readOnce(
+  appGuid: string,
+  { fromNs }: LogRange,
+  { signal, tell }: Omit<Following, 'nextNs'>,
+): Promise<void> {
+  try {
+    const [before, from] = await Promise.all([
+      readBefore(appGuid, fromNs, { signal, limit: BEFORE_MAX }),
+      readLines(appGuid, { start_time: String(fromNs) }, { signal }),
+    ]);
+    tell({ more: [...before, ...from], isWhole: before.length < BEFORE_MAX });
+  } catch {
+    if (!signal.aborted) tell({ stale: Date.now() });
+  }
+}
+
+function readBefore(
+  appGuid: string,
+  beforeNs: bigint,
+  { signal, limit = READ_MAX }: { signal?: AbortSignal; limit?: number } = {},
+): Promise<LogLine[]> {
+  const query = { descending: 'true', start_time: '0', end_time: String(beforeNs), limit: String(limit) };
+  return readLines(appGuid, query, { signal });
 }
 
 interface Following {
@@ -52,10 +105,12 @@ async function follow(appGuid: string, { signal, nextNs, tell }: Following): Pro
   let begun = nextNs.current > 0n;
   while (!signal.aborted) {
     try {
+      const isFirst = !begun;
       const lines = begun ? await readSince(appGuid, nextNs.current, signal) : await readNewest(appGuid, signal);
       if (signal.aborted) return;
       for (const line of lines) if (line.timestampNs >= nextNs.current) nextNs.current = line.timestampNs + 1n;
-      if (lines.length > 0 || !begun) tell({ more: lines });
+      if (isFirst) tell({ more: lines, isWhole: lines.length < READ_MAX });
+      else if (lines.length > 0) tell({ more: lines });
       else tell({ live: true });
       if (!begun && nextNs.current === 0n) nextNs.current = BigInt(Date.now() - CLOCKS_APART_MS) * 1_000_000n;
       begun = true;
@@ -75,11 +130,10 @@ async function readNewest(appGuid: string, signal: AbortSignal): Promise<LogLine
   let lines: LogLine[] = [];
   for (let reads = 0; reads < FIRST_READS; reads++) {
     const oldest = lines[0]?.timestampNs;
-    const older = await readLines(
-      appGuid,
-      { descending: 'true', start_time: '0', ...(oldest === undefined ? {} : { end_time: String(oldest) }) },
-      { signal },
-    );
+    const older =
+      oldest === undefined
+        ? await readLines(appGuid, { descending: 'true', start_time: '0' }, { signal })
+        : await readBefore(appGuid, oldest, { signal });
     lines = joinLines(older, lines);
     if (older.length < READ_MAX) break;
   }
@@ -94,7 +148,7 @@ function readSince(appGuid: string, fromNs: bigint, signal: AbortSignal): Promis
 async function readLines(
   appGuid: string,
   query: Record<string, string>,
-  call: { signal: AbortSignal; headers?: Record<string, string> },
+  call: { signal?: AbortSignal | undefined; headers?: Record<string, string> },
 ): Promise<LogLine[]> {
   const path = withQuery(`/api/v1/read/${appGuid}`, { envelope_types: 'LOG', limit: String(READ_MAX), ...query });
   const { envelopes } = await read(readLogEnvelopes, path, call);
