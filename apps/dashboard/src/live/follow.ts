@@ -14,6 +14,7 @@ const GATHER_MS = 30;
 /** What an instance uses is measured some seconds after it has come up. */
 const MEASURED_MS = 6_000;
 const EVENTS_SHOWN = 30;
+const REVISION_MADE = 'audit.app.revision.create';
 
 export function followStream(client: QueryClient): LiveStream {
   let gathered: Change[] = [];
@@ -96,6 +97,8 @@ function applyToApp(client: QueryClient, change: Change): void {
       client.setQueriesData<AppFigures>({ queryKey: ['app', guid, 'figures'] }, known =>
         known === undefined ? undefined : withMark(known, event),
       );
+      // A restart that makes one changes processes only.
+      if (event.type === REVISION_MADE) again('revisions');
       return;
     }
     default:
