@@ -110,7 +110,7 @@ describe.skipIf(dockerMissing() !== null)('docker-compose.yml', () => {
     });
     const names = [
       ...['API_1', 'API_2', 'ROUTER_1', 'ROUTER_2', 'ROUTER_1_HTTPS', 'ROUTER_2_HTTPS'],
-      ...['AGENT_1_HEALTH', 'AGENT_2_HEALTH', 'STAGER_1_HEALTH', 'STAGER_2_HEALTH'],
+      ...['AGENT_1_HEALTH', 'AGENT_2_HEALTH', 'STAGER_1_HEALTH', 'STAGER_2_HEALTH', 'S3'],
     ];
     const ports = await freePorts(names.length);
     routers = [ports[2] ?? 0, ports[3] ?? 0];

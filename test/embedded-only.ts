@@ -9,7 +9,7 @@ export const EMBEDDED_ONLY: Record<string, string> = {
   'test/postgres.test.ts': 'the move of one machine to PostgreSQL and back; a cluster stands on it',
   'test/redis.test.ts': 'one machine on Redis; test/processes.test.ts asks the same of a cluster',
   'test/s3.test.ts': 'the move of one machine to S3 and back; a cluster stands on it',
-  'test/stack.test.ts': 'stacks are added to a platform of one machine only, so far: a member takes none',
+  'test/stack.test.ts': 'a stack is added to one machine; those of members: apps/control/src/commands/stack.test.ts',
 };
 
 /** They make clusters of their own, or no platform at all. */

@@ -104,6 +104,15 @@ test('readUrl() opens the blob to who has no credentials, whole or a range of it
   expect((await fetch(url.split('?')[0] ?? '')).status).toBe(403);
 });
 
+test('members= is where readUrl() leads: the same server under the name that machines without credentials know', async () => {
+  const members = server.endpoint.replace('127.0.0.1', 'localhost');
+  await using opened = await openEmpty({ url: `${server.bucket(BUCKET)}&members=${encodeURIComponent(members)}` });
+  const { digest } = await opened.blobs.put(Readable.from(['0123456789']));
+  const url = (await opened.blobs.readUrl(digest, 60_000)) ?? '';
+  expect(url.startsWith(`${members}/`)).toBe(true);
+  expect(await (await fetch(url)).text()).toBe('0123456789');
+});
+
 test('style=virtual has the bucket in the name of the host', async () => {
   const url = 's3://KEY:SECRET@blobs?endpoint=https://s3.example.com';
   await using opened = await openEmpty({ url: `${url}&style=virtual` });

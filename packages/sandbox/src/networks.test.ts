@@ -1,6 +1,6 @@
 /** Real namespaces, rules and packets: as root, with iproute2 and nftables. */
 import { execFile } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
+import { randomInt, randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
@@ -206,6 +206,15 @@ describe.runIf(networksMissing() === null)('Networks', () => {
     expect((await traces(opened.options, block)).length).toBeGreaterThan(3);
     await opened.networks.close({ remove: true });
     expect(await traces(opened.options, block)).toEqual([]);
+  });
+
+  test('openNetworks() takes a block of which a killed platform has left the stand-ins, and leaves nothing of them', async () => {
+    const net = `10.250.${16 * randomInt(16)}`;
+    const stays = `10.250.${Number(net.split('.')[2]) + 12}.0/22`;
+    await run('ip', ['route', 'replace', 'local', stays, 'dev', 'lo']);
+    await using opened = await open({ cidr: `${net}.0/20` });
+    await opened.networks.close({ remove: true });
+    expect((await run('ip', ['route', 'show', 'table', 'local'])).stdout).not.toContain(stays);
   });
 
   test('openNetworks() refuses a hole that is no network, before it changes anything', async () => {

@@ -219,14 +219,19 @@ function wholeOf(cidr: string): Cidr {
   return whole;
 }
 
-/** The block of before if it is still ours, else the first that nothing on this machine overlaps. */
+/**
+ * The block of before if it is still ours, else the first that nothing on this machine overlaps. Stand-ins are there only while their block is marked: without
+ * that they are what a killed platform has left whose files were removed, and nobody's.
+ */
 async function ownBlock(whole: Cidr, memory: Memory): Promise<Cidr> {
   const routes = await hostRoutes();
   const before = parseCidr(memory.read().block);
   if (before !== null && routes.some(route => formatCidr(route) === formatCidr(before))) return before;
   memory.update({ leases: [], egress: {}, peerings: [], doors: [], released: [] });
   for (const block of blocksOf(whole, BLOCK_BITS)) {
-    if (routes.some(route => overlap(route, block)) || !(await claimBlock(block))) continue;
+    const left = formatCidr(standInsOf(block));
+    if (routes.some(route => overlap(route, block) && formatCidr(route) !== left) || !(await claimBlock(block)))
+      continue;
     memory.update({ block: formatCidr(block) });
     return block;
   }

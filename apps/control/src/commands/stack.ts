@@ -1,9 +1,13 @@
-/** `stack add|list|remove`: root filesystems beside the machine's own, for apps that need another distribution or other packages than it has. */
+/**
+ * `stack add|list|remove`: root filesystems beside the machine's own, for apps that need another distribution or other packages than it has. Of one machine,
+ * that of a platform or a member of a cluster: what runs and builds apps there offers what lies there.
+ */
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { importRootfs } from '@cupola/images/rootfs/import-rootfs';
 import { type InstalledStack, pruneStacks, readStacks, writeStacks } from '@cupola/images/rootfs/installed-stacks';
 import { HOST_STACK } from '@cupola/model/host-stack';
+import { readMember } from '../member-config.ts';
 import { offeredStacks } from '../offered-stacks.ts';
 import { command, dataFolder, PlainError, stacksFolder } from '../platform-config.ts';
 import { askSupervisor } from './running.ts';
@@ -44,18 +48,21 @@ export async function addStack(source: string, flags: Flags & { name?: string })
   writeStacks(folder, [...before.filter(other => other.name !== name), stack]);
   const former = before.find(other => other.name === name);
   pruneStacks(folder);
-  const isOffered = await isOfferedSoon(data, stack);
+  const isMember = readMember(data) !== null;
+  const isOffered = !isMember && (await isOfferedSoon(data, stack));
   if (flags.json) return console.log(JSON.stringify({ ...stack, offered: isOffered }));
   console.log(`Stack ${name}: ${description} (${abiKey}).`);
   if (former !== undefined && former.abiKey !== abiKey)
     console.log(
       `Its former version was ${former.abiKey}: instances go on; restage the apps that use it before they are restarted.`,
     );
-  console.log(
-    isOffered
-      ? `Push onto it: cupola push -s ${name}, or \`stack: ${name}\` in the manifest.`
-      : `It is offered once the platform runs: ${command('up', data)}`,
-  );
+  const push = `cupola push -s ${name}, or \`stack: ${name}\` in the manifest.`;
+  if (isMember)
+    console.log(
+      `This machine offers it within seconds, while it runs. Add it on each machine that builds or runs apps on it, then: ${push}`,
+    );
+  else
+    console.log(isOffered ? `Push onto it: ${push}` : `It is offered once the platform runs: ${command('up', data)}`);
 }
 
 export function listStacks(flags: Flags): void {
@@ -89,8 +96,10 @@ export async function removeStack(name: string, flags: Flags): Promise<void> {
 
 function existingData({ data }: Flags): string {
   const folder = dataFolder(data);
-  if (!existsSync(join(folder, 'config.json')))
-    throw new PlainError(`There is no platform in ${folder} yet. Start it first: ${command('up', folder)}`);
+  if (!existsSync(join(folder, 'config.json')) && readMember(folder) === null)
+    throw new PlainError(
+      `Neither a platform nor a member of a cluster is in ${folder} yet. Start it first: ${command('up', folder)}, or ./cupola join`,
+    );
   return folder;
 }
 

@@ -22,6 +22,10 @@ const S3_ACCESS = 'cupola';
 /** What the engines in docker-compose.yml are called there. */
 const HOSTS = { postgres: 'postgres:5432', redis: 'redis:6379', s3: 'http://s3:7070' } as const;
 
+/** Agents are on the machine's own network, where the S3 server has a port. */
+const blobsUrl = (secret: string, port: string): string =>
+  `s3://${S3_ACCESS}:${secret}@${BUCKET}?endpoint=${encodeURIComponent(HOSTS.s3)}&members=${encodeURIComponent(`http://127.0.0.1:${port}`)}`;
+
 /** Appended to disk at once (a second is lost at most); no key may go to make room: docs/how-to/redis-and-s3.md. */
 const redisConfig = (password: string): string => `bind * -::*
 dir /data
@@ -46,7 +50,7 @@ export async function prepare(hostCopies: string): Promise<void> {
   give('scheduler', 'database-url', database);
   give('api', 'database-url', database);
   give('api', 'redis-url', `redis://:${redis}@${HOSTS.redis}/0`);
-  give('api', 'blobs-url', `s3://${S3_ACCESS}:${s3}@${BUCKET}?endpoint=${encodeURIComponent(HOSTS.s3)}`);
+  give('api', 'blobs-url', blobsUrl(s3, process.env.CUPOLA_S3_PORT || '7070'));
   makeKeys();
   for (const folder of ['buckets', `buckets/${BUCKET}`, 'sidecar']) {
     mkdirSync(join(S3_DATA, folder), { recursive: true, mode: 0o700 });

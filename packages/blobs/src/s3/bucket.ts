@@ -52,17 +52,9 @@ export interface Bucket {
 
 export function openBucket(place: S3Place): Bucket {
   const { bucket: Bucket } = place;
-  const client = new S3Client({
-    region: place.region,
-    forcePathStyle: place.isPathStyle,
-    maxAttempts: ATTEMPTS_MAX,
-    requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: SILENCE_MS },
-    requestChecksumCalculation: place.hasChecksums ? 'WHEN_SUPPORTED' : 'WHEN_REQUIRED',
-    // Our own digest is checked by whoever needs it to be right.
-    responseChecksumValidation: 'WHEN_REQUIRED',
-    ...(place.endpoint === null ? {} : { endpoint: place.endpoint }),
-    ...(place.credentials === null ? {} : { credentials: place.credentials }),
-  });
+  const client = openClient(place, place.endpoint);
+  // It only computes, and opens no connection.
+  const signer = place.membersEndpoint === null ? client : openClient(place, place.membersEndpoint);
 
   return {
     upload: async (Key, body) => {
@@ -120,15 +112,32 @@ export function openBucket(place: S3Place): Bucket {
       }
     },
     signedUrl: (Key, expiresIn) =>
-      getSignedUrl(client, new GetObjectCommand({ Bucket, Key }), { expiresIn }).catch(rethrow),
+      getSignedUrl(signer, new GetObjectCommand({ Bucket, Key }), { expiresIn }).catch(rethrow),
     abortLeft: async (Prefix, nowMs) => {
       const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket, Prefix })).catch(rethrow);
       for (const { Key, UploadId, Initiated } of Uploads)
         if (Initiated !== undefined && Initiated.getTime() < nowMs - LEFT_MS)
           await client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId })).catch(whenMissing);
     },
-    close: () => client.destroy(),
+    close: () => {
+      client.destroy();
+      signer.destroy();
+    },
   };
+}
+
+function openClient(place: S3Place, endpoint: string | null): S3Client {
+  return new S3Client({
+    region: place.region,
+    forcePathStyle: place.isPathStyle,
+    maxAttempts: ATTEMPTS_MAX,
+    requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: SILENCE_MS },
+    requestChecksumCalculation: place.hasChecksums ? 'WHEN_SUPPORTED' : 'WHEN_REQUIRED',
+    // Our own digest is checked by whoever needs it to be right.
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    ...(endpoint === null ? {} : { endpoint }),
+    ...(place.credentials === null ? {} : { credentials: place.credentials }),
+  });
 }
 
 /** Whole, from a file of this machine. */

@@ -7,6 +7,7 @@ test('parseS3Url() reads bucket, prefix, endpoint, region and credentials', () =
     bucket: 'bucket',
     prefix: 'some/place/',
     endpoint: 'https://s3.example.com',
+    membersEndpoint: null,
     region: 'eu-1',
     credentials: { accessKeyId: 'KEY', secretAccessKey: 'a/b' },
     isPathStyle: true,
@@ -28,6 +29,7 @@ test.each([
   'http://bucket',
   's3://',
   's3://bucket?endpoint=ftp://x',
+  's3://bucket?members=s3:7070',
   's3://bucket?style=both',
   's3://bucket?enpoint=http://x',
 ])('parseS3Url(%j) shows the form', text => {
