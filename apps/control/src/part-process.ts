@@ -4,6 +4,7 @@
  */
 import { closeSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { collectAtRest } from '@cupola/process/collect-at-rest';
 import type { Logger } from 'pino';
 
 export interface RunningPart extends AsyncDisposable {
@@ -55,6 +56,7 @@ export async function runPart(log: Logger, start: () => Promise<RunningPart>): P
   // Orders that came before the end are carried out first: `stop-all`, then the closed pipe.
   orders.on('close', () => void last.then(() => end('the supervisor has closed the pipe')));
   process.stdin.on('error', () => end('the pipe of the supervisor broke'));
+  collectAtRest();
   writeSync(READY_FD, `${JSON.stringify({ ready: part.facts })}\n`);
   closeSync(READY_FD);
 }

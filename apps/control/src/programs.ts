@@ -21,8 +21,10 @@ const SOURCES = {
 /**
  * How Node.js runs a part. The young heap stays at 2 MB (it would grow to 16): the buffers of an upload or of proxied requests are let go ten times as often,
  * so that fewer are there at once; at rest a part holds half of the memory, and a request costs no more (docs/decisions/0009). V8's compile cache is the same.
+ * Garbage is collected once a burst of work is over, and undici's parser, which is WebAssembly, is compiled once and not again for speed: its compiler left
+ * up to 9 MB behind in each part, by luck of what lay above them in the heap (docs/decisions/0019).
  */
-export const NODE_FLAGS: readonly string[] = ['--max-semi-space-size=2'];
+export const NODE_FLAGS: readonly string[] = ['--max-semi-space-size=2', '--expose-gc', '--liftoff-only'];
 
 /**
  * glibc gives back what lies free at the end of its heap only beyond a threshold that it raises to twice the largest block that was ever freed, so a push

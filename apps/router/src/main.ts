@@ -14,6 +14,7 @@ import { callAs, keepIdentity, keepLocalIdentity } from '@cupola/certificates/me
 import { createOwnCertificates } from '@cupola/certificates/own';
 import { openOwnCa } from '@cupola/certificates/own-ca';
 import { apiHostNames } from '@cupola/model/system-hosts';
+import { collectAtRest } from '@cupola/process/collect-at-rest';
 import { listenAddress } from '@cupola/process/settings';
 import { pino } from 'pino';
 import { z } from 'zod';
@@ -122,6 +123,7 @@ const router = await start({
 });
 if (health !== null) addRouterMetrics(health.metrics, latency, router);
 health?.readyWhen(() => readinessOf(router));
+collectAtRest();
 log.info({ address: router.address }, 'the router serves');
 
 let ending = false;
