@@ -6,12 +6,20 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { hasPostgres } from '@cupola/store/postgres-server';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ControlPlane, PASSWORD, startControlPlane } from './cluster/control-plane.ts';
 import { joinCluster, type Member } from './cluster/member.ts';
 import { freePort, type Program } from './cluster/programs.ts';
-import { appFolder, ROOT, run, until } from './platform.ts';
+import { appFolder, ROOT, run, shimPids, until } from './platform.ts';
+
+/** Longer than a lease. */
+const FROZEN_MS = 16_000;
+/** Of a limit that only what hangs reaches. */
+const LONG_MS = 180_000;
+/** Between two requests of the client. */
+const PACE_MS = 10;
 
 describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes', () => {
   let work: string;
@@ -26,11 +34,14 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
     const answer = await fetch(`http://127.0.0.1:${port}${path}`);
     return { status: answer.status, body: await answer.text() };
   };
-  const cli = (...args: string[]) =>
-    run(join(ROOT, 'cupola'), args, {
-      cwd: appFolder(work, 'hello'),
-      env: { ...process.env, CUPOLA_HOME: join(work, 'cli-home') },
-    });
+  const cliOf =
+    (home: string) =>
+    (...args: string[]) =>
+      run(join(ROOT, 'cupola'), args, {
+        cwd: appFolder(work, 'hello'),
+        env: { ...process.env, CUPOLA_HOME: join(work, home) },
+      });
+  const cli = cliOf('cli-home');
 
   beforeAll(async () => {
     work = mkdtempSync(join(tmpdir(), 'cupola-processes-'));
@@ -83,7 +94,7 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
     let isOver = false;
     const statuses: number[] = [];
     const asking = (async () => {
-      while (!isOver) statuses.push((await ask('hello.localhost')).status);
+      for (; !isOver; await pause(PACE_MS)) statuses.push((await ask('hello.localhost')).status);
     })();
     await work().finally(() => {
       isOver = true;
@@ -142,6 +153,32 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
     });
     expect(failed).toEqual([]);
     expect(asked).toBeGreaterThan(0);
+  });
+
+  test('an API that is frozen for longer than a lease is no end of anything: what it does not answer the other one does, and no instance is moved', async () => {
+    const [, second] = plane.apis as [Program, Program];
+    // Through the router, which has to notice; the operator's balancer would take it out.
+    const throughRouter = cliOf('router-home');
+    const api = `http://api.localhost:${member.port}`;
+    await throughRouter('login', '-a', api, '-u', 'admin', '-p', PASSWORD, '-o', 'cupola', '-s', 'dev');
+    // The one before, of the push above, may still be ending.
+    const [instance] = await until('one instance is left', async () => {
+      const pids = shimPids(member.data);
+      return pids.length === 1 ? pids : null;
+    });
+    const { failed } = await askedMeanwhile(async () => {
+      second.kill('SIGSTOP');
+      const frozen = pause(FROZEN_MS);
+      // One that it had taken may be a 502, as a client of the matrix repeats it.
+      await until('the app is scaled', () => throughRouter('scale', 'hello', '-i', '2'), LONG_MS);
+      await instances(2);
+      await frozen;
+      second.kill('SIGCONT');
+      await until('the app is scaled back', () => throughRouter('scale', 'hello', '-i', '1'), LONG_MS);
+      await instances(1);
+    });
+    expect(failed).toEqual([]);
+    expect(shimPids(member.data)).toContain(instance);
   });
 
   test('a scheduler that is killed, or frozen, is followed by the other one', async () => {
