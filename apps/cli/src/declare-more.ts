@@ -58,10 +58,11 @@ function declareGit(program: Command): void {
     'git:webhook <app>',
     'show, or set up, which push events of GitHub, GitLab, Gitea or Forgejo deploy an app',
   )
-    .option('--repo <url>', 'https address of the repository; makes a new secret')
+    .option('--repo <url>', 'https or SSH address of the repository; makes a new secret')
     .option('--branch <name>', 'which branch is deployed (that of git:config, else main)')
     .option('--login <user>', 'for a repository that is not public; token in CUPOLA_GIT_TOKEN')
     .option('--token-stdin', 'read the token from stdin')
+    .option('--known-hosts <file>', 'over SSH: keys of the host, as ssh-keyscan prints them (that of the first fetch)')
     .option('--remove', 'deploy by push events no more')
     .action((app: string, flags) =>
       withContext(flags.json === true, async context =>

@@ -46,6 +46,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   'git:hook': ['cupola git:hook shop --branch main'],
   'git:webhook': [
     'cupola git:webhook shop --repo https://github.com/team/shop.git',
+    'cupola git:webhook shop --repo git@github.com:team/shop.git',
     'cupola git:webhook shop --repo https://gitlab.example.com/team/shop.git --branch live --login deployer --token-stdin',
     'cupola git:webhook shop --remove',
   ],

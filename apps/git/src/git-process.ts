@@ -12,6 +12,8 @@ export type GitProcess = ChildProcessByStdio<Writable, Readable, Readable>;
 
 export interface Git {
   readonly version: readonly [major: number, minor: number];
+  /** Programs of ours that git starts. */
+  readonly hooks: string;
   start(args: readonly string[], options?: { environment?: Record<string, string>; cwd?: string }): GitProcess;
 }
 
@@ -95,6 +97,7 @@ export function openGit({ folder, hooks }: { folder: string; hooks: string }): G
   const limits = limiter(base);
   return {
     version: [major, minor],
+    hooks,
     start: (args, { environment = {}, cwd = folder } = {}) => {
       const [file = '', ...all] = [...limits, 'git', ...args];
       return spawn(file, all, {

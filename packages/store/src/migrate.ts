@@ -23,6 +23,7 @@ import * as authorizationCodes from './migrations/0015-authorization-codes.ts';
 import * as writers from './migrations/0016-writers.ts';
 import * as gitWebhooks from './migrations/0017-git-webhooks.ts';
 import * as gitOrders from './migrations/0018-git-orders.ts';
+import * as gitDeployKeys from './migrations/0020-git-deploy-keys.ts';
 import * as gitPreviews from './migrations/0020-git-previews.ts';
 import type { Database } from './schema.ts';
 
@@ -49,6 +50,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0016-writers': inNewEpoch(writers),
   '0017-git-webhooks': inNewEpoch(gitWebhooks),
   '0018-git-orders': inNewEpoch(gitOrders),
+  '0020-git-deploy-keys': inNewEpoch(gitDeployKeys),
   '0020-git-previews': inNewEpoch(gitPreviews),
 };
 

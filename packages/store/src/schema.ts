@@ -703,6 +703,11 @@ export interface GitWebhooksTable {
   secret_sealed: string;
   /** `{"user","token"}` of the forge; null: the repository is public. */
   login_sealed: string | null;
+  /** OpenSSH's private key, and its public line; null: not over SSH. */
+  deploy_key_sealed: string | null;
+  deploy_key: string | null;
+  /** By which the forge is known again; null until it was asked. */
+  known_hosts: string | null;
   created_at: number;
 }
 

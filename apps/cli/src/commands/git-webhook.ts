@@ -1,4 +1,5 @@
 /** git:webhook: a forge's push events deploy an app. Prints once what the forge is to be given. */
+import { readFileSync } from 'node:fs';
 import { gitWebhook, madeGitWebhook } from '@cupola/contract/v3/git-webhook';
 import { usageError } from '@cupola/push/failures';
 import { table } from '@cupola/push/text';
@@ -12,13 +13,16 @@ interface WebhookFlags {
   /** User of the forge, for a repository that is not public. */
   login?: string;
   tokenStdin?: boolean;
+  /** File with the keys of an SSH host. */
+  knownHosts?: string;
   remove?: boolean;
 }
 
 export async function gitWebhookCommand(context: CliContext, name: string, flags: WebhookFlags): Promise<void> {
-  if (flags.repo === undefined && (flags.branch !== undefined || flags.login !== undefined))
+  const isNew = [flags.branch, flags.login, flags.knownHosts].some(flag => flag !== undefined);
+  if (flags.repo === undefined && isNew)
     throw usageError(
-      '--branch and --login are of a new webhook.',
+      '--branch, --login and --known-hosts are of a new webhook.',
       `cupola git:webhook ${name} --repo URL --branch main`,
     );
   const { guid } = await findApp(context, name);
@@ -43,6 +47,7 @@ export async function gitWebhookCommand(context: CliContext, name: string, flags
       repository_url: flags.repo,
       ...(flags.branch === undefined ? {} : { branch: flags.branch }),
       ...(token === null ? {} : { login: { user: flags.login, token } }),
+      ...(flags.knownHosts === undefined ? {} : { known_hosts: readText(flags.knownHosts) }),
     },
   });
   context.result({ app: name, ...made }, `${facts(made)}\n${table([['secret', made.secret]])}\n\n${HOW}`);
@@ -58,14 +63,30 @@ async function tokenOf({ environment, isTerminal }: CliContext, { tokenStdin }: 
   );
 }
 
-function facts({ url, repository_url, branch, has_login, user }: z.infer<typeof gitWebhook>): string {
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw usageError(`${file} cannot be read: ${(error as Error).message}`, 'Make it: ssh-keyscan HOST >FILE');
+  }
+}
+
+function facts(webhook: z.infer<typeof gitWebhook>): string {
+  const { url, repository_url, branch, has_login, user, deploy_key, known_hosts } = webhook;
   return table([
     ['deploys', `${branch} of ${repository_url}`],
     ['as', user ?? 'nobody: that user is gone. Make it anew'],
-    [
-      'with a token',
-      has_login ? 'yes: it is fetched with that, and commits show how it went' : 'no: a public repository',
-    ],
+    ...(deploy_key === null
+      ? [
+          [
+            'with a token',
+            has_login ? 'yes: it is fetched with that, and commits show how it went' : 'no: a public repository',
+          ],
+        ]
+      : [
+          ['deploy key', deploy_key],
+          ['host known by', known_hosts?.trim().split('\n').join(', ') ?? 'what it shows at the first fetch'],
+        ]),
     ['payload URL', url],
   ]);
 }
@@ -73,4 +94,5 @@ function facts({ url, repository_url, branch, has_login, user }: z.infer<typeof 
 const HOW = `The secret is shown this once. Give both to the forge, for push events, as JSON:
   GitHub            Settings, Webhooks: Payload URL, Secret
   GitLab            Settings, Webhooks: URL, Signing token (before it had those: Secret token)
-  Gitea, Forgejo    Settings, Webhooks: Target URL, Secret`;
+  Gitea, Forgejo    Settings, Webhooks: Target URL, Secret
+A deploy key goes into the settings of the repository there, Deploy keys, for reading alone.`;

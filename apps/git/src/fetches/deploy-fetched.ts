@@ -19,6 +19,8 @@ export interface FetchDeps extends ReceiverDeps {
 
 export interface Hearing {
   say(line: string): void;
+  /** Remembers by what the forge's host is known. */
+  pin(knownHosts: string): void;
   /** Aborted when nobody listens any more. */
   readonly signal: AbortSignal;
 }
@@ -58,6 +60,7 @@ export async function deployFetched(
           isKept: target.preview === null,
           place,
           login: order.login,
+          ssh: order.deploy_key === null ? null : { key: order.deploy_key, folder: deps.folder, pin: hearing.pin },
           signal,
         });
         if (commit === order.commit) return commit;

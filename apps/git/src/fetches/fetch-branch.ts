@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { WordedError } from '@cupola/push/failures';
 import { ended, endGroup, type Git } from '../git-process.ts';
 import type { Place } from './place.ts';
+import { openTunnel, type SshKey } from './ssh-tunnel.ts';
 
 export interface Fetching {
   readonly repository: string;
@@ -12,6 +13,14 @@ export interface Fetching {
   readonly isKept: boolean;
   readonly place: Place;
   readonly login: { readonly user: string; readonly token: string } | null;
+  /** Over SSH. */
+  readonly ssh: {
+    readonly key: SshKey;
+    /** This part's own. */
+    readonly folder: string;
+    /** Told what the host is to be known by, if that is new. */
+    pin(knownHosts: string): void;
+  } | null;
   readonly signal: AbortSignal;
 }
 
@@ -38,11 +47,15 @@ export async function fetchBranch(git: Git, fetching: Fetching): Promise<string>
   const options = ['--quiet', '--no-tags', '--no-write-fetch-head', '--depth=1', '--no-recurse-submodules'];
   const args = ['fetch', ...options, '--end-of-options', place.url.href, `+${ref}:${fetched}`];
   const limit = AbortSignal.any([signal, AbortSignal.timeout(FETCH_MS)]);
+  const { ssh } = fetching;
+  await using tunnel = ssh === null ? null : await openTunnel({ ...ssh, hooks: git.hooks, place });
   const { code, stderr } = await run(git, [`--git-dir=${repository}`, ...args], {
-    environment: settings(fetching),
+    environment: { ...settings(fetching), ...tunnel?.environment },
     signal: limit,
   });
   signal.throwIfAborted();
+  const failure = tunnel?.failure() ?? null;
+  if (failure !== null) throw failure;
   if (code !== 0)
     throw new WordedError(
       `${ref.replace('refs/heads/', '')} could not be fetched from ${place.url.href}: ${lastLine(stderr)}`,
@@ -50,6 +63,8 @@ export async function fetchBranch(git: Git, fetching: Fetching): Promise<string>
         next: 'Check address, branch and token: cupola git:webhook APP --repo URL --branch NAME --login USER',
       },
     );
+  const seen = tunnel?.seen() ?? null;
+  if (seen !== null) ssh?.pin(seen);
   const rest = { environment: {}, signal };
   const { stdout } = await run(git, [`--git-dir=${repository}`, 'rev-parse', '--verify', fetched], rest);
   // Objects that no ref leads to stay for an hour (repositories.ts): a deployment has read them by then.

@@ -36,6 +36,7 @@ async function world(allowed: (forge: TestForge) => string[] = forge => [`http:/
       isKept: true,
       place,
       login,
+      ssh: null,
       signal: new AbortController().signal,
     });
   return {

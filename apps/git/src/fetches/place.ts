@@ -21,13 +21,15 @@ export async function findPlace(address: string, policy: RegistryPolicy): Promis
   const isPlain = url.protocol === 'http:';
   if (isPlain && !policy.mayBePlain(url.host))
     throw new WordedError(`${url.host} would be asked by plain HTTP.`, { next: allow(`http://${url.host}`) });
-  if (!isPlain && url.protocol !== 'https:') throw new WordedError(`${url.protocol}// is no way to a repository.`);
+  const isSsh = url.protocol === 'ssh:';
+  if (!isPlain && !isSsh && url.protocol !== 'https:')
+    throw new WordedError(`${url.protocol}// is no way to a repository.`);
   const own = addressIn(url.hostname);
   const found = own === null ? await addressesOf(url.hostname) : [own];
   const addresses = found.filter(one => policy.mayLieAt(url.host, one));
   if (addresses.length === 0)
     throw new WordedError(`${url.host} has no public address, so it is not asked.`, { next: allow(url.host) });
-  return { url, port: Number(url.port) || (isPlain ? 80 : 443), addresses };
+  return { url, port: Number(url.port) || (isSsh ? 22 : isPlain ? 80 : 443), addresses };
 }
 
 async function addressesOf(host: string): Promise<string[]> {

@@ -91,7 +91,11 @@ async function serveFetch(deps: ServeDeps, { request, response }: Exchange): Pro
   const tell = (line: z.input<typeof fetchLine>): void => {
     if (response.writable) response.write(`${JSON.stringify(line)}\n`);
   };
-  const hearing = { say: (line: string): void => tell({ say: line }), signal: gone.signal };
+  const hearing = {
+    say: (line: string): void => tell({ say: line }),
+    pin: (hosts: string): void => tell({ known_hosts: hosts }),
+    signal: gone.signal,
+  };
   try {
     const client = await deps.platform.as(token);
     tell({ outcome: await deployFetched(deps, client, { order, hearing }) });

@@ -13,9 +13,18 @@ const secretText = z
   .max(TEXT_MAX)
   .regex(/^[\x21-\x7e]+$/, { error: 'must be one word of plain characters' });
 
+/** Lines as `ssh-keyscan HOST` prints them. */
+const knownHosts = z
+  .string({ error: 'Known hosts must be a string' })
+  .max(16_384, { error: 'Known hosts are too long (maximum is 16384 characters)' })
+  .regex(/^(?:(?:#[^\r\n]*|[^\s@#]\S* (?:ssh|ecdsa)-[\w.@-]+ [A-Za-z0-9+/]+=*(?: [^\r\n]*)?)(?:\r?\n|$))+$/, {
+    error: 'Known hosts must be lines like: github.com ssh-ed25519 AAAA... (ssh-keyscan HOST prints them)',
+  });
+
 export const putGitWebhook = body({
   repository_url: z.string({ error: 'Repository URL must be a string' }).refine(text => gitRemote(text) !== null, {
-    error: 'Repository URL must be an https address without a login in it, like https://github.com/team/shop.git',
+    error:
+      'Repository URL must be an https address without a login in it, like https://github.com/team/shop.git, or one of SSH, like git@github.com:team/shop.git',
   }),
   branch: z
     .string({ error: 'Branch must be a string' })
@@ -23,6 +32,8 @@ export const putGitWebhook = body({
     .exactOptional(),
   /** Of the forge, for a repository that is not public, and for the status of commits. */
   login: z.object({ user: secretText, token: secretText }).exactOptional(),
+  /** Of an address of SSH; not given: the key that the host shows at first. */
+  known_hosts: knownHosts.exactOptional(),
 });
 
 export const gitWebhook = z.object({
@@ -31,6 +42,10 @@ export const gitWebhook = z.object({
   repository_url: z.string(),
   branch: z.string(),
   has_login: z.boolean(),
+  /** For the forge: a line that lets this webhook read the repository. Null: not over SSH. */
+  deploy_key: z.string().nullable(),
+  /** By what the host is known again; null: not over SSH, or not asked yet. */
+  known_hosts: z.string().nullable(),
   /** As whom it deploys. */
   user: z.string().nullable(),
   created_at: z.string(),
@@ -78,10 +93,17 @@ export const fetchOrder = z.object({
   commit: z.string(),
   forge: z.enum(FORGES),
   login: z.object({ user: z.string(), token: z.string() }).nullable(),
+  /** Over SSH. */
+  deploy_key: z.object({ private: z.string(), known_hosts: z.string().nullable() }).nullable(),
 });
 export type FetchOrder = z.infer<typeof fetchOrder>;
 
 export const FETCH_OUTCOMES = ['deployed', 'failed', 'overtaken'] as const;
 export type FetchOutcome = (typeof FETCH_OUTCOMES)[number];
 /** What it answers, a line of JSON each. */
-export const fetchLine = z.union([z.object({ say: z.string() }), z.object({ outcome: z.enum(FETCH_OUTCOMES) })]);
+export const fetchLine = z.union([
+  z.object({ say: z.string() }),
+  z.object({ outcome: z.enum(FETCH_OUTCOMES) }),
+  /** By which the host is to be known again. */
+  z.object({ known_hosts: knownHosts }),
+]);

@@ -3,9 +3,9 @@
  * that the secret's owner sent it, once: which repository, which branch and with which login is the developer's word, and it is deployed as that user.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { gitRemote } from '@cupola/contract/git-remote';
+import { gitRemote, isSshRemote } from '@cupola/contract/git-remote';
 import { gitWebhook, madeGitWebhook, putGitWebhook } from '@cupola/contract/v3/git-webhook';
-import { ForbiddenError, NotFoundError } from '@cupola/model/errors';
+import { ForbiddenError, NotFoundError, UnprocessableError } from '@cupola/model/errors';
 import type { GitWebhooksTable } from '@cupola/store/schema';
 import type { Selectable } from 'kysely';
 import type { z } from 'zod';
@@ -16,6 +16,7 @@ import { type ApiRequest, type Endpoint, endpoint } from '../../http/endpoint.ts
 import { isoTime } from '../../http/iso-time.ts';
 import { actorOfUser } from '../../uaa/authenticate.ts';
 import { readSettings } from '../target.ts';
+import { makeDeployKey } from './deploy-key.ts';
 import { receive } from './receive.ts';
 
 const SECRET_BYTES = 32;
@@ -30,6 +31,8 @@ async function present(deps: ApiDeps, row: WebhookRow): Promise<z.input<typeof g
     repository_url: row.repository_url,
     branch: row.branch,
     has_login: row.login_sealed !== null,
+    deploy_key: row.deploy_key,
+    known_hosts: row.known_hosts,
     user: user?.name ?? null,
     created_at: isoTime(row.created_at),
   };
@@ -66,16 +69,26 @@ export const gitWebhookEndpoints: Endpoint[] = [
     responseSchema: madeGitWebhook,
     handle: async (deps, { actor, body, params: { guid = '' } }) => {
       if (actor.kind !== 'user') throw new ForbiddenError();
+      const url = gitRemote(body.repository_url)?.url ?? '';
+      if (isSshRemote(url) && body.login !== undefined)
+        throw new UnprocessableError('A login is for an https address: over SSH the webhook has a key of its own.');
+      if (!isSshRemote(url) && body.known_hosts !== undefined)
+        throw new UnprocessableError('Known hosts are for an address of SSH, like git@github.com:team/shop.git.');
       const secret = `whsec_${randomBytes(SECRET_BYTES).toString('base64')}`;
       const row = await deps.store.mutate(async ({ db, now, ...mutation }) => {
         const app = await writableApp(db, actor, guid);
         const settings = await readSettings(db, guid);
+        // One word: the name of an app may be several lines.
+        const key = isSshRemote(url) ? makeDeployKey(`cupola-${app.name.replaceAll(/[^\w.-]+/g, '-')}`) : null;
         const made = {
           ...{ guid: randomUUID(), app_guid: guid, user_guid: actor.guid, created_at: now },
-          repository_url: gitRemote(body.repository_url)?.url ?? '',
+          repository_url: url,
           branch: body.branch ?? settings.branch ?? 'main',
           secret_sealed: deps.sealer.seal(secret),
           login_sealed: body.login === undefined ? null : deps.sealer.seal(JSON.stringify(body.login)),
+          deploy_key_sealed: key === null ? null : deps.sealer.seal(key.private),
+          deploy_key: key?.line ?? null,
+          known_hosts: body.known_hosts ?? null,
         };
         await db.deleteFrom('git_webhooks').where('app_guid', '=', guid).execute();
         await db.insertInto('git_webhooks').values(made).execute();

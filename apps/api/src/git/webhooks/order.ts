@@ -42,13 +42,14 @@ export async function placeOrder(
 /** Each line as it comes. Returns how it has ended; null: the part has gone. */
 export async function followOrder(
   answer: IncomingMessage,
-  say: (line: string) => Promise<void>,
+  { say, pin }: { say(line: string): Promise<void>; pin(knownHosts: string): Promise<void> },
 ): Promise<FetchOutcome | null> {
   let outcome: FetchOutcome | null = null;
   try {
     for await (const text of createInterface({ input: answer })) {
       const line = fetchLine.parse(JSON.parse(text));
       if ('say' in line) await say(line.say);
+      else if ('known_hosts' in line) await pin(line.known_hosts);
       else outcome = line.outcome;
     }
   } catch {

@@ -5,7 +5,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { addAbortSignal } from 'node:stream';
-import { fetchOrder } from '@cupola/contract/v3/git-webhook';
+import { type FetchOrder, fetchOrder } from '@cupola/contract/v3/git-webhook';
 import { ForbiddenError, NotFoundError, UnavailableError } from '@cupola/model/errors';
 import type { GitOrdersTable, GitWebhooksTable } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
@@ -182,12 +182,14 @@ async function attempt(
         commit: order.commit_id,
         forge: fetchOrder.shape.forge.parse(order.forge),
         login,
+        deploy_key: keyOf(deps, webhook),
       },
       { authorization: `bearer ${await pushToken(deps, actor)}`, requestId: randomUUID() },
     );
     // Let go of when it has ended: the signal lives as long as the API.
     addAbortSignal(ending, answer);
-    if ((await followOrder(answer, say)) !== null) return true;
+    const pin = (hosts: string): Promise<void> => pinHost(deps, webhook, hosts);
+    if ((await followOrder(answer, { say, pin })) !== null) return true;
     if (!ending.aborted)
       await say(`git's part has gone in the middle. ${isLast ? 'Push again.' : 'It is done again.'}`);
   } catch (error) {
@@ -199,4 +201,20 @@ async function attempt(
     if (isLast) await say(`${error.message} It was tried for an hour: push again.`);
   }
   return isLast;
+}
+
+function keyOf({ sealer }: ApiDeps, { deploy_key_sealed, known_hosts }: Webhook): FetchOrder['deploy_key'] {
+  return deploy_key_sealed === null ? null : { private: sealer.open(deploy_key_sealed), known_hosts };
+}
+
+/** What the forge's host has shown at first is what it is known by from now on. */
+async function pinHost({ store }: ApiDeps, { guid }: Webhook, known_hosts: string): Promise<void> {
+  await store.mutate(({ db }) =>
+    db
+      .updateTable('git_webhooks')
+      .set({ known_hosts })
+      .where('guid', '=', guid)
+      .where('known_hosts', 'is', null)
+      .execute(),
+  );
 }

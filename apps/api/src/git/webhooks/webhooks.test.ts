@@ -216,6 +216,40 @@ describe('webhooks of forges', () => {
     expect(orders).toEqual([]);
   });
 
+  test('over SSH it has a key of its own, and the host is known by what the part has seen first', async () => {
+    const made = await webhook({ repository_url: 'git@github.com:team/shop.git' });
+    const shown = async () => (await given.api('GET', made.path, { token: given.admin })).body;
+    expect(await shown()).toMatchObject({
+      repository_url: 'ssh://git@github.com/team/shop.git',
+      deploy_key: expect.stringMatching(/^ssh-ed25519 [\w+/]+ cupola-[\w.-]+$/),
+      known_hosts: null,
+    });
+    const seen = ['github.com ssh-ed25519 AAAA', 'github.com ssh-ed25519 BBBB'];
+    for (const [at, known_hosts] of seen.entries()) {
+      answerOfPart = () => ({ status: 200, lines: [{ known_hosts }, { outcome: 'deployed' }] });
+      await github(made, { ...GITHUB, again: at }, { id: String(at) });
+      await vi.waitFor(async () => expect([orders.length, await waiting(made)]).toEqual([at + 1, []]), WAIT);
+    }
+    expect((await shown()).known_hosts).toBe(seen[0]);
+    expect(orders.map(({ order }) => order.deploy_key)).toEqual([
+      { private: expect.stringMatching(/^-----BEGIN OPENSSH PRIVATE KEY-----/), known_hosts: null },
+      { private: expect.any(String), known_hosts: seen[0] },
+    ]);
+    const stored = await given.deps.store.read
+      .selectFrom('git_webhooks')
+      .select('deploy_key_sealed')
+      .where('app_guid', '=', made.guid)
+      .executeTakeFirst();
+    expect(stored?.deploy_key_sealed).not.toContain('OPENSSH');
+    const put = (body: Record<string, unknown>) => given.api('PUT', made.path, { token: given.admin, body });
+    const login = { user: 'a', token: 'b' };
+    expect((await put({ repository_url: 'git@github.com:team/shop.git', login })).status).toBe(422);
+    expect((await put({ repository_url: 'https://github.com/team/shop', known_hosts: seen[0] })).status).toBe(422);
+    expect(
+      (await put({ repository_url: 'git@github.com:team/shop.git', known_hosts: '@cert-authority * x' })).status,
+    ).toBe(422);
+  });
+
   const waiting = (made: Made) =>
     given.deps.store.read.selectFrom('git_orders').selectAll().where('app_guid', '=', made.guid).execute();
   const linesOf = async (made: Made) =>
@@ -281,12 +315,13 @@ describe('webhooks of forges', () => {
     expect(orders).toEqual([]);
   });
 
-  test('takes no address but https ones without a login', async () => {
+  test('takes no address but those of https and SSH, without a login', async () => {
     const app = await anApp(given.deps.store, { space_guid: given.home.spaceGuid });
     const put = (repository_url: string) =>
       given.api('PUT', `/v3/apps/${app.guid}/git_webhook`, { token: given.admin, body: { repository_url } });
     for (const url of [
-      'ssh://git@github.com/a/b',
+      'ssh://git:secret@github.com/a/b',
+      'ssh://-oProxyCommand=id/a/b',
       'ext::sh -c id',
       'https://u:p@github.com/a/b',
       '-upload-pack=id',
