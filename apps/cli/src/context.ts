@@ -48,6 +48,8 @@ export function createContext({ config, environment, json, version }: Options): 
     const made = createTransport({
       userAgent: `cupola/${version} (node${process.versions.node}; ${process.arch} ${process.platform})`,
       skipSslValidation,
+      waits: ({ origin, ms }) =>
+        console.error(`${origin} is busy or being restarted (503): waiting ${Math.ceil(ms / 1_000)} s, as it asks.`),
       proxyFromEnvironment: ['HTTP_PROXY', 'HTTPS_PROXY', 'http_proxy', 'https_proxy'].some(name => environment[name]),
     });
     transports.push(made);

@@ -1,5 +1,6 @@
 import { readApp, readBuild } from '@cupola/contract/v3/client-reads';
 import { describe, expect, test } from 'vitest';
+import type { Call } from './cloud-client.ts';
 import { CfApiError, JobFailedError, LoginError, UnreachableError, WaitedTooLongError } from './errors.ts';
 import { clientOf, inMemory, jwt, type Reply, serverThat } from './fixtures.ts';
 
@@ -88,6 +89,21 @@ describe('errors', () => {
     const replies: Reply[] = [{ cut: true }, { status: 503, headers: { 'retry-after': '0' } }, { body: anApp('a') }];
     await using server = await serverThat((_asked, before) => replies[before] ?? {});
     expect((await clientOf(server.origin).read(readApp, { path: '/v3/apps/a' })).guid).toBe('a');
+  });
+  test('503 with Retry-After is waited for where a call may be repeated, with its body; else, or for too long, it is an answer', async () => {
+    const later = (seconds: string): Reply => ({ status: 503, headers: { 'retry-after': seconds }, body: {} });
+    const asks = async (replies: Reply[], call: Partial<Call>): Promise<{ times: number; status: number }> => {
+      await using server = await serverThat((_asked, before) => replies[before] ?? {});
+      const { status } = await clientOf(server.origin).exchange({ path: '/x', json: { a: 1 }, ...call });
+      expect(new Set(server.asked.map(({ body }) => body))).toEqual(new Set(['{"a":1}']));
+      return { times: server.asked.length, status };
+    };
+    const replies = [later('0'), later('0'), {}];
+    expect(await asks(replies, { method: 'POST', isRepeatable: true })).toEqual({ times: 3, status: 200 });
+    expect(await asks(replies, { method: 'PATCH' })).toEqual({ times: 3, status: 200 });
+    expect(await asks(replies, { method: 'POST' })).toEqual({ times: 1, status: 503 });
+    expect(await asks([later('61')], { method: 'PUT' })).toEqual({ times: 1, status: 503 });
+    expect(await asks([{ status: 503, body: {} }], { method: 'PUT' })).toEqual({ times: 1, status: 503 });
   });
 });
 

@@ -30,6 +30,8 @@ export interface Call {
   readonly headers?: Record<string, string>;
   readonly signal?: AbortSignal;
   readonly timeoutMs?: number;
+  /** See HttpRequest. PUT and PATCH are, without a word. */
+  readonly isRepeatable?: boolean;
 }
 
 export interface Poll<T> {
@@ -107,6 +109,7 @@ export function createCloudClient({ transport, endpoints, tokens, now }: Deps): 
         ...(body === undefined ? {} : { body }),
         signal,
         ...(timeoutMs === undefined ? {} : { timeoutMs }),
+        isRepeatable: call.isRepeatable ?? (method === 'PUT' || method === 'PATCH'),
       };
       return send(asked);
     };

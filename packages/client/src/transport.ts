@@ -24,6 +24,8 @@ export interface HttpRequest {
   readonly signal?: AbortSignal | undefined;
   /** Longest wait for the answer's beginning, ms. */
   readonly timeoutMs?: number;
+  /** Done twice it is as done once, or is refused the second time: sent again when the server says 503 with Retry-After. GET and HEAD are always so. */
+  readonly isRepeatable?: boolean;
 }
 
 export interface HttpAnswer {
@@ -33,7 +35,10 @@ export interface HttpAnswer {
 }
 
 export interface Transport extends AsyncDisposable {
-  /** Any status is an answer. Throws UnreachableError. GET and HEAD are tried again when nobody answers or the server says 503 with Retry-After. */
+  /**
+   * Any status is an answer. Throws UnreachableError. GET and HEAD are tried again when nobody answers; they, and what is repeatable, when the server says 503
+   * with Retry-After: as long as it asks for, a minute in all.
+   */
   exchange(request: HttpRequest): Promise<HttpAnswer>;
   /** As `exchange`, once: a body that comes with 200 is written to `file` as it comes, and is not in the answer. */
   save(request: HttpRequest, file: string): Promise<HttpAnswer>;
@@ -48,19 +53,23 @@ export interface TransportOptions {
   readonly proxyFromEnvironment: boolean;
   /** Requests to the origin `of` are sent to the origin `to`: where a server is known by a name that does not lead there from here. */
   readonly via?: { readonly of: string; readonly to: string };
+  /** Told when a server that asks for patience is waited for. */
+  readonly waits?: (why: { readonly origin: string; readonly ms: number }) => void;
 }
 
 const TIMEOUT_MS = 120_000;
 /** Pauses before the second, third ... try of a safe request. */
 const RETRY_PAUSES_MS = [100, 400, 1_000];
-/** A server that asks for more patience than this is not waited for. */
-const RETRY_AFTER_MAX_MS = 5_000;
+const RETRY_PAUSE_LAST_MS = 1_000;
+/** A server that asks for more patience than this, with what it was given before, is not waited for (ours: a store is taken over in half of it). */
+const PATIENCE_MS = 60_000;
 
 export function createTransport({
   userAgent,
   skipSslValidation,
   proxyFromEnvironment,
   via,
+  waits,
 }: TransportOptions): Transport {
   const connect = { rejectUnauthorized: !skipSslValidation, lookup };
   const direct = new Agent({ connect });
@@ -96,15 +105,20 @@ export function createTransport({
   return {
     exchange: async request => {
       const safe = request.method === 'GET' || request.method === 'HEAD';
+      let patienceMs = safe || request.isRepeatable === true ? PATIENCE_MS : 0;
       for (let attempt = 0; ; attempt++) {
-        const pauseMs = safe ? RETRY_PAUSES_MS[attempt] : undefined;
+        const pauseMs = RETRY_PAUSES_MS[attempt];
         try {
           const answer = await once(request);
-          const wishMs = Number(answer.headers['retry-after'] ?? Number.NaN) * 1_000;
-          if (answer.status !== 503 || pauseMs === undefined || !(wishMs <= RETRY_AFTER_MAX_MS)) return answer;
-          await pause(Math.max(pauseMs, wishMs), undefined, { signal: request.signal });
+          const askedMs =
+            answer.status === 503 ? Number(answer.headers['retry-after'] ?? Number.NaN) * 1_000 : Number.NaN;
+          const ms = Math.max(pauseMs ?? RETRY_PAUSE_LAST_MS, askedMs);
+          if (!(ms <= patienceMs)) return answer;
+          patienceMs -= ms;
+          waits?.({ origin: new URL(request.url).origin, ms });
+          await pause(ms, undefined, { signal: request.signal });
         } catch (error) {
-          if (!(error instanceof UnreachableError) || pauseMs === undefined) throw error;
+          if (!(error instanceof UnreachableError) || !safe || pauseMs === undefined) throw error;
           await pause(pauseMs, undefined, { signal: request.signal });
         }
       }

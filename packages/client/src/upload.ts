@@ -65,6 +65,7 @@ function uploadOnce(
   return client.read(readPackage, {
     method: 'POST',
     path: `/v3/packages/${packageGuid}/${base === null ? 'upload' : 'upload_changes'}`,
+    isRepeatable: true,
     raw: {
       contentType: `multipart/form-data; boundary=${boundary}`,
       contentLength: total,

@@ -93,6 +93,7 @@ async function knownKeys(client: CloudClient, resources: readonly ResourceMatch[
   const answer = await client.read(readResourceMatches, {
     method: 'POST',
     path: '/v3/resource_matches',
+    isRepeatable: true,
     json: { resources },
   });
   return new Set((answer.resources ?? []).map(keyOf));

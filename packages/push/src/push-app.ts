@@ -54,6 +54,7 @@ export function applyManifest(client: CloudClient, spaceGuid: string, plan: Mani
   return client.act({
     method: 'POST',
     path: `/v3/spaces/${spaceGuid}/actions/apply_manifest`,
+    isRepeatable: true,
     raw: { contentType: 'application/x-yaml', body: () => plan.body },
   });
 }

@@ -49,7 +49,7 @@ export async function runDroplet(
     return { deployed, processes: await client.all(readProcess, `/v3/apps/${app.guid}/processes`) };
   }
   await assignDroplet(client, app, dropletGuid);
-  await client.act({ method: 'POST', path: `/v3/apps/${app.guid}/actions/restart` });
+  await client.act({ method: 'POST', path: `/v3/apps/${app.guid}/actions/restart`, isRepeatable: true });
   return { deployed: 'whole', processes: await waitUntilRunning(client, app) };
 }
 
@@ -83,6 +83,7 @@ export async function deploy(
   const made = await client.read(readDeployment, {
     method: 'POST',
     path: '/v3/deployments',
+    isRepeatable: true,
     json: {
       ...what,
       strategy,
@@ -181,7 +182,7 @@ async function cancelled(
   app: ReadApp,
   { guid, failure }: { guid: string; failure: WordedError },
 ): Promise<WordedError> {
-  await client.act({ method: 'POST', path: `/v3/deployments/${guid}/actions/cancel` });
+  await client.act({ method: 'POST', path: `/v3/deployments/${guid}/actions/cancel`, isRepeatable: true });
   return new WordedError(
     `The new version of ${failure.message} The deployment was cancelled, and the former version of ${app.name} serves.`,
     { details: failure.details, explained: failure.explained, next: failure.next },

@@ -20,6 +20,7 @@ export async function stage(client: CloudClient, { appGuid, appName, package: ma
   const build = await client.read(readBuild, {
     method: 'POST',
     path: '/v3/builds',
+    isRepeatable: true,
     json: { package: { guid: made.guid } },
   });
   const ended = new AbortController();

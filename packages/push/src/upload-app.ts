@@ -65,6 +65,7 @@ export async function upload(client: CloudClient, prepared: Prepared, target: Ta
   const made = await client.read(readPackage, {
     method: 'POST',
     path: '/v3/packages',
+    isRepeatable: true,
     json: { type: 'bits', relationships: { app: { data: { guid: target.appGuid } } } },
   });
   const work = mkdtempSync(join(tmpdir(), 'cupola-push-'));

@@ -26,6 +26,7 @@ export async function useImage(
   const made = await client.read(readPackage, {
     method: 'POST',
     path: '/v3/packages',
+    isRepeatable: true,
     json: {
       type: 'docker',
       data: { image: name, ...(username === null ? {} : { username, password }) },
