@@ -152,6 +152,8 @@ test('a developer goes from an empty space to an app that serves, reads its log,
   await log.getByText('pool={"size":8}').waitFor();
   await log.getByRole('button', { name: 'Unfold pool is ready' }).click();
   await log.getByText('"size": 8').waitFor();
+  // Whoever looks closer is not carried on by newer lines.
+  await page.getByRole('button', { name: 'paused: follow again' }).click();
   await showsState(page, 'running');
   await isSound(page, 'app-running');
   await page.getByRole('link', { name: 'fresh' }).click();
@@ -178,6 +180,19 @@ test('a developer goes from an empty space to an app that serves, reads its log,
   await figures.getByRole('listitem').filter({ hasText: 'crash' }).first().waitFor();
   expect(await figures.locator('canvas').count()).toBe(5);
 
+  const tasks = page.getByRole('region', { name: 'Tasks' });
+  await tasks.getByLabel('command', { exact: true }).fill('echo told by a task');
+  await tasks.getByLabel('memory, MB').fill('64');
+  await tasks.getByRole('button', { name: 'Run', exact: true }).click();
+  const routes = page.getByRole('region', { name: 'Routes' });
+  await routes.getByLabel('host', { exact: true }).fill('shop-too');
+  await routes.getByRole('button', { name: 'Map', exact: true }).click();
+  const second = routes.getByRole('row').filter({ hasText: 'shop-too.' });
+  await second.getByRole('button', { name: 'Unmap' }).waitFor();
+  await until('the second route serves', async () => (await platform.ask('shop-too.localhost')).body === 'version one');
+  await tasks.getByText('succeeded').waitFor();
+  await log.getByText('told by a task', { exact: true }).waitFor();
+
   const scale = page.getByRole('region', { name: 'Scale web' });
   await scale.getByLabel('memory, MB').fill('96');
   await scale.getByRole('button', { name: 'Scale and restart' }).waitFor();
@@ -190,6 +205,8 @@ test('a developer goes from an empty space to an app that serves, reads its log,
   await page.keyboard.press('Escape');
   await scale.getByRole('button', { name: 'Scale', exact: true }).click();
   await page.getByText('2 of 2 running').waitFor();
+  await second.getByRole('button', { name: 'Unmap' }).click();
+  await second.waitFor({ state: 'detached' });
   await until('two instances run', async () => {
     const { instances } = await platform.status();
     return instances.filter(({ app, state }) => app === 'shop' && state === 'RUNNING').length === 2;

@@ -31,6 +31,8 @@ export interface ApiConfig {
   /** Port that users put behind an app's host; null for the scheme's default. */
   appsPort: number | null;
   appsScheme: 'http' | 'https';
+  /** HTTPS to apps beside that, as its users are told of it; null: there is none, or nothing is known of it. */
+  https: { port: number | null; certificates: 'own' | 'given' | 'acme' } | null;
   /** Uploads land here first: on the blobs' file system, so that a rename adopts them. */
   uploadFolder: string;
   /** Layers of this machine's stack, made for images; what is lost is made again. */

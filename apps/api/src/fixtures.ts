@@ -127,6 +127,7 @@ export async function startTestApi(options: TestOptions = {}): Promise<TestApi> 
       appsDomain: 'localhost',
       appsPort,
       appsScheme: 'http' as const,
+      https: null,
       uploadFolder: join(folder, 'blobs', 'tmp'),
       stackFolder: join(folder, 'stacks'),
       addedStacks: join(folder, 'added-stacks'),

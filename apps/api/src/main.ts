@@ -91,6 +91,7 @@ await runProgram('api', settings, async (env, log, health) => {
         appsDomain: env.CUPOLA_DOMAIN,
         appsPort: env.CUPOLA_APPS_PORT,
         appsScheme: env.CUPOLA_APPS_SCHEME,
+        https: null,
         uploadFolder,
         stackFolder: join(env.CUPOLA_WORK, 'stacks'),
         addedStacks: join(env.CUPOLA_WORK, 'added-stacks'),

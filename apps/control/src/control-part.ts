@@ -27,6 +27,9 @@ const environment = z.object({
   CUPOLA_PUBLIC_URL: z.url(),
   CUPOLA_DOMAIN: z.string().min(1),
   CUPOLA_PORT: z.coerce.number().int().positive(),
+  /** Of HTTPS to apps, and whose certificates are shown there; a supervisor of before says nothing. */
+  CUPOLA_HTTPS_PORT: z.coerce.number().int().positive().exactOptional(),
+  CUPOLA_CERTIFICATES: z.enum(['own', 'given', 'acme']).default('own'),
   CUPOLA_ADMIN_PASSWORD: z.string().min(1),
   /** `1`: the operator gave a new password; else it counts at the first start only. */
   CUPOLA_ADMIN_PASSWORD_RESET: z.enum(['0', '1']).default('0'),
@@ -49,6 +52,10 @@ export async function runControl(): Promise<void> {
   const env = environment.parse(process.env);
   const log = pino({ name: 'control', level: env.CUPOLA_LOG_LEVEL });
   await runPart(log, () => startControl(env, log));
+}
+
+function httpsOf({ CUPOLA_HTTPS_PORT: port, CUPOLA_CERTIFICATES: certificates }: z.infer<typeof environment>) {
+  return port === undefined ? null : { port: port === 443 ? null : port, certificates };
 }
 
 async function openLogsAndQueue(
@@ -85,6 +92,7 @@ async function startControl(env: z.infer<typeof environment>, log: Logger): Prom
       appsDomain: env.CUPOLA_DOMAIN,
       appsPort: env.CUPOLA_PORT === 80 ? null : env.CUPOLA_PORT,
       appsScheme: 'http',
+      https: httpsOf(env),
       uploadFolder,
       stackFolder: join(state, 'stacks'),
       addedStacks: env.CUPOLA_STACKS,

@@ -112,6 +112,8 @@ export function startParts(options: Options): { control: Part; cell: Part; route
         ...secret,
         ...engines,
         CUPOLA_API_FD: '4',
+        CUPOLA_HTTPS_PORT: String(config.httpsPort),
+        CUPOLA_CERTIFICATES: config.tls !== null ? 'given' : config.acme !== null ? 'acme' : 'own',
         CUPOLA_GIT_SECRET: options.gitSecret,
         CUPOLA_GIT_SSH_PORT: config.sshPort === null ? '' : String(config.sshPort),
         ...(clusterFd === null ? {} : { CUPOLA_CLUSTER_FD: '5' }),

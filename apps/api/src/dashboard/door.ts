@@ -81,11 +81,18 @@ async function session(deps: ApiDeps, request: IncomingMessage, asked: Asked): P
     return { status: 204, headers: { ...NO_STORE, 'Set-Cookie': setCookie('session', cookie.strength, '', asked) } };
   }
   if (request.method !== 'GET') throw new NotFoundError(UNKNOWN_REQUEST);
-  const { publicUrl, appsDomain, appsPort, appsScheme, version } = deps.config;
+  const { publicUrl, appsDomain, appsPort, appsScheme, https, version } = deps.config;
   const body = {
     user: { guid: actor.guid, name: actor.name, is_admin: actor.isAdmin },
     csrf_token: csrfToken(cookie.value),
-    platform: { api: publicUrl, apps_domain: appsDomain, apps_port: appsPort, apps_scheme: appsScheme, version },
+    platform: {
+      api: publicUrl,
+      apps_domain: appsDomain,
+      apps_port: appsPort,
+      apps_scheme: appsScheme,
+      https,
+      version,
+    },
     roles: actor.roles.map(({ type, organizationGuid, spaceGuid }) => ({
       type,
       organization_guid: organizationGuid,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { rollBack, scaleApp, word } from './commands.ts';
+import { makeService, mapRoute, rollBack, runTask, scaleApp, word } from './commands.ts';
 
 const app = { guid: 'g', name: 'my app' };
 
@@ -23,4 +23,23 @@ test('rollBack() names the version to people and the guid to the API', () => {
   const { cf, api } = rollBack(app, { guid: 'r', version: 3 });
   expect(cf).toBe("rollback 'my app' --version 3");
   expect(api.json).toEqual({ revision: { guid: 'r' }, relationships: { app: { data: { guid: 'g' } } } });
+});
+
+test('mapRoute() names host and path where there are any', () => {
+  const { cf } = mapRoute(app, { domain: 'example.com', host: 'shop', path: '/api' }, 'r');
+  expect(cf).toBe("map-route 'my app' example.com --hostname shop --path /api");
+  expect(mapRoute(app, { domain: 'example.com', host: '', path: '' }, null).cf).toBe("map-route 'my app' example.com");
+});
+
+test('runTask() quotes its command for a shell, and not for the API', () => {
+  const { cf, cupola, api } = runTask(app, { command: 'npm run migrate', name: '', memoryMb: null });
+  expect(cf).toBe("run-task 'my app' --command 'npm run migrate'");
+  expect(cupola).toBe("run-task 'my app' 'npm run migrate'");
+  expect(api.json).toEqual({ command: 'npm run migrate' });
+});
+
+test('makeService() shows no secret', () => {
+  const service = { name: 'db', credentials: { uri: 'secret' } };
+  expect(JSON.stringify(makeService('s', service))).not.toContain('secret');
+  expect(makeService('s', service, { isShown: true }).api.json).toMatchObject({ credentials: { uri: 'secret' } });
 });

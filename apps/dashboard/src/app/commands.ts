@@ -63,6 +63,111 @@ export function cancelDeployment(app: Named, guid: string): Commands {
   return { cf: command, cupola: command, api: { method: 'POST', path: `/v3/deployments/${guid}/actions/cancel` } };
 }
 
+interface RouteName {
+  domain: string;
+  host: string;
+  /** Empty, or with its slash. */
+  path: string;
+}
+const routeFlags = ({ host, path }: RouteName): string =>
+  `${host === '' ? '' : ` --hostname ${word(host)}`}${path === '' ? '' : ` --path ${word(path)}`}`;
+
+/** @param routeGuid of the route; null: it is made first. */
+export function mapRoute(app: Named, name: RouteName, routeGuid: string | null): Commands {
+  const command = `map-route ${word(app.name)} ${word(name.domain)}${routeFlags(name)}`;
+  return {
+    cf: command,
+    cupola: command,
+    api: {
+      method: 'POST',
+      path: `/v3/routes/${routeGuid ?? 'ROUTE_GUID'}/destinations`,
+      json: { destinations: [{ app: { guid: app.guid } }] },
+    },
+  };
+}
+
+export function unmapRoute(app: Named, name: RouteName, route: { guid: string; destination: string }): Commands {
+  const command = `unmap-route ${word(app.name)} ${word(name.domain)}${routeFlags(name)}`;
+  return {
+    cf: command,
+    cupola: command,
+    api: { method: 'DELETE', path: `/v3/routes/${route.guid}/destinations/${route.destination}` },
+  };
+}
+
+/** @param memoryMb null: what the platform gives to tasks. */
+export function runTask(
+  app: Named,
+  { command, name, memoryMb }: { command: string; name: string; memoryMb: number | null },
+): Commands {
+  const named = `${name === '' ? '' : ` --name ${word(name)}`}${memoryMb === null ? '' : ` -m ${memoryMb}M`}`;
+  return {
+    cf: `run-task ${word(app.name)} --command ${word(command)}${named}`,
+    cupola: `run-task ${word(app.name)} ${word(command)}${named}`,
+    api: {
+      method: 'POST',
+      path: `/v3/apps/${app.guid}/tasks`,
+      json: {
+        command,
+        ...(name === '' ? {} : { name }),
+        ...(memoryMb === null ? {} : { memory_in_mb: memoryMb }),
+      },
+    },
+  };
+}
+
+export function cancelTask(app: Named, task: { guid: string; sequence_id: number }): Commands {
+  const command = `terminate-task ${word(app.name)} ${task.sequence_id}`;
+  return { cf: command, cupola: command, api: { method: 'POST', path: `/v3/tasks/${task.guid}/actions/cancel` } };
+}
+
+/** `credentials` as JSON. What is shown leaves them out, unless they are to be sent: they are secrets. */
+export function makeService(
+  spaceGuid: string,
+  { name, credentials }: { name: string; credentials: Record<string, unknown> },
+  { isShown = false } = {},
+): Commands {
+  return {
+    cf: `create-user-provided-service ${word(name)} -p 'CREDENTIALS'`,
+    cupola: `cups ${word(name)} -p 'CREDENTIALS'`,
+    api: {
+      method: 'POST',
+      path: '/v3/service_instances',
+      json: {
+        type: 'user-provided',
+        name,
+        credentials: isShown ? credentials : { CREDENTIALS: '' },
+        relationships: { space: { data: { guid: spaceGuid } } },
+      },
+    },
+  };
+}
+
+export function bindService(app: Named, service: { guid: string; name: string }): Commands {
+  const command = `bind-service ${word(app.name)} ${word(service.name)}`;
+  return {
+    cf: command,
+    cupola: command,
+    api: {
+      method: 'POST',
+      path: '/v3/service_credential_bindings',
+      json: {
+        type: 'app',
+        relationships: { app: { data: { guid: app.guid } }, service_instance: { data: { guid: service.guid } } },
+      },
+    },
+  };
+}
+
+export function unbindService(app: Named, service: { name: string }, bindingGuid: string): Commands {
+  const command = `unbind-service ${word(app.name)} ${word(service.name)}`;
+  return {
+    cf: command,
+    cupola: command,
+    api: { method: 'DELETE', path: `/v3/service_credential_bindings/${bindingGuid}` },
+  };
+}
+
 export function deleteApp(app: Named): Commands {
   const command = `delete ${word(app.name)} -f`;
   return { cf: `${command} -r`, cupola: command, api: { method: 'DELETE', path: `/v3/apps/${app.guid}` } };

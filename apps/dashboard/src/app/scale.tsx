@@ -1,9 +1,11 @@
+import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
-import type { ShownProcess } from '../data/queries.ts';
+import { quotaQuery, type ShownProcess } from '../data/queries.ts';
 import type { App } from '../data/read.ts';
 import { Action } from '../ui/action.tsx';
 import { changeState, scaleApp } from './commands.ts';
 import { carryOut, carryOutAll } from './do.ts';
+import { quotaBars, type Size } from './quota-bars.ts';
 
 /** Instances count at once; another memory or disk needs a restart, which the button says. */
 export function Scale({
@@ -55,6 +57,7 @@ export function Scale({
             </label>
           ))}
         </div>
+        <QuotaUse app={app} now={now} wanted={wanted} />
         <Action
           label={needsRestart ? 'Scale and restart' : 'Scale'}
           kind="main-action"
@@ -69,4 +72,29 @@ export function Scale({
       </div>
     </section>
   );
+}
+
+/** How full the quotas above are, and would be. */
+function QuotaUse({ app, now, wanted }: { app: App; now: Size; wanted: Size }) {
+  const spaceGuid = app.relationships?.space?.data?.guid ?? '';
+  const organizationGuid = app.included?.organizations?.[0]?.guid ?? '';
+  const { data: levels } = useQuery({
+    ...quotaQuery(app.guid, spaceGuid, organizationGuid),
+    enabled: organizationGuid !== '',
+  });
+  if (levels === undefined) return null;
+  const bars = quotaBars(levels, { now, wanted, isStarted: app.state === 'STARTED' });
+  if (bars.length === 0) return <p className="quiet small">No quota limits memory or instances here.</p>;
+  return bars.map(({ key, label, text, used, wanted: then, isOver }) => (
+    <div key={key} className={`meter quota ${isOver ? 'over' : ''}`}>
+      <span className="small">
+        <span className="quiet">{label}:</span> <span className="number">{text}</span>
+        {isOver && ' is too much'}
+      </span>
+      <div className="track" aria-hidden="true">
+        <i className="then" style={{ width: `${Math.max(used, then) * 100}%` }} />
+        <i style={{ width: `${Math.min(used, then) * 100}%` }} />
+      </div>
+    </div>
+  ));
 }

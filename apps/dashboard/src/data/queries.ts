@@ -175,6 +175,63 @@ export const eventsQuery = (guid: string) =>
       ).resources,
   });
 
+export const domainsQuery = queryOptions({
+  queryKey: ['domains'],
+  queryFn: async ({ signal }) => (await all(reads.domain, `/v3/domains?per_page=${PAGE_MAX}`, signal)).resources,
+});
+
+export const tasksQuery = (guid: string) =>
+  queryOptions({
+    queryKey: ['app', guid, 'tasks'],
+    queryFn: async ({ signal }) =>
+      (await read(reads.listOf(reads.task), `/v3/apps/${guid}/tasks?order_by=-created_at&per_page=10`, { signal }))
+        .resources,
+  });
+
+/** Services of the app's space, each with the binding that the app has to it. No stream tells of them: read anew with each look. */
+export const servicesQuery = (guid: string, spaceGuid: string) =>
+  queryOptions({
+    queryKey: ['app', guid, 'services'],
+    staleTime: 0,
+    queryFn: async ({ signal }) => {
+      const [instances, bindings] = await Promise.all([
+        all(
+          reads.serviceInstance,
+          withQuery('/v3/service_instances', { space_guids: spaceGuid, per_page: PAGE_MAX }),
+          signal,
+        ),
+        all(
+          reads.serviceBinding,
+          withQuery('/v3/service_credential_bindings', { app_guids: guid, per_page: PAGE_MAX }),
+          signal,
+        ),
+      ]);
+      const bound = new Map(
+        bindings.resources.map(one => [one.relationships?.service_instance?.data?.guid ?? '', one.guid]),
+      );
+      return instances.resources.map(one => ({ guid: one.guid, name: one.name, binding: bound.get(one.guid) ?? null }));
+    },
+  });
+
+/** What the quotas above an app allow, and what is used of it already. Levels without a quota, or that one may not see, are left out. */
+export const quotaQuery = (guid: string, spaceGuid: string, organizationGuid: string) =>
+  queryOptions({
+    queryKey: ['app', guid, 'quota'],
+    queryFn: async ({ signal }) => {
+      const level = async (kind: 'space' | 'organization', own: string) => {
+        const [there, used] = await Promise.all([
+          orNull(reads.withQuota, `/v3/${kind}s/${own}`, signal),
+          orNull(reads.usage, `/v3/${kind}s/${own}/usage_summary`, signal),
+        ]);
+        const quotaGuid = there?.relationships?.quota?.data?.guid;
+        if (quotaGuid === undefined || used === null) return [];
+        const quota = await orNull(reads.quota, `/v3/${kind}_quotas/${quotaGuid}`, signal);
+        return quota === null ? [] : [{ kind, quota, used: used.usage_summary }];
+      };
+      return (await Promise.all([level('space', spaceGuid), level('organization', organizationGuid)])).flat();
+    },
+  });
+
 /** Names and values of the user's own variables; null for whom the API does not show them. */
 export const environmentQuery = (guid: string) =>
   queryOptions({

@@ -4,12 +4,16 @@ import {
   readAuditEvent,
   readBuild,
   readDeployment,
+  readDomain,
   readOrganization,
   readProcess,
   readRevision,
   readRoute,
+  readServiceBinding,
+  readServiceInstance,
   readSpace,
   readStats,
+  readTask,
 } from '@cupola/contract/v3/client-reads';
 import { z } from 'zod';
 
@@ -21,6 +25,7 @@ export const session = z.object({
     apps_domain: z.string(),
     apps_port: z.number().nullable(),
     apps_scheme: z.enum(['http', 'https']),
+    https: z.object({ port: z.number().nullable(), certificates: z.enum(['own', 'given', 'acme']) }).nullable(),
     version: z.string(),
   }),
   roles: z.array(
@@ -82,6 +87,23 @@ export const droplet = z.object({
   stack: z.string().nullish(),
   image: z.string().nullish(),
   buildpacks: z.array(z.object({ name: z.string(), detect_output: z.string().nullish() })).nullish(),
+});
+export const task = readTask.extend({ sequence_id: z.number() });
+export type Task = z.infer<typeof task>;
+export const serviceInstance = readServiceInstance;
+export const serviceBinding = readServiceBinding;
+export const domain = readDomain;
+export type Domain = z.infer<typeof domain>;
+const quotaOf = z.object({ data: z.object({ guid: z.string() }).nullish() }).nullish();
+/** A space or an organization, as far as its quota goes. */
+export const withQuota = z.object({ name: z.string(), relationships: z.object({ quota: quotaOf }).nullish() });
+const limit = z.number().nullish();
+export const quota = z.object({
+  name: z.string(),
+  apps: z.object({ total_memory_in_mb: limit, total_instances: limit }),
+});
+export const usage = z.object({
+  usage_summary: z.object({ started_instances: z.number(), memory_in_mb: z.number() }),
 });
 export const variables = z.object({ var: z.record(z.string(), z.string()) });
 export { readSpace };

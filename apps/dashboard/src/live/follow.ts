@@ -72,6 +72,7 @@ function applyToApp(client: QueryClient, change: Change): void {
       const isKnown = known?.some(({ process }) => process.guid === change.guid) === true;
       if (isKnown) client.setQueryData<ShownProcess[]>(['app', guid, 'processes'], applyToProcesses(known, change));
       else again('processes');
+      if (change.kind === 'process') again('quota');
       if (isKnown && change.kind === 'instances') setTimeout(() => again('processes'), MEASURED_MS);
       return;
     }
@@ -86,6 +87,9 @@ function applyToApp(client: QueryClient, change: Change): void {
       again('revisions', 'processes', 'droplet');
       return;
     }
+    case 'task':
+      again('tasks');
+      return;
     case 'audit_event': {
       const event = objectOf(reads.event, change);
       if (event === null) return;

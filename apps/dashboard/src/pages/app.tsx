@@ -10,6 +10,7 @@ import { Phases } from '../app/phases.tsx';
 import { Revisions } from '../app/revisions.tsx';
 import { Scale } from '../app/scale.tsx';
 import { Settings } from '../app/settings.tsx';
+import { Terminal } from '../app/terminal.tsx';
 import { Trouble } from '../app/trouble.tsx';
 import { type Health, healthOf } from '../apps/health.ts';
 import { linkOf, reasonOf } from '../apps/overview.ts';
@@ -37,6 +38,8 @@ import { useTitle } from '../ui/use-title.ts';
 import { NotThere } from './not-there.tsx';
 
 const FiguresPanel = later('Figures', async () => (await import('../figures/figures-panel.tsx')).FiguresPanel);
+
+const Attached = later('Routes, tasks and services', async () => (await import('../app/attached.tsx')).Attached);
 
 export function AppPage() {
   const { guid } = useParams({ from: '/apps/$guid' });
@@ -83,6 +86,9 @@ function AppThere({ app }: { app: App }) {
       </Suspense>
       <div className="columns">
         <div>
+          <Suspense fallback={null}>
+            <Attached app={app} readOnly={readOnly} />
+          </Suspense>
           <Revisions app={app} readOnly={readOnly} />
           <Environment app={app} readOnly={readOnly} />
           <Events guid={guid} />
@@ -92,6 +98,7 @@ function AppThere({ app }: { app: App }) {
             <Scale key={process.guid} app={app} process={process} readOnly={readOnly} />
           ))}
           <PushPanel spaceGuid={app.relationships?.space?.data?.guid ?? ''} appName={app.name} readOnly={readOnly} />
+          <Terminal app={app} />
           <Settings app={app} readOnly={readOnly} />
         </div>
       </div>
