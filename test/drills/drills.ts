@@ -210,6 +210,17 @@ export const START_DRILLS: Drill[] = [
     flags: [],
   },
   {
+    name: 'has an old password of its database',
+    code: 'service-login',
+    shows: /password authentication failed for user "shop"/,
+    next: 'cupola env APP',
+    // As node-postgres ends an app that nobody told of the new one.
+    files: node(
+      "Promise.reject(Object.assign(new Error('password authentication failed for user \"shop\"'), { severity: 'FATAL', code: '28P01' }))",
+    ),
+    flags: [],
+  },
+  {
     name: 'wants more memory than the machine has',
     code: 'no-room',
     shows: /needs \d+M, \d+M of \d+M free/,

@@ -193,6 +193,11 @@ const TABLE: Readonly<Record<CauseCode, Entry>> = {
     mend: 'Listen once, on the port in the variable PORT.',
     next: push,
   },
+  'service-login': {
+    says: 'a service that it uses refuses its login',
+    mend: 'Give the app the user and password of that service as they are now.',
+    next: ({ app }) => `cupola env ${app}`,
+  },
   'start-too-slow': {
     says: 'it did not listen on its port in time',
     mend: 'If it needs longer, give it up to 180 s; if it serves no requests, push it with -u process.',

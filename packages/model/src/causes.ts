@@ -40,6 +40,7 @@ export const CAUSE_CODES = [
   'wrong-port',
   'loopback-only',
   'port-in-use',
+  'service-login',
   'start-too-slow',
   'health-path-fails',
   'unhealthy',

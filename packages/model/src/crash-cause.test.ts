@@ -106,6 +106,17 @@ describe('crashCause() by what the app printed', () => {
       'Error: listen EADDRINUSE: address already in use :::8080\n    at x (y:1:2)',
     ],
     [
+      'service-login',
+      'error: password authentication failed for user "shop"',
+      'error: password authentication failed for user "shop"\n    at Parser.parseErrorMessage (node_modules/pg-protocol/dist/parser.js:285:98)',
+    ],
+    [
+      'service-login',
+      'ReplyError: WRONGPASS invalid username-password pair or user is disabled.',
+      'ReplyError: WRONGPASS invalid username-password pair or user is disabled.',
+    ],
+    ['exits-at-once', 'login of ada: wrong password', 'login of ada: wrong password'],
+    [
       'no-start-command',
       'No start command: neither the droplet nor the manifest has one for this process.',
       'No start command: neither the droplet nor the manifest has one for this process.',

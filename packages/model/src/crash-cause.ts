@@ -52,6 +52,9 @@ const NO_START_COMMAND = /^No start command: neither the droplet/;
 const MISSING_DEPENDENCY =
   /Cannot find (?:module|package) |ERR_MODULE_NOT_FOUND|ModuleNotFoundError: |ImportError: No module named|cannot load such file|Could not find gem|java\.lang\.(?:ClassNotFoundException|NoClassDefFoundError)|error while loading shared libraries|Failed opening required /;
 const PORT_IN_USE = /EADDRINUSE|Address already in use|address already in use/;
+/** In the words of PostgreSQL, MySQL, Redis, MongoDB, RabbitMQ and S3: those of nobody who logs in to the app itself. */
+const LOGIN_REFUSED =
+  /password authentication failed for user|no pg_hba\.conf entry for|Access denied for user '|\bWRONGPASS\b|\bNOAUTH Authentication required|MongoServerError: (?:bad auth|Authentication failed)|\bACCESS_REFUSED\b|\bInvalidAccessKeyId\b|\bSignatureDoesNotMatch\b/;
 
 /** Lines that only a stack trace has: JavaScript and Java, Python, Go, Ruby, PHP, Rust. */
 const STACK_TRACE =
@@ -86,6 +89,7 @@ function saidByOutput(lines: readonly string[]): Cause | null {
     ['disk-quota', DISK_FULL],
     ['dependency-not-found', MISSING_DEPENDENCY],
     ['port-in-use', PORT_IN_USE],
+    ['service-login', LOGIN_REFUSED],
   ] as const) {
     const evidence = line(pattern);
     if (evidence !== null) return { code, evidence };
