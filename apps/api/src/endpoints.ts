@@ -4,6 +4,7 @@ import { appEndpoints } from './apps/endpoints.ts';
 import { buildpackEndpoints } from './buildpacks/endpoints.ts';
 import { cacheEndpoints } from './builds/cache-endpoints.ts';
 import { buildEndpoints } from './builds/endpoints.ts';
+import { clusterEndpoints } from './cluster/endpoints.ts';
 import { deploymentEndpoints } from './deployments/endpoints.ts';
 import { domainEndpoints } from './domains/endpoints.ts';
 import { dropletEndpoints } from './droplets/endpoints.ts';
@@ -84,6 +85,7 @@ const built: readonly Endpoint[] = [
   ...securityGroupEndpoints,
   ...networkPolicyEndpoints,
   ...isolationSegmentEndpoints,
+  ...clusterEndpoints,
   ...serviceEndpoints,
   ...resourceMatchEndpoints,
   ...logCacheEndpoints,

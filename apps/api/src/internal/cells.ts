@@ -13,6 +13,8 @@ import type { Database } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
 import type { Kysely } from 'kysely';
 import type { z } from 'zod';
+import { wishDrain } from '../cluster/drain.ts';
+import { readCells } from '../cluster/read-cells.ts';
 import { knowStacks } from '../stacks/know-stacks.ts';
 import { type InternalCall, type InternalReply, readJson } from './call.ts';
 import { requireSelf } from './caller.ts';
@@ -129,59 +131,13 @@ export async function requireCell({ deps, params }: InternalCall): Promise<strin
   return cellId;
 }
 
-/** What the operator wants of a cell; the scheduler empties it, and says so in its state. */
 export async function drainCell(call: InternalCall): Promise<InternalReply> {
-  const cellId = await requireCell(call);
   const { drain } = await readJson(call, cellDrain);
-  await call.deps.store.mutate(async ({ db, now, changed }) => {
-    const known = await db.selectFrom('cells').select('drained_at').where('cell_id', '=', cellId).executeTakeFirst();
-    await db
-      .updateTable('cells')
-      .set({ drained_at: drain ? (known?.drained_at ?? now) : null })
-      .where('cell_id', '=', cellId)
-      .execute();
-    changed('cell', cellId);
-  });
+  await call.deps.store.mutate(mutation => wishDrain(mutation, call.params.cellId ?? '', drain));
   return { status: 204 };
 }
 
 /** For `doctor`, `status` and `cells`. */
 export async function listCells({ deps }: InternalCall): Promise<InternalReply> {
-  const rows = await deps.store.read
-    .selectFrom('cells')
-    .leftJoin('cell_heartbeats', 'cell_heartbeats.cell_id', 'cells.cell_id')
-    .select(['cells.cell_id', 'cells.name', 'cells.zone', 'cells.state', 'cells.rung_json', 'cells.stacks_json'])
-    .select(['cells.capacity_memory_mb', 'cells.drained_at', 'cells.lost_at', 'cells.segment', 'cell_heartbeats.at'])
-    .orderBy('cells.cell_id')
-    .execute();
-  const held = await deps.store.read
-    .selectFrom('placements')
-    .select(({ fn }) => ['cell_id', fn.countAll<number>().as('copies'), fn.sum<number>('memory_mb').as('memoryMb')])
-    .groupBy('cell_id')
-    .execute();
-  // What is still being stopped there, too: an emptied machine may be switched off.
-  const running = await deps.store.read
-    .selectFrom('copies')
-    .select(({ fn }) => ['cell_id', fn.countAll<number>().as('copies')])
-    .groupBy('cell_id')
-    .execute();
-  const heldBy = new Map(held.map(({ cell_id, ...sums }) => [cell_id, sums]));
-  const runningOn = new Map(running.map(({ cell_id, copies }) => [cell_id, copies]));
-  const cells = rows.map(({ cell_id: cellId, name, zone, state, rung_json, stacks_json, at, ...row }) => ({
-    cellId,
-    name,
-    zone,
-    state,
-    rung: JSON.parse(rung_json) as unknown,
-    stacks: JSON.parse(stacks_json) as unknown,
-    heardAtMs: at,
-    segment: row.segment,
-    drainedAtMs: row.drained_at,
-    lostAtMs: row.lost_at,
-    memoryMb: row.capacity_memory_mb,
-    placedMemoryMb: heldBy.get(cellId)?.memoryMb ?? 0,
-    placedCopies: heldBy.get(cellId)?.copies ?? 0,
-    copies: runningOn.get(cellId) ?? 0,
-  }));
-  return { status: 200, json: { cells } };
+  return { status: 200, json: { cells: await readCells(deps.store.read, null) } };
 }

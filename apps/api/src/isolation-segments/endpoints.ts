@@ -1,6 +1,6 @@
 /**
- * Isolation segments (CF: isolation_segments_controller.rb): made, entitled and assigned as in CF. All of them are on the cells of this platform, which is
- * one machine: an assignment is kept, and its answer says so.
+ * Isolation segments (CF: isolation_segments_controller.rb): made, entitled and assigned as in CF. Machines say at their start in which one they are; while none
+ * is in a segment, answers that put something into it say so.
  */
 import {
   assignSegment,
@@ -42,9 +42,7 @@ import {
   revoke,
   updateSegment,
 } from './change-segment.ts';
-import { type SegmentRow, seenSegment, seenSegments } from './find-segment.ts';
-
-const ONE_MACHINE = 'Isolation segments are kept, but all apps run on the cells of this machine.';
+import { type SegmentRow, seenSegment, seenSegments, warnOfNoCell } from './find-segment.ts';
 
 async function present({ store, config }: ApiDeps, segments: readonly SegmentRow[]) {
   const metadata = await readMetadata(
@@ -122,7 +120,7 @@ const segmentEndpoints: Endpoint[] = [
     handle: async (deps, { actor, body }) => {
       requireAdmin(actor);
       const made = await deps.store.mutate(mutation => createSegment(mutation, body));
-      return { status: 201, body: await show(deps, made), warnings: [ONE_MACHINE] };
+      return { status: 201, body: await show(deps, made), warnings: await warnOfNoCell(deps.store.read, made) };
     },
   }),
   endpoint({
@@ -258,7 +256,7 @@ const assignmentEndpoints: Endpoint[] = [
         await assignToOrganization(mutation, found.guid, chosen);
         return found;
       });
-      const warnings = chosen === null ? [] : [ONE_MACHINE];
+      const warnings = await warnOfNoCell(store.read, chosen === null ? null : { guid: chosen });
       return { status: 200, body: presentAssigned(config.publicUrl, toOrganization(guid), chosen), warnings };
     },
   }),
@@ -285,7 +283,7 @@ const assignmentEndpoints: Endpoint[] = [
         await assignToSpace(mutation, found, chosen);
         return found;
       });
-      const warnings = chosen === null ? [] : [ONE_MACHINE];
+      const warnings = await warnOfNoCell(store.read, chosen === null ? null : { guid: chosen });
       return { status: 200, body: presentAssigned(config.publicUrl, toSpace(guid), chosen), warnings };
     },
   }),

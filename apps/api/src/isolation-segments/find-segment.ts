@@ -42,3 +42,20 @@ export async function isEntitled(
     .executeTakeFirst();
   return row !== undefined;
 }
+
+/** Warnings for whoever puts something into a segment where nothing could run yet; the shared one is every other cell's. */
+export async function warnOfNoCell(db: Kysely<Database>, chosen: { guid: string } | null): Promise<string[]> {
+  if (chosen === null || chosen.guid === SHARED_SEGMENT.guid) return [];
+  const segment = await db
+    .selectFrom('isolation_segments')
+    .leftJoin('cells', join =>
+      join.on(({ eb, fn }) => eb(fn('lower', ['cells.segment']), '=', fn('lower', ['isolation_segments.name']))),
+    )
+    .select(['isolation_segments.name', 'cells.cell_id'])
+    .where('isolation_segments.guid', '=', chosen.guid)
+    .executeTakeFirst();
+  if (segment === undefined || segment.cell_id !== null) return [];
+  return [
+    `No machine is in the isolation segment ${segment.name} yet, so apps in it wait. One gets into it by: ./cupola join ... --isolation-segment ${segment.name}`,
+  ];
+}

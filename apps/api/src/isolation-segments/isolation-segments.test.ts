@@ -1,3 +1,4 @@
+import { aCell } from '@cupola/store/fixtures';
 import { expect, test } from 'vitest';
 import { details } from '../apps/fixtures.ts';
 import { type Json, startTestApi, type TestAnswer, type TestApi } from '../fixtures.ts';
@@ -43,7 +44,7 @@ test('a segment is made, named, and seen by organizations that are entitled to i
   ]);
 });
 
-test('is assigned to an organization and a space only when entitled; the answer says that it isolates nothing', async () => {
+test('is assigned to an organization and a space only when entitled; the answer says when no machine is in it', async () => {
   await using test = await startTestApi();
   const { organizationGuid, spaceGuid } = test.home;
   const guid = await make(test);
@@ -54,7 +55,9 @@ test('is assigned to an organization and a space only when entitled; the answer 
   await entitle(test, guid);
   const assigned = await assign(ofSpace);
   expect([assigned.status, assigned.body.data]).toEqual([200, { guid }]);
-  expect(assigned.headers.get('x-cf-warnings')).toContain('all+apps+run+on+the+cells+of+this+machine');
+  expect(assigned.headers.get('x-cf-warnings')).toContain('No+machine+is+in+the+isolation+segment+secret');
+  await aCell(test.deps.store, { segment: 'Secret' });
+  expect((await assign(ofSpace)).headers.get('x-cf-warnings')).toBeNull();
   expect((await assign(ofOrganization)).body.data).toEqual({ guid });
   expect((await call(test, 'GET', `${PATH}/${guid}/relationships/spaces`)).body.data).toEqual([{ guid: spaceGuid }]);
   expect(details(await call(test, 'PATCH', `${PATH}/${guid}`, { name: 'x' }))[0]).toMatch(/^Cannot update Isolation/);

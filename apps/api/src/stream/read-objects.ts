@@ -8,6 +8,7 @@ import type { ChangeKind } from '@cupola/store/schema';
 import type { Change } from '@cupola/store/store';
 import { presentApps } from '../apps/list-apps.ts';
 import { presentBuilds } from '../builds/list-builds.ts';
+import { presentCell, readCells } from '../cluster/read-cells.ts';
 import { presentDeployments } from '../deployments/endpoints.ts';
 import type { ApiDeps } from '../deps.ts';
 import { presentEvent } from '../events/endpoints.ts';
@@ -89,6 +90,11 @@ const READERS = {
     return placed(deps, 'routes', { rows, objects: await presentRoutes(deps, rows), appOf: () => null });
   },
   audit_event: readEvents,
+  cell: async (deps, guids) =>
+    (await readCells(db(deps), guids)).map(cell => ({
+      ...{ guid: cell.cellId, organizationGuid: null, spaceGuid: null, appGuid: null, isHidden: false },
+      object: presentCell(cell),
+    })),
 } as const satisfies Partial<Record<StreamKind & ChangeKind, Reader>>;
 type RowKind = keyof typeof READERS;
 

@@ -10,7 +10,7 @@
 import { INSTANCE_STATES } from '@cupola/model/states';
 import { z } from 'zod';
 
-/** What a frame may be about. `instances`: those of one process, by the process's guid. `metrics`: figures of an app, which are frames of their own. */
+/** What a frame may be about. `instances`: those of one process, by the process's guid. `cell`: a machine that runs apps, for admins. `metrics`: figures of an app, which are frames of their own. */
 export const STREAM_KINDS = [
   'organization',
   'space',
@@ -22,6 +22,7 @@ export const STREAM_KINDS = [
   'task',
   'route',
   'audit_event',
+  'cell',
   'metrics',
 ] as const;
 export type StreamKind = (typeof STREAM_KINDS)[number];
