@@ -276,6 +276,29 @@ test('an auditor sees everything and may change nothing; a stranger sees nothing
   await other.context.close();
 });
 
+test('an operator sees the machines, drains one and takes it back; others have no such page', async () => {
+  const { page, context } = await signedIn('admin', platform.password());
+  await page.getByRole('link', { name: 'Cluster' }).click();
+  const cell = page.getByRole('region', { name: 'Cells' }).getByRole('row').nth(1);
+  await cell.getByText('takes apps', { exact: true }).waitFor();
+  await isSound(page, 'cluster');
+  await cell.getByRole('button', { name: 'Drain' }).click();
+  await cell.getByText(/^(draining|empty)$/).waitFor();
+  await cell.getByRole('button', { name: 'Show this as a command' }).click();
+  await cell.getByText(/cupola cell activate/).waitFor();
+  await page.keyboard.press('Escape');
+  await cell.getByRole('button', { name: 'Take apps again' }).click();
+  await cell.getByText('takes apps', { exact: true }).waitFor();
+  await context.close();
+
+  await aUser('passer', 'SpaceDeveloper', 'dev');
+  const other = await signedIn('passer', PASSWORD);
+  expect(await other.page.getByRole('link', { name: 'Cluster' }).count()).toBe(0);
+  await again(() => other.page.goto(`${platform.facts.api}/dashboard/cluster`));
+  await other.page.getByText('There is no such page for you.').waitFor();
+  await other.context.close();
+});
+
 test('10,000 lines are scrolled and filtered without a stall', async () => {
   const folder = makeApp(
     'chatty',

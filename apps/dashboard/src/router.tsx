@@ -1,9 +1,10 @@
 import type { QueryClient } from '@tanstack/react-query';
 import { createRootRouteWithContext, createRoute, createRouter } from '@tanstack/react-router';
 import { signInAgain } from './data/http.ts';
-import { appQuery, overviewQuery, sessionQuery, spacesQuery } from './data/queries.ts';
+import { appQuery, clusterQuery, overviewQuery, sessionQuery, spacesQuery } from './data/queries.ts';
 import type { LiveStream } from './live/stream.ts';
 import { AppPage } from './pages/app.tsx';
+import { ClusterPage } from './pages/cluster.tsx';
 import { HomePage } from './pages/home.tsx';
 import { NotThere } from './pages/not-there.tsx';
 import { SpacePage } from './pages/space.tsx';
@@ -40,6 +41,12 @@ const space = createRoute({
   loader: ({ context: { client }, params: { guid } }) =>
     Promise.all([client.ensureQueryData(spacesQuery), client.ensureQueryData(overviewQuery(guid))]),
 });
+const cluster = createRoute({
+  getParentRoute: () => root,
+  path: '/cluster',
+  component: ClusterPage,
+  loader: ({ context: { client } }) => client.ensureQueryData(clusterQuery),
+});
 const app = createRoute({
   getParentRoute: () => root,
   path: '/apps/$guid',
@@ -51,7 +58,7 @@ const app = createRoute({
 
 export function makeRouter(client: QueryClient, live: () => LiveStream) {
   return createRouter({
-    routeTree: root.addChildren([home, space, app]),
+    routeTree: root.addChildren([home, space, app, cluster]),
     basepath: '/dashboard',
     context: { client, live },
     defaultPreload: 'intent',

@@ -3,6 +3,7 @@ import { toneOfInstance } from '../apps/health.ts';
 import type { ShownInstance, ShownProcess } from '../data/queries.ts';
 import type { App, AuditEvent } from '../data/read.ts';
 import { Action } from '../ui/action.tsx';
+import { Meter } from '../ui/meter.tsx';
 import { Since } from '../ui/since.tsx';
 import { StateWord } from '../ui/state-word.tsx';
 import { megabytes } from '../ui/time.ts';
@@ -85,8 +86,8 @@ function InstanceRow({ app, process, instance, crashes, readOnly }: RowProps) {
           {crashes.length}
         </td>
         <td className="number">{usage && isThere ? `${((usage.cpu ?? 0) * 100).toFixed(1)} %` : ''}</td>
-        <td>{usage && isThere && <Meter used={usage.mem ?? 0} limit={mem_quota ?? 0} />}</td>
-        <td>{usage && isThere && <Meter used={usage.disk ?? 0} limit={disk_quota ?? 0} />}</td>
+        <td>{usage && isThere && <Used used={usage.mem ?? 0} limit={mem_quota ?? 0} />}</td>
+        <td>{usage && isThere && <Used used={usage.disk ?? 0} limit={disk_quota ?? 0} />}</td>
         <td className="number">{host ?? ''}</td>
         <td>
           <Action
@@ -111,20 +112,11 @@ function InstanceRow({ app, process, instance, crashes, readOnly }: RowProps) {
   );
 }
 
-/** Of a limit: nearer than this is shown before it hurts, as `cupola doctor` does. */
-const NEARLY = 0.9;
-
-function Meter({ used, limit }: { used: number; limit: number }) {
-  const share = limit === 0 ? 0 : Math.min(1, used / limit);
-  const kind = share >= 1 ? 'over' : share > NEARLY ? 'near' : '';
-  return (
-    <div className={`meter ${kind}`}>
-      <span className="number">
-        {megabytes(used)} <span className="quiet">/ {megabytes(limit)} MB</span>
-      </span>
-      <div className="track" aria-hidden="true">
-        <i style={{ width: `${share * 100}%` }} />
-      </div>
-    </div>
+function Used({ used, limit }: { used: number; limit: number }) {
+  const text = (
+    <>
+      {megabytes(used)} <span className="quiet">/ {megabytes(limit)} MB</span>
+    </>
   );
+  return <Meter part={limit === 0 ? 0 : used / limit} text={text} />;
 }

@@ -1,4 +1,5 @@
 /** What is asked of the API, once for each thing; pages name what they show, TanStack Query keeps it. Keys begin with the kind, so that news of a kind finds them. */
+import { clusterAnswer } from '@cupola/contract/v3/cluster';
 import { type QueryClient, queryOptions } from '@tanstack/react-query';
 import type { z } from 'zod';
 import { ApiError, fetchSafely, read, type Schema, useCsrf, withQuery } from './http.ts';
@@ -62,6 +63,12 @@ export const spacesQuery = queryOptions({
       organizationGuid: space.relationships?.organization?.data?.guid ?? '',
     }));
   },
+});
+
+/** The platform itself; null for who is no admin. */
+export const clusterQuery = queryOptions({
+  queryKey: ['cluster'],
+  queryFn: ({ signal }) => orNull(clusterAnswer, '/v3/cluster', signal),
 });
 
 /** Apps of a space, or of all that one may see, with what their cards show. */

@@ -14,15 +14,20 @@ const GATHER_MS = 30;
 /** What an instance uses is measured some seconds after it has come up. */
 const MEASURED_MS = 6_000;
 const EVENTS_SHOWN = 30;
+/** What the cluster's sums are made of; they are read again, a burst once. */
+const OF_CLUSTER: ReadonlySet<string> = new Set(['cell', 'instances', 'build']);
+const CLUSTER_MS = 1_000;
 const REVISION_MADE = 'audit.app.revision.create';
 
 export function followStream(client: QueryClient): LiveStream {
   let gathered: Change[] = [];
+  const readClusterAgain = onceInAWhile(CLUSTER_MS, () => void client.invalidateQueries({ queryKey: ['cluster'] }));
   const apply = (): void => {
     const changes = gathered;
     gathered = [];
     applyToOverviews(client, changes);
     for (const change of changes) applyToApp(client, change);
+    if (changes.some(({ kind }) => OF_CLUSTER.has(kind))) readClusterAgain();
   };
   return openStream({
     changed: change => {
@@ -34,6 +39,19 @@ export function followStream(client: QueryClient): LiveStream {
     reset: () => void client.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== 'session' }),
     ended: signInAgain,
   });
+}
+
+/** `act` at the end of a burst's first `ms`. */
+function onceInAWhile(ms: number, act: () => void): () => void {
+  let isComing = false;
+  return () => {
+    if (isComing) return;
+    isComing = true;
+    setTimeout(() => {
+      isComing = false;
+      act();
+    }, ms);
+  };
 }
 
 function applyToOverviews(client: QueryClient, changes: readonly Change[]): void {

@@ -1,8 +1,10 @@
 /** What needs somebody first, then how much there is, then the spaces. */
-import { useSuspenseQuery } from '@tanstack/react-query';
+import { useQuery, useSuspenseQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { type Card, cardsOf } from '../apps/overview.ts';
-import { overviewQuery, spacesQuery } from '../data/queries.ts';
+import { NeedsOperator } from '../cluster/needs-operator.tsx';
+import { clusterQuery, overviewQuery, spacesQuery } from '../data/queries.ts';
+import { useSession } from '../data/session.tsx';
 import { FirstSteps } from '../ui/first-steps.tsx';
 import { StateWord } from '../ui/state-word.tsx';
 import { useTitle } from '../ui/use-title.ts';
@@ -11,6 +13,7 @@ export function HomePage() {
   useTitle('Home');
   const { data } = useSuspenseQuery(overviewQuery(null));
   const { data: spaces } = useSuspenseQuery(spacesQuery);
+  const { data: cluster } = useQuery({ ...clusterQuery, enabled: useSession().user.is_admin });
   const cards = cardsOf(data);
   const needs = cards.filter(({ health }) => health.tone === 'bad' || health.tone === 'moving');
   const count = (tone: string): number => cards.filter(({ health }) => health.tone === tone).length;
@@ -37,6 +40,7 @@ export function HomePage() {
           </div>
         ))}
       </dl>
+      {cluster && <NeedsOperator cluster={cluster} />}
       {needs.length > 0 && <Attention cards={needs} nameOf={nameOf} />}
       {cards.length === 0 && <FirstSteps organization={spaces[0]?.organization ?? ''} space={spaces[0]?.name ?? ''} />}
       <section className="sheet" aria-labelledby="spaces-title">

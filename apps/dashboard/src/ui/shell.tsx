@@ -43,6 +43,7 @@ function Bar() {
         <Link to="/" activeOptions={{ exact: true }}>
           Home
         </Link>
+        {user.is_admin && <Link to="/cluster">Cluster</Link>}
       </nav>
       <div className="bar-end">
         <Palette />
