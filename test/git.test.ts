@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startForge, type TestForge } from '../apps/git/src/fetches/forge-fixture.ts';
+import { type SshForge, startSshForge } from '../apps/git/src/fetches/ssh-forge-fixture.ts';
 import { openGit } from '../apps/git/src/git-process.ts';
 import { PARTS, type Platform, run, startPlatform, until } from './platform.ts';
 
@@ -30,6 +31,7 @@ describe('git push', () => {
   let platform: Platform;
   let work: string;
   let forge: TestForge;
+  let sshForge: SshForge;
   let forgeFolder: string;
   let app: string;
   let environmentOfUser: Record<string, string>;
@@ -85,7 +87,9 @@ describe('git push', () => {
     const git = openGit({ folder: forgeFolder, hooks: forgeFolder });
     work = mkdtempSync(join(tmpdir(), 'cupola-git-test-'));
     forge = await startForge(git, { root: join(work, 'forge'), user: 'deployer', token: 'forge-token' });
-    platform = await startPlatform([], { ssh: true, env: { CUPOLA_GIT_HOSTS: `http://${forge.host}` } });
+    sshForge = await startSshForge(git, join(work, 'forge'));
+    const hosts = `http://${forge.host},${sshForge.host}`;
+    platform = await startPlatform([], { ssh: true, env: { CUPOLA_GIT_HOSTS: hosts } });
     await platform.login();
     environmentOfUser = environment(work);
     app = join(work, 'shop');
@@ -102,6 +106,7 @@ describe('git push', () => {
   afterAll(async () => {
     await platform[Symbol.asyncDispose]();
     await forge[Symbol.asyncDispose]();
+    await sshForge[Symbol.asyncDispose]();
     for (const folder of [work, forgeFolder]) rmSync(folder, { recursive: true, force: true });
   });
 
@@ -443,6 +448,45 @@ describe('git push', () => {
     expect(states()).toEqual(['pending', 'success', 'pending', 'failure']);
     expect(await serving()).toBe('by webhook');
     expect((await platform.cupola(['logs', 'shop', '--recent'])).stdout).toMatch(/git: shop stays as it was/);
+  });
+
+  test("a fork's pull request is a preview where that is allowed, fetched over SSH by the webhook's own key", async () => {
+    const bare = join(work, 'forge', 'team', 'shop.git');
+    write({
+      'package.json': JSON.stringify({ name: 'shop', scripts: { start: 'node server.js' } }),
+      'server.js': server('from a fork'),
+    });
+    await commit('from a fork');
+    await must(['push', '--quiet', bare, 'HEAD:refs/pull/12/head']);
+    await platform.cupola(['git:config', 'shop', '--previews', 'forks', '--preview-variables', 'PASSWORD']);
+    const url = `ssh://git@${sshForge.host}/team/shop.git`;
+    const { stdout } = await platform.cupola(['git:webhook', 'shop', '--repo', url, '--json']);
+    const made = JSON.parse(stdout) as { url: string; secret: string; deploy_key: string };
+    sshForge.trust(made.deploy_key);
+    const deliver = async (action: string): Promise<number> => {
+      const head = { ref: 'main', sha: (await must(['rev-parse', 'HEAD'])).trim(), repo: { id: 2 } };
+      const body = JSON.stringify({
+        action,
+        number: 12,
+        pull_request: { head, base: { ref: 'main', repo: { id: 1 } } },
+      });
+      const signature = createHmac('sha256', made.secret).update(body).digest('hex');
+      const headers = {
+        'content-type': 'application/json',
+        'x-gitea-event': 'pull_request',
+        'x-gitea-signature': signature,
+      };
+      return (await fetch(made.url, { method: 'POST', body, headers })).status;
+    };
+    expect(await deliver('opened')).toBe(202);
+    await until('the preview serves', async () => (await platform.ask('shop-pr-12.localhost')).body === 'from a fork');
+    expect(await serving()).toBe('by webhook');
+    expect((await platform.cupola(['env', 'shop-pr-12'])).stdout).not.toContain('canary');
+    expect((await platform.cupola(['git:webhook', 'shop'])).stdout).toMatch(
+      /host known by +\[127\.0\.0\.1\]:\d+ ssh-ed25519/,
+    );
+    expect(await deliver('closed')).toBe(200);
+    expect((await platform.cupola(['git:previews', 'shop'])).stdout).toMatch(/No previews/);
   });
 
   test('Git LFS is told by the server too that it keeps no objects', async () => {

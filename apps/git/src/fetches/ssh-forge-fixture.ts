@@ -6,8 +6,10 @@ import { ended, type Git } from '../git-process.ts';
 export interface SshForge extends AsyncDisposable {
   /** `127.0.0.1:PORT`. */
   readonly host: string;
-  /** In OpenSSH's form. */
+  /** In OpenSSH's form: one that may read from the beginning. */
   readonly privateKey: string;
+  /** Lets another one read: a line of a deploy key. */
+  trust(line: string): void;
   /** What was asked for by whom logged in. */
   readonly asked: string[];
 }
@@ -15,12 +17,13 @@ export interface SshForge extends AsyncDisposable {
 /** `root` holds bare repositories: `team/shop.git`. */
 export async function startSshForge(git: Git, root: string): Promise<SshForge> {
   const [hostKey, userKey] = [ssh2.utils.generateKeyPairSync('ed25519'), ssh2.utils.generateKeyPairSync('ed25519')];
-  const wanted = Buffer.from(userKey.public.split(' ')[1] ?? '', 'base64');
+  const wireOf = (line: string): Buffer => Buffer.from(line.split(' ')[1] ?? '', 'base64');
+  const trusted = [wireOf(userKey.public)];
   const asked: string[] = [];
   const server = new ssh2.Server({ hostKeys: [hostKey.private] }, connection => {
     connection.on('error', () => undefined); // Who does not trust it hangs up.
     connection.on('authentication', context =>
-      context.method === 'publickey' && context.key.data.equals(wanted)
+      context.method === 'publickey' && trusted.some(wire => wire.equals(context.key.data))
         ? context.accept()
         : context.reject(['publickey']),
     );
@@ -45,6 +48,7 @@ export async function startSshForge(git: Git, root: string): Promise<SshForge> {
   return {
     host: `127.0.0.1:${typeof open === 'string' || open === null ? '' : open.port}`,
     privateKey: userKey.private,
+    trust: line => trusted.push(wireOf(line)),
     asked,
     [Symbol.asyncDispose]: () => new Promise(resolve => server.close(() => resolve())),
   };
