@@ -168,6 +168,10 @@ test('a developer goes from an empty space to an app that serves, reads its log,
   await trouble.getByText('Error: no database at db.example').first().waitFor();
   await log.getByText('Error: no database at db.example').first().waitFor();
   await isSound(page, 'app-crashing');
+  const revisions = page.getByRole('region', { name: 'Revisions' });
+  await revisions.getByText('what would change').first().click();
+  await revisions.getByText('the code').first().waitFor();
+  await isSound(page, 'app-difference');
   await trouble.getByRole('button', { name: 'Go back to revision 1' }).click();
   await until('the revision before serves', async () => (await platform.ask('shop.localhost')).body === 'version one');
   await showsState(page, 'running');

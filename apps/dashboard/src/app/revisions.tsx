@@ -1,14 +1,17 @@
 import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
 import { revisionsQuery } from '../data/queries.ts';
 import type { App, Revision } from '../data/read.ts';
 import { Action } from '../ui/action.tsx';
 import { Since } from '../ui/since.tsx';
 import { rollBack } from './commands.ts';
 import { carryOut } from './do.ts';
+import { RevisionChanges } from './revision-changes.tsx';
 
 export function Revisions({ app, readOnly }: { app: App; readOnly: string | null }) {
   const { data } = useQuery(revisionsQuery(app.guid));
   if (data === undefined) return null;
+  const serves = data.revisions.find(({ guid }) => data.deployed.has(guid));
   return (
     <section className="sheet" aria-labelledby="revisions-title">
       <header>
@@ -29,6 +32,9 @@ export function Revisions({ app, readOnly }: { app: App; readOnly: string | null
                   <span className="quiet">
                     <Since at={Date.parse(revision.created_at)} after=" ago" />
                   </span>
+                  {serves !== undefined && !data.deployed.has(revision.guid) && (
+                    <Difference now={serves} wanted={revision} />
+                  )}
                 </td>
                 <td>
                   {data.deployed.has(revision.guid) ? (
@@ -43,6 +49,17 @@ export function Revisions({ app, readOnly }: { app: App; readOnly: string | null
         </table>
       )}
     </section>
+  );
+}
+
+/** Opened by whoever wants to know before going back. */
+function Difference({ now, wanted }: { now: Revision; wanted: Revision }) {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <details onToggle={event => setOpen(event.currentTarget.open)}>
+      <summary className="quiet">what would change</summary>
+      {isOpen && <RevisionChanges now={now} wanted={wanted} />}
+    </details>
   );
 }
 

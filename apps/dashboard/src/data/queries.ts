@@ -169,6 +169,15 @@ export const revisionsQuery = (guid: string) =>
     },
   });
 
+/** Variables that a revision was made with; null for whom the API does not show them. They never change. */
+export const revisionVariablesQuery = (guid: string) =>
+  queryOptions({
+    queryKey: ['revision', guid, 'variables'],
+    staleTime: Number.POSITIVE_INFINITY,
+    queryFn: async ({ signal }) =>
+      (await orNull(reads.variables, `/v3/revisions/${guid}/environment_variables`, signal))?.var ?? null,
+  });
+
 export const eventsQuery = (guid: string) =>
   queryOptions({
     queryKey: ['app', guid, 'events'],
@@ -248,6 +257,11 @@ export const environmentQuery = (guid: string) =>
       return found === null ? null : Object.entries(found.var).toSorted(([a], [b]) => a.localeCompare(b));
     },
   });
+
+/** All but who has signed in, and what a revision was made with: each look at that is on record. */
+export function mayChange({ queryKey }: { queryKey: readonly unknown[] }): boolean {
+  return queryKey[0] !== 'session' && queryKey[0] !== 'revision';
+}
 
 /** Everything shown of an app is read anew. */
 export function refreshApp(client: QueryClient, guid: string): Promise<unknown> {

@@ -77,7 +77,11 @@ export const buildInList = build.extend({
 });
 export const route = readRoute.extend({ protocol: z.string().nullish() });
 export type Route = z.infer<typeof route>;
-export const revision = readRevision.extend({ droplet: z.object({ guid: z.string() }).nullish() });
+export const revision = readRevision.extend({
+  droplet: z.object({ guid: z.string() }).nullish(),
+  processes: z.record(z.string(), z.object({ command: z.string().nullish() })).nullish(),
+  sidecars: z.array(z.object({ name: z.string(), command: z.string() })).nullish(),
+});
 export type Revision = z.infer<typeof revision>;
 export const event = readAuditEvent.extend({ guid: z.string() });
 export type AuditEvent = z.infer<typeof event>;

@@ -3,7 +3,7 @@ import type { AppFigures } from '@cupola/contract/v3/figures';
 import type { QueryClient } from '@tanstack/react-query';
 import type { Overview } from '../apps/overview.ts';
 import { signInAgain } from '../data/http.ts';
-import type { ShownProcess } from '../data/queries.ts';
+import { mayChange, type ShownProcess } from '../data/queries.ts';
 import * as reads from '../data/read.ts';
 import { isPast, type WindowFrame, withMark, withWindow } from '../figures/with-window.ts';
 import { applyToOverview, applyToProcesses, type Change, objectOf } from './apply.ts';
@@ -36,7 +36,7 @@ export function followStream(client: QueryClient): LiveStream {
     },
     metrics: frame => applyFigures(client, frame),
     resumed: () => void client.invalidateQueries({ predicate: ({ queryKey }) => queryKey[2] === 'figures' }),
-    reset: () => void client.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== 'session' }),
+    reset: () => void client.invalidateQueries({ predicate: mayChange }),
     ended: signInAgain,
   });
 }

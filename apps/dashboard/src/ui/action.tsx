@@ -1,6 +1,7 @@
 /** What can be done, and beside it how to do the same without this page: as a command of cf or cupola, and as a call of the API. */
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type ReactNode, useEffect, useId, useRef, useState } from 'react';
+import { mayChange } from '../data/queries.ts';
 import { usePlatform } from '../data/session.tsx';
 import { Copy } from './copy.tsx';
 import { useNotice } from './notice.tsx';
@@ -33,7 +34,7 @@ export function Action({ label, commands, run, done, kind, disabledBecause = nul
     },
     onError: error => notify({ text: error.message, tone: 'bad' }),
     // What it has changed comes by the live stream; should that be away, this is read anew.
-    onSettled: () => client.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== 'session' }),
+    onSettled: () => client.invalidateQueries({ predicate: mayChange }),
   });
   return (
     <span className="joined">
