@@ -53,7 +53,7 @@ export interface BuildEntry {
 
 export interface InternalClient {
   /** Held up to `waitMs`; null when nothing waits. */
-  nextHint(waitMs: number, signal: AbortSignal): Promise<string | null>;
+  nextHint(waitMs: number, stacks: readonly string[], signal: AbortSignal): Promise<string | null>;
   /** @throws FencedError when another has it, or nobody may have it. */
   claim(buildGuid: string): Promise<BuildOrder>;
   heartbeat(buildGuid: string, fence: number): Promise<{ leaseMs: number; cancel: boolean }>;
@@ -108,15 +108,16 @@ export function openInternal(address: InternalAddress, stagerId: string): Intern
   const path = (guid: string): string => `/internal/builds/${encodeURIComponent(guid)}`;
   const json = <T>(schema: z.ZodType<T>, text: string): T => schema.parse(JSON.parse(text));
   return {
-    nextHint: async (waitMs, signal) => {
-      const { status, text } = await call(
-        'GET',
-        `/internal/builds/next?stager=${encodeURIComponent(stagerId)}&wait_ms=${waitMs}`,
-        {
-          signal,
-          answerMs: waitMs + HELD_LATE_MS,
-        },
-      );
+    nextHint: async (waitMs, stacks, signal) => {
+      const query = new URLSearchParams([
+        ['stager', stagerId],
+        ['wait_ms', String(waitMs)],
+        ...stacks.map(name => ['stack', name]),
+      ]);
+      const { status, text } = await call('GET', `/internal/builds/next?${query}`, {
+        signal,
+        answerMs: waitMs + HELD_LATE_MS,
+      });
       return status === 204 ? null : json(buildHint, text).buildGuid;
     },
     claim: async guid =>

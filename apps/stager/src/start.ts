@@ -147,7 +147,11 @@ async function work(
   const { client, log } = staging;
   while (!signal.aborted)
     try {
-      const hint = await client.nextHint(HINT_WAIT_MS, signal);
+      const hint = await client.nextHint(
+        HINT_WAIT_MS,
+        staging.stacks().map(({ name }) => name),
+        signal,
+      );
       if (hint === null || signal.aborted) continue;
       const order = await client.claim(hint);
       const build = startBuild(staging, order);

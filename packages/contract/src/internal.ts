@@ -16,7 +16,7 @@
  * | `GET /internal/layers/:digest` | agent | the layer's tar, streamed |
  * | `POST /internal/logs` | agent, router | {@link logBatch} -> 204 |
  * | `POST /internal/metrics` | router | {@link requestCounts} -> 204 |
- * | `GET /internal/builds/next?stager=ID&wait_ms=N` | stager | held; 200 {@link buildHint} or 204 |
+ * | `GET /internal/builds/next?stager=ID&wait_ms=N&stack=NAME` | stager | held; 200 {@link buildHint} or 204; `stack` once for each that it has |
  * | `POST /internal/builds/:guid/claim` | stager | {@link buildClaim} -> {@link buildOrder}; 409 when not to be had |
  * | `POST /internal/builds/:guid/heartbeat` | stager | {@link buildHeartbeat} -> {@link buildHeartbeatAnswer} |
  * | `GET /internal/builds/:guid/package?fence=N` | stager | the package's zip, streamed |

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { DEFAULT_EGRESS } from '@cupola/model/egress';
 import { STAGING_LIMITS } from '@cupola/model/limits';
 import { SYSTEM_BUILDPACKS } from '@cupola/model/system-buildpacks';
-import { aBuild, anApp, aPackage, testSealer } from '@cupola/store/fixtures';
+import { aBuild, aCell, anApp, aPackage, testSealer } from '@cupola/store/fixtures';
 import type { BuildsTable } from '@cupola/store/schema';
 import { expect, test, vi } from 'vitest';
 import { type Json, startTestApi, type TestApi } from '../fixtures.ts';
@@ -50,6 +50,30 @@ test('next is held until a hint is offered', async () => {
   const held = next(test, 20_000);
   await test.deps.queue.offer({ buildGuid: 'b1', priority: 1 });
   expect(await held).toEqual({ status: 200, body: { buildGuid: 'b1' } });
+});
+
+test('a build is left to a machine that has its stack; where none has, or none takes it for a minute, to anybody', async () => {
+  await using test = await startTestApi();
+  const { queue, store } = test.deps;
+  const { build } = await aStager(test, { stack: 'noble' });
+  const ask = (stager: string, waitMs: number, ...stacks: string[]) =>
+    callInternal(
+      test.socketPath,
+      'GET',
+      `/internal/builds/next?stager=${stager}&wait_ms=${waitMs}${stacks.map(name => `&stack=${name}`).join('')}`,
+    );
+  const hint = { status: 200, body: { buildGuid: build.guid } };
+  await queue.offer({ buildGuid: build.guid, priority: 1 });
+  expect(await ask('none-has-it', 1, 'host')).toEqual(hint);
+  await queue.done(build.guid);
+  await aCell(store, { stacks_json: '[{"name":"noble","digest":"","abiKey":""}]' });
+  await queue.offer({ buildGuid: build.guid, priority: 1 });
+  expect(await ask('lacks-it', 1, 'host')).toEqual({ status: 204, body: undefined });
+  expect(await ask('has-it', 20_000, 'host', 'noble')).toEqual(hint);
+  await queue.done(build.guid);
+  await queue.offer({ buildGuid: build.guid, priority: 1 });
+  test.clock.pass(61_000);
+  expect(await ask('lacks-it', 1, 'host')).toEqual(hint);
 });
 
 test('a stager that has gone waits no longer, and takes no hint with it', async () => {

@@ -16,6 +16,7 @@ import type { ApiDeps } from '../deps.ts';
 import { groupEgress } from '../security-groups/group-egress.ts';
 import { type InternalCall, type InternalReply, needed, neededNumber, readJson } from './call.ts';
 import { requireSelf } from './caller.ts';
+import { giveBack, isForOthers } from './fitting-hint.ts';
 import { sendBlob } from './send-blob.ts';
 
 type BuildRow = Selectable<BuildsTable>;
@@ -29,6 +30,7 @@ export async function nextBuild(call: InternalCall): Promise<InternalReply> {
   const { queue } = call.deps;
   const stager = needed(call, 'stager');
   requireSelf(call.caller, { role: 'stager', id: stager });
+  const stacks = call.query.getAll('stack');
   const over = deadline(Math.min(neededNumber(call, 'wait_ms'), WAIT_MAX_MS), call.signal);
   try {
     for (;;) {
@@ -39,9 +41,11 @@ export async function nextBuild(call: InternalCall): Promise<InternalReply> {
         const hint = await queue.next(stager, HINT_LEASE_MS);
         // Nobody is there to take it: the outbox offers it to the next one.
         if (hint !== null && call.signal.aborted) await queue.done(hint.buildGuid);
-        if (hint !== null) return { status: 200, json: { buildGuid: hint.buildGuid } };
+        if (hint !== null && !(await isForOthers(call.deps, hint.buildGuid, stacks)))
+          return { status: 200, json: { buildGuid: hint.buildGuid } };
+        if (hint !== null) await giveBack(call.deps, hint, over.promise);
         if (over.isOver()) return { status: 204 };
-        await Promise.race([offered.promise, over.promise]);
+        if (hint === null) await Promise.race([offered.promise, over.promise]);
       } finally {
         unsubscribe();
       }
