@@ -109,11 +109,8 @@ export function openInternal(address: InternalAddress, stagerId: string): Intern
   const json = <T>(schema: z.ZodType<T>, text: string): T => schema.parse(JSON.parse(text));
   return {
     nextHint: async (waitMs, stacks, signal) => {
-      const query = new URLSearchParams([
-        ['stager', stagerId],
-        ['wait_ms', String(waitMs)],
-        ...stacks.map(name => ['stack', name]),
-      ]);
+      const query = new URLSearchParams({ stager: stagerId, wait_ms: String(waitMs) });
+      for (const name of stacks) query.append('stack', name);
       const { status, text } = await call('GET', `/internal/builds/next?${query}`, {
         signal,
         answerMs: waitMs + HELD_LATE_MS,
