@@ -1,7 +1,8 @@
 /**
- * One fsync for many writes: the mutations of a moment run one after another in one transaction, a savepoint each, and are answered after its COMMIT.
- * A mutation that fails is undone alone. When the whole group dies (disk full, an error at COMMIT), each mutation is run again in a transaction of its
- * own: so it must be repeatable, and await nothing but the transaction.
+ * One fsync for many writes: the mutations of a moment run one after another in one transaction, and are answered after its COMMIT. A mutation that fails is
+ * undone alone: the group is rolled back and run again with a savepoint each, which would cost all others two statements more for one of their own. When the
+ * whole group dies (disk full, an error at COMMIT), each mutation is run again in a transaction of its own: so it must be repeatable, and await nothing but
+ * the transaction.
  *
  * Each change has a revision of its own, in the order of the mutations: a reader that takes `limit` changes can go on anywhere.
  */
@@ -32,7 +33,15 @@ type Outcome = { job: Job } & ({ value: unknown } | { error: unknown });
 /** Why nothing of a group was written, and how it is tried again. */
 interface Undone {
   error: unknown;
-  retry: 'one by one' | 'once more' | 'never';
+  retry: 'with savepoints' | 'one by one' | 'once more' | 'never';
+}
+
+/** How a group is run. */
+interface Run {
+  /** Its connection was lost before. */
+  isAgain: boolean;
+  /** One of it failed before. */
+  hasSavepoints: boolean;
 }
 
 export interface GroupCommit {
@@ -58,7 +67,7 @@ export function groupCommit({ writer, now, committed }: Deps): GroupCommit {
   let isLooking = false;
   const inMutation = new AsyncLocalStorage<true>();
 
-  async function runGroup(group: readonly Job[]): Promise<Undone | null> {
+  async function runGroup(group: readonly Job[], hasSavepoints: boolean): Promise<Undone | null> {
     try {
       await writer.begin();
     } catch (error) {
@@ -70,10 +79,14 @@ export function groupCommit({ writer, now, committed }: Deps): GroupCommit {
     const outcomes: Outcome[] = [];
     try {
       const at = now();
-      for (const job of group)
-        outcomes.push(await inMutation.run(true, () => runOne({ writer, at, changes, isAlone }, job)));
-      if (isAlone && outcomes.some(outcome => 'error' in outcome)) await writer.rollback();
-      else await commit(writer, changes);
+      for (const job of group) {
+        const outcome = await inMutation.run(true, () => runOne({ writer, at, changes, hasSavepoints }, job));
+        outcomes.push(outcome);
+        if (hasSavepoints || !('error' in outcome)) continue;
+        await writer.rollback();
+        if (!isAlone) return { error: outcome.error, retry: 'with savepoints' };
+      }
+      if (hasSavepoints || outcomes.every(outcome => 'value' in outcome)) await commit(writer, changes);
     } catch (error) {
       await writer.rollback();
       return { error: writer.asError(error), retry: retryOf(error, isAlone) };
@@ -90,12 +103,13 @@ export function groupCommit({ writer, now, committed }: Deps): GroupCommit {
     return isAlone ? 'never' : 'one by one';
   }
 
-  async function settle(group: readonly Job[], isAgain = false): Promise<void> {
-    const undone = await runGroup(group);
+  async function settle(group: readonly Job[], run: Run = { isAgain: false, hasSavepoints: false }): Promise<void> {
+    const undone = await runGroup(group, run.hasSavepoints);
     // An engine in this process is synchronous: without a turn of the loop, timers and requests would starve.
     await new Promise(resolve => setImmediate(resolve));
     if (undone === null) return;
-    if (undone.retry === 'once more' && !isAgain) return await settle(group, true);
+    if (undone.retry === 'with savepoints') return await settle(group, { ...run, hasSavepoints: true });
+    if (undone.retry === 'once more' && !run.isAgain) return await settle(group, { ...run, isAgain: true });
     for (const job of group) undone.retry === 'one by one' ? await settle([job]) : job.reject(undone.error);
   }
 
@@ -145,12 +159,12 @@ interface Group {
   writer: Writer;
   at: number;
   changes: Change[];
-  isAlone: boolean;
+  hasSavepoints: boolean;
 }
 
-/** Throws only when the engine itself has ended the transaction. A mutation that is alone needs no savepoint: the transaction is its own. */
-async function runOne({ writer, at, changes, isAlone }: Group, job: Job): Promise<Outcome> {
-  if (!isAlone) await writer.savepoint();
+/** Throws only when the engine itself has ended the transaction. Without savepoints, what failed is undone with all before it. */
+async function runOne({ writer, at, changes, hasSavepoints }: Group, job: Job): Promise<Outcome> {
+  if (hasSavepoints) await writer.savepoint();
   const mine: Change[] = [];
   const changed = (kind: ChangeKind, guid: string, scope: ChangeScope = {}): void => {
     const { organizationGuid = null, spaceGuid = null } = scope;
@@ -159,12 +173,12 @@ async function runOne({ writer, at, changes, isAlone }: Group, job: Job): Promis
   try {
     // To its user it is a transaction: it is open for as long as `work` runs.
     const value = await job.work({ db: writer.db as unknown as Transaction<Database>, now: at, changed });
-    if (!isAlone) await writer.release();
+    if (hasSavepoints) await writer.release();
     if (job.feeds) changes.push(...mine);
     return { job, value };
   } catch (error) {
     if (!writer.isOpen()) throw error;
-    if (!isAlone) await writer.rollbackToSavepoint();
+    if (hasSavepoints) await writer.rollbackToSavepoint();
     return { job, error };
   }
 }
