@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- ROUNDS [GROUP ...]]`: the figures of the main line on this machine, each beside something measured in the same run. Read the ratios:
  * wall-clock figures of a shared machine move by a factor of three. With CF=/path/to/cf the real cf CLI is measured too. Full results go to bench/results/.
- * Groups, all of them when none is named: cli, sandbox, start, archive, router, growth, growth-postgres, fleet, queue, store, blobs, apps, memory, pushes, repush, logs, staging.
+ * Groups, all of them when none is named: cli, sandbox, start, archive, router, growth, growth-postgres, fleet, queue, store, blobs, apps, memory, pushes, repush, logs, screen, staging.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,6 +19,7 @@ import { benchQueue } from './queue.ts';
 import { benchRepush } from './repush.ts';
 import { benchRouter } from './router.ts';
 import { benchSandbox } from './sandbox.ts';
+import { benchScreen } from './screen.ts';
 import { benchStaging } from './staging.ts';
 import { benchStore } from './store.ts';
 import { print, type Row } from './table.ts';
@@ -43,6 +44,7 @@ const ON_PLATFORM = {
   pushes: benchPushes,
   repush: benchRepush,
   logs: benchLogs,
+  screen: benchScreen,
   staging: benchStaging,
 };
 
