@@ -158,7 +158,11 @@ test('a developer goes from an empty space to an app that serves, reads its log,
   await isSound(page, 'app-running');
   await page.getByRole('link', { name: 'fresh' }).click();
   await page.getByRole('listitem').filter({ hasText: 'shop' }).getByText('running').waitFor();
+  await page.getByText('Map of routes, apps and services').click();
+  // A straight line has no height, which is hidden to this tool.
+  await page.locator('.map .lines path').first().waitFor({ state: 'attached' });
   await isSound(page, 'space');
+  await page.getByText('Map of routes, apps and services').click();
   await page.getByRole('link', { name: 'shop', exact: true }).click();
 
   writeFileSync(join(folder, 'server.js'), CRASHES);

@@ -229,6 +229,34 @@ export const servicesQuery = (guid: string, spaceGuid: string) =>
     },
   });
 
+/** Services of a space and which of its apps are bound to them: for its map, read anew with each look. */
+export const spaceServicesQuery = (spaceGuid: string) =>
+  queryOptions({
+    queryKey: ['space', spaceGuid, 'services'],
+    staleTime: 0,
+    queryFn: async ({ signal }) => {
+      const [instances, bindings] = await Promise.all([
+        all(
+          reads.serviceInstance,
+          withQuery('/v3/service_instances', { space_guids: spaceGuid, per_page: PAGE_MAX }),
+          signal,
+        ),
+        all(
+          reads.serviceBinding,
+          withQuery('/v3/service_credential_bindings', { type: 'app', per_page: PAGE_MAX }),
+          signal,
+        ),
+      ]);
+      return {
+        instances: instances.resources.map(({ guid, name }) => ({ guid, name })),
+        bindings: bindings.resources.map(({ relationships }) => ({
+          appGuid: relationships?.app?.data?.guid ?? '',
+          serviceGuid: relationships?.service_instance?.data?.guid ?? '',
+        })),
+      };
+    },
+  });
+
 /** What the quotas above an app allow, and what is used of it already. Levels without a quota, or that one may not see, are left out. */
 export const quotaQuery = (guid: string, spaceGuid: string, organizationGuid: string) =>
   queryOptions({

@@ -6,6 +6,7 @@ import { cardsOf } from '../apps/overview.ts';
 import { overviewQuery, spacesQuery } from '../data/queries.ts';
 import { useSession, whyReadOnly } from '../data/session.tsx';
 import { PushPanel } from '../push/push-panel.tsx';
+import { SpaceMap } from '../space/space-map.tsx';
 import { FirstSteps } from '../ui/first-steps.tsx';
 import { useTitle } from '../ui/use-title.ts';
 import { NotThere } from './not-there.tsx';
@@ -53,6 +54,7 @@ export function SpacePage() {
         <AppCards cards={shown} />
       )}
       <div className="below">
+        {cards.length > 0 && <SpaceMap spaceGuid={guid} cards={cards} routes={data.routes} />}
         <PushPanel spaceGuid={guid} appName={null} readOnly={readOnly} />
       </div>
     </>
