@@ -195,7 +195,7 @@ test('a developer goes from an empty space to an app that serves, reads its log,
   const routes = page.getByRole('region', { name: 'Routes' });
   await routes.getByLabel('host', { exact: true }).fill('shop-too');
   await routes.getByRole('button', { name: 'Map', exact: true }).click();
-  const second = routes.getByRole('row').filter({ hasText: 'shop-too.' });
+  const second = routes.getByRole('listitem').filter({ hasText: 'shop-too.' });
   await second.getByRole('button', { name: 'Unmap' }).waitFor();
   await until('the second route serves', async () => (await platform.ask('shop-too.localhost')).body === 'version one');
   await tasks.getByText('succeeded').waitFor();

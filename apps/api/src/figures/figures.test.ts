@@ -110,6 +110,17 @@ test('hours that are over are packed, and read as before; older than a day by fi
   expect(refused.status).toBe(422);
 });
 
+test("what a task uses is none of its app's figures", async () => {
+  await using api = await startTestApi();
+  const { app, placement } = await aRunningApp(api);
+  const task = await aPlacement(api.deps.store, { app_guid: app.guid, process_guid: 'a-task', cell_id: 'cell-1' });
+  await using recorder = createFiguresRecorder(api.deps);
+  recorder.usage('cell-1', [sample(placement.guid, 100), sample(task.guid, 900)]);
+  await recorder.flush();
+  api.clock.pass(10_000);
+  expect(await read(api, app.guid)).toMatchObject({ memory: [100], instances: [1] });
+});
+
 test('figures over the budget go, the finest first', async () => {
   await using api = await startTestApi();
   const { app } = await aRunningApp(api);

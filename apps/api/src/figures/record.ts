@@ -50,7 +50,7 @@ export function createFiguresRecorder({ store, log, now }: Pick<ApiDeps, 'store'
     if (requests.size === 0 && usage.size === 0) return;
     const at = Math.floor((now() - STEP_MS / 2) / STEP_MS) * STEP_MS;
     try {
-      const apps = await withUsage(requests, usage);
+      const apps = await withUsage(store, { requests, usage });
       if (apps.size === 0) return;
       const row = { apps_json: windowText(apps) };
       await store.note(({ db }) =>
@@ -63,28 +63,6 @@ export function createFiguresRecorder({ store, log, now }: Pick<ApiDeps, 'store'
     } catch (error) {
       log.warn({ err: error }, 'figures of apps of ten seconds are lost: the store did not take them');
     }
-  }
-
-  async function withUsage(
-    requests: ReadonlyMap<string, Figures>,
-    usage: ReadonlyMap<string, Samples>,
-  ): Promise<Map<string, Figures>> {
-    const apps = new Map(requests);
-    const guids = [...usage.values()].flatMap(samples => samples.map(({ guid }) => guid));
-    const rows = await inChunks(guids, some =>
-      store.read.selectFrom('placements').select(['guid', 'app_guid', 'cell_id']).where('guid', 'in', some).execute(),
-    );
-    const placed = new Map(rows.map(row => [row.guid, row]));
-    for (const [cellId, samples] of usage)
-      for (const { guid, cpu, memoryBytes } of samples) {
-        const place = placed.get(guid);
-        // A cell speaks for its own.
-        if (place?.cell_id !== cellId) continue;
-        const mine: Figures = { requests: null, usage: { cpu, memoryBytes, instances: 1 } };
-        const known = apps.get(place.app_guid);
-        apps.set(place.app_guid, known === undefined ? mine : together(known, mine));
-      }
-    return apps;
   }
 
   return {
@@ -113,4 +91,33 @@ export function createFiguresRecorder({ store, log, now }: Pick<ApiDeps, 'store'
       await flush();
     },
   };
+}
+
+/** Figures of routers, and what cells have measured of the instances that are placed on them. */
+async function withUsage(
+  store: ApiDeps['store'],
+  { requests, usage }: { requests: ReadonlyMap<string, Figures>; usage: ReadonlyMap<string, Samples> },
+): Promise<Map<string, Figures>> {
+  const apps = new Map(requests);
+  const guids = [...usage.values()].flatMap(samples => samples.map(({ guid }) => guid));
+  const rows = await inChunks(guids, some =>
+    store.read
+      .selectFrom('placements')
+      // Tasks run beside the app: they are none of its instances, and have a limit of their own.
+      .innerJoin('processes', 'processes.guid', 'placements.process_guid')
+      .select(['placements.guid', 'placements.app_guid', 'placements.cell_id'])
+      .where('placements.guid', 'in', some)
+      .execute(),
+  );
+  const placed = new Map(rows.map(row => [row.guid, row]));
+  for (const [cellId, samples] of usage)
+    for (const { guid, cpu, memoryBytes } of samples) {
+      const place = placed.get(guid);
+      // A cell speaks for its own.
+      if (place?.cell_id !== cellId) continue;
+      const mine: Figures = { requests: null, usage: { cpu, memoryBytes, instances: 1 } };
+      const known = apps.get(place.app_guid);
+      apps.set(place.app_guid, known === undefined ? mine : together(known, mine));
+    }
+  return apps;
 }

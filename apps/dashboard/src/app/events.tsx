@@ -1,22 +1,29 @@
 import { readCode } from '@cupola/model/causes';
 import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
 import { eventsQuery } from '../data/queries.ts';
 import type { AuditEvent } from '../data/read.ts';
 import { Since } from '../ui/since.tsx';
 
+/** Shown at first; the page is long. */
+const FEW = 10;
+
 export function Events({ guid }: { guid: string }) {
   const { data: events } = useQuery(eventsQuery(guid));
+  const [showsAll, setShowsAll] = useState(false);
   if (events === undefined) return null;
+  const all = events.filter(isShown);
+  const shown = showsAll ? all : all.slice(0, FEW);
   return (
     <section className="sheet" aria-labelledby="events-title">
       <header>
         <h2 id="events-title">Events</h2>
       </header>
-      {events.length === 0 ? (
+      {all.length === 0 ? (
         <p className="body quiet">Nothing has happened to it yet.</p>
       ) : (
         <ul className="events">
-          {events.filter(isShown).map(event => (
+          {shown.map(event => (
             <li key={event.guid}>
               <span className="number quiet">
                 <Since at={Date.parse(event.created_at)} />
@@ -27,6 +34,13 @@ export function Events({ guid }: { guid: string }) {
             </li>
           ))}
         </ul>
+      )}
+      {shown.length < all.length && (
+        <p className="body">
+          <button type="button" className="copy" onClick={() => setShowsAll(true)}>
+            {all.length - shown.length} earlier
+          </button>
+        </p>
       )}
     </section>
   );

@@ -28,15 +28,11 @@ export function Routes({ app, readOnly }: Props) {
       {routes.length === 0 ? (
         <p className="body quiet">No request finds this app. Map a route to it.</p>
       ) : (
-        <div className="scrolls">
-          <table>
-            <tbody>
-              {routes.map(route => (
-                <Line key={route.guid} app={app} route={route} domains={domains} readOnly={readOnly} />
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <ul className="lines">
+          {routes.map(route => (
+            <Line key={route.guid} app={app} route={route} domains={domains} readOnly={readOnly} />
+          ))}
+        </ul>
       )}
       <MapRoute app={app} domains={domains} readOnly={readOnly} />
     </section>
@@ -52,8 +48,8 @@ function Line({ app, route, domains, readOnly }: Props & { route: Route; domains
   const own = (route.destinations ?? []).find(one => one.app?.guid === app.guid)?.guid ?? '';
   const commands = unmapRoute(app, nameOf(route, domains), { guid: route.guid, destination: own });
   return (
-    <tr>
-      <td className="wide">
+    <li>
+      <div className="grow">
         <span className="row">
           {isInternal ? (
             <span className="mono">{route.url}</span>
@@ -76,17 +72,15 @@ function Line({ app, route, domains, readOnly }: Props & { route: Route; domains
           )}
           {others > 0 && ` · leads to ${others} more`}
         </span>
-      </td>
-      <td>
-        <Action
-          label="Unmap"
-          commands={commands}
-          disabledBecause={readOnly}
-          run={() => carryOut(commands)}
-          done={`${route.url} leads to ${app.name} no more.`}
-        />
-      </td>
-    </tr>
+      </div>
+      <Action
+        label="Unmap"
+        commands={commands}
+        disabledBecause={readOnly}
+        run={() => carryOut(commands)}
+        done={`${route.url} leads to ${app.name} no more.`}
+      />
+    </li>
   );
 }
 

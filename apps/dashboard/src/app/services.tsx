@@ -23,15 +23,11 @@ export function Services({ app, readOnly }: Props) {
         <span className="quiet small">the app finds them in VCAP_SERVICES after a restart</span>
       </header>
       {services.length > 0 && (
-        <div className="scrolls">
-          <table>
-            <tbody>
-              {services.map(service => (
-                <Line key={service.guid} app={app} service={service} readOnly={readOnly} />
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <ul className="lines">
+          {services.map(service => (
+            <Line key={service.guid} app={app} service={service} readOnly={readOnly} />
+          ))}
+        </ul>
       )}
       <MakeService app={app} spaceGuid={spaceGuid} readOnly={readOnly} />
     </section>
@@ -48,21 +44,19 @@ function Line({ app, service, readOnly }: Props & { service: Service }) {
   const { name, binding } = service;
   const commands = binding === null ? bindService(app, service) : unbindService(app, service, binding);
   return (
-    <tr>
-      <td className="wide mono">{name}</td>
-      <td className="small number">
-        {binding === null ? <span className="quiet">not bound</span> : <span className="tone-good">bound</span>}
-      </td>
-      <td>
-        <Action
-          label={binding === null ? 'Bind' : 'Unbind'}
-          commands={commands}
-          disabledBecause={readOnly}
-          run={() => carryOut(commands)}
-          done={`${name} is ${binding === null ? 'bound' : 'unbound'}. Restart ${app.name} for it to count.`}
-        />
-      </td>
-    </tr>
+    <li>
+      <span className="grow mono">{name}</span>
+      <span className={`small ${binding === null ? 'quiet' : 'tone-good'}`}>
+        {binding === null ? 'not bound' : 'bound'}
+      </span>
+      <Action
+        label={binding === null ? 'Bind' : 'Unbind'}
+        commands={commands}
+        disabledBecause={readOnly}
+        run={() => carryOut(commands)}
+        done={`${name} is ${binding === null ? 'bound' : 'unbound'}. Restart ${app.name} for it to count.`}
+      />
+    </li>
   );
 }
 

@@ -32,15 +32,11 @@ export function Tasks({ app, readOnly }: Props) {
         <span className="quiet small">run once, with the files and the environment of the app</span>
       </header>
       {tasks.length > 0 && (
-        <div className="scrolls">
-          <table>
-            <tbody>
-              {tasks.map(task => (
-                <Line key={task.guid} app={app} task={task} readOnly={readOnly} />
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <ul className="lines">
+          {tasks.map(task => (
+            <Line key={task.guid} app={app} task={task} readOnly={readOnly} />
+          ))}
+        </ul>
       )}
       <div className="body row fields">
         <label className="grow">
@@ -98,12 +94,12 @@ function Line({ app, task, readOnly }: Props & { task: Task }) {
   const commands = cancelTask(app, task);
   const isOver = task.state === 'SUCCEEDED' || task.state === 'FAILED';
   return (
-    <tr>
-      <td className="number">{task.sequence_id}</td>
-      <td>
+    <li>
+      <span className="number">{task.sequence_id}</span>
+      <span className="task-state">
         <StateWord health={{ word: task.state.toLowerCase(), tone: TONES[task.state] ?? 'moving' }} />
-      </td>
-      <td className="wide">
+      </span>
+      <div className="grow">
         <span className="mono">{task.command ?? task.name}</span>
         <br />
         <span className="quiet small">
@@ -111,18 +107,16 @@ function Line({ app, task, readOnly }: Props & { task: Task }) {
           <Since at={Date.parse(task.created_at)} after=" ago" />
           {task.result?.failure_reason ? ` · ${task.result.failure_reason}` : ''}
         </span>
-      </td>
-      <td>
-        {!isOver && (
-          <Action
-            label="Cancel"
-            commands={commands}
-            disabledBecause={readOnly ?? (task.state === 'CANCELING' ? 'It is being cancelled.' : null)}
-            run={() => carryOut(commands)}
-            done={`Task ${task.sequence_id} is being cancelled.`}
-          />
-        )}
-      </td>
-    </tr>
+      </div>
+      {!isOver && (
+        <Action
+          label="Cancel"
+          commands={commands}
+          disabledBecause={readOnly ?? (task.state === 'CANCELING' ? 'It is being cancelled.' : null)}
+          run={() => carryOut(commands)}
+          done={`Task ${task.sequence_id} is being cancelled.`}
+        />
+      )}
+    </li>
   );
 }

@@ -190,6 +190,8 @@ function colourOf(u: uPlot, name: string): string {
 const fillOf = (u: uPlot, name: string): string =>
   colourOf(u, name).replace(/^rgb\((.*)\)$/, (_, numbers: string) => `rgba(${numbers}, 0.22)`);
 
+const SIGN_PX = 10;
+
 function drawMarks(u: uPlot, marks: AppFigures['marks']): void {
   const { ctx, bbox } = u;
   const ratio = uPlot.pxRatio;
@@ -197,6 +199,8 @@ function drawMarks(u: uPlot, marks: AppFigures['marks']): void {
   ctx.font = `${10 * ratio}px sans-serif`;
   ctx.textAlign = 'center';
   ctx.textBaseline = 'top';
+  // Signs of one moment stand beside each other.
+  let free = 0;
   for (const { at, kind } of marks) {
     const x = u.valToPos(Date.parse(at) / 1_000, 'x', true);
     if (x < bbox.left || x > bbox.left + bbox.width) continue;
@@ -208,7 +212,10 @@ function drawMarks(u: uPlot, marks: AppFigures['marks']): void {
     ctx.lineTo(x, bbox.top + bbox.height);
     ctx.stroke();
     // The sign stands once, over the uppermost graph.
-    if (u.root.closest('.plot-requests') !== null) ctx.fillText(MARK_SIGNS[kind][0], x, 0);
+    if (u.root.closest('.plot-requests') === null) continue;
+    const place = Math.max(x, free);
+    ctx.fillText(MARK_SIGNS[kind][0], place, 0);
+    free = place + SIGN_PX * ratio;
   }
   ctx.restore();
 }
