@@ -15,6 +15,7 @@ import { SandboxError, type Sandboxes } from '@cupola/sandbox/sandbox';
 import type { Logger } from 'pino';
 import { adoptCopies } from './copies/adopt.ts';
 import { type Copies, createCopies } from './copies/copies.ts';
+import type { Copy } from './copies/copy.ts';
 import { reportOf } from './copies/copy.ts';
 import { openRecords } from './copies/record.ts';
 import { createWords, type Words } from './copies/words.ts';
@@ -32,7 +33,7 @@ import { createInternalApi, type InternalApi } from './session/internal-api.ts';
 import { createPlacementView } from './session/placement-view.ts';
 import { createReporter } from './session/reporter.ts';
 import { followPlacements } from './session/watch.ts';
-import { createUsage } from './usage.ts';
+import { createUsage, type Usage, type UsageSample } from './usage.ts';
 
 export interface AgentDeps {
   /** Where the internal API listens. */
@@ -70,12 +71,21 @@ export interface Agent extends AsyncDisposable {
   figures(): AgentFigures;
 }
 
+/** `cpu`: 1 is one core. */
+export interface InstanceUse extends Pick<UsageSample, 'cpu' | 'memoryBytes' | 'diskBytes'> {
+  appGuid: string;
+  processType: string;
+  index: number;
+}
+
 export interface AgentFigures {
   /** Copies by state. */
   copies: Readonly<Record<string, number>>;
   /** Sandboxes that came up, and processes of them that ended though nobody had asked them to, since this agent began. */
   starts: number;
   crashes: number;
+  /** Of the copies that ran when they were last measured. */
+  used: readonly InstanceUse[];
   /** Since the API last heard this cell; null: it never did. */
   unheardMs: number | null;
   /** Of droplets' layers on this machine. */
@@ -150,9 +160,10 @@ export async function start(deps: AgentDeps): Promise<Agent> {
   const { peerAddressOf } = peers;
   const forwarder =
     deps.forward === null ? null : await startForwarder({ ...deps.forward, addressOf, peerAddressOf, log });
+  const usage = createUsage({ copies: copies.all, monotonic });
   const { ready, loops } = runLoops(
     deps,
-    { api, session, view, copies, reporter, peers, forwarder, sender, counted },
+    { api, session, view, copies, reporter, peers, forwarder, sender, usage, counted },
     ended.signal,
   );
   const figures = (): AgentFigures => ({
@@ -161,6 +172,7 @@ export async function start(deps: AgentDeps): Promise<Agent> {
     crashes: counted.crashes,
     unheardMs: counted.heardAtMs === null ? null : monotonic() - counted.heardAtMs,
     layersBytes: layers.sizeBytes(),
+    used: usage.newest().flatMap(sample => usedBy(copies.get(sample.guid), sample)),
   });
   return agent({ copies, loops, ended, ready, figures, api, source, peers, forwarder, reporter, sender, log });
 }
@@ -175,6 +187,12 @@ function countStarts(words: Words, counted: { starts: number }): Words {
   };
 }
 
+function usedBy(copy: Copy | undefined, { cpu, memoryBytes, diskBytes }: UsageSample): InstanceUse[] {
+  if (copy === undefined) return [];
+  const { index, runSpec } = copy.record.placement;
+  return [{ appGuid: runSpec.appGuid, processType: runSpec.processType, index, cpu, memoryBytes, diskBytes }];
+}
+
 function countBy(names: readonly string[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const name of names) counts[name] = (counts[name] ?? 0) + 1;
@@ -184,17 +202,17 @@ function countBy(names: readonly string[]): Record<string, number> {
 interface Parts extends Pick<Running, 'api' | 'copies' | 'reporter' | 'peers' | 'forwarder' | 'sender'> {
   session: string;
   view: ReturnType<typeof createPlacementView>;
+  usage: Usage;
   counted: { heardAtMs: number | null };
 }
 
 /** Everything that goes on until `signal` is aborted. */
 function runLoops(
   { cell, stacks, sandboxes, forward, monotonic, log }: AgentDeps,
-  { api, session, view, copies, reporter, peers, forwarder, sender, counted }: Parts,
+  { api, session, view, copies, reporter, peers, forwarder, sender, usage, counted }: Parts,
   signal: AbortSignal,
 ): { ready: Promise<void>; loops: Promise<void>[] } {
   const ready = Promise.withResolvers<void>();
-  const usage = createUsage({ copies: copies.all, monotonic });
   const registering = {
     api,
     cell:

@@ -4,11 +4,11 @@ import { CELL_LIMITS } from '@cupola/model/limits';
 import type { Copy } from './copies/copy.ts';
 import { pause } from './pause.ts';
 
-type Sample = CellHeartbeat['usage'][number];
+export type UsageSample = CellHeartbeat['usage'][number];
 
 export interface Usage {
   /** Of the copies that ran at the last round. */
-  newest(): Sample[];
+  newest(): UsageSample[];
   /** Samples each 5 s until `signal` is aborted. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -21,10 +21,10 @@ interface Last {
 }
 
 export function createUsage({ copies, monotonic }: { copies(): Copy[]; monotonic(): number }): Usage {
-  let samples: Sample[] = [];
+  let samples: UsageSample[] = [];
   const last = new Map<string, Last>();
 
-  const sample = async (copy: Copy): Promise<Sample[]> => {
+  const sample = async (copy: Copy): Promise<UsageSample[]> => {
     const { sandbox, output, record } = copy;
     if (sandbox === null) return [];
     const { guid } = record.placement;
@@ -55,7 +55,7 @@ export function createUsage({ copies, monotonic }: { copies(): Copy[]; monotonic
     newest: () => samples,
     run: async signal => {
       while (!signal.aborted) {
-        const round: Sample[] = [];
+        const round: UsageSample[] = [];
         const running = copies();
         // One after the other: 250 at once would be a spike on a small machine.
         for (const copy of running) round.push(...(await sample(copy).catch(() => [])));

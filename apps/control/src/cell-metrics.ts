@@ -1,5 +1,5 @@
 /** What a machine shows of its agent and its stager. Both count in any case, some numbers an event; they are read when somebody asks. */
-import type { Agent } from '@cupola/agent/start';
+import type { Agent, AgentFigures } from '@cupola/agent/start';
 import type { Metrics } from '@cupola/process/health';
 import type { Stager } from '@cupola/stager/start';
 
@@ -18,6 +18,13 @@ export function addAgentMetrics(metrics: Metrics, figures: Agent['figures']): vo
     'Since an API last heard this machine; its apps are started elsewhere after 15 s.',
     () => (figures().unheardMs ?? 0) / 1000,
   );
+  const used = (name: string, help: string, value: (use: AgentFigures['used'][number]) => number): void =>
+    metrics.read({ name, help, labels: ['app', 'process', 'index'], kind: 'gauge' }, () =>
+      figures().used.map(use => [{ app: use.appGuid, process: use.processType, index: String(use.index) }, value(use)]),
+    );
+  used('cupola_instance_cpu_cores', 'What an instance uses of the processors; 1 is one core.', ({ cpu }) => cpu);
+  used('cupola_instance_memory_bytes', 'Memory of an instance.', ({ memoryBytes }) => memoryBytes);
+  used('cupola_instance_disk_bytes', 'What an instance has written to its disk.', ({ diskBytes }) => diskBytes);
   read('gauge', 'cupola_agent_layers_bytes', "Droplets' layers on this machine.", () => figures().layersBytes);
 }
 
