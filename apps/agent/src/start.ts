@@ -187,8 +187,8 @@ function countStarts(words: Words, counted: { starts: number }): Words {
   };
 }
 
-function usedBy(copy: Copy | undefined, { cpu, memoryBytes, diskBytes }: UsageSample): InstanceUse[] {
-  if (copy === undefined) return [];
+function usedBy(copy: Copy | null, { cpu, memoryBytes, diskBytes }: UsageSample): InstanceUse[] {
+  if (copy === null) return [];
   const { index, runSpec } = copy.record.placement;
   return [{ appGuid: runSpec.appGuid, processType: runSpec.processType, index, cpu, memoryBytes, diskBytes }];
 }
