@@ -54,7 +54,16 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   // Of a push only which files stay at home: the rest of it is Node's.
   'apps/dashboard': ['client', 'contract', 'model', 'archive', 'push/files/ignore'],
   // Of images only which addresses may be dialled for somebody who has named them.
-  'apps/git': ['client', 'contract', 'model', 'archive', 'push', 'process', 'images/registry/policy'],
+  'apps/git': [
+    'client',
+    'contract',
+    'model',
+    'archive',
+    'push',
+    'process',
+    'images/registry/policy',
+    'certificates/ssh-key',
+  ],
   // The wiring of embedded mode: any package, and of apps their `start` only (docs/decisions/0001).
   'apps/control': [...PACKAGES, 'api/start', 'scheduler/start', 'stager/start', 'agent/start', 'git/start'],
 };

@@ -202,7 +202,15 @@ describe('git push', () => {
       'server.js': server('preview'),
     });
     await commit('preview');
-    const output = await must(['push', 'cupola', 'HEAD:fix/login']);
+    const blob = (await pipeTo(['hash-object', '-w', '--stdin'], 'applications: [')).trim();
+    const tree = (await pipeTo(['mktree'], `100644 blob ${blob}\tmanifest.yml\n`)).trim();
+    const bad = (await must(['commit-tree', tree, '-m', 'bad'])).trim();
+    const refused = await git(['push', 'cupola', `${bad}:refs/heads/bad`]);
+    expect(refused.output).toMatch(/remote: The push is refused: shop-bad stays as it was/);
+    expect(refused.code).toBe(1);
+    // Of two, one of which runs by then, git can refuse none alone.
+    const output = await must(['push', 'cupola', 'HEAD:refs/heads/fix/login', `${bad}:refs/heads/wrong`]);
+    expect(output).toMatch(/remote: shop-wrong stays as it was\. git keeps the push all the same/);
     const [, name = ''] = /remote: fix\/login is a preview of shop: (shop-fix-login-[a-z0-9]{7})/.exec(output) ?? [];
     expect(output).toContain(`remote: http://${name}.localhost:${platform.facts.port}`);
     expect((await platform.ask(`${name}.localhost`)).body).toBe('preview');
@@ -211,7 +219,10 @@ describe('git push', () => {
     expect(variables).toContain('GREETING: preview');
     expect(variables).not.toContain('canary');
     expect((await platform.cupola(['git:previews', 'shop'])).stdout).toContain(name);
-    expect(await must(['push', 'cupola', '--delete', 'fix/login'])).toContain(`remote: ${name} is deleted with it.`);
+    const removed = await must(['push', 'cupola', '--delete', 'fix/login', 'wrong']);
+    expect(removed).toContain(`remote: ${name} is deleted with it.`);
+    expect(removed).toContain('remote: shop-wrong is deleted with it.');
+    await platform.cupola(['git:previews', 'shop', '--delete', 'bad']);
     expect((await platform.cupola(['git:previews', 'shop'])).stdout).toMatch(/No previews/);
     await until('its route is gone', async () => (await platform.ask(`${name}.localhost`)).status === 404);
     await platform.cupola(['git:config', 'shop', '--previews', 'off']);

@@ -39,6 +39,7 @@ describe('previewManifest()', () => {
     services: ['orders-db'],
     env: { A: 'b' },
     docker: { image: 'x' },
+    metadata: { labels: { team: 'shop' } },
     random_route: true,
     processes: [{ type: 'web', instances: 3, memory: '1G', command: 'x' }],
     sidecars: [{ name: 's', process_types: ['web'], command: 'y', memory: '64M' }],
@@ -50,10 +51,11 @@ describe('previewManifest()', () => {
       memory: '256M',
       env: { A: 'b' },
       docker: { image: 'x' },
+      metadata: { labels: { team: 'shop' } },
       processes: [{ type: 'web', memory: '1G', command: 'x' }],
       sidecars: [{ name: 's', process_types: ['web'], command: 'y', memory: '64M' }],
     }));
-  test('gives a fork no size of its own choice, and no image', () =>
+  test('gives a fork no size of its own choice, no image and no labels', () =>
     expect(previewManifest(entry, { isFork: true })).toEqual({
       name: 'shop',
       env: { A: 'b' },

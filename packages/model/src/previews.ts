@@ -60,8 +60,8 @@ const KEPT = new Set(
     'type process-types'
   ).split(' '),
 );
-/** What a stranger may not ask for: as much as the quota has, or an image of theirs. */
-const NOT_OF_FORKS = new Set(['docker', 'memory', 'disk-quota', 'log-rate-limit-per-second']);
+/** What a stranger may not ask for: as much as the quota has, an image of theirs, or labels by which others choose. */
+const NOT_OF_FORKS = new Set(['docker', 'memory', 'disk-quota', 'log-rate-limit-per-second', 'metadata']);
 
 /** A manifest's entry as a preview has it. Unknown keys are left out: what the next version of a manifest may ask for is nothing to give to a branch unasked. */
 export function previewManifest(

@@ -185,7 +185,7 @@ export async function gitPreviewsCommand(
   const client = context.client();
   const { resources } = await client.read(gitPreviews, { path });
   if (deleted === undefined)
-    return context.result({ app: name, previews: resources }, await listed(context, resources));
+    return context.result({ app: name, previews: resources }, await listed(context, name, resources));
   const one = resources.find(preview => preview.name === deleted || preview.source === deleted);
   if (one === undefined)
     throw usageError(`${name} has no preview ${deleted}.`, `See which it has: cupola git:previews ${name}`);
@@ -193,9 +193,9 @@ export async function gitPreviewsCommand(
   context.result({ app: name, deleted: one.name }, `${one.name} is deleted, and its route with it.`);
 }
 
-async function listed(context: CliContext, previews: readonly GitPreview[]): Promise<string> {
+async function listed(context: CliContext, app: string, previews: readonly GitPreview[]): Promise<string> {
   if (previews.length === 0)
-    return 'No previews. Switch them on: cupola git:config APP --previews on; then push a branch.';
+    return `No previews. Switch them on: cupola git:config ${app} --previews on; then push a branch.`;
   const client = context.client();
   const rows = await Promise.all(
     previews.map(async ({ guid, name, source, expires_at }) => {

@@ -1,5 +1,6 @@
 /** A forge over SSH in a test: one host key, one key that may read, and the machine's own `git upload-pack` behind it, on a port of loopback. */
 import { join } from 'node:path';
+import { makeSshKey } from '@cupola/certificates/ssh-key';
 import ssh2 from 'ssh2';
 import { ended, type Git } from '../git-process.ts';
 
@@ -16,9 +17,9 @@ export interface SshForge extends AsyncDisposable {
 
 /** `root` holds bare repositories: `team/shop.git`. */
 export async function startSshForge(git: Git, root: string): Promise<SshForge> {
-  const [hostKey, userKey] = [ssh2.utils.generateKeyPairSync('ed25519'), ssh2.utils.generateKeyPairSync('ed25519')];
+  const [hostKey, userKey] = [makeSshKey('host'), makeSshKey('user')];
   const wireOf = (line: string): Buffer => Buffer.from(line.split(' ')[1] ?? '', 'base64');
-  const trusted = [wireOf(userKey.public)];
+  const trusted = [wireOf(userKey.line)];
   const asked: string[] = [];
   const server = new ssh2.Server({ hostKeys: [hostKey.private] }, connection => {
     connection.on('error', () => undefined); // Who does not trust it hangs up.

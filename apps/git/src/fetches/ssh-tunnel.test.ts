@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeSshKey } from '@cupola/certificates/ssh-key';
 import { tenantsPolicy } from '@cupola/images/registry/policy';
-import ssh2 from 'ssh2';
 import { expect, test } from 'vitest';
 import { scratch } from '../fixtures.ts';
 import { runGit } from '../git-process.ts';
@@ -51,7 +51,7 @@ test('a fetch over SSH is by the key of the webhook; the host is known again by 
 
 test('a host with another key is asked for nothing', async () => {
   await using given = await world();
-  const { public: other } = ssh2.utils.generateKeyPairSync('ed25519');
+  const { line: other } = makeSshKey('other');
   await expect(given.fetch(`127.0.0.1 ${other}`)).rejects.toMatchObject({
     message: expect.stringContaining('shows another key than the one that it is known by'),
   });
@@ -60,7 +60,7 @@ test('a host with another key is asked for nothing', async () => {
 
 test('a key that the forge does not take, and a repository that is not there, are said in so many words', async () => {
   await using given = await world();
-  const { private: other } = ssh2.utils.generateKeyPairSync('ed25519');
+  const { private: other } = makeSshKey('other');
   await expect(given.fetch(null, other)).rejects.toMatchObject({
     message: expect.stringContaining('does not take the deploy key'),
     next: expect.stringContaining('cupola git:webhook APP'),

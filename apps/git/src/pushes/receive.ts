@@ -47,14 +47,17 @@ export async function receive(deps: ReceiverDeps, push: Push, received: Received
   for (const note of notes) received.say(note);
   if (refusal !== null) received.say(refusal);
   if (refusal !== null) return false;
-  if (update !== null && !(await inTurn(deps, push, { received, update }))) return false;
+  if (update !== null && !(await inTurn(deps, push, { received, update, mayRefuse: true }))) return false;
   if (update !== null && settings.branch === null)
     await push.client.read(gitSettings, {
       method: 'PATCH',
       path: `/v3/apps/${push.target.app.guid}/git`,
       json: { branch },
     });
-  for (const preview of previews) if (!(await asPreview(deps, push, { received, update: preview }))) return false;
+  for (const [at, preview] of previews.entries()) {
+    const mayRefuse = update === null && at === 0;
+    if (!(await asPreview(deps, push, { received, update: preview, mayRefuse }))) return false;
+  }
   for (const removed of gone) {
     const known = await endPreview(push.client, push.target.app.guid, removed);
     if (known !== null) received.say(`${known.name} is deleted with it.`);
@@ -63,26 +66,28 @@ export async function receive(deps: ReceiverDeps, push: Push, received: Received
 }
 
 /** A branch that the app does not run, as an app of its own. */
-async function asPreview(deps: ReceiverDeps, push: Push, { received, update }: Updating): Promise<boolean> {
+async function asPreview(deps: ReceiverDeps, push: Push, { received, update, mayRefuse }: Updating): Promise<boolean> {
   const branch = update.ref.replace('refs/heads/', '');
   let target: Push['target'];
   try {
     target = await keepPreview(push.client, push.target, branch);
   } catch (error) {
     if (!(error instanceof CfApiError || error instanceof WordedError)) throw error;
-    received.say(`The push is refused: ${error.message}`);
-    return false;
+    received.say(mayRefuse ? `The push is refused: ${error.message}` : `${branch} has no preview: ${error.message}`);
+    return !mayRefuse;
   }
   received.say(`${branch} is a preview of ${push.target.name}: ${target.name}`);
-  return inTurn(deps, { ...push, target }, { received, update });
+  return inTurn(deps, { ...push, target }, { received, update, mayRefuse });
 }
 
 interface Updating {
   received: Received;
   update: RefUpdate;
+  /** False once something of this push runs: git takes or refuses all of it, so what fails after that is told. */
+  mayRefuse: boolean;
 }
 
-async function inTurn(deps: ReceiverDeps, push: Push, { received, update }: Updating): Promise<boolean> {
+async function inTurn(deps: ReceiverDeps, push: Push, { received, update, mayRefuse }: Updating): Promise<boolean> {
   const { say, environment, signal } = received;
   const { name, settings } = push.target;
   const branch = update.ref.replace('refs/heads/', '');
@@ -94,7 +99,11 @@ async function inTurn(deps: ReceiverDeps, push: Push, { received, update }: Upda
       return null;
     },
   });
-  if (outcome.is !== 'failed') return outcome.is === 'deployed';
+  if (outcome.is !== 'failed') return outcome.is === 'deployed' || !mayRefuse;
+  if (!mayRefuse) {
+    say(`${name} stays as it was. git keeps the push all the same, since another branch of it runs.`);
+    return true;
+  }
   const isTaken = settings.on_failure === 'report' && outcome.isExplained;
   const owner = push.target.preview?.of.name ?? name;
   say(

@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeSshKey } from '@cupola/certificates/ssh-key';
 import type { CloudClient } from '@cupola/client/cloud-client';
 import ssh2, { type AuthContext, type Connection, type ServerChannel } from 'ssh2';
 import { ended, endGroup } from '../git-process.ts';
@@ -33,11 +34,12 @@ const KEEPALIVES_MAX = 4;
 /** Made once, kept: by it clients know the server again. */
 function hostKey(folder: string): string {
   const file = join(folder, 'ssh-host-key');
-  if (!existsSync(file)) {
-    const { private: made } = ssh2.utils.generateKeyPairSync('ed25519');
-    writeFileSync(file, made, { mode: 0o600 });
-  }
-  return readFileSync(file, 'utf8');
+  const known = existsSync(file) ? readFileSync(file, 'utf8') : '';
+  // One that cannot be read has never been shown to anybody.
+  if (!(ssh2.utils.parseKey(known) instanceof Error)) return known;
+  const { private: made } = makeSshKey('cupola');
+  writeFileSync(file, made, { mode: 0o600 });
+  return made;
 }
 
 export async function startSsh(

@@ -126,6 +126,8 @@ describe('previews of an app', () => {
     await sweepOnce(given.deps);
     expect(await names()).toEqual(['shop-new']);
     expect(await routes()).toEqual(['shop-new']);
+    const lines = await given.deps.logs.read({ appGuid: guid, limit: 100, descending: false });
+    expect(lines.map(({ line }) => line).join('\n')).toMatch(/git: shop-old has ended: nobody has pushed to it/);
     await given.deps.store.mutate(({ db }) => db.deleteFrom('apps').where('guid', '=', guid).execute());
     await sweepOnce(given.deps);
     expect(await given.deps.store.read.selectFrom('git_previews').selectAll().execute()).toEqual([]);

@@ -13,6 +13,7 @@ import { createApp, updateAppRow } from '../../apps/change-app.ts';
 import { deleteApp } from '../../apps/delete-app.ts';
 import { mergeVariables, openVariables, sealVariables, type Variables } from '../../apps/environment.ts';
 import { findApp, type ScopedApp } from '../../apps/find-app.ts';
+import { logApi } from '../../apps/log-line.ts';
 import type { ApiDeps } from '../../deps.ts';
 import { defaultDomain, mapDefaultRoute } from '../../routes/map-routes.ts';
 import { deleteRouteRows } from '../../spaces/delete-routes.ts';
@@ -188,21 +189,26 @@ export async function endPreview(mutation: Mutation, guid: string, actor: Actor 
 const BATCH = 20;
 
 /** Previews that nobody has pushed to for their time, and those of apps that are gone. */
-export async function endPreviews({ store, now }: Pick<ApiDeps, 'store' | 'now'>): Promise<number> {
+export async function endPreviews(deps: Pick<ApiDeps, 'store' | 'now' | 'logs'>): Promise<number> {
+  const { store, now } = deps;
   const over = await overdue(store.read, now()).limit(BATCH).execute();
-  for (const { app_guid } of over)
-    await store.mutate(async mutation => {
+  for (const { app_guid, of_app_guid, name } of over) {
+    const isOver = await store.mutate(async mutation => {
       // Somebody may have pushed to it meanwhile.
       const still = await overdue(mutation.db, mutation.now).where('app_guid', '=', app_guid).executeTakeFirst();
       if (still !== undefined) await endPreview(mutation, app_guid, null);
+      return still !== undefined;
     });
+    if (isOver) await logApi(deps, of_app_guid, `git: ${name} has ended: nobody has pushed to it for its time`);
+  }
   return over.length;
 }
 
 function overdue(db: Kysely<Database>, now: number) {
   return db
     .selectFrom('git_previews')
-    .select('app_guid')
+    .innerJoin('apps', 'apps.guid', 'git_previews.app_guid')
+    .select(['app_guid', 'of_app_guid', 'apps.name'])
     .where(({ or, eb }) =>
       or([eb('expires_at', '<=', now), eb('of_app_guid', 'not in', db.selectFrom('apps').select('guid'))]),
     );

@@ -3,6 +3,7 @@
  * that the secret's owner sent it, once: which repository, which branch and with which login is the developer's word, and it is deployed as that user.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
+import { makeSshKey } from '@cupola/certificates/ssh-key';
 import { gitRemote, isSshRemote } from '@cupola/contract/git-remote';
 import { gitWebhook, madeGitWebhook, putGitWebhook } from '@cupola/contract/v3/git-webhook';
 import { ForbiddenError, NotFoundError, UnprocessableError } from '@cupola/model/errors';
@@ -16,7 +17,6 @@ import { type ApiRequest, type Endpoint, endpoint } from '../../http/endpoint.ts
 import { isoTime } from '../../http/iso-time.ts';
 import { actorOfUser } from '../../uaa/authenticate.ts';
 import { readSettings } from '../target.ts';
-import { makeDeployKey } from './deploy-key.ts';
 import { receive } from './receive.ts';
 
 const SECRET_BYTES = 32;
@@ -79,7 +79,7 @@ export const gitWebhookEndpoints: Endpoint[] = [
         const app = await writableApp(db, actor, guid);
         const settings = await readSettings(db, guid);
         // One word: the name of an app may be several lines.
-        const key = isSshRemote(url) ? makeDeployKey(`cupola-${app.name.replaceAll(/[^\w.-]+/g, '-')}`) : null;
+        const key = isSshRemote(url) ? makeSshKey(`cupola-${app.name.replaceAll(/[^\w.-]+/g, '-')}`) : null;
         const made = {
           ...{ guid: randomUUID(), app_guid: guid, user_guid: actor.guid, created_at: now },
           repository_url: url,

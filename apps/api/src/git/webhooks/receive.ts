@@ -35,6 +35,8 @@ interface Told {
 interface Done {
   order: Order | null;
   reply: Reply;
+  /** For the app's log, where no order tells of it. */
+  says?: string;
 }
 
 const said = (status: number, text: string): Reply => ({ status, body: `${text}\n`, contentType: 'text/plain' });
@@ -85,6 +87,7 @@ async function act(deps: ApiDeps, told: Told): Promise<Reply> {
     const done = await remember(deps, told, actor);
     if (done === null) return said(409, 'This delivery has come before, and counts once. To deploy again, push again.');
     if (done.order !== null) deps.gitOrders.work(done.order);
+    if (done.says !== undefined) await logApi(deps, row.app_guid, `git: ${done.says}`);
     return done.reply;
   } catch (error) {
     if (error instanceof UnprocessableError) {
@@ -127,7 +130,8 @@ async function order(
   if (intent.do === 'end') {
     if (known === undefined) return { order: null, reply: said(200, intent.says) };
     await endPreview(mutation, known.app_guid, actor);
-    return { order: null, reply: said(200, `The preview of ${intent.source} has ended.`) };
+    const says = `The preview of ${intent.source} has ended.`;
+    return { order: null, reply: said(200, says), says };
   }
   const { commit } = intent;
   const ordered = { commit, forge: delivery.forge };

@@ -1,7 +1,10 @@
-/** A key pair for one webhook, in OpenSSH's own form (its PROTOCOL.key): the private one for git's part, the public line for the forge. */
+/**
+ * A key pair of SSH in OpenSSH's own form (its PROTOCOL.key). Of those that ssh2 1.17.0 makes one in 350 cannot be read, by itself neither: it takes a zero at the
+ * beginning of a number for its sign, which ed25519 has none of.
+ */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 
-export interface DeployKey {
+export interface SshKeyPair {
   readonly private: string;
   /** `ssh-ed25519 AAAA... COMMENT`. */
   readonly line: string;
@@ -15,7 +18,7 @@ const BLOCK = 8;
 const LINE_LENGTH = 70;
 
 /** `comment`: one word, since it is part of a line. */
-export function makeDeployKey(comment: string): DeployKey {
+export function makeSshKey(comment: string): SshKeyPair {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519');
   const { x = '' } = publicKey.export({ format: 'jwk' });
   const { d = '' } = privateKey.export({ format: 'jwk' });
