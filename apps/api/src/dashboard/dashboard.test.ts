@@ -26,6 +26,21 @@ test('sign-in leaves one cookie: for this host alone, hidden from scripts, and i
   expect((await api.api('GET', '/v3/apps', { token: secret })).status).toBe(401);
 });
 
+test.each([
+  ['/dashboard/apps/a-1', '/dashboard/apps/a-1'],
+  ['/dashboard/apps/a-1?log=1-22', '/dashboard/apps/a-1?log=1-22'],
+  ['/dashboard/apps/a-1?to=//evil.example', '/dashboard/'],
+  ['//evil.example/', '/dashboard/'],
+  ['/dashboard/../v3', '/dashboard/'],
+  // Would be read for longer than any test waits, were there several ways to read it.
+  [`/dashboard/${'a'.repeat(60)}!`, '/dashboard/'],
+])('who comes from %s goes back to %s', async (to, wanted) => {
+  await using api = await started();
+  const browser = await signedIn(api);
+  const reply = await browser.ask(`/dashboard/sign-in?${new URLSearchParams({ to })}`);
+  expect(reply.headers.get('location')).toBe(wanted);
+});
+
 test('a browser that keeps no Secure cookie over plain HTTP is signed in by a plain one', async () => {
   await using api = await started();
   const browser = await signedIn(api, { keepsSecure: false });

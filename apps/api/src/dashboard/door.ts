@@ -152,9 +152,12 @@ function noCookies(): Reply {
   return { status: 400, body: text, headers: NO_STORE };
 }
 
+/** Each part ends with its slash, so that there is one way to read it: with two, a hostile path takes minutes. `log` names lines of a log. */
+const PAGE = /^\/dashboard\/(?:[\w-]+\/)*[\w-]*(?:\?log=\d{1,19}-\d{1,19})?$/;
+
 /** A page of the dashboard, else its first one: nothing may be redirected elsewhere (threats.md 14). */
 function safeReturn(path: string | null): string {
-  return path !== null && /^\/dashboard\/(?:[\w-]+\/?)*$/.test(path) ? path : HOME;
+  return path !== null && PAGE.test(path) ? path : HOME;
 }
 
 function redirect(location: string): Reply {

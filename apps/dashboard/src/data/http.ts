@@ -43,7 +43,7 @@ export const nowThere = (): number => Date.now() + aheadMs;
 
 /** Leaves this page for that of the sign-in; comes back to where one was. */
 export function signInAgain(): void {
-  location.assign(`/dashboard/sign-in?${new URLSearchParams({ to: location.pathname })}`);
+  location.assign(`/dashboard/sign-in?${new URLSearchParams({ to: `${location.pathname}${location.search}` })}`);
 }
 
 /** @param path of the API (`/v3/apps`), or a link that it gave. @throws ApiError */
