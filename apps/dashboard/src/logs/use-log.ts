@@ -46,25 +46,36 @@ export function useLog(appGuid: string, asked: LogRange | null): FollowedLog {
   const nextNs = useRef(0n);
   // A page that nobody sees holds no connection; it reads on from where it was.
   const isHidden = useHidden();
+  const { isFirstRead } = state;
   useEffect(() => {
-    if (isHidden) return;
+    if (asked !== null || isHidden) return;
     const ending = new AbortController();
-    const { signal } = ending;
-    void (asked === null ? follow(appGuid, { signal, nextNs, tell }) : readOnce(appGuid, asked, { signal, tell }));
+    void follow(appGuid, { signal: ending.signal, nextNs, tell });
     return () => ending.abort();
   }, [appGuid, asked, isHidden]);
+  // Once: what is read again would be there twice.
+  useEffect(() => {
+    if (asked === null || isHidden || !isFirstRead) return;
+    const ending = new AbortController();
+    void readOnce(appGuid, asked, { signal: ending.signal, tell });
+    return () => ending.abort();
+  }, [appGuid, asked, isHidden, isFirstRead]);
+  const isReading = useRef(false);
   const oldest = state.lines[0]?.timestampNs;
   const isOver = oldest === undefined || state.isWhole || state.lines.length > LINES_MAX - READ_MAX;
-  return {
-    ...state,
-    readOlder: isOver
-      ? null
-      : () =>
-          void readBefore(appGuid, oldest).then(
-            more => tell({ more, isWhole: more.length < READ_MAX }),
-            () => tell({ stale: Date.now() }),
-          ),
+  const readOlder = async (beforeNs: bigint): Promise<void> => {
+    if (isReading.current) return;
+    isReading.current = true;
+    try {
+      const more = await readBefore(appGuid, beforeNs);
+      tell({ more, isWhole: more.length < READ_MAX });
+    } catch {
+      tell({ stale: Date.now() });
+    } finally {
+      isReading.current = false;
+    }
   };
+  return { ...state, readOlder: isOver ? null : () => void readOlder(oldest) };
 }
 
 /** Lines before those that were asked for: enough to see what led there. */
