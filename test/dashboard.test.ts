@@ -307,7 +307,7 @@ test('an operator sees the machines, drains one and takes it back; others have n
   await other.context.close();
 });
 
-test('10,000 lines are scrolled and filtered without a stall', async () => {
+test('10,000 lines are scrolled and filtered, and drawn only where one looks', async () => {
   const folder = makeApp(
     'chatty',
     `require('node:http').createServer((request, response) => {
@@ -327,21 +327,19 @@ test('10,000 lines are scrolled and filtered without a stall', async () => {
       return count > (times + 1) * 5_000;
     });
   }
-  expect(await page.locator('.log .line').count()).toBeLessThan(100);
-  const longest = await page.evaluate(`(async () => {
+  // A list drawn whole would stall a browser: at any moment only what is in sight is there.
+  const most = await page.evaluate(`(async () => {
     const view = document.querySelector('.log');
-    const tasks = [0];
-    const observer = new PerformanceObserver(list => tasks.push(...list.getEntries().map(({ duration }) => duration)));
-    observer.observe({ type: 'longtask' });
+    let most = 0;
     for (let at = 0; at < 40; at++) {
       view.scrollTop = (view.scrollHeight / 40) * at;
       await new Promise(requestAnimationFrame);
+      most = Math.max(most, document.querySelectorAll('.log .line').length);
     }
-    observer.disconnect();
-    return Math.max(...tasks);
+    return most;
   })()`);
-  // A bound that only a list drawn whole would break, also on a machine that others use.
-  expect(longest).toBeLessThan(1_000);
+  expect(most).toBeGreaterThan(0);
+  expect(most).toBeLessThan(100);
   await page.getByLabel('Filter the log').fill('line 4999 of');
   await page.getByText(/^2 of \d+ lines$/).waitFor();
   // A link to the older of the two shows it to whoever opens it, marked.
