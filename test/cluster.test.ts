@@ -85,6 +85,13 @@ describe.skipIf(process.getuid?.() !== 0)('machines that have joined', () => {
         (await answering()) === INSTANCES
       );
     });
+  /** Pids of what is to run on a machine, once what it has replaced has ended. */
+  const settled = (host: Host) =>
+    until('nothing but what is wanted runs there', async () => {
+      const { copies, placedCopies } = await cellOf(host);
+      const pids = shimPids(host.data);
+      return copies === placedCopies && pids.length === copies && pids;
+    });
   /** How many instances answer. */
   const answering = async (): Promise<number> => {
     const answers = await Promise.all(Array.from({ length: 4 * INSTANCES }, () => platform.ask('hello.localhost')));
@@ -159,7 +166,7 @@ describe.skipIf(process.getuid?.() !== 0)('machines that have joined', () => {
 
   test('get new parts without a dropped request, from outside or of instances to each other; instances live on', async () => {
     const [host] = hosts as [Host];
-    const before = shimPids(host.data);
+    const before = await settled(host);
     const asking = await runTask(ASK_ON);
     await until('the task runs', async () => (await stateOf(asking)) !== 'PENDING');
     const { failed } = await askedMeanwhile(() => host.cupola(['restart']));

@@ -2,6 +2,7 @@ import { aBuild, aCell, aCopy, aPlacement } from '@cupola/store/fixtures';
 import { expect, test } from 'vitest';
 import { details } from '../apps/fixtures.ts';
 import { startTestApi, type TestApi } from '../fixtures.ts';
+import { callInternal } from '../internal/fixtures.ts';
 import { isChanged, openStream } from '../stream/fixtures.ts';
 
 const RUNG = { driver: '/usr/sbin/runc', rung: 'runc', enforced: { fs: true, net: false }, missing: ['iproute2'] };
@@ -57,4 +58,12 @@ test('others may not, and a cell that is not there is named', async () => {
   expect((await test.api('GET', '/v3/cluster', { token: user.token })).status).toBe(403);
   expect((await act(test, 'cell-1', 'drain', user.token)).status).toBe(403);
   expect(details(await act(test, 'cell-1', 'drain'))).toEqual(['Cell not found']);
+});
+
+test('the platform’s own commands are told of stacks with their digests', async () => {
+  await using test = await startTestApi();
+  const stack = { name: 'other', digest: 'abc', abiKey: 'linux' };
+  await aCell(test.deps.store, { stacks_json: JSON.stringify([stack]) });
+  const { body } = await callInternal(test.socketPath, 'GET', '/internal/cells');
+  expect(body.cells).toMatchObject([{ stacks: [stack] }]);
 });

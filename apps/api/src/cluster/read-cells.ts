@@ -12,7 +12,7 @@ const told = z.object({
   enforced: z.record(z.string(), z.boolean()).default({}),
   missing: z.array(z.string()).default([]),
 });
-const stacks = z.array(z.object({ name: z.string() }));
+const stacks = z.array(z.looseObject({ name: z.string() }));
 
 /** @param only ids; null: all. */
 export async function readCells(db: Kysely<Database>, only: readonly string[] | null) {
