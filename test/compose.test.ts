@@ -59,7 +59,8 @@ describe.skipIf(dockerMissing() !== null)('docker-compose.yml', () => {
   let engine: DockerEngine;
   let work: string;
   let data: string;
-  let environment: NodeJS.ProcessEnv;
+  /** Undefined as long as nothing was started by it: without it another engine would be meant. */
+  let environment: NodeJS.ProcessEnv | undefined;
   let routers: number[];
   /** Of the agents' health listeners, on this machine. */
   let agents: number[];
@@ -92,6 +93,9 @@ describe.skipIf(dockerMissing() !== null)('docker-compose.yml', () => {
     lines('ps', '--quiet', '--no-trunc', '--filter', 'label=io.cupola.sandbox');
 
   beforeAll(async () => {
+    await run(COMPOSE, [...COMPOSE_ARGS, 'version']).catch((cause: unknown) => {
+      throw new Error(`${COMPOSE} does not run here: apt-get install docker-compose`, { cause });
+    });
     work = mkdtempSync(join(tmpdir(), 'cupola-compose-'));
     data = join(work, 'data');
     engine = await startDockerEngine({ networks: true });
@@ -138,9 +142,10 @@ describe.skipIf(dockerMissing() !== null)('docker-compose.yml', () => {
     await compose('up', '--detach');
   }, LONG_MS);
   afterAll(async () => {
-    await compose('down', '--volumes').catch(() => undefined);
+    if (environment !== undefined) await compose('down', '--volumes').catch(() => undefined);
     await engine?.[Symbol.asyncDispose]();
-    await run('umount', ['--lazy', data]).catch(() => undefined);
+    if (work === undefined) return;
+    await run('umount', ['--lazy', join(work, 'data')]).catch(() => undefined);
     rmSync(work, { recursive: true, force: true, maxRetries: 5 });
   }, LONG_MS);
 
