@@ -85,6 +85,9 @@ describe('kill -9', () => {
   });
 
   test('of everything, as in a reboot: the next `up` starts the app anew', async () => {
+    // Its crashes of above are forgotten by that: the third within five minutes would wait for 30 s.
+    await platform.cupola(['restart', 'node-hello']);
+    await until('the one before has ended', async () => appPids(platform.data).length === 1);
     const status = await platform.status();
     const apps = appPids(platform.data);
     const all = [...(await platform.supervisors()), ...status.parts.map(part => part.pid), ...apps];
