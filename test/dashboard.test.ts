@@ -188,6 +188,12 @@ test('a developer goes from an empty space to an app that serves, reads its log,
   await figures.getByRole('listitem').filter({ hasText: 'crash' }).first().waitFor();
   expect(await figures.locator('canvas').count()).toBe(5);
 
+  const environment = page.getByRole('region', { name: 'Environment' });
+  await environment.getByRole('button', { name: 'Show the variables' }).click();
+  await environment.getByText(/^\d+ from the platform$/).click();
+  await environment.getByRole('button', { name: 'show VCAP_APPLICATION' }).click();
+  await environment.getByText('"application_name": "shop"').waitFor();
+
   const tasks = page.getByRole('region', { name: 'Tasks' });
   await tasks.getByLabel('command', { exact: true }).fill('echo told by a task');
   await tasks.getByLabel('memory, MB').fill('64');

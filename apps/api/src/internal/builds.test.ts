@@ -52,7 +52,7 @@ test('next is held until a hint is offered', async () => {
   expect(await held).toEqual({ status: 200, body: { buildGuid: 'b1' } });
 });
 
-test('a build is left to a machine that has its stack; where none has, or none takes it for a minute, to anybody', async () => {
+test('a build is left to a machine that has its stack, and holds up no other; where none has it, or none takes it, anybody gets it', async () => {
   await using test = await startTestApi();
   const { queue, store } = test.deps;
   const { build } = await aStager(test, { stack: 'noble' });
@@ -69,10 +69,15 @@ test('a build is left to a machine that has its stack; where none has, or none t
   await aCell(store, { stacks_json: '[{"name":"noble","digest":"","abiKey":""}]' });
   await queue.offer({ buildGuid: build.guid, priority: 1 });
   expect(await ask('lacks-it', 1, 'host')).toEqual({ status: 204, body: undefined });
+  const { app_guid, package_guid } = build;
+  const behind = await aBuild(store, { app_guid, package_guid, stack: 'host' });
+  await queue.offer({ buildGuid: behind.guid, priority: 2 });
+  expect((await ask('lacks-it', 20_000, 'host')).body).toEqual({ buildGuid: behind.guid });
+  await queue.done(behind.guid);
   expect(await ask('has-it', 20_000, 'host', 'noble')).toEqual(hint);
   await queue.done(build.guid);
   await queue.offer({ buildGuid: build.guid, priority: 1 });
-  test.clock.pass(61_000);
+  test.clock.pass(601_000);
   expect(await ask('lacks-it', 1, 'host')).toEqual(hint);
 });
 

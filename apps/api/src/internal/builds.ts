@@ -2,6 +2,7 @@
  * The stager's side of a build: hint, claim, package, heartbeat. The queue only hints; the claim is one conditional update here, and every later call
  * carries its fence. What comes under an old fence is refused with 409 and changes nothing. How a build ends is in `finish-build.ts`.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { type BuildOrder, buildClaim, buildHeartbeat } from '@cupola/contract/internal';
 import { isClaimable } from '@cupola/model/build-lease';
 import { FencedError } from '@cupola/model/errors';
@@ -16,7 +17,7 @@ import type { ApiDeps } from '../deps.ts';
 import { groupEgress } from '../security-groups/group-egress.ts';
 import { type InternalCall, type InternalReply, needed, neededNumber, readJson } from './call.ts';
 import { requireSelf } from './caller.ts';
-import { giveBack, isForOthers } from './fitting-hint.ts';
+import { GIVEN_BACK_MS, giveBack, nextFitting } from './fitting-hint.ts';
 import { sendBlob } from './send-blob.ts';
 
 type BuildRow = Selectable<BuildsTable>;
@@ -38,14 +39,13 @@ export async function nextBuild(call: InternalCall): Promise<InternalReply> {
       // Before the look: an offer that comes right after it must not be missed.
       const unsubscribe = queue.onOffer(offered.resolve);
       try {
-        const hint = await queue.next(stager, HINT_LEASE_MS);
+        const { hint, passed } = await nextFitting(call.deps, { stager, stacks, leaseMs: HINT_LEASE_MS });
+        await giveBack(call.deps, passed);
         // Nobody is there to take it: the outbox offers it to the next one.
         if (hint !== null && call.signal.aborted) await queue.done(hint.buildGuid);
-        if (hint !== null && !(await isForOthers(call.deps, hint.buildGuid, stacks)))
-          return { status: 200, json: { buildGuid: hint.buildGuid } };
-        if (hint !== null) await giveBack(call.deps, hint, over.promise);
+        else if (hint !== null) return { status: 200, json: { buildGuid: hint.buildGuid } };
         if (over.isOver()) return { status: 204 };
-        if (hint === null) await Promise.race([offered.promise, over.promise]);
+        await Promise.race([passed.length > 0 ? pause(GIVEN_BACK_MS) : offered.promise, over.promise]);
       } finally {
         unsubscribe();
       }

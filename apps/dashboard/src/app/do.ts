@@ -20,7 +20,7 @@ export async function carryOut({ api }: Commands): Promise<void> {
   }
 }
 
-/** Another size counts from the next start on. */
+/** In their order. */
 export async function carryOutAll(commands: readonly Commands[]): Promise<void> {
   for (const one of commands) await carryOut(one);
 }

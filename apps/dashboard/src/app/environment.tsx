@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
+import { type ReactNode, useState } from 'react';
 import { environmentQuery } from '../data/queries.ts';
 import type { App } from '../data/read.ts';
 import { Action } from '../ui/action.tsx';
@@ -33,13 +33,15 @@ export function Environment({ app, readOnly }: { app: App; readOnly: string | nu
               <span className="quiet small">Who looks at them is on record among the events.</span>
             </div>
           )}
-          {data?.length === 0 && <p className="body quiet">No variables of your own.</p>}
-          {data !== undefined && data.length > 0 && (
+          {data?.own.length === 0 && <p className="body quiet">No variables of your own.</p>}
+          {data !== undefined && data.own.length > 0 && (
             <div className="scrolls">
               <table className="env">
                 <tbody>
-                  {data.map(([key, text]) => (
-                    <Variable key={key} app={app} name={key} value={text} readOnly={readOnly} />
+                  {data.own.map(([key, text]) => (
+                    <Variable key={key} name={key} value={text}>
+                      <Unset app={app} name={key} readOnly={readOnly} />
+                    </Variable>
                   ))}
                 </tbody>
               </table>
@@ -74,33 +76,58 @@ export function Environment({ app, readOnly }: { app: App; readOnly: string | nu
               done={`${name} is set. Restart ${app.name} for it to count.`}
             />
           </div>
+          {data !== undefined && <OfPlatform variables={data.ofPlatform} />}
         </>
       )}
     </section>
   );
 }
 
-function Variable({ app, name, value, readOnly }: { app: App; name: string; value: string; readOnly: string | null }) {
+/** What the platform gives: services with their credentials, limits, names. Nobody sets these. */
+function OfPlatform({ variables }: { variables: ReadonlyArray<readonly [name: string, value: string]> }) {
+  return (
+    <details className="body">
+      <summary>{variables.length} from the platform</summary>
+      <div className="scrolls">
+        <table className="env">
+          <tbody>
+            {variables.map(([name, value]) => (
+              <Variable key={name} name={name} value={value} />
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </details>
+  );
+}
+
+function Variable({ name, value, children }: { name: string; value: string; children?: ReactNode }) {
   const [isShown, setShown] = useState(false);
-  const commands = setVariable(app, name, null);
   return (
     <tr>
       <td className="mono">{name}</td>
-      <td className="wide mono">{isShown ? value : '••••••••'}</td>
+      <td className="wide mono value">{isShown ? value : '••••••••'}</td>
       <td>
         <span className="row">
           <button type="button" className="copy" aria-pressed={isShown} onClick={() => setShown(!isShown)}>
             {isShown ? 'hide' : 'show'} <span className="hidden-label">{name}</span>
           </button>
-          <Action
-            label="Unset"
-            commands={commands}
-            disabledBecause={readOnly}
-            run={() => carryOut(commands)}
-            done={`${name} is unset. Restart ${app.name} for it to count.`}
-          />
+          {children}
         </span>
       </td>
     </tr>
+  );
+}
+
+function Unset({ app, name, readOnly }: { app: App; name: string; readOnly: string | null }) {
+  const commands = setVariable(app, name, null);
+  return (
+    <Action
+      label="Unset"
+      commands={commands}
+      disabledBecause={readOnly}
+      run={() => carryOut(commands)}
+      done={`${name} is unset. Restart ${app.name} for it to count.`}
+    />
   );
 }

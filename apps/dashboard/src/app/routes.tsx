@@ -8,7 +8,7 @@ import { usePlatform } from '../data/session.tsx';
 import { Action } from '../ui/action.tsx';
 import { Copy } from '../ui/copy.tsx';
 import { mapRoute, unmapRoute } from './commands.ts';
-import { carryOut } from './do.ts';
+import { carryOut, carryOutAll } from './do.ts';
 import { nameOf, securityOf, whyNoRoute, withSlash } from './route-name.ts';
 
 interface Props {
@@ -45,8 +45,9 @@ function Line({ app, route, domains, readOnly }: Props & { route: Route; domains
   const isInternal = domain?.internal === true;
   const { text, link } = securityOf({ url: route.url, isInternal }, platform);
   const others = (route.destinations ?? []).filter(one => one.app?.guid !== app.guid).length;
-  const own = (route.destinations ?? []).find(one => one.app?.guid === app.guid)?.guid ?? '';
-  const commands = unmapRoute(app, nameOf(route, domains), { guid: route.guid, destination: own });
+  // Each port or process of the app is one.
+  const own = (route.destinations ?? []).flatMap(one => (one.app?.guid === app.guid ? (one.guid ?? []) : []));
+  const unmap = (destination: string) => unmapRoute(app, nameOf(route, domains), { guid: route.guid, destination });
   return (
     <li>
       <div className="grow">
@@ -75,9 +76,9 @@ function Line({ app, route, domains, readOnly }: Props & { route: Route; domains
       </div>
       <Action
         label="Unmap"
-        commands={commands}
+        commands={unmap(own[0] ?? '')}
         disabledBecause={readOnly}
-        run={() => carryOut(commands)}
+        run={() => carryOutAll(own.map(unmap))}
         done={`${route.url} leads to ${app.name} no more.`}
       />
     </li>
@@ -136,7 +137,8 @@ async function ensureRoute(
   app: App,
   { host, path, domainGuid }: { host: string; path: string; domainGuid: string },
 ): Promise<string> {
-  const query = { hosts: host, paths: path, domain_guids: domainGuid };
+  // Lists of these have commas between, and a path may hold some.
+  const query = { hosts: encodeURIComponent(host), paths: encodeURIComponent(path), domain_guids: domainGuid };
   const found = await read(listOf(readRoute), withQuery('/v3/routes', query));
   const known = found.resources[0];
   if (known !== undefined) return known.guid;

@@ -276,15 +276,27 @@ export const quotaQuery = (guid: string, spaceGuid: string, organizationGuid: st
     },
   });
 
-/** Names and values of the user's own variables; null for whom the API does not show them. */
+/** Names and values of what an app finds: the user's own variables, and the platform's; null for whom the API does not show them. */
 export const environmentQuery = (guid: string) =>
   queryOptions({
     queryKey: ['app', guid, 'environment'],
     queryFn: async ({ signal }) => {
-      const found = await orNull(reads.variables, `/v3/apps/${guid}/environment_variables`, signal);
-      return found === null ? null : Object.entries(found.var).toSorted(([a], [b]) => a.localeCompare(b));
+      const found = await orNull(reads.environment, `/v3/apps/${guid}/env`, signal);
+      if (found === null) return null;
+      const ofPlatform = { ...found.running_env_json, ...found.application_env_json, ...found.system_env_json };
+      return { own: byName(found.environment_variables), ofPlatform: byName(ofPlatform) };
     },
   });
+
+/** What holds more than a text is shown as the JSON that the app finds. */
+function byName(variables: Readonly<Record<string, unknown>>): Array<[name: string, value: string]> {
+  return Object.entries(variables)
+    .map(([name, value]): [string, string] => [
+      name,
+      typeof value === 'string' ? value : JSON.stringify(value, null, 2),
+    ])
+    .toSorted(([a], [b]) => a.localeCompare(b));
+}
 
 /** All but who has signed in, and what a revision was made with: each look at that is on record. */
 export function mayChange({ queryKey }: { queryKey: readonly unknown[] }): boolean {

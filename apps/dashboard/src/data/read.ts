@@ -110,4 +110,11 @@ export const usage = z.object({
   usage_summary: z.object({ started_instances: z.number(), memory_in_mb: z.number() }),
 });
 export const variables = z.object({ var: z.record(z.string(), z.string()) });
+const anything = z.record(z.string(), z.unknown());
+export const environment = z.object({
+  environment_variables: z.record(z.string(), z.string()),
+  running_env_json: anything,
+  application_env_json: anything,
+  system_env_json: anything,
+});
 export { readSpace };
