@@ -362,7 +362,7 @@ Apps (each explains itself: cupola push --help):
   work       login logout target push diff open logs watch top doctor APP completion
   apps       apps app start stop restart APP restage scale rename delete env set-env unset-env events
   versions   revisions rollback continue-deployment cancel-deployment image
-  git        git:remote git:config git:hook git:webhook ssh-keys
+  git        git:remote git:config git:hook git:webhook git:previews ssh-keys
   tasks      run-task tasks terminate-task
   routes     routes create-route map-route unmap-route delete-route domains
   services   services service cups bind-service unbind-service delete-service
