@@ -14,6 +14,8 @@ export interface Git {
   readonly version: readonly [major: number, minor: number];
   /** Programs of ours that git starts. */
   readonly hooks: string;
+  /** The file of its settings: no other process has it in its environment. */
+  readonly settings: string;
   start(args: readonly string[], options?: { environment?: Record<string, string>; cwd?: string }): GitProcess;
 }
 
@@ -24,6 +26,8 @@ export class NoGitError extends Error {
 
 /** The first that takes its settings from one file alone (GIT_CONFIG_GLOBAL). */
 const OLDEST = [2, 32] as const;
+/** Names the one file of settings. */
+export const SETTINGS = 'GIT_CONFIG_GLOBAL';
 /** Address space of a process of git: it maps packs, and holds one object and its base (ours). */
 const MEMORY_BYTES = 3 * 1024 ** 3;
 /** Unpacking the largest push takes a minute (ours). */
@@ -79,7 +83,7 @@ export function openGit({ folder, hooks }: { folder: string; hooks: string }): G
     HOME: home,
     LANG: 'C.UTF-8',
     GIT_CONFIG_NOSYSTEM: '1',
-    GIT_CONFIG_GLOBAL: settings,
+    [SETTINGS]: settings,
     GIT_ATTR_NOSYSTEM: '1',
     GIT_TERMINAL_PROMPT: '0',
     GIT_NO_REPLACE_OBJECTS: '1',
@@ -98,6 +102,7 @@ export function openGit({ folder, hooks }: { folder: string; hooks: string }): G
   return {
     version: [major, minor],
     hooks,
+    settings,
     start: (args, { environment = {}, cwd = folder } = {}) => {
       const [file = '', ...all] = [...limits, 'git', ...args];
       return spawn(file, all, {

@@ -9,6 +9,7 @@ import { API_LIMITS, PUSH_LIMITS } from '@cupola/model/limits';
 import type { Logger } from 'pino';
 import { type Git, NoGitError, openGit } from './git-process.ts';
 import { serve } from './http/serve.ts';
+import { endLeftProcesses } from './left-processes.ts';
 import { createPlatform } from './platform.ts';
 import { openHookDoor } from './pushes/hook-door.ts';
 import { createTurns } from './pushes/turns.ts';
@@ -90,6 +91,7 @@ async function openHandler({ folder, api, hosts, ssh, log }: GitDeps, starting: 
     log.error(error.message);
     return async (_request, response) => refuse(response, error.message);
   }
+  await endLeftProcesses(git);
   const transport = starting.use(
     createTransport({
       userAgent: 'cupola-git/0.1.0',

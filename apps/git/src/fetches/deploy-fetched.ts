@@ -54,8 +54,8 @@ export async function deployFetched(
       ...{ branch: name, environment: {}, say, signal: hearing.signal },
       commit: async signal => {
         const place = await findPlace(order.url, deps.policy);
-        const commit = await fetchBranch(deps.git, {
-          repository,
+        const commit = await fetchBranch(deps, {
+          appGuid: home,
           ref: order.ref,
           isKept: target.preview === null,
           place,

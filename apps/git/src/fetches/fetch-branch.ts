@@ -2,14 +2,16 @@
 import { randomUUID } from 'node:crypto';
 import { WordedError } from '@cupola/push/failures';
 import { ended, endGroup, type Git } from '../git-process.ts';
+import { FETCHED, fetchedForPreview, type Repositories } from '../repositories.ts';
 import type { Place } from './place.ts';
 import { openTunnel, type SshKey } from './ssh-tunnel.ts';
 
 export interface Fetching {
-  readonly repository: string;
+  /** Whose repository it goes to. */
+  readonly appGuid: string;
   /** Of the forge. */
   readonly ref: string;
-  /** Of an app's own branch the next fetch brings what is new; those of its previews are fetched side by side, and leave nothing. */
+  /** Of an app's own branch the next fetch brings what is new; those of its previews leave nothing. */
   readonly isKept: boolean;
   readonly place: Place;
   readonly login: { readonly user: string; readonly token: string } | null;
@@ -29,13 +31,12 @@ const OLDEST = [2, 37] as const;
 /** Of a fetch: unpacking takes no longer than a push's (ours). */
 const FETCH_MS = 10 * 60_000;
 const SAID_MAX = 2_000;
-/** Hidden from who clones from here. */
-const FETCHED = 'refs/cupola/fetched';
 
-/** The commit. @throws WordedError with git's last words. */
-export async function fetchBranch(git: Git, fetching: Fetching): Promise<string> {
-  const { repository, ref, isKept, place, signal } = fetching;
-  const fetched = isKept ? FETCHED : `${FETCHED}-${randomUUID()}`;
+/** The commit; one fetch after another for each app. @throws WordedError with git's last words. */
+export async function fetchBranch(
+  { git, repositories }: { git: Git; repositories: Repositories },
+  fetching: Fetching,
+): Promise<string> {
   const [major, minor] = git.version;
   if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]))
     throw new WordedError(
@@ -44,6 +45,28 @@ export async function fetchBranch(git: Git, fetching: Fetching): Promise<string>
         next: 'Its operator upgrades git. Until then: git push to the platform, or cupola push.',
       },
     );
+  const fetched = fetching.isKept ? FETCHED : fetchedForPreview(randomUUID());
+  return repositories.alone(fetching.appGuid, async repository => {
+    fetching.signal.throwIfAborted();
+    try {
+      return await fetchInto(git, fetching, { repository, fetched });
+    } finally {
+      // Objects that no ref leads to stay for an hour (repositories.ts): a deployment has read them by then.
+      if (!fetching.isKept)
+        await run(git, [`--git-dir=${repository}`, 'update-ref', '-d', fetched], {
+          environment: {},
+          signal: AbortSignal.timeout(FETCH_MS),
+        });
+    }
+  });
+}
+
+async function fetchInto(
+  git: Git,
+  fetching: Fetching,
+  { repository, fetched }: { repository: string; fetched: string },
+): Promise<string> {
+  const { ref, place, signal } = fetching;
   const options = ['--quiet', '--no-tags', '--no-write-fetch-head', '--depth=1', '--no-recurse-submodules'];
   const args = ['fetch', ...options, '--end-of-options', place.url.href, `+${ref}:${fetched}`];
   const limit = AbortSignal.any([signal, AbortSignal.timeout(FETCH_MS)]);
@@ -54,21 +77,20 @@ export async function fetchBranch(git: Git, fetching: Fetching): Promise<string>
     signal: limit,
   });
   signal.throwIfAborted();
-  const failure = tunnel?.failure() ?? null;
-  if (failure !== null) throw failure;
-  if (code !== 0)
+  if (code !== 0) {
+    const failure = tunnel?.failure() ?? null;
+    if (failure !== null) throw failure;
     throw new WordedError(
       `${ref.replace('refs/heads/', '')} could not be fetched from ${place.url.href}: ${lastLine(stderr)}`,
       {
         next: 'Check address, branch and token: cupola git:webhook APP --repo URL --branch NAME --login USER',
       },
     );
+  }
   const seen = tunnel?.seen() ?? null;
   if (seen !== null) ssh?.pin(seen);
-  const rest = { environment: {}, signal };
-  const { stdout } = await run(git, [`--git-dir=${repository}`, 'rev-parse', '--verify', fetched], rest);
-  // Objects that no ref leads to stay for an hour (repositories.ts): a deployment has read them by then.
-  if (!isKept) await run(git, [`--git-dir=${repository}`, 'update-ref', '-d', fetched], rest);
+  const reading = ['rev-parse', '--verify', fetched];
+  const { stdout } = await run(git, [`--git-dir=${repository}`, ...reading], { environment: {}, signal });
   return stdout.trim();
 }
 

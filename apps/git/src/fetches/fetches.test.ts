@@ -1,21 +1,25 @@
-import { mkdirSync, renameSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { tenantsPolicy } from '@cupola/images/registry/policy';
 import { describe, expect, test } from 'vitest';
 import { type Scratch, scratch } from '../fixtures.ts';
 import { runGit } from '../git-process.ts';
+import { openRepositories } from '../repositories.ts';
 import { fetchBranch } from './fetch-branch.ts';
 import { startForge, type TestForge } from './forge-fixture.ts';
 import { findPlace, type Place } from './place.ts';
 import { sendStatus, statusRequest } from './status.ts';
 
+const APP = 'aaaaaaaa-0000-4000-8000-000000000000';
 const LOGIN = { user: 'deployer', token: 'forge-token' };
 
 interface World extends AsyncDisposable {
   forge: TestForge;
+  /** That is fetched into. */
+  repository: string;
   commit: string;
   fetch(host?: string, login?: typeof LOGIN | null): Promise<string>;
-  fetchFrom(place: Place, login?: typeof LOGIN | null): Promise<string>;
+  fetchFrom(place: Place, login?: typeof LOGIN | null, isKept?: boolean): Promise<string>;
 }
 
 /** A forge with one repository, and an empty one that fetches from it. */
@@ -26,21 +30,24 @@ async function world(allowed: (forge: TestForge) => string[] = forge => [`http:/
   mkdirSync(join(root, 'team'), { recursive: true });
   await runGit(given.git, [`--git-dir=${given.repository}`, 'update-ref', 'refs/heads/main', commit]);
   renameSync(given.repository, join(root, 'team', 'shop.git'));
-  const repository = join(given.folder, 'app.git');
-  await runGit(given.git, ['init', '--quiet', '--bare', '--template=', repository]);
+  const repositories = openRepositories(given.git, given.folder);
+  const repository = await repositories.open(APP);
   const forge = await startForge(given.git, { root, ...LOGIN });
-  const fetchFrom = (place: Place, login: typeof LOGIN | null = LOGIN): Promise<string> =>
-    fetchBranch(given.git, {
-      repository,
-      ref: 'refs/heads/main',
-      isKept: true,
-      place,
-      login,
-      ssh: null,
-      signal: new AbortController().signal,
-    });
+  const fetchFrom = (place: Place, login: typeof LOGIN | null = LOGIN, isKept = true): Promise<string> =>
+    fetchBranch(
+      { git: given.git, repositories },
+      {
+        appGuid: APP,
+        ref: 'refs/heads/main',
+        isKept,
+        place,
+        login,
+        ssh: null,
+        signal: new AbortController().signal,
+      },
+    );
   return {
-    forge,
+    ...{ forge, repository },
     commit,
     fetchFrom,
     fetch: async (host = forge.host, login: typeof LOGIN | null = LOGIN) =>
@@ -57,6 +64,28 @@ describe('fetchBranch()', () => {
     await using given = await world();
     expect(await given.fetch()).toBe(given.commit);
     expect(given.forge.asked[0]).toBe('/team/shop.git/info/refs with the login');
+  });
+
+  test('fetches of one app follow one another, and those of previews leave nothing', async () => {
+    await using given = await world();
+    cpSync(join(given.forge.root, 'team', 'shop.git'), join(given.forge.root, 'team', 'fork.git'), { recursive: true });
+    const policy = tenantsPolicy([`http://${given.forge.host}`]);
+    const fetch = async (name: string, isKept: boolean) =>
+      given.fetchFrom(await findPlace(`http://${given.forge.host}/team/${name}.git`, policy), LOGIN, isKept);
+    expect(await Promise.all([fetch('fork', false), fetch('shop', true)])).toEqual([given.commit, given.commit]);
+    const asked = given.forge.asked.map(path => (path.includes('/fork.git/') ? 'fork' : 'shop'));
+    expect(asked.filter((name, at) => name !== asked[at - 1])).toHaveLength(2);
+    expect(readdirSync(join(given.repository, 'refs', 'cupola'))).toEqual(['fetched']);
+  });
+
+  test("a lock that a killed git has left is in nobody's way after a minute", async () => {
+    await using given = await world();
+    const lock = join(given.repository, 'shallow.lock');
+    writeFileSync(lock, '');
+    await expect(given.fetch()).rejects.toThrow(/main could not be fetched/);
+    const before = new Date(Date.now() - 120_000);
+    utimesSync(lock, before, before);
+    expect(await given.fetch()).toBe(given.commit);
   });
 
   test('dials the address that was judged, whatever the name would lead to', async () => {

@@ -7,6 +7,8 @@ import { callBackend } from '../http/backend.ts';
 export interface TestForge extends AsyncDisposable {
   /** `127.0.0.1:PORT`. */
   readonly host: string;
+  /** Folder of its repositories. */
+  readonly root: string;
   /** Requests of git: path, and whether the login was right. */
   readonly asked: string[];
   readonly statuses: { path: string; headers: IncomingHttpHeaders; body: Record<string, unknown> }[];
@@ -46,6 +48,7 @@ export async function startForge(
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
   const forge: TestForge = {
     host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    root,
     asked: [],
     statuses: [],
     redirect: null,

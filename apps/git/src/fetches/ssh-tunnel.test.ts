@@ -5,6 +5,7 @@ import { tenantsPolicy } from '@cupola/images/registry/policy';
 import { expect, test } from 'vitest';
 import { scratch } from '../fixtures.ts';
 import { runGit } from '../git-process.ts';
+import { openRepositories } from '../repositories.ts';
 import { fetchBranch } from './fetch-branch.ts';
 import { findPlace } from './place.ts';
 import { startSshForge } from './ssh-forge-fixture.ts';
@@ -17,20 +18,22 @@ async function world() {
   mkdirSync(join(root, 'team'), { recursive: true });
   await runGit(given.git, [`--git-dir=${given.repository}`, 'update-ref', 'refs/heads/main', commit]);
   renameSync(given.repository, join(root, 'team', 'shop.git'));
-  const repository = join(given.folder, 'app.git');
-  await runGit(given.git, ['init', '--quiet', '--bare', '--template=', repository]);
+  const repositories = openRepositories(given.git, given.folder);
   const forge = await startSshForge(given.git, root);
   const pinned: string[] = [];
   const folder = join(given.folder, 'part');
   return {
     ...{ forge, commit, pinned, folder },
     fetch: async (known_hosts: string | null, key = forge.privateKey, path = 'team/shop.git') =>
-      fetchBranch(given.git, {
-        ...{ repository, ref: 'refs/heads/main', isKept: true, login: null },
-        place: await findPlace(`ssh://git@${forge.host}/${path}`, tenantsPolicy([forge.host])),
-        ssh: { key: { private: key, known_hosts }, folder, pin: line => pinned.push(line) },
-        signal: new AbortController().signal,
-      }),
+      fetchBranch(
+        { git: given.git, repositories },
+        {
+          ...{ appGuid: 'aaaaaaaa-0000-4000-8000-000000000000', ref: 'refs/heads/main', isKept: true, login: null },
+          place: await findPlace(`ssh://git@${forge.host}/${path}`, tenantsPolicy([forge.host])),
+          ssh: { key: { private: key, known_hosts }, folder, pin: line => pinned.push(line) },
+          signal: new AbortController().signal,
+        },
+      ),
     [Symbol.asyncDispose]: async () => {
       await forge[Symbol.asyncDispose]();
       given[Symbol.dispose]();

@@ -147,27 +147,43 @@ async function workAt(deps: ApiDeps, order: Order, ending: AbortSignal): Promise
     );
   const renewing = setInterval(() => void holdFor(HELD_MS).catch(() => undefined), RENEWED_EVERY_MS);
   try {
-    const isOver = await attempt(deps, order, { say, ending });
-    if (isOver) await store.mutate(({ db }) => db.deleteFrom('git_orders').where('guid', '=', order.guid).execute());
+    const { is } = await attempt(deps, order, { say, ending });
+    if (is !== 'again') await store.mutate(mutation => close(mutation, order, { isDeployed: is === 'deployed' }));
     else await holdFor(ending.aborted ? 0 : Math.min(RETRY_MS.most, RETRY_MS.first * 2 ** (order.attempts - 1)));
   } finally {
     clearInterval(renewing);
   }
 }
 
-/** False: it is to be tried again. */
+/** Of a commit that was not deployed, the next event of the forge is no repetition. */
+async function close({ db }: Mutation, order: Order, { isDeployed }: { isDeployed: boolean }): Promise<void> {
+  await db.deleteFrom('git_orders').where('guid', '=', order.guid).execute();
+  if (isDeployed) return;
+  await db
+    .updateTable('git_previews')
+    .set({ commit_id: null })
+    .where('app_guid', '=', order.app_guid)
+    .where('commit_id', '=', order.commit_id)
+    .execute();
+}
+
+/** How an attempt has ended. `again`: what became of it is not known. */
+interface Attempted {
+  readonly is: 'deployed' | 'given-up' | 'again';
+}
+
 async function attempt(
   deps: ApiDeps,
   order: Order,
   { say, ending }: { say(line: string): Promise<void>; ending: AbortSignal },
-): Promise<boolean> {
+): Promise<Attempted> {
   const webhook = await deps.store.read
     .selectFrom('git_webhooks')
     .selectAll()
     .where('guid', '=', order.webhook_guid)
     .executeTakeFirst();
   // It was removed, or set up anew: what it was told of counts no more.
-  if (webhook === undefined) return true;
+  if (webhook === undefined) return { is: 'given-up' };
   const isLast = deps.now() - order.created_at > RETRY_MS.all;
   try {
     const { actor, place } = await pusherOf(deps, webhook, order.app_guid);
@@ -189,18 +205,19 @@ async function attempt(
     // Let go of when it has ended: the signal lives as long as the API.
     addAbortSignal(ending, answer);
     const pin = (hosts: string): Promise<void> => pinHost(deps, webhook, hosts);
-    if ((await followOrder(answer, { say, pin })) !== null) return true;
+    const outcome = await followOrder(answer, { say, pin });
+    if (outcome !== null) return { is: outcome === 'deployed' ? 'deployed' : 'given-up' };
     if (!ending.aborted)
       await say(`git's part has gone in the middle. ${isLast ? 'Push again.' : 'It is done again.'}`);
   } catch (error) {
     if (error instanceof ForbiddenError || error instanceof NotFoundError) {
       await say(MAY_NOT_PUSH);
-      return true;
+      return { is: 'given-up' };
     }
     if (!(error instanceof UnavailableError)) throw error;
     if (isLast) await say(`${error.message} It was tried for an hour: push again.`);
   }
-  return isLast;
+  return { is: isLast ? 'given-up' : 'again' };
 }
 
 function keyOf({ sealer }: ApiDeps, { deploy_key_sealed, known_hosts }: Webhook): FetchOrder['deploy_key'] {

@@ -205,6 +205,24 @@ describe('webhooks of forges', () => {
     expect(await previews()).toEqual([]);
   });
 
+  test('a commit that was not deployed counts as new when the pull request tells of it', async () => {
+    const made = await webhook();
+    await given.api('PATCH', `/v3/apps/${made.guid}/git`, { token: given.admin, body: { previews: 'on' } });
+    answerOfPart = () => ({ status: 200, lines: [{ outcome: 'failed' }] });
+    const pull = {
+      ...{ action: 'opened', number: 12 },
+      pull_request: { head: { ref: 'fix', sha: COMMIT, repo: { id: 1 } }, base: { ref: 'main', repo: { id: 1 } } },
+    };
+    expect((await github(made, { ...GITHUB, ref: 'refs/heads/fix' })).status).toBe(202);
+    const open = () => given.deps.store.read.selectFrom('git_orders').select('guid').execute();
+    await vi.waitFor(async () => expect(await open()).toEqual([]), WAIT);
+    answerOfPart = () => ({ status: 200, lines: [{ outcome: 'deployed' }] });
+    expect((await github(made, pull, { id: '2', event: 'pull_request' })).status).toBe(202);
+    await vi.waitFor(async () => expect(await open()).toEqual([]), WAIT);
+    const synchronized = { ...pull, action: 'synchronize' };
+    expect((await github(made, synchronized, { id: '3', event: 'pull_request' })).text).toMatch(/deployed already/);
+  });
+
   test('a wrong secret, another webhook, a large body and what is no push are refused', async () => {
     const made = await webhook();
     const other = await webhook();
