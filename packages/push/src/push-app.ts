@@ -49,11 +49,16 @@ export interface PushState {
   readonly staging: ClientLogLine[];
 }
 
-/** One call for all apps of a manifest; they exist when it returns. */
-export function applyManifest(client: CloudClient, spaceGuid: string, plan: ManifestPlan): Promise<void> {
+/** One call for all apps of a manifest; they exist when it returns. With an app, which has been found before, no other one is made or changed by it. */
+export function applyManifest(
+  client: CloudClient,
+  place: { spaceGuid: string; onlyApp: string | null },
+  plan: ManifestPlan,
+): Promise<void> {
+  const query = place.onlyApp === null ? '' : `?app_guid=${place.onlyApp}`;
   return client.act({
     method: 'POST',
-    path: `/v3/spaces/${spaceGuid}/actions/apply_manifest`,
+    path: `/v3/spaces/${place.spaceGuid}/actions/apply_manifest${query}`,
     isRepeatable: true,
     raw: { contentType: 'application/x-yaml', body: () => plan.body },
   });

@@ -46,6 +46,8 @@ interface Context {
   mutation: Mutation;
   deps: Pick<ApiDeps, 'sealer' | 'config'>;
   actor: Actor;
+  /** That it is for; null: whichever has its name, made if there is none. */
+  onlyApp: string | null;
   /** What is said while it is applied. */
   lines: string[];
 }
@@ -58,9 +60,9 @@ const AUDIT_CHARS_MAX = 16 * 1024;
 export async function applyManifestApp(
   mutation: Mutation,
   deps: Context['deps'],
-  { actor, space, manifest }: { actor: Actor; space: AppHome; manifest: ManifestApp },
+  { actor, space, manifest, onlyApp }: { actor: Actor; space: AppHome; manifest: ManifestApp; onlyApp: string | null },
 ): Promise<Applied> {
-  const context: Context = { mutation, deps, actor, lines: [] };
+  const context: Context = { mutation, deps, actor, onlyApp, lines: [] };
   try {
     return await apply(context, space, manifest);
   } catch (error) {
@@ -99,13 +101,15 @@ async function apply(context: Context, space: AppHome, manifest: ManifestApp): P
 }
 
 async function findOrCreate(context: Context, space: AppHome, manifest: ManifestApp): Promise<ScopedApp> {
-  const { mutation, deps, actor, lines } = context;
+  const { mutation, deps, actor, onlyApp, lines } = context;
   const present = await mutation.db
     .selectFrom('apps')
     .select('guid')
     .where('space_guid', '=', space.guid)
     .where(eb => eb(eb.fn<string>('lower', ['name']), '=', eb.fn<string>('lower', [eb.val(manifest.name)])))
     .executeTakeFirst();
+  if (onlyApp !== null && present?.guid !== onlyApp)
+    throw new UnprocessableError('it was deleted or renamed meanwhile. Push again.');
   const found = present === undefined ? undefined : await findApp(mutation.db, present.guid);
   if (found !== undefined) {
     requireSameLifecycle(found, manifest);

@@ -40,6 +40,24 @@ applications:
 `;
 
 describe('POST apply_manifest', () => {
+  test('with an app named neither makes nor changes another one', async () => {
+    await using test = await startTestApi();
+    const { guid } = await makeApp(test, { name: 'shop' });
+    const applyTo = (app: string, name: string) =>
+      test.api('POST', spacePath(test, `actions/apply_manifest?app_guid=${app}`), {
+        token: test.admin,
+        yaml: `applications: [{ name: ${name}, default-route: true }]`,
+      });
+    expect((await applyTo(guid, 'Shop')).status).toBe(202);
+    const other = '00000000-0000-4000-8000-000000000000';
+    for (const answer of [await applyTo(guid, 'fix'), await applyTo(other, 'shop')])
+      expect(answer).toMatchObject({
+        status: 422,
+        body: { errors: [{ detail: expect.stringContaining('was deleted or renamed meanwhile') }] },
+      });
+    expect(await appNames(test)).toEqual(['shop']);
+  });
+
   test('makes an app with all that it says, in one job that has ended, with its warnings', async () => {
     await using test = await startTestApi();
     const answer = await apply(test, WHOLE);

@@ -42,16 +42,23 @@ async function readManifest(
   return { space, applications: await readApplications(body, await optionRules(store.read)) };
 }
 
+interface Applying {
+  readonly actor: Actor;
+  readonly spaceGuid: string;
+  readonly applications: readonly ReadApplication[];
+  readonly onlyApp: string | null;
+}
+
 /** All of them or none: one transaction. */
 async function apply(
   mutation: Mutation,
   deps: ApiDeps,
-  { actor, spaceGuid, applications }: { actor: Actor; spaceGuid: string; applications: readonly ReadApplication[] },
+  { actor, spaceGuid, applications, onlyApp }: Applying,
 ): Promise<{ applied: Applied[]; job: string }> {
   const space = await writableSpace(mutation.db, actor, spaceGuid);
   const applied: Applied[] = [];
   for (const { app: manifest } of applications)
-    applied.push(await applyManifestApp(mutation, deps, { actor, space, manifest }));
+    applied.push(await applyManifestApp(mutation, deps, { actor, space, manifest, onlyApp }));
   const warnings = [...new Set(applied.flatMap(one => one.warnings))];
   const about = { operation: 'space.apply_manifest', resourceGuid: space.guid, actor, warnings };
   return { applied, job: await finishedJob(mutation, about) };
@@ -77,12 +84,15 @@ export const manifestEndpoints: Endpoint[] = [
     path: '/v3/spaces/:guid/actions/apply_manifest',
     summary: 'Make or change the apps of a manifest (YAML), all of them or none',
     body: 'yaml',
+    // Not Cloud Foundry's: by it nothing is made, and nothing changed but that app (pushes by git, which have found it before).
+    query: z.looseObject({ app_guid: z.string().exactOptional() }),
     bodySchema: z.string(),
     handle: async (deps, request) => {
       const { space, applications } = await readManifest(deps, request);
-      const { actor } = request;
+      const { actor, query } = request;
+      const onlyApp = query.app_guid ?? null;
       const { applied, job } = await deps.store.mutate(mutation =>
-        apply(mutation, deps, { actor, spaceGuid: space.guid, applications }),
+        apply(mutation, deps, { actor, spaceGuid: space.guid, applications, onlyApp }),
       );
       for (const { app, lines } of applied) await logApi(deps, app.guid, ...lines);
       return accepted(deps, job);

@@ -58,7 +58,7 @@ export async function push(context: CliContext, name: string | undefined, option
   context.say(`Pushing ${plan.apps.map(app => app.name).join(', ')} to ${organization.name} / ${space.name}`);
   const explain = await beginExplaining(context, { plan, name, options });
   // Hashing needs no app: the manifest is applied meanwhile.
-  const applying = applyManifest(context.client(), space.guid, plan);
+  const applying = applyManifest(context.client(), { spaceGuid: space.guid, onlyApp: null }, plan);
   applying.catch(() => undefined); // Thrown where it is awaited below.
   await explain?.(applying);
   const pushed: PushedApp[] = [];

@@ -38,7 +38,7 @@ export async function deploy(client: CloudClient, deployment: Deployment): Promi
   const [one] = plan.apps;
   if (one === undefined)
     throw new WordedError('The manifest names no app.', { next: 'Add one, commit, and push again.' });
-  const finding = applyManifest(client, spaceGuid, plan).then(() =>
+  const finding = applyManifest(client, { spaceGuid, onlyApp: appGuid }, plan).then(() =>
     client.read(readApp, { path: `/v3/apps/${appGuid}` }),
   );
   finding.catch(() => undefined); // Thrown where a phase awaits it.
