@@ -44,6 +44,20 @@ describe('intentOf()', () => {
       { do: 'preview', source: '#12', ref: 'refs/pull/12/head' },
     ],
     [
+      "one of the AGit flow, which is anybody's",
+      pull('opened', { ref: 'refs/pull/12/head' }),
+      on('on'),
+      { do: 'nothing' },
+    ],
+    [
+      'the same, where forks are allowed',
+      pull('opened', { ref: 'refs/pull/12/head' }),
+      on('forks'),
+      { do: 'preview', source: '#12', ref: 'refs/pull/12/head' },
+    ],
+    ['a branch that is called as such a one', push('refs/pull/12/head'), on('forks'), { do: 'nothing' }],
+    ['a merge request of it', merge('open', { source_branch: 'refs/heads/x' }), on('on'), { do: 'nothing' }],
+    [
       'the end of a fork, allowed no more',
       pull('closed', { repo: { id: 2 } }),
       on('off'),

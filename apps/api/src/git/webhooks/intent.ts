@@ -33,7 +33,8 @@ export type Intent =
   | { readonly do: 'end'; readonly source: string; readonly says: string };
 
 const NULL = /^0+$/;
-const HEADS = 'refs/heads/';
+const REFS = 'refs/';
+const HEADS = `${REFS}heads/`;
 
 /** @throws when it is none of its kind. */
 export function readEvent(event: string, payload: () => unknown): ForgeEvent {
@@ -56,8 +57,9 @@ const MOVED = ['opened', 'reopened', 'synchronize', 'synchronized'];
 function readPull(payload: unknown): ForgeEvent {
   const { action, number, pull_request } = forgePull.parse(payload);
   const { head, base } = pull_request;
-  // What is not told is a stranger's: forks that are gone have no repository.
-  const isFork = head.repo == null || head.repo.id !== base.repo?.id;
+  // What is not told is a stranger's: forks that are gone have no repository. Nor is one that was made by a push to `refs/for/` (Gitea's and Forgejo's AGit
+  // flow) a branch of ours: who may read the repository may make it, and the head is told as `refs/pull/N/head` of the base's own repository.
+  const isFork = head.repo == null || head.repo.id !== base.repo?.id || head.ref.startsWith(REFS);
   const change = MOVED.includes(action) ? 'commits' : action === 'closed' ? 'closed' : 'other';
   return { is: 'pull', number, branch: head.ref, commit: head.sha, isFork, change };
 }
@@ -93,8 +95,17 @@ function ofRef({ ref, commit }: Extract<ForgeEvent, { is: 'ref' }>, { branch, pr
       : { do: 'deploy', commit };
   if (commit === null) return { do: 'end', source: name, says: idle };
   if (previews === 'off') return { do: 'nothing', says: idle };
-  if (!isBranchName(name)) return { do: 'nothing', says: `${name} has no preview: no host has such characters.` };
+  if (!hasPreview(name)) return { do: 'nothing', says: noPreview(name) };
   return { do: 'preview', source: name, ref, commit, isOnce: false };
+}
+
+/** A branch that is called as a ref of another kind would be taken for one. */
+function hasPreview(branch: string): boolean {
+  return isBranchName(branch) && !branch.startsWith(REFS);
+}
+
+function noPreview(branch: string): string {
+  return `${branch} has no preview: name it with letters, digits, ".", "_", "-" and "/", and not ${REFS}.`;
 }
 
 function ofPull(
@@ -114,9 +125,9 @@ function ofPull(
         : `#${number} deploys nothing. Previews: cupola git:config ${app} --previews on`,
     };
   if (!isFork)
-    return isBranchName(branch)
+    return hasPreview(branch)
       ? { do: 'preview', source, ref: `${HEADS}${branch}`, commit, isOnce: true }
-      : { do: 'nothing', says: `${branch} has no preview: no host has such characters.` };
+      : { do: 'nothing', says: noPreview(branch) };
   const ref = forge === 'gitlab' ? `refs/merge-requests/${number}/head` : `refs/pull/${number}/head`;
   return { do: 'preview', source, ref, commit, isOnce: true };
 }
