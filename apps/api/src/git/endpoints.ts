@@ -12,11 +12,13 @@ import {
 } from '@cupola/model/errors';
 import { z } from 'zod';
 import { writableApp } from '../apps/find-app.ts';
+import { logApi } from '../apps/log-line.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type ApiRequest, type Endpoint, endpoint, type Reply } from '../http/endpoint.ts';
 import { UaaError } from '../uaa/uaa-error.ts';
 import { passOn } from './pass-on.ts';
 import { gitPreviewEndpoints } from './previews/endpoints.ts';
+import { changePreviews } from './previews/previews.ts';
 import { sshKeyEndpoints } from './ssh-keys.ts';
 import { findTarget, readSettings, type TargetName } from './target.ts';
 import { gitWebhookEndpoints } from './webhooks/endpoints.ts';
@@ -158,8 +160,9 @@ export const gitEndpoints: Endpoint[] = [
     summary: 'Change what pushes by git do to an app',
     bodySchema: updateGitSettings,
     responseSchema: gitSettings,
-    handle: async ({ store }, { actor, params: { guid = '' }, body }) => {
-      const changed = await store.mutate(async ({ db, ...mutation }) => {
+    handle: async (deps, { actor, params: { guid = '' }, body }) => {
+      const { settings, ended } = await deps.store.mutate(async mutation => {
+        const { db } = mutation;
         const app = await writableApp(db, actor, guid);
         const preview = await db
           .selectFrom('git_previews')
@@ -170,7 +173,8 @@ export const gitEndpoints: Endpoint[] = [
           throw new UnprocessableError(
             `${app.name} is a preview, and does with pushes what its app does: change that.`,
           );
-        const settings = { ...(await readSettings(db, guid)), ...body };
+        const before = await readSettings(db, guid);
+        const settings = { ...before, ...body };
         const { preview_variables, ...rest } = settings;
         const row = { ...rest, preview_variables_json: JSON.stringify(preview_variables) };
         await db
@@ -179,9 +183,11 @@ export const gitEndpoints: Endpoint[] = [
           .onConflict(conflict => conflict.column('app_guid').doUpdateSet(row))
           .execute();
         mutation.changed('app', guid, { organizationGuid: app.organization_guid, spaceGuid: app.space_guid });
-        return settings;
+        const change = { actor, ofAppGuid: guid, before, after: settings };
+        return { settings, ended: await changePreviews(mutation, deps, change) };
       });
-      return { status: 200, body: changed };
+      for (const name of ended) await logApi(deps, guid, `git: ${name} has ended: previews of forks are switched off`);
+      return { status: 200, body: settings };
     },
   }),
 ];

@@ -74,6 +74,18 @@ describe('previews of an app', () => {
     expect((await ask('DELETE', `${guid}/git_previews/${app.guid}`)).status).toBe(404);
   });
 
+  test('lose a variable that is given no more, and keep their own', async () => {
+    await set({ previews: 'on', preview_variables: ['REGION', 'PASSWORD'] });
+    const preview = (await put('fix')).body.guid;
+    const variables = async () => (await ask('GET', `${preview}/environment_variables`)).body.var;
+    await ask('PATCH', `${preview}/environment_variables`, { var: { OWN: 'x' } });
+    expect(await variables()).toEqual({ REGION: 'north', PASSWORD: 'canary', OWN: 'x' });
+    await set({ preview_variables: ['REGION'] });
+    expect(await variables()).toEqual({ REGION: 'north', OWN: 'x' });
+    await put('fix');
+    expect(await variables()).toEqual({ REGION: 'north', OWN: 'x' });
+  });
+
   test('take neither the name of an app that is there nor the route of another', async () => {
     await set({ previews: 'on' });
     const other = await anApp(given.deps.store, { space_guid: given.home.spaceGuid, name: 'Shop-Fix' });

@@ -2,6 +2,7 @@
  * Previews: apps beside an app, one for each branch or pull request. What is here runs inside a mutation: an app and what it is a preview of come and go
  * together, so a kill in between leaves neither an app that nobody ends nor a row without one, and every step can be done twice.
  */
+import type { GitSettingsAnswer } from '@cupola/contract/v3/git';
 import { UnprocessableError } from '@cupola/model/errors';
 import { PREVIEW_LIMITS, previewNames } from '@cupola/model/previews';
 import type { Database, GitPreviewsTable } from '@cupola/store/schema';
@@ -69,14 +70,7 @@ export async function keepPreview(
 ): Promise<Preview> {
   const { db, now, changed } = mutation;
   const { of, source, commit } = asked;
-  const settings = await readSettings(db, of.guid);
-  const isAllowed = settings.previews === 'forks' || (settings.previews === 'on' && !isOfFork({ source }));
-  if (!isAllowed)
-    throw new UnprocessableError(
-      isOfFork({ source })
-        ? `Pull requests of forks have no preview of ${of.name}. Allow it: cupola git:config ${of.name} --previews forks`
-        : `${of.name} has no previews. Switch them on: cupola git:config ${of.name} --previews on`,
-    );
+  const settings = await requireAllowed(db, of, source);
   const known = await findPreview(db, of.guid, source);
   const app = (known && (await findApp(db, known.app_guid))) ?? (await make(mutation, deps, asked));
   const row = { of_app_guid: of.guid, source, commit_id: commit, expires_at: now + settings.preview_hours * HOUR_MS };
@@ -88,6 +82,33 @@ export async function keepPreview(
   changed('app', app.guid, { organizationGuid: of.organization_guid, spaceGuid: of.space_guid });
   const updated = isOfFork({ source }) ? app : await giveVariables(mutation, deps, { of, app }, settings);
   return { app: updated, row: { ...row, app_guid: app.guid, created_at: known?.created_at ?? now } };
+}
+
+/** @throws UnprocessableError */
+async function requireAllowed(
+  db: Kysely<Database>,
+  { guid, name }: { guid: string; name: string },
+  source: string,
+): Promise<GitSettingsAnswer> {
+  const settings = await readSettings(db, guid);
+  const isAllowed = settings.previews === 'forks' || (settings.previews === 'on' && !isOfFork({ source }));
+  if (isAllowed) return settings;
+  throw new UnprocessableError(
+    isOfFork({ source })
+      ? `Pull requests of forks have no preview of ${name}. Allow it: cupola git:config ${name} --previews forks`
+      : `${name} has no previews. Switch them on: cupola git:config ${name} --previews on`,
+  );
+}
+
+/** Of what was ordered a while ago. @throws UnprocessableError when the app is a preview that its app does not allow any more. */
+export async function requireStillAllowed(db: Kysely<Database>, appGuid: string): Promise<void> {
+  const known = await db
+    .selectFrom('git_previews')
+    .innerJoin('apps', 'apps.guid', 'git_previews.of_app_guid')
+    .select(['apps.guid', 'apps.name', 'git_previews.source'])
+    .where('git_previews.app_guid', '=', appGuid)
+    .executeTakeFirst();
+  if (known !== undefined) await requireAllowed(db, known, known.source);
 }
 
 /** As the app is built, and as large as its web process, but nothing of what it knows. */
@@ -159,6 +180,44 @@ async function giveVariables(
   if (Object.keys(given).length === 0) return app;
   const environment = mergeVariables(openVariables(sealer, app.environment_sealed), given);
   return updateAppRow(mutation, app, { environment_sealed: sealVariables(sealer, environment) });
+}
+
+/**
+ * What a change of the app's settings means to previews that are there: those of forks end where forks may have none any more, and variables that are given no
+ * more are taken away; it counts from the next push or restart. Others live for their time. Returns the names of those that have ended.
+ */
+export async function changePreviews(
+  mutation: Mutation,
+  { sealer }: Pick<ApiDeps, 'sealer'>,
+  {
+    actor,
+    ofAppGuid,
+    before,
+    after,
+  }: { actor: Actor; ofAppGuid: string; before: GitSettingsAnswer; after: GitSettingsAnswer },
+): Promise<string[]> {
+  const taken = before.preview_variables.filter(name => !after.preview_variables.includes(name));
+  const ended: string[] = [];
+  for (const preview of await previewsOf(mutation.db, ofAppGuid)) {
+    if (isOfFork(preview) && after.previews !== 'forks') {
+      await endPreview(mutation, preview.app_guid, actor);
+      ended.push(preview.name);
+    } else if (!isOfFork(preview) && taken.length > 0) await takeVariables(mutation, sealer, preview.app_guid, taken);
+  }
+  return ended;
+}
+
+async function takeVariables(
+  mutation: Mutation,
+  sealer: ApiDeps['sealer'],
+  appGuid: string,
+  names: readonly string[],
+): Promise<void> {
+  const app = await findApp(mutation.db, appGuid);
+  if (app === undefined) return;
+  const nothing = Object.fromEntries(names.map(name => [name, null]));
+  const environment = mergeVariables(openVariables(sealer, app.environment_sealed), nothing);
+  await updateAppRow(mutation, app, { environment_sealed: sealVariables(sealer, environment) });
 }
 
 /** The app, and routes that lead to nothing else. `actor` null: its time has passed. */

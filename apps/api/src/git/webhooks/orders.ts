@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { addAbortSignal } from 'node:stream';
 import { type FetchOrder, fetchOrder } from '@cupola/contract/v3/git-webhook';
-import { ForbiddenError, NotFoundError, UnavailableError } from '@cupola/model/errors';
+import { ForbiddenError, NotFoundError, UnavailableError, UnprocessableError } from '@cupola/model/errors';
 import type { GitOrdersTable, GitWebhooksTable } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
 import type { Selectable } from 'kysely';
@@ -15,6 +15,7 @@ import type { Actor } from '../../access/actor.ts';
 import { logApi } from '../../apps/log-line.ts';
 import type { ApiDeps } from '../../deps.ts';
 import { actorOfUser } from '../../uaa/authenticate.ts';
+import { requireStillAllowed } from '../previews/previews.ts';
 import { findTarget } from '../target.ts';
 import { pushToken } from '../who-pushes.ts';
 import { followOrder, placeOrder } from './order.ts';
@@ -187,6 +188,7 @@ async function attempt(
   const isLast = deps.now() - order.created_at > RETRY_MS.all;
   try {
     const { actor, place } = await pusherOf(deps, webhook, order.app_guid);
+    await requireStillAllowed(deps.store.read, order.app_guid);
     if (deps.git === undefined) throw new UnavailableError('This platform has no part that runs git.');
     const sealed = webhook.login_sealed;
     const login = sealed === null ? null : storedLogin.parse(JSON.parse(deps.sealer.open(sealed)));
@@ -212,6 +214,10 @@ async function attempt(
   } catch (error) {
     if (error instanceof ForbiddenError || error instanceof NotFoundError) {
       await say(MAY_NOT_PUSH);
+      return { is: 'given-up' };
+    }
+    if (error instanceof UnprocessableError) {
+      await say(error.message);
       return { is: 'given-up' };
     }
     if (!(error instanceof UnavailableError)) throw error;

@@ -223,6 +223,34 @@ describe('webhooks of forges', () => {
     expect((await github(made, synchronized, { id: '3', event: 'pull_request' })).text).toMatch(/deployed already/);
   });
 
+  test('previews of forks end when they are switched off; an order of a preview that is not allowed any more is dropped', async () => {
+    const made = await webhook();
+    const set = (previews: string) =>
+      given.api('PATCH', `/v3/apps/${made.guid}/git`, { token: given.admin, body: { previews } });
+    const sources = async () =>
+      (await given.api('GET', `/v3/apps/${made.guid}/git_previews`, { token: given.admin })).body.resources.map(
+        ({ source }: Record<string, string>) => source,
+      );
+    const held = () => given.deps.store.read.selectFrom('git_orders').select('held_until').execute();
+    const pull = {
+      ...{ action: 'opened', number: 12 },
+      pull_request: { head: { ref: 'x', sha: COMMIT, repo: { id: 2 } }, base: { ref: 'main', repo: { id: 1 } } },
+    };
+    await set('forks');
+    answerOfPart = () => ({ status: 503, lines: [] });
+    await github(made, { ...GITHUB, ref: 'refs/heads/fix' });
+    await github(made, pull, { id: '2', event: 'pull_request' });
+    const later = given.clock.now() + 5_000;
+    await vi.waitFor(async () => expect(await held()).toEqual([{ held_until: later }, { held_until: later }]), WAIT);
+    expect(await sources()).toEqual(['fix', '#12']);
+    await set('off');
+    expect([await sources(), await held()]).toEqual([['fix'], [{ held_until: later }]]);
+    orders.length = 0;
+    given.clock.pass(5_000);
+    await vi.waitFor(async () => expect(await held()).toEqual([]), WAIT);
+    expect(orders).toEqual([]);
+  });
+
   test('a wrong secret, another webhook, a large body and what is no push are refused', async () => {
     const made = await webhook();
     const other = await webhook();
