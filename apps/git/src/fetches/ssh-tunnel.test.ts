@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeSshKey } from '@cupola/certificates/ssh-key';
 import { tenantsPolicy } from '@cupola/images/registry/policy';
@@ -15,9 +15,10 @@ async function world() {
   const given = scratch();
   const root = join(given.folder, 'forge');
   const commit = given.commit([{ path: 'server.js', content: 'x' }]);
-  mkdirSync(join(root, 'team'), { recursive: true });
+  for (const name of ['team', '~ada']) mkdirSync(join(root, name), { recursive: true });
   await runGit(given.git, [`--git-dir=${given.repository}`, 'update-ref', 'refs/heads/main', commit]);
   renameSync(given.repository, join(root, 'team', 'shop.git'));
+  cpSync(join(root, 'team', 'shop.git'), join(root, '~ada', 'shop.git'), { recursive: true });
   const repositories = openRepositories(given.git, given.folder);
   const forge = await startSshForge(given.git, root);
   const pinned: string[] = [];
@@ -50,6 +51,12 @@ test('a fetch over SSH is by the key of the webhook; the host is known again by 
   expect(await given.fetch(given.pinned[0] ?? '')).toBe(given.commit);
   expect(given.pinned).toHaveLength(1);
   expect(readdirSync(given.folder).filter(name => name.startsWith('ssh-'))).toEqual([]);
+});
+
+test("a repository in somebody's home is fetched", async () => {
+  await using given = await world();
+  expect(await given.fetch(null, given.forge.privateKey, '~ada/shop.git')).toBe(given.commit);
+  expect(given.forge.asked).toEqual(["git-upload-pack '~ada/shop.git'"]);
 });
 
 test('a host with another key is asked for nothing', async () => {

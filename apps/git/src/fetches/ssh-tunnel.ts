@@ -48,6 +48,8 @@ export async function openTunnel({ folder, hooks, place, key }: TunnelAsked): Pr
   const state = { seen: null as string | null, failure: null as WordedError | null };
   const open = new Set<Socket>();
   const clients = new Set<Client>();
+  // As git writes it: below somebody's home there is no slash before the tilde.
+  const wanted = `git-upload-pack '${place.url.pathname.replace(/^\/~/, '~')}'`;
   const server = createServer({ allowHalfOpen: true }, socket => {
     open.add(socket);
     socket.on('error', () => undefined).once('close', () => open.delete(socket));
@@ -56,7 +58,7 @@ export async function openTunnel({ folder, hooks, place, key }: TunnelAsked): Pr
       socket.destroy();
     };
     readCommand(socket, failed, command => {
-      if (command !== `git-upload-pack '${place.url.pathname}'`) return void socket.destroy();
+      if (command !== wanted) return void socket.destroy();
       const client = new ssh2.Client();
       clients.add(client);
       socket.once('close', () => client.end());
