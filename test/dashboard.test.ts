@@ -193,6 +193,11 @@ test('a developer goes from an empty space to an app that serves, reads its log,
   await environment.getByText(/^\d+ from the platform$/).click();
   await environment.getByRole('button', { name: 'show VCAP_APPLICATION' }).click();
   await environment.getByText('"application_name": "shop"').waitFor();
+  await environment.getByLabel('Name of a variable').fill('COLOUR');
+  await environment.getByLabel('Its value').fill('green');
+  await environment.getByRole('button', { name: 'Set', exact: true }).click();
+  await environment.getByRole('button', { name: 'show COLOUR' }).click();
+  await environment.getByText('green', { exact: true }).waitFor();
 
   const tasks = page.getByRole('region', { name: 'Tasks' });
   await tasks.getByLabel('command', { exact: true }).fill('echo told by a task');

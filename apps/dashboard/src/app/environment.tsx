@@ -1,8 +1,8 @@
-import { useQuery } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { environmentQuery } from '../data/queries.ts';
 import type { App } from '../data/read.ts';
-import { Action } from '../ui/action.tsx';
+import { Action, type Commands } from '../ui/action.tsx';
 import { setVariable } from './commands.ts';
 import { carryOut } from './do.ts';
 
@@ -11,6 +11,7 @@ export function Environment({ app, readOnly }: { app: App; readOnly: string | nu
   // Each look at variables is on record as an event of the app: so it is asked for by a button.
   const [isAsked, setAsked] = useState(false);
   const { data } = useQuery({ ...environmentQuery(app.guid), enabled: isAsked });
+  const change = useChange(app);
   const [name, setName] = useState('');
   const [value, setValue] = useState('');
   // The command leaves the value to who types it: it may be a secret, and shells keep what was typed.
@@ -69,7 +70,7 @@ export function Environment({ app, readOnly }: { app: App; readOnly: string | nu
               commands={commands}
               disabledBecause={readOnly ?? (name === '' ? 'Name the variable first.' : null)}
               run={async () => {
-                await carryOut(setVariable(app, name, value, { isShown: true }));
+                await change(setVariable(app, name, value, { isShown: true }));
                 setName('');
                 setValue('');
               }}
@@ -81,6 +82,15 @@ export function Environment({ app, readOnly }: { app: App; readOnly: string | nu
       )}
     </section>
   );
+}
+
+/** Carries it out, and reads anew what is shown. */
+function useChange(app: App): (commands: Commands) => Promise<void> {
+  const client = useQueryClient();
+  return async commands => {
+    await carryOut(commands);
+    await client.invalidateQueries({ queryKey: ['app', app.guid, 'environment'] });
+  };
 }
 
 /** What the platform gives: services with their credentials, limits, names. Nobody sets these. */
@@ -121,12 +131,13 @@ function Variable({ name, value, children }: { name: string; value: string; chil
 
 function Unset({ app, name, readOnly }: { app: App; name: string; readOnly: string | null }) {
   const commands = setVariable(app, name, null);
+  const change = useChange(app);
   return (
     <Action
       label="Unset"
       commands={commands}
       disabledBecause={readOnly}
-      run={() => carryOut(commands)}
+      run={() => change(commands)}
       done={`${name} is unset. Restart ${app.name} for it to count.`}
     />
   );

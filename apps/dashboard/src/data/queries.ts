@@ -298,9 +298,9 @@ function byName(variables: Readonly<Record<string, unknown>>): Array<[name: stri
     .toSorted(([a], [b]) => a.localeCompare(b));
 }
 
-/** All but who has signed in, and what a revision was made with: each look at that is on record. */
+/** All but who has signed in, and variables, of an app now or of a revision: each look at these is on record. */
 export function mayChange({ queryKey }: { queryKey: readonly unknown[] }): boolean {
-  return queryKey[0] !== 'session' && queryKey[0] !== 'revision';
+  return queryKey[0] !== 'session' && queryKey[0] !== 'revision' && queryKey[2] !== 'environment';
 }
 
 /** Everything shown of an app is read anew. */
