@@ -104,6 +104,9 @@ describe('errors', () => {
     expect(await asks(replies, { method: 'POST' })).toEqual({ times: 1, status: 503 });
     expect(await asks([later('61')], { method: 'PUT' })).toEqual({ times: 1, status: 503 });
     expect(await asks([{ status: 503, body: {} }], { method: 'PUT' })).toEqual({ times: 1, status: 503 });
+    // Waiting empties no disk.
+    const errors = [{ code: 990_001, title: 'CF-InsufficientStorage', detail: 'The disk is nearly full.' }];
+    expect(await asks([{ ...later('0'), body: { errors } }, {}], { method: 'PUT' })).toEqual({ times: 1, status: 503 });
   });
 });
 

@@ -5,6 +5,7 @@ import type { LookupFunction } from 'node:net';
 import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as pause } from 'node:timers/promises';
+import { CF_ERRORS } from '@cupola/contract/cf-errors';
 import { readErrors, readUaaError } from '@cupola/contract/v3/client-reads';
 import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
 import { CfApiError, UnreachableError } from './errors.ts';
@@ -110,9 +111,7 @@ export function createTransport({
         const pauseMs = RETRY_PAUSES_MS[attempt];
         try {
           const answer = await once(request);
-          const askedMs =
-            answer.status === 503 ? Number(answer.headers['retry-after'] ?? Number.NaN) * 1_000 : Number.NaN;
-          const ms = Math.max(pauseMs ?? RETRY_PAUSE_LAST_MS, askedMs);
+          const ms = Math.max(pauseMs ?? RETRY_PAUSE_LAST_MS, askedPatienceMs(answer));
           if (!(ms <= patienceMs)) return answer;
           patienceMs -= ms;
           waits?.({ origin: new URL(request.url).origin, ms });
@@ -130,6 +129,13 @@ export function createTransport({
       if (proxied !== direct) await proxied.destroy();
     },
   };
+}
+
+/** How long the server asks to be left alone; NaN when it does not, or when waiting would not help: a full disk is for somebody to empty. */
+function askedPatienceMs({ status, headers, text }: HttpAnswer): number {
+  if (status !== 503 || parseErrors(text).some(({ code }) => code === CF_ERRORS.InsufficientStorage.code))
+    return Number.NaN;
+  return Number(headers['retry-after'] ?? Number.NaN) * 1_000;
 }
 
 function taking(take: (chunk: Buffer) => void): Writable {
