@@ -8,6 +8,8 @@ export interface Actor {
   name: string;
   origin: string;
   isAdmin: boolean;
+  /** What they act with, where that is known: `cf 8.18.4`, `dashboard`. For people who read events, and nothing else: anybody may call themselves so. */
+  client?: string;
   /** `jti` of the token: caps are counted by it. */
   tokenId: string;
   /** Epoch ms at which what they have proved it by ends: what they hold open ends then too. */

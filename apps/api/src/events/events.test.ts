@@ -3,7 +3,7 @@ import { anApp, aSpace } from '@cupola/store/fixtures';
 import { describe, expect, test } from 'vitest';
 import type { Actor } from '../access/actor.ts';
 import { NOBODY } from '../access/actor.ts';
-import { startTestApi, type TestApi } from '../fixtures.ts';
+import { type Json, startTestApi, type TestApi } from '../fixtures.ts';
 import { recordEvent } from './record.ts';
 
 const jane: Actor = { ...NOBODY, kind: 'user', guid: 'jane-guid', name: 'jane' };
@@ -44,6 +44,20 @@ describe('audit events', () => {
     });
     const one = await test.api('GET', new URL(body.resources[0].links.self.href).pathname, { token });
     expect(one.body).toEqual(body.resources[0]);
+  });
+
+  test('name the client that was used, where it is a cf CLI or ours', async () => {
+    await using test = await startTestApi();
+    const body = { name: 'hello', relationships: { space: { data: { guid: test.home.spaceGuid } } } };
+    const headers = { 'user-agent': 'cf/8.18.4+abc (go1.26; amd64 linux)' };
+    const { guid } = (await test.api('POST', '/v3/apps', { token: test.admin, body, headers })).body;
+    await test.api('POST', `/v3/apps/${guid}/actions/stop`, { token: test.admin });
+    const { resources } = (await test.api('GET', `/v3/audit_events?target_guids=${guid}`, { token: test.admin })).body;
+    expect(resources.map(({ type, data }: Json) => [type, data.client])).toContainEqual([
+      'audit.app.create',
+      'cf 8.18.4',
+    ]);
+    expect(resources.map(({ type, data }: Json) => [type, data.client])).toContainEqual(['audit.app.stop', undefined]);
   });
 
   test('filter by type, place, time and what they are not about', async () => {

@@ -30,7 +30,7 @@ export async function recordEvent(mutation: Mutation, event: AuditEvent): Promis
       target_name: target.name,
       space_guid: event.spaceGuid,
       organization_guid: event.organizationGuid,
-      data_json: JSON.stringify(event.data ?? {}),
+      data_json: JSON.stringify({ ...event.data, ...(actor.client === undefined ? {} : { client: actor.client }) }),
     },
   ]);
 }

@@ -18,6 +18,7 @@ import type { ApiDeps } from '../deps.ts';
 import { uaaFailureBody } from '../uaa/uaa-error.ts';
 import { askedFrom, withOrigin } from './asked-from.ts';
 import { checkBody, checkQuery } from './check.ts';
+import { clientName } from './client-name.ts';
 import type { ApiRequest, Endpoint } from './endpoint.ts';
 import { parseForm, parseJson, readText } from './read-body.ts';
 import { sendFailure, sendReply } from './send.ts';
@@ -195,7 +196,9 @@ async function serve(
   const gone = new AbortController();
   response.once('close', () => gone.abort(new Error('the client has gone')));
   const session = response.locals.session as Actor | undefined;
-  const actor = session ?? (await whoAsks(deps, request, endpoint));
+  const client = session === undefined ? clientName(request.get('user-agent') ?? '') : 'dashboard';
+  const asker = session ?? (await whoAsks(deps, request, endpoint));
+  const actor = client === null ? asker : { ...asker, client };
   response.locals.actor = actor;
   const query = flatQuery(request.query);
   const { publicUrl, clientAddress } = askedFrom(request, deps.api.config, fromRouter.has(request.socket));

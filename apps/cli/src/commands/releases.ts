@@ -133,7 +133,7 @@ export async function events(context: CliContext, name: string): Promise<void> {
   const rows = list.map(({ created_at, type, actor, data }) => [
     created_at,
     type.replace(/^audit\./, ''),
-    actor?.name ?? '',
+    [actor?.name ?? '', harmless(data?.client ?? '')].filter(word => word !== '').join(', '),
     harmless(readCode(data?.exit_description ?? data?.reason ?? '').text),
   ]);
   context.result(

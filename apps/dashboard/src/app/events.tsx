@@ -29,7 +29,7 @@ export function Events({ guid }: { guid: string }) {
                 <Since at={Date.parse(event.created_at)} />
               </span>
               <p>
-                {wordsOf(event)} <span className="quiet small">{event.actor?.name ?? ''}</span>
+                {wordsOf(event)} <span className="quiet small">{whoBy(event)}</span>
               </p>
             </li>
           ))}
@@ -44,6 +44,11 @@ export function Events({ guid }: { guid: string }) {
       )}
     </section>
   );
+}
+
+/** `jane, cf 8.18.4`. */
+function whoBy({ actor, data }: AuditEvent): string {
+  return [actor?.name, data?.client].filter(Boolean).join(', ');
 }
 
 /** Each crash is told twice, once in the form of older clients. */

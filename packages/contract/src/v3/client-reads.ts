@@ -255,8 +255,9 @@ export const readAuditEvent = z.object({
       reason: z.string().nullish(),
       exit_description: z.string().nullish(),
       index: z.number().nullish(),
-      /** Cupola's own. */
+      /** Cupola's own, both. `client`: what the actor acted with. */
       cause: causeReport.nullish().catch(null),
+      client: z.string().nullish().catch(null),
     })
     .nullish(),
 });
