@@ -195,7 +195,7 @@ export async function gitPreviewsCommand(
 
 async function listed(context: CliContext, app: string, previews: readonly GitPreview[]): Promise<string> {
   if (previews.length === 0)
-    return `No previews. Switch them on: cupola git:config ${app} --previews on; then push a branch.`;
+    return `No previews. Where they are on (cupola git:config ${app} --previews on), the push of another branch makes one.`;
   const client = context.client();
   const rows = await Promise.all(
     previews.map(async ({ guid, name, source, expires_at }) => {
