@@ -204,52 +204,41 @@ export const tasksQuery = (guid: string) =>
         .resources,
   });
 
-/** Services of the app's space, each with the binding that the app has to it. No stream tells of them: read anew with each look. */
+/** Services of a space, and those of the bindings to services that `filter` lets through. No stream tells of them: read anew with each look. */
+async function readServices(spaceGuid: string, filter: Record<string, string>, signal: AbortSignal) {
+  const [instances, bindings] = await Promise.all([
+    all(
+      reads.serviceInstance,
+      withQuery('/v3/service_instances', { space_guids: spaceGuid, per_page: PAGE_MAX }),
+      signal,
+    ),
+    all(reads.serviceBinding, withQuery('/v3/service_credential_bindings', { ...filter, per_page: PAGE_MAX }), signal),
+  ]);
+  return { instances: instances.resources, bindings: bindings.resources };
+}
+
+/** Services of the app's space, each with the binding that the app has to it. */
 export const servicesQuery = (guid: string, spaceGuid: string) =>
   queryOptions({
     queryKey: ['app', guid, 'services'],
     staleTime: 0,
     queryFn: async ({ signal }) => {
-      const [instances, bindings] = await Promise.all([
-        all(
-          reads.serviceInstance,
-          withQuery('/v3/service_instances', { space_guids: spaceGuid, per_page: PAGE_MAX }),
-          signal,
-        ),
-        all(
-          reads.serviceBinding,
-          withQuery('/v3/service_credential_bindings', { app_guids: guid, per_page: PAGE_MAX }),
-          signal,
-        ),
-      ]);
-      const bound = new Map(
-        bindings.resources.map(one => [one.relationships?.service_instance?.data?.guid ?? '', one.guid]),
-      );
-      return instances.resources.map(one => ({ guid: one.guid, name: one.name, binding: bound.get(one.guid) ?? null }));
+      const { instances, bindings } = await readServices(spaceGuid, { app_guids: guid }, signal);
+      const bound = new Map(bindings.map(one => [one.relationships?.service_instance?.data?.guid ?? '', one.guid]));
+      return instances.map(one => ({ guid: one.guid, name: one.name, binding: bound.get(one.guid) ?? null }));
     },
   });
 
-/** Services of a space and which of its apps are bound to them: for its map, read anew with each look. */
+/** Services of a space and which of its apps are bound to them: for its map. */
 export const spaceServicesQuery = (spaceGuid: string) =>
   queryOptions({
     queryKey: ['space', spaceGuid, 'services'],
     staleTime: 0,
     queryFn: async ({ signal }) => {
-      const [instances, bindings] = await Promise.all([
-        all(
-          reads.serviceInstance,
-          withQuery('/v3/service_instances', { space_guids: spaceGuid, per_page: PAGE_MAX }),
-          signal,
-        ),
-        all(
-          reads.serviceBinding,
-          withQuery('/v3/service_credential_bindings', { type: 'app', per_page: PAGE_MAX }),
-          signal,
-        ),
-      ]);
+      const { instances, bindings } = await readServices(spaceGuid, { type: 'app' }, signal);
       return {
-        instances: instances.resources.map(({ guid, name }) => ({ guid, name })),
-        bindings: bindings.resources.map(({ relationships }) => ({
+        instances: instances.map(({ guid, name }) => ({ guid, name })),
+        bindings: bindings.map(({ relationships }) => ({
           appGuid: relationships?.app?.data?.guid ?? '',
           serviceGuid: relationships?.service_instance?.data?.guid ?? '',
         })),
