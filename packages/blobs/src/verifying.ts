@@ -6,7 +6,7 @@ import { DigestMismatchError } from './errors.ts';
 export function verifying(digest: string, setAside: () => Promise<void> = async () => undefined): Transform {
   const hash = createHash('sha256');
   let held: Buffer | undefined;
-  return new Transform({
+  const check = new Transform({
     transform(chunk: Buffer, _encoding, done) {
       hash.update(chunk);
       const ready = held;
@@ -21,4 +21,7 @@ export function verifying(digest: string, setAside: () => Promise<void> = async 
       setAside().then(mismatch, mismatch);
     },
   });
+  // A small one may fail before anybody listens: without this it would end the process. Whoever reads it then is told all the same.
+  check.on('error', () => undefined);
+  return check;
 }
