@@ -27,12 +27,14 @@ export async function readCells(db: Kysely<Database>, only: readonly string[] | 
   const held = await db
     .selectFrom('placements')
     .select(({ fn }) => ['cell_id', fn.countAll<number>().as('copies'), fn.sum<number>('memory_mb').as('memoryMb')])
+    .$if(only !== null, query => query.where(among('cell_id', only ?? [])))
     .groupBy('cell_id')
     .execute();
   // What is still being stopped there, too: an emptied machine may be switched off.
   const running = await db
     .selectFrom('copies')
     .select(({ fn }) => ['cell_id', fn.countAll<number>().as('copies')])
+    .$if(only !== null, query => query.where(among('cell_id', only ?? [])))
     .groupBy('cell_id')
     .execute();
   const heldBy = new Map(held.map(({ cell_id, ...sums }) => [cell_id, sums]));

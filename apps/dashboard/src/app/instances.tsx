@@ -6,6 +6,7 @@ import { Action } from '../ui/action.tsx';
 import { Meter } from '../ui/meter.tsx';
 import { Since } from '../ui/since.tsx';
 import { StateWord } from '../ui/state-word.tsx';
+import { TableHead } from '../ui/table-head.tsx';
 import { megabytes } from '../ui/time.ts';
 import { restartInstance } from './commands.ts';
 import { carryOut } from './do.ts';
@@ -33,15 +34,7 @@ export function Instances({ app, shown: { process, instances }, events, readOnly
       ) : (
         <div className="scrolls">
           <table>
-            <thead>
-              <tr>
-                {['#', 'state', 'for', 'crashes', 'cpu', 'memory', 'disk', 'cell', ''].map(name => (
-                  <th key={name} className="label">
-                    {name === '' ? <span className="hidden-label">actions</span> : name}
-                  </th>
-                ))}
-              </tr>
-            </thead>
+            <TableHead names={['#', 'state', 'for', 'crashes', 'cpu', 'memory', 'disk', 'cell', '']} />
             <tbody>
               {instances.map(instance => (
                 <InstanceRow

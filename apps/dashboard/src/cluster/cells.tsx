@@ -5,6 +5,7 @@ import { Action } from '../ui/action.tsx';
 import { Meter } from '../ui/meter.tsx';
 import { Since } from '../ui/since.tsx';
 import { StateWord } from '../ui/state-word.tsx';
+import { TableHead } from '../ui/table-head.tsx';
 import { share } from './attention.ts';
 import { changeCell } from './commands.ts';
 
@@ -17,15 +18,7 @@ export function Cells({ cells }: { cells: readonly ClusterCell[] }) {
       </header>
       <div className="scrolls">
         <table>
-          <thead>
-            <tr>
-              {['cell', 'state', 'zone', 'memory given away', 'instances', 'stacks', ''].map(name => (
-                <th key={name} className="label">
-                  {name === '' ? <span className="hidden-label">actions</span> : name}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <TableHead names={['cell', 'state', 'zone', 'memory given away', 'instances', 'stacks', '']} />
           <tbody>
             {cells.map(cell => (
               <CellRow key={cell.guid} cell={cell} />
