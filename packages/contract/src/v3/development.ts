@@ -1,14 +1,12 @@
 /** Development apps, whose files are changed where they run (`cupola dev`). An addition to Cloud Foundry. */
 import { DEVELOPMENT_LIMITS } from '@cupola/model/development';
 import { z } from 'zod';
-import { body, wholeNumber } from './parts.ts';
-
-const name = z.string({ error: 'Name must be a string' }).min(1, { error: 'Name must be given' });
+import { body, entityName, toOne, wholeNumber } from './parts.ts';
 
 /** Makes one, with its route; or lets one's own live on. */
 export const postDevelopmentApp = body({
-  name,
-  relationships: z.object({ space: z.object({ data: z.object({ guid: z.string() }) }) }),
+  name: entityName(),
+  relationships: body({ space: toOne('space') }, 'Relationships'),
   hours: wholeNumber('Hours', { from: 1, to: DEVELOPMENT_LIMITS.hoursMax }).exactOptional(),
 });
 
