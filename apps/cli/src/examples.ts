@@ -17,6 +17,11 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'cupola push shop --docker-image ghcr.io/team/shop:1.2',
   ],
   diff: ['cupola diff', 'cupola diff shop -m 512M', 'cupola diff --json'],
+  dev: [
+    'cupola dev',
+    'cupola dev shop -c "npm run dev" --no-restart',
+    'cupola dev shop --name shop-ada --keep --hours 72',
+  ],
   open: ['cupola open', 'cupola open shop'],
   apps: ['cupola apps', 'cupola apps --json'],
   app: ['cupola app shop', 'cupola app shop --guid'],

@@ -1,5 +1,5 @@
 /** A Cloud Foundry that fits in a test: answers what the CLI asks, from memory, and keeps a record of every request. */
-import { spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import http, { type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -67,10 +67,21 @@ const running = {
   resources: [{ index: 0, state: 'RUNNING', uptime: 3, usage: { cpu: 0.01, mem: 1_000_000, disk: 2 } }],
 };
 
+/** Its instance has taken all changes, up to that one. */
+function developmentApp(sequence: number): unknown {
+  return {
+    ...{ guid: 'app-1', name: 'web1-dev', user: 'user-1', expires_at: TIME, created_at: TIME },
+    ...{ droplet_guid: 'droplet-1', sequence },
+    instances: [{ process_type: 'web', index: 0, state: 'RUNNING', applied: sequence }],
+  };
+}
+
 /** The usual answers, by `METHOD path`; a `*` stands for one segment. */
 function usual(
   origin: string,
 ): Record<string, (request: Recorded) => { status?: number; body?: unknown; headers?: Record<string, string> }> {
+  /** Of a development app. */
+  let changes = 0;
   return {
     'GET /': () => ({
       body: {
@@ -131,6 +142,15 @@ function usual(
       body: { guid: 'deployment-1', status: { value: 'FINALIZED', reason: 'DEPLOYED' } },
     }),
     'GET /v3/deployments': () => ({ body: page([]) }),
+    'GET /v3/apps/*': () => ({ body: app }),
+    'GET /v3/droplets/*': () => ({ body: { guid: 'droplet-1', buildpacks: [{ name: 'nodejs_buildpack' }] } }),
+    'POST /v3/development_apps': () => ({ body: developmentApp(0) }),
+    'GET /v3/apps/*/development': () => ({ body: developmentApp(changes) }),
+    'DELETE /v3/apps/*/development': () => ({ status: 204 }),
+    'POST /v3/apps/*/development/changes': () => ({
+      status: 201,
+      body: { sequence: ++changes, droplet_guid: 'droplet-1', files: 1, removed: 0, restart: true },
+    }),
     'GET /v3/audit_events': () => ({ body: page([]) }),
   };
 }
@@ -245,6 +265,35 @@ async function collect(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
+export interface SentEntry {
+  readonly name: string;
+  readonly type: string;
+  readonly mode: number;
+  readonly mtimeSeconds: number;
+  readonly target: string;
+  readonly text: string;
+}
+
+/** Of a plain tar, in its order. */
+export function tarEntries(tar: Buffer): SentEntry[] {
+  const entries: SentEntry[] = [];
+  const word = (at: number, from: number, length: number): string =>
+    tar.toString('utf8', at + from, at + from + length).replace(/\0.*$/s, '');
+  for (let at = 0; tar[at] !== 0; ) {
+    const size = Number.parseInt(word(at, 124, 12), 8);
+    entries.push({
+      name: word(at, 0, 100),
+      type: word(at, 156, 1),
+      mode: Number.parseInt(word(at, 100, 8), 8),
+      mtimeSeconds: Number.parseInt(word(at, 136, 12), 8),
+      target: word(at, 157, 100),
+      text: tar.toString('utf8', at + 512, at + 512 + size),
+    });
+    at += 512 + Math.ceil(size / 512) * 512;
+  }
+  return entries;
+}
+
 export interface Ran {
   readonly code: number;
   readonly stdout: string;
@@ -258,6 +307,59 @@ export interface Bench extends Disposable {
   /** Files by path; a value that begins with `-> ` is a link, `null` an empty folder. */
   write(files: Record<string, string | null>): void;
   run(args: readonly string[], environment?: Record<string, string>, input?: string): Promise<Ran>;
+  /** As `run`, of a command that stays. */
+  start(args: readonly string[]): Running;
+}
+
+export interface Running extends AsyncDisposable {
+  /** Resolves to the first match in what it prints from here on, from behind the last one. Rejects when it ends without. */
+  until(pattern: RegExp): Promise<string>;
+  /** Everything so far. */
+  printed(): string;
+  kill(signal: NodeJS.Signals): void;
+  /** Its exit code. */
+  readonly ended: Promise<number>;
+}
+
+function started(child: ChildProcessWithoutNullStreams): Running {
+  let printed = '';
+  let at = 0;
+  let isOver = false;
+  let look = (): void => undefined;
+  const hear = (text: string): void => {
+    printed += text;
+    look();
+  };
+  child.stdout.setEncoding('utf8').on('data', hear);
+  child.stderr.setEncoding('utf8').on('data', hear);
+  const ended = new Promise<number>(resolve => {
+    child.on('close', code => {
+      isOver = true;
+      look();
+      resolve(code ?? -1);
+    });
+  });
+  return {
+    ended,
+    printed: () => printed,
+    kill: signal => void child.kill(signal),
+    until: pattern =>
+      new Promise((resolve, reject) => {
+        look = () => {
+          const found = pattern.exec(printed.slice(at));
+          if (found !== null) {
+            at += found.index + found[0].length;
+            look = () => undefined;
+            resolve(found[0]);
+          } else if (isOver) reject(new Error(`${pattern} was never printed, but:\n${printed}`));
+        };
+        look();
+      }),
+    [Symbol.asyncDispose]: async () => {
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
 }
 
 export function bench(): Bench {
@@ -265,6 +367,17 @@ export function bench(): Bench {
   const folder = join(root, 'app');
   const home = join(root, 'home');
   mkdirSync(folder);
+  const spawnCli = (args: readonly string[], environment: Record<string, string>): ChildProcessWithoutNullStreams => {
+    const env = {
+      PATH: process.env.PATH ?? '',
+      HOME: root,
+      CUPOLA_HOME: home,
+      XDG_CACHE_HOME: join(tmpdir(), 'cupola-cli-cache'),
+      ...environment,
+    };
+    const entry = join(import.meta.dirname, 'entry.mjs');
+    return spawn(process.execPath, [entry, ...args], { cwd: folder, env, stdio: 'pipe' });
+  };
   return {
     folder,
     home,
@@ -278,18 +391,7 @@ export function bench(): Bench {
     },
     run: (args, environment = {}, input = '') =>
       new Promise((resolve, reject) => {
-        const env = {
-          PATH: process.env.PATH ?? '',
-          HOME: root,
-          CUPOLA_HOME: home,
-          XDG_CACHE_HOME: join(tmpdir(), 'cupola-cli-cache'),
-          ...environment,
-        };
-        const child = spawn(process.execPath, [join(import.meta.dirname, 'entry.mjs'), ...args], {
-          cwd: folder,
-          env,
-          stdio: 'pipe',
-        });
+        const child = spawnCli(args, environment);
         let stdout = '';
         let stderr = '';
         child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -302,6 +404,7 @@ export function bench(): Bench {
         child.on('close', code => resolve({ code: code ?? -1, stdout, stderr }));
         child.stdin.end(input);
       }),
+    start: args => started(spawnCli(args, {})),
     [Symbol.dispose]: () => rmSync(root, { recursive: true, force: true }),
   };
 }

@@ -47,18 +47,25 @@ const PIECE_BYTES = 1024 * 1024;
 /** Files of an earlier walk, by path. */
 type Former = ReadonlyMap<string, WalkedFile>;
 
-export function walkFolder(root: string, former: Former = new Map()): Walked {
-  const walk = walkSteps(root, former);
+export function walkFolder(root: string, former: Former = new Map(), whither: Whither = {}): Walked {
+  const walk = walkSteps(root, former, whither);
   let step = walk.next();
   while (step.done !== true) step = walk.next();
   return step.value;
 }
 
+interface Whither {
+  /** Names of folders that are not looked into, and are as if they were not there. */
+  readonly without?: ReadonlySet<string>;
+  /** Told of each folder before it is listed; '' is the root. */
+  enters?(folder: string): void;
+}
+
 /** As `walkFolder`, pausing after each folder with what was found so far: its lists grow. */
-export function* walkSteps(root: string, former: Former): Generator<Walked, Walked> {
+export function* walkSteps(root: string, former: Former, whither: Whither = {}): Generator<Walked, Walked> {
   const rules = readIgnoreRules(readIgnoreFile(root));
   const walked: Collected = { files: [], links: [], emptyFolders: [], skipped: [] };
-  yield* walkInto(root, '', { rules, former, startedMs: Date.now(), collected: walked });
+  yield* walkInto(root, '', { rules, former, startedMs: Date.now(), collected: walked, whither });
   return walked;
 }
 
@@ -84,6 +91,7 @@ interface Walk {
   /** When the walk began. */
   readonly startedMs: number;
   readonly collected: Collected;
+  readonly whither: Whither;
 }
 
 /** What tells a folder's entry. */
@@ -91,13 +99,15 @@ type Kind = Pick<Stats, 'isDirectory' | 'isFile' | 'isSymbolicLink'>;
 
 /** Returns whether anything below `relative` is pushed. */
 function* walkInto(root: string, relative: string, walk: Walk): Generator<Walked, boolean> {
-  const { rules, collected } = walk;
+  const { rules, collected, whither } = walk;
   let found = false;
+  whither.enters?.(relative);
   for (const [name, kind] of entriesOf(`${root}/${relative}`, walk)) {
     const path = relative === '' ? name : `${relative}/${name}`;
     const isFolder = kind.isDirectory();
     const ignored = rules.ignoresEntry(isFolder ? `${path}/` : path, name);
     if (ignored && (rules.isFinal || !isFolder)) continue;
+    if (isFolder && whither.without?.has(name) === true) continue;
     if (name.includes(NOT_UTF8))
       throw usageError(
         `The name of ${join(root, path)} is not UTF-8, which no zip carries safely.`,
