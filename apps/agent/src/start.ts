@@ -19,10 +19,11 @@ import type { Copy } from './copies/copy.ts';
 import { reportOf } from './copies/copy.ts';
 import { openRecords } from './copies/record.ts';
 import { createWords, type Words } from './copies/words.ts';
+import { openChanges } from './development/changes.ts';
 import { type Forwarder, type ForwarderDeps, startForwarder } from './forward/forwarder.ts';
 import { createAddresses } from './host/addresses.ts';
 import { createLayerSource, type LayerSource } from './host/layer-source.ts';
-import { openLayers } from './host/layers.ts';
+import { type Layers, openLayers } from './host/layers.ts';
 import { openPorts } from './host/ports.ts';
 import { openUids } from './host/uids.ts';
 import { createLogSender } from './logs/log-sender.ts';
@@ -109,7 +110,9 @@ export async function start(deps: AgentDeps): Promise<Agent> {
   const lang = localeOf('/');
   const counted = { starts: 0, crashes: 0, heardAtMs: null as number | null };
   const source = createLayerSource({ api, monotonic, signal: ended.signal, log });
-  const layers = openLayers({ folder, fetch: source.fetch, log, now });
+  const { fetch } = source;
+  const layers = openLayers({ folder, fetch, log, now });
+  const changes = openChanges({ folder, fetch, log });
   const told = (guid: string) => {
     const copy = copies.get(guid);
     return copy === null ? null : reportOf(copy);
@@ -125,6 +128,7 @@ export async function start(deps: AgentDeps): Promise<Agent> {
   const copies: Copies = createCopies({
     sandboxes,
     layers,
+    changes,
     addresses,
     uids: openUids({ folder, range: deps.uids, now }),
     records,
@@ -152,7 +156,7 @@ export async function start(deps: AgentDeps): Promise<Agent> {
   });
   const gate = deps.forward === null ? null : { identity: deps.forward.identity, listen: deps.forward.gate };
   const peers = await startPeers({ networks, gate, cellId: cell.id, folder, copies: copies.all, monotonic, log });
-  copies.resume(await adoptCopies({ sandboxes, networks, records, addresses, now, monotonic, log }));
+  copies.resume(await adoptCopies({ sandboxes, networks, records, addresses, changes, now, monotonic, log }));
   copies.look();
   // What was adopted reaches others and is reached from here on.
   await peers.open();
@@ -166,15 +170,26 @@ export async function start(deps: AgentDeps): Promise<Agent> {
     { api, session, view, copies, reporter, peers, forwarder, sender, usage, counted },
     ended.signal,
   );
-  const figures = (): AgentFigures => ({
+  const figures = () => figuresOf({ copies, counted, layers, usage, monotonic });
+  return agent({ copies, loops, ended, ready, figures, api, source, peers, forwarder, reporter, sender, log });
+}
+
+interface Measured extends Pick<AgentDeps, 'monotonic'> {
+  copies: Copies;
+  counted: { starts: number; crashes: number; heardAtMs: number | null };
+  layers: Layers;
+  usage: Usage;
+}
+
+function figuresOf({ copies, counted, layers, usage, monotonic }: Measured): AgentFigures {
+  return {
     copies: countBy(copies.all().map(({ record }) => record.state)),
     starts: counted.starts,
     crashes: counted.crashes,
     unheardMs: counted.heardAtMs === null ? null : monotonic() - counted.heardAtMs,
     layersBytes: layers.sizeBytes(),
     used: usage.newest().flatMap(sample => usedBy(copies.get(sample.guid), sample)),
-  });
-  return agent({ copies, loops, ended, ready, figures, api, source, peers, forwarder, reporter, sender, log });
+  };
 }
 
 function countStarts(words: Words, counted: { starts: number }): Words {

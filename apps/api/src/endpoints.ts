@@ -6,6 +6,7 @@ import { cacheEndpoints } from './builds/cache-endpoints.ts';
 import { buildEndpoints } from './builds/endpoints.ts';
 import { clusterEndpoints } from './cluster/endpoints.ts';
 import { deploymentEndpoints } from './deployments/endpoints.ts';
+import { developmentEndpoints } from './development/endpoints.ts';
 import { domainEndpoints } from './domains/endpoints.ts';
 import { dropletEndpoints } from './droplets/endpoints.ts';
 import { environmentGroupEndpoints } from './environment-groups/endpoints.ts';
@@ -82,6 +83,7 @@ const built: readonly Endpoint[] = [
   ...packageEndpoints,
   ...registryEndpoints,
   ...gitEndpoints,
+  ...developmentEndpoints,
   ...securityGroupEndpoints,
   ...networkPolicyEndpoints,
   ...isolationSegmentEndpoints,

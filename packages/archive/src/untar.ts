@@ -74,13 +74,13 @@ export async function untar(source: Readable, folder: string, options: UntarOpti
 }
 
 /** What tar-stream itself says of a broken tar has no code; whatever has one (ENOSPC, say) is not the tar's fault. */
-function asRefusal(error: unknown): unknown {
+export function asRefusal(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof ArchiveRefusedError || 'code' in error) return error;
   return new ArchiveRefusedError('(archive)', `cannot be read as a tar: ${error.message}`);
 }
 
-/** The entry's name without empty and `.` parts; '' is the folder itself. */
-function safePath({ name, type }: Header): string {
+/** The entry's name without empty and `.` parts; '' is the folder itself. @throws ArchiveRefusedError */
+export function safePath({ name, type }: Header): string {
   const refuse = (rule: string): never => {
     throw new ArchiveRefusedError(name, rule);
   };

@@ -106,6 +106,7 @@ const runSpec = z.object({
     .exactOptional(),
   image: imageConfig.exactOptional(),
   taskName: z.string().exactOptional(),
+  development: z.literal(true).exactOptional(),
   syslogDrains: z.array(z.string()).exactOptional(),
   egress: z.array(egressRule).exactOptional(),
 });
@@ -120,6 +121,8 @@ export const placementItem = z.object({
   startSequence: z.number().int().nonnegative(),
   /** False: a task that has run. A cell that does not know it has lost it, and must not run it again. Absent: true. */
   mayStart: z.boolean().exactOptional(),
+  /** Of a development app: what its files have become since its droplet was made, in order from 1; tars by their digest. Absent: nothing. */
+  changes: z.array(z.object({ sequence: z.number().int().positive(), digest })).exactOptional(),
   runSpec,
 });
 export type PlacementItem = z.infer<typeof placementItem>;
@@ -239,6 +242,8 @@ export const copyReport = z.object({
   exit: exitReport.nullable(),
   /** A start that never ran app code (droplet fetch, digest, sandbox): not a crash. */
   placementError: z.string().nullable(),
+  /** Of a development app: the newest change that it has taken. Absent: it is none, or has not begun. */
+  appliedChange: z.number().int().nonnegative().exactOptional(),
 });
 export type CopyReport = z.infer<typeof copyReport>;
 export const cellReport = z.object({ session: guid, sequence: z.number().int(), copies: z.array(copyReport) });

@@ -4,13 +4,14 @@
  */
 
 /**
- * All ours. `changeMaxBytes`: of one change's tar; more is a push's work. `changesMax`: between two builds; an instance that starts anew takes each in turn.
- * `pathsMax`: files and folders of one change. `idleHours`: without a change for so long an app is deleted, unless its maker has named another time.
- * `perUserMax`: apps of one person in one space.
+ * All ours. `changeMaxBytes`: of one change's tar; more is a push's work. `changesMax`, `changesMaxBytes`: between two builds; an instance that starts anew takes
+ * each in turn, and they lie on its cell. `pathsMax`: files and folders of one change. `hours`: without a change for so long an app is deleted. `perUserMax`: apps
+ * of one person in one space.
  */
 export const DEVELOPMENT_LIMITS = {
   changeMaxBytes: 64 * 1024 * 1024,
   changesMax: 500,
+  changesMaxBytes: 512 * 1024 * 1024,
   pathsMax: 10_000,
   pathMaxCharacters: 1_024,
   hoursDefault: 24,

@@ -81,6 +81,8 @@ export interface RunSpec {
   image?: ImageConfig;
   /** Run once, and never again: a task by this name. Absent: an instance of a process. */
   taskName?: string;
+  /** Its files are changed where it runs, and its command may end. Absent: an app like any other. */
+  development?: true;
   /** Where its log lines are to go besides (`syslog://host:port`, `syslog-tls://`, `https://`), by the services bound at its start. Absent in old specs: none. */
   syslogDrains?: string[];
   /** What it may reach, by the security groups of its space at its start. Absent in old specs: `DEFAULT_EGRESS`. */

@@ -548,6 +548,7 @@ export async function aCopy(store: Writable, given: Partial<CopiesTable> = {}): 
     since: STAMP,
     exit_json: null,
     placement_error: null,
+    applied_change: null,
     ...given,
   };
   return insert(store, { table: 'copies', row, change: ['copy', row.guid, scopeOf(row)] });

@@ -523,6 +523,8 @@ export interface CopiesTable {
   since: number;
   exit_json: string | null;
   placement_error: string | null;
+  /** Of a development app: the newest change that it has taken; null: it is none. */
+  applied_change: number | null;
 }
 export interface CellsTable {
   cell_id: string;
@@ -691,6 +693,28 @@ export interface GitPreviewsTable {
   created_at: number;
 }
 
+export interface DevelopmentAppsTable {
+  app_guid: string;
+  /** Who has made it. */
+  user_guid: string;
+  /** It lives for so long after a change. */
+  hours: number;
+  expires_at: number;
+  created_at: number;
+}
+
+/** What the files of a development app have become, a change at a time, since that droplet was made. */
+export interface DevelopmentChangesTable {
+  app_guid: string;
+  droplet_guid: string;
+  /** From 1, without a gap. */
+  sequence: number;
+  /** Of its tar. */
+  digest: string;
+  size_bytes: number;
+  created_at: number;
+}
+
 /** What an app deploys when a forge tells of a push. */
 export interface GitWebhooksTable {
   /** In the address that the forge asks. */
@@ -803,6 +827,8 @@ export interface Database {
   git_deliveries: GitDeliveriesTable;
   git_orders: GitOrdersTable;
   git_previews: GitPreviewsTable;
+  development_apps: DevelopmentAppsTable;
+  development_changes: DevelopmentChangesTable;
   ssh_keys: SshKeysTable;
   stacks: StacksTable;
   usage_events: UsageEventsTable;

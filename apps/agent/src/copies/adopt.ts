@@ -7,6 +7,7 @@ import { CELL_LIMITS } from '@cupola/model/limits';
 import type { Networks } from '@cupola/sandbox/networks';
 import type { RunningSandbox, Sandboxes } from '@cupola/sandbox/sandbox';
 import type { Logger } from 'pino';
+import type { Changes } from '../development/changes.ts';
 import type { Addresses } from '../host/addresses.ts';
 import type { Resumed } from './copies.ts';
 import { aroundRecord, type Copy } from './copy.ts';
@@ -18,6 +19,7 @@ interface Deps {
   networks: Networks | null;
   records: Records;
   addresses: Addresses;
+  changes: Pick<Changes, 'removeOthers'>;
   now(): number;
   monotonic(): number;
   log: Logger;
@@ -30,7 +32,7 @@ export interface Adopted {
 }
 
 export async function adoptCopies(deps: Deps): Promise<Adopted> {
-  const { sandboxes, networks, records, addresses, log } = deps;
+  const { sandboxes, networks, records, addresses, changes, log } = deps;
   const found = new Map((await sandboxes.adopt()).map(sandbox => [sandbox.guid, sandbox]));
   const adopted: Resumed[] = [];
   for (const record of records.all()) {
@@ -49,12 +51,18 @@ export async function adoptCopies(deps: Deps): Promise<Adopted> {
   const orphans = orphanNetworks(networks, adopted);
   const removeUnknown = async (): Promise<void> => {
     await Promise.all(unknown.map(removeSandbox));
+    await changes.removeOthers(runningGuids(records));
     // Not sooner: an unknown sandbox may run in one of them.
     for (const name of orphans) await networks?.release(name);
   };
   if (adopted.length > 0 || unknown.length > 0)
     log.info({ copies: adopted.length, unknown: unknown.length }, 'copies of a former agent taken over');
   return { adopted, removeUnknown };
+}
+
+/** Of what runs by now, which may be more than what was adopted. */
+function runningGuids(records: Records): Set<string> {
+  return new Set(records.all().flatMap(({ launch }) => (launch === null ? [] : [launch.sandboxGuid])));
 }
 
 function resumed({ now, monotonic }: Deps, record: CopyRecord, sandbox: RunningSandbox | null): Resumed {

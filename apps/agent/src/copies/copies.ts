@@ -10,13 +10,11 @@ import type { Logger } from 'pino';
 import { layerNames } from '../host/layers.ts';
 import type { Uids } from '../host/uids.ts';
 import { pause } from '../pause.ts';
-import type { PlacementView } from '../session/placement-view.ts';
 import { type ChangeDeps, changeCopy, loseTask, lostEnd, markStarting, renew, settle } from './changes.ts';
 import { type Copy, knownCopy, newCopy, reportOf, type StopOrder } from './copy.ts';
-import { type End, type LifeDeps, live, removeSandbox } from './life.ts';
+import { bringChanges, type End, type LifeDeps, live, removeSandbox } from './life.ts';
 
 export interface CopiesDeps extends Omit<LifeDeps, 'change' | 'tidy'>, ChangeDeps {
-  view: PlacementView;
   /** The last word on a copy. */
   gone(report: CopyReport): void;
   log: Logger;
@@ -105,12 +103,12 @@ export function createCopies(deps: CopiesDeps): Copies {
     const plan = decideCopies({ now, wanted: view.all(), fresh, copies: [...copies.values()].map(knownCopy) });
     const startsNow = new Set(plan.actions.flatMap(({ do: what, guid }) => (what === 'start' ? [guid] : [])));
     for (const action of plan.actions) take(action, startsNow);
+    for (const copy of copies.values()) bringChanges(deps, copy);
     if (fresh && removeUnknown !== null) {
       tidying.add(removeUnknown());
       removeUnknown = null;
     }
-    const waitMs = plan.wakeAtMs === null ? PASS_MS : Math.min(PASS_MS, Math.max(0, plan.wakeAtMs - now));
-    timer = setTimeout(look, Math.ceil(waitMs));
+    timer = setTimeout(look, untilNextMs(plan, now));
   };
   const quiet = async (withinMs: number): Promise<void> => {
     if (timer !== null) clearTimeout(timer);
@@ -141,6 +139,10 @@ export function createCopies(deps: CopiesDeps): Copies {
       await quiet(LEAVE_MAX_MS);
     },
   };
+}
+
+function untilNextMs({ wakeAtMs }: { wakeAtMs: number | null }, now: number): number {
+  return wakeAtMs === null ? PASS_MS : Math.ceil(Math.min(PASS_MS, Math.max(0, wakeAtMs - now)));
 }
 
 interface Taking {

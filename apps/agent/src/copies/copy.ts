@@ -87,6 +87,7 @@ export function reportOf({ record }: Copy): CopyReport {
     sinceMs: Math.floor(record.sinceMs),
     exit: record.exit,
     placementError: record.placementError,
+    ...(record.appliedChange === undefined ? {} : { appliedChange: record.appliedChange }),
   };
 }
 

@@ -12,6 +12,7 @@ import {
   type Sandboxes,
   type SandboxSpec,
 } from '@cupola/sandbox/sandbox';
+import type { Change, Changes } from '../development/changes.ts';
 import type { Addresses } from '../host/addresses.ts';
 import { isOfImage, type Layers } from '../host/layers.ts';
 import type { Uids } from '../host/uids.ts';
@@ -21,6 +22,7 @@ import { pause } from '../pause.ts';
 import { type Asked, untilUnasked } from '../probes/connected.ts';
 import { followReadiness, type Probed, type Unhealthy, untilHealthy, untilUnhealthy } from '../probes/health.ts';
 import { lostFiles } from '../probes/lost-files.ts';
+import type { PlacementView } from '../session/placement-view.ts';
 import { type Copy, logSource, type StopOrder } from './copy.ts';
 import type { CopyRecord, Records } from './record.ts';
 import { type StartFacts, sandboxSpec } from './sandbox-spec.ts';
@@ -34,6 +36,8 @@ export interface LifeDeps {
   records: Records;
   sender: LogSender;
   words: Words;
+  changes: Changes;
+  view: PlacementView;
   /** Writes the change down and lets the API know. */
   change(copy: Copy, change: Partial<CopyRecord>): void;
   /** Work that may go on while the copy does something else already. */
@@ -69,6 +73,7 @@ export async function live(
     if (sandbox === null) return left.aborted ? { how: 'left' } : { how: 'stopped' };
     copy.sandbox = sandbox;
     follow(deps, copy, sandbox);
+    bringChanges(deps, copy);
     return await watch(deps, copy, { sandbox, left, over: over.signal });
   } catch (error) {
     if (!(error instanceof SandboxError)) throw error;
@@ -104,9 +109,11 @@ async function launch(deps: LifeDeps, copy: Copy, { left, over }: Signals): Prom
     label: runSpec.appGuid,
   });
   const sandboxGuid = `${guid}-${generation}-${attempt}`;
+  const isDevelopment = runSpec.development === true;
   const started = { sandboxGuid, address, startedMs: now() };
-  change(copy, { launch: { ...started, isStarted: false } });
+  change(copy, { launch: { ...started, isStarted: false }, ...(isDevelopment ? { appliedChange: 0 } : {}) });
   try {
+    const changesFolder = isDevelopment ? await deps.changes.prepare(sandboxGuid, changesOf(deps, copy), owner) : null;
     const root = sources.image === null ? deps.stackRoot(runSpec.stack) : null;
     const spec = sandboxSpec({
       sandboxGuid,
@@ -117,6 +124,7 @@ async function launch(deps: LifeDeps, copy: Copy, { left, over }: Signals): Prom
       ...sources,
       stackRoot: root,
       lang: deps.langOf(root),
+      changesFolder,
     });
     const sandbox = await startInTime(deps, spec);
     change(copy, { launch: { ...started, isStarted: true } });
@@ -124,6 +132,7 @@ async function launch(deps: LifeDeps, copy: Copy, { left, over }: Signals): Prom
     return sandbox;
   } catch (error) {
     await addresses.release(address);
+    if (isDevelopment) await deps.changes.remove(sandboxGuid);
     change(copy, { launch: null });
     throw error;
   }
@@ -161,12 +170,34 @@ async function startInTime({ sandboxes, sandboxStartMs, tidy }: LifeDeps, spec: 
   throw new SandboxError(`the sandbox did not start within ${sandboxStartMs / 1_000} s`);
 }
 
-function follow({ sender, records }: LifeDeps, copy: Copy, sandbox: RunningSandbox): void {
+/** Of a development app: as the view has them now, for what the copy runs. */
+function changesOf({ view }: Pick<LifeDeps, 'view'>, { record }: Copy): readonly Change[] {
+  const { placement } = record;
+  const seen = view.get(placement.guid);
+  return (seen?.runSpec.guid === placement.runSpec.guid ? seen : placement).changes ?? [];
+}
+
+/** To what runs: those that have come since it began. */
+export function bringChanges(deps: Pick<LifeDeps, 'view' | 'changes' | 'uids'>, copy: Copy): void {
+  const { uids, changes } = deps;
+  const { runSpec } = copy.record.placement;
+  if (runSpec.development !== true || copy.sandbox === null) return;
+  changes.bring(copy.sandbox.guid, changesOf(deps, copy), uids.separate ? uids.of(runSpec.appGuid) : null);
+}
+
+function follow({ sender, records, change }: LifeDeps, copy: Copy, sandbox: RunningSandbox): void {
   const { guid, runSpec } = copy.record.placement;
   copy.output = followOutput({
     sandbox,
     source: logSource(copy, 'APP'),
     sidecars: runSpec.sidecars ?? [],
+    applied:
+      runSpec.development !== true
+        ? null
+        : number => {
+            // The last words of one that has ended come late: they are nothing to what runs now.
+            if (copy.sandbox === sandbox) change(copy, { appliedChange: number });
+          },
     logRateBytesPerSecond: runSpec.logRateBytesPerSecond,
     sender,
     from: records.position(guid, sandbox.guid),
@@ -308,7 +339,7 @@ function asked({ record }: Copy, sandbox: RunningSandbox): Asked {
 function putAway(deps: LifeDeps, copy: Copy, { sandbox, left }: { sandbox: RunningSandbox; left: AbortSignal }): void {
   const { output, record } = copy;
   const { launch } = record;
-  const { tidy, addresses, words } = deps;
+  const { tidy, addresses, words, changes } = deps;
   copy.sandbox = null;
   copy.output = null;
   copy.runningSinceMs = null;
@@ -324,6 +355,7 @@ function putAway(deps: LifeDeps, copy: Copy, { sandbox, left }: { sandbox: Runni
         await sandbox.remove();
       } finally {
         if (launch !== null) await addresses.release(launch.address);
+        if (record.placement.runSpec.development === true) await changes.remove(sandbox.guid);
       }
       words.destroyed(copy);
     })(),

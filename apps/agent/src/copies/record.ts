@@ -30,6 +30,8 @@ export const copyRecord = z.object({
   startAtMs: z.number().nullable(),
   exit: exitReport.nullable(),
   routable: z.boolean(),
+  /** Of a development app: the newest change that what runs has taken. */
+  appliedChange: z.number().int().nonnegative().exactOptional(),
   /** Of the start under way, or of what runs. */
   launch: z
     .object({

@@ -25,6 +25,7 @@ test('a sidecar that ends before the launcher looks is seen', async () => {
     stackRoot: null,
     image: null,
     lang: 'C.UTF-8',
+    changesFolder: null,
   });
   const [program = '', ...words] = argv.map(word => word.replaceAll('/home/vcap', folder));
   const env = { PATH: process.env.PATH, TMPDIR: folder };

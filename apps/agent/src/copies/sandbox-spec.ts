@@ -2,6 +2,7 @@
 import type { PlacementItem } from '@cupola/contract/internal';
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
 import { type Mount, SandboxError, type SandboxSpec } from '@cupola/sandbox/sandbox';
+import { CHANGES_INSIDE, DEVELOPMENT_LAUNCHER } from '../development/launcher.ts';
 import { type CopyAddress, networkOf } from '../host/addresses.ts';
 import type { ImageFacts } from '../host/image-facts.ts';
 import { SIDECAR_MARK } from '../logs/sidecar-lines.ts';
@@ -115,6 +116,8 @@ export interface StartFacts {
   image: ImageFacts | null;
   /** Of the stack. */
   lang: string;
+  /** Where the changes of a development app are laid; null: it is none. */
+  changesFolder: string | null;
 }
 
 export function sandboxSpec(facts: StartFacts): SandboxSpec {
@@ -138,19 +141,26 @@ export function sandboxSpec(facts: StartFacts): SandboxSpec {
 
 type Ground = Pick<SandboxSpec, 'stackRoot' | 'image' | 'mounts' | 'argv' | 'cwd' | 'environment'>;
 
-function onStack({ placement, address, layerSources, stackRoot, lang }: StartFacts): Ground {
+function onStack({ placement, address, layerSources, stackRoot, lang, changesFolder }: StartFacts): Ground {
   const { runSpec } = placement;
   const environment = copyEnvironment(placement, { address, defaults: stackDefaults(runSpec, lang), own: STACK_OWN });
+  const argv = argvOf(runSpec, environment);
   return {
     ...(stackRoot === null ? {} : { stackRoot }),
-    mounts: runSpec.layers.map(
-      ({ kind, mountPath }, at): Mount => ({
-        source: layerSources[at] ?? '',
-        target: mountPath,
-        mode: kind === 'app' ? 'overlay' : 'read-only',
-      }),
-    ),
-    argv: argvOf(runSpec, environment),
+    mounts: [
+      ...runSpec.layers.map(
+        ({ kind, mountPath }, at): Mount => ({
+          source: layerSources[at] ?? '',
+          target: mountPath,
+          mode: kind === 'app' ? 'overlay' : 'read-only',
+        }),
+      ),
+      ...(changesFolder === null
+        ? []
+        : [{ source: changesFolder, target: CHANGES_INSIDE, mode: 'read-only' } satisfies Mount]),
+    ],
+    argv:
+      changesFolder === null ? argv : ['/bin/bash', '-c', DEVELOPMENT_LAUNCHER, 'launcher', CHANGES_INSIDE, ...argv],
     cwd: '/home/vcap/app',
     environment,
   };

@@ -232,7 +232,8 @@ async function unpackImage(
   return IMAGE_LIMITS.unpackedMaxBytes - leftBytes;
 }
 
-async function* hashed(source: AsyncIterable<Buffer>, hash: Hash): AsyncIterable<Buffer> {
+/** As it passes. */
+export async function* hashed(source: AsyncIterable<Buffer>, hash: Hash): AsyncIterable<Buffer> {
   for await (const chunk of source) {
     hash.update(chunk);
     yield chunk;

@@ -1,7 +1,8 @@
 /** Follows the output of one sandbox: each line to the log sender, the last 20 kept for the day it crashes. */
 import type { OutputLine, RunningSandbox } from '@cupola/sandbox/sandbox';
+import { type LauncherWord, launcherWord } from '../development/words.ts';
 import { pause } from '../pause.ts';
-import type { LogSender, LogSource } from './log-sender.ts';
+import type { LogLine, LogSender, LogSource } from './log-sender.ts';
 import { sourceOfLine } from './sidecar-lines.ts';
 
 const LAST_LINES = 20;
@@ -28,6 +29,8 @@ interface Deps {
   source: LogSource;
   /** Whose lines are among its own. */
   sidecars: ReadonlyArray<{ name: string }>;
+  /** Of a development app: its launcher says that all changes up to this one are in place. Null: it is none. */
+  applied: ((change: number) => void) | null;
   logRateBytesPerSecond: number;
   sender: LogSender;
   /** Where to begin; undefined: at the beginning. */
@@ -55,6 +58,11 @@ export function followOutput(deps: Deps): Output {
         const sentence = missingSentence(piece, logRateBytesPerSecond);
         await sender.add({ source, type: 'ERR', timestampMs, line: sentence, mark });
         if (line === '') continue;
+      }
+      const word = deps.applied === null ? null : launcherWord(line);
+      if (word !== null) {
+        await takeWord(deps, word, { timestampMs, type: stream === 'out' ? 'OUT' : 'ERR', mark });
+        continue;
       }
       keep(last, line);
       await sender.add({ source, type: stream === 'out' ? 'OUT' : 'ERR', timestampMs, line, mark });
@@ -92,6 +100,18 @@ export function followOutput(deps: Deps): Output {
       stopped = true;
     },
   };
+}
+
+/** Of the source that CF's launcher of an instance is: its cell. */
+async function takeWord(
+  { source, sender, applied }: Deps,
+  { before, line, isError, applied: change }: LauncherWord,
+  { timestampMs, type, mark }: Pick<LogLine, 'timestampMs' | 'type' | 'mark'>,
+): Promise<void> {
+  if (change !== null) applied?.(change);
+  if (before !== '') await sender.add({ source, type, timestampMs, line: before, mark });
+  const ours = { ...source, sourceType: 'CELL' };
+  await sender.add({ source: ours, type: isError ? 'ERR' : 'OUT', timestampMs, line, mark });
 }
 
 function keep(last: string[], line: string): void {

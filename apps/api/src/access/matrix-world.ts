@@ -234,7 +234,8 @@ function requestOf(endpoint: Endpoint, guids: Guids): TestCall {
   return endpoint.body === 'json' ? { body: {} } : {};
 }
 
-function requestsBesideCf({ apps: id }: Guids): Record<string, TestCall> {
+function requestsBesideCf(guids: Guids): Record<string, TestCall> {
+  const { apps: id } = guids;
   const policy = { source: { id }, destination: { id, protocol: 'tcp', ports: { start: 1, end: 1 } } };
   const call = { body: { policies: [policy] } };
   return {
@@ -242,6 +243,7 @@ function requestsBesideCf({ apps: id }: Guids): Record<string, TestCall> {
     'POST /networking/v1/external/policies/delete': call,
     'PATCH /v3/apps/:guid/git': { body: { branch: 'main' } },
     'PUT /v3/apps/:guid/git_previews': { body: { branch: 'fix' } },
+    'POST /v3/development_apps': { body: { name: 'new-dev', relationships: { space: to(guids.spaces) } } },
     'PUT /v3/apps/:guid/git_webhook': { body: { repository_url: 'https://github.com/team/shop.git' } },
     'POST /v3/ssh_keys': { body: { name: 'x', public_key: 'x' } },
     'POST /v3/ssh_logins': { body: { key: '', proof: null } },

@@ -42,6 +42,8 @@ export async function deleteApp(mutation: Mutation, app: ScopedApp): Promise<voi
   await db.deleteFrom('git_webhooks').where('app_guid', '=', app.guid).execute();
   await db.deleteFrom('git_orders').where('app_guid', '=', app.guid).execute();
   await db.deleteFrom('git_previews').where('app_guid', '=', app.guid).execute();
+  await db.deleteFrom('development_apps').where('app_guid', '=', app.guid).execute();
+  await db.deleteFrom('development_changes').where('app_guid', '=', app.guid).execute();
   await db.deleteFrom('sidecars').where('app_guid', '=', app.guid).execute();
   await db.deleteFrom('run_specs').where('app_guid', '=', app.guid).execute();
   for (const [table, kind] of OWNED) {

@@ -6,11 +6,8 @@ import {
   updateApp as updateBody,
 } from '@cupola/contract/v3/app';
 import { UnprocessableError } from '@cupola/model/errors';
-import type { Database } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
-import type { Kysely } from 'kysely';
 import { z } from 'zod';
-import { maySeeSpace, requireDeveloper } from '../access/access.ts';
 import type { Actor } from '../access/actor.ts';
 import type { ApiDeps } from '../deps.ts';
 import { requireFlag } from '../flags/flags.ts';
@@ -19,16 +16,16 @@ import { accepted } from '../http/replies.ts';
 import { finishedJob } from '../jobs/jobs.ts';
 import { writeMetadata } from '../metadata/metadata.ts';
 import { unmapAll } from '../routes/map-routes.ts';
-import { findSpace } from '../spaces/find-space.ts';
 import { actionEndpoints } from './action-endpoints.ts';
 import { recordAppEvent } from './app-events.ts';
-import { type AppHome, createApp, requireFreeName, updateAppRow } from './change-app.ts';
+import { createApp, requireFreeName, updateAppRow } from './change-app.ts';
 import { deleteApp } from './delete-app.ts';
 import { currentDropletEndpoints } from './droplet-endpoints.ts';
 import { mergeVariables, variableErrors } from './environment.ts';
 import { environmentEndpoints } from './environment-endpoints.ts';
 import { featureEndpoints } from './feature-endpoints.ts';
 import { type ScopedApp, seenApp, writableApp } from './find-app.ts';
+import { homeOfNew } from './home-of-new.ts';
 import { includedSpaces } from './include-spaces.ts';
 import { checkBuildpacks, lifecycleOf, resolveLifecycle } from './lifecycle.ts';
 import { includeOfApps, listApps, presentApps } from './list-apps.ts';
@@ -36,16 +33,6 @@ import { HIDDEN, logApi, rubyText } from './log-line.ts';
 
 async function showApp(deps: ApiDeps, app: ScopedApp) {
   return (await presentApps(deps, [app]))[0];
-}
-
-/** The space of a new app: hidden ones are not there. @throws UnprocessableError, ForbiddenError */
-async function homeOfNew(db: Kysely<Database>, actor: Actor, guid: string): Promise<AppHome> {
-  const space = await findSpace(db, guid);
-  const scope = { spaceGuid: guid, organizationGuid: space?.organization_guid ?? '' };
-  if (space === undefined || !maySeeSpace(actor, scope))
-    throw new UnprocessableError('Invalid space. Ensure that the space exists and you have access to it.');
-  requireDeveloper(actor, scope, 'Space');
-  return space;
 }
 
 async function create(mutation: Mutation, deps: ApiDeps, actor: Actor, body: CreateApp) {

@@ -32,6 +32,7 @@ const BOUND_MS: Record<HoldKind, number> = {
   job: HOLD_LIMITS.pollMs,
   deployment: HOLD_LIMITS.pollMs,
   stats: HOLD_LIMITS.statsMs,
+  development: HOLD_LIMITS.pollMs,
 };
 
 export function createHolds({ store, monotonic, cap }: Deps): Holds {

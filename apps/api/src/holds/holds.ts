@@ -1,7 +1,7 @@
 import type { ApiRequest } from '../http/endpoint.ts';
 
 /** What a GET waits for. */
-export type HoldKind = 'package' | 'build' | 'job' | 'deployment' | 'stats';
+export type HoldKind = 'package' | 'build' | 'job' | 'deployment' | 'stats' | 'development';
 
 /** What of a request says who asks, and how long it may be held. */
 export type HoldAsker = Pick<ApiRequest, 'trace' | 'userAgent' | 'preferWaitSeconds' | 'signal'> & {

@@ -194,5 +194,6 @@ function toRow(copy: CopyReport, home: Home, cellId: string): CopyRow {
     since: copy.sinceMs,
     exit_json: copy.exit === null ? null : JSON.stringify(copy.exit),
     placement_error: copy.placementError,
+    applied_change: copy.appliedChange ?? null,
   };
 }

@@ -11,6 +11,7 @@ import type { Database, ProcessesTable } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
 import type { Kysely, Selectable } from 'kysely';
 import type { ApiDeps } from '../deps.ts';
+import { findDevelopment } from '../development/development-apps.ts';
 import { groupEgress } from '../security-groups/group-egress.ts';
 import { type BoundServices, boundServices } from '../services/vcap-services.ts';
 import { type SidecarRow, sidecarsOf, typesOf } from '../sidecars/change-sidecar.ts';
@@ -94,6 +95,8 @@ export async function openSpecs(
   const { syslogDrains, ...bound } = await boundServices(db, deps.sealer, appGuid);
   const { publicUrl: apiUrl } = deps.config;
   const sidecars = await sidecarsOf(db, appGuid);
+  // Of an image nobody has the files.
+  const isDevelopment = droplet.image_config_json === null && (await findDevelopment(db, appGuid)) !== undefined;
   // Tasks have those of running apps, as in CF (task_recipe_builder.rb).
   const egress = await groupEgress(db, app.space_guid, 'running');
   const write = async (spec: RunSpec): Promise<string> => {
@@ -121,7 +124,13 @@ export async function openSpecs(
       const environment = environmentOf(given, { facts, ...bound }, process);
       const own = sidecars.filter(sidecar => typesOf(sidecar).includes(process.type));
       const spec = makeSpec({ guid, app, process, droplet }, environment);
-      return write({ ...spec, syslogDrains, egress, ...(own.length === 0 ? {} : withSidecars(spec, own)) });
+      return write({
+        ...spec,
+        syslogDrains,
+        egress,
+        ...(own.length === 0 ? {} : withSidecars(spec, own)),
+        ...(isDevelopment ? { development: true } : {}),
+      });
     },
     task: async task => {
       const guid = randomUUID();

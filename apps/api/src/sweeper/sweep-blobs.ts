@@ -26,13 +26,14 @@ export async function sweepBlobs(deps: SweepDeps): Promise<number> {
   return removable.length;
 }
 
-/** Digests of packages, layers, toolchains and known files. @throws when any of them cannot be read: then nothing is removed. */
+/** Digests of packages, layers, toolchains, changes and known files. @throws when any of them cannot be read: then nothing is removed. */
 async function readNeeded({ store, sealer }: SweepDeps): Promise<Set<string>> {
   const { read } = store;
   const packages = await read.selectFrom('packages').select('digest').where('digest', 'is not', null).execute();
   const resources = await read.selectFrom('resources').select('blob_digest').distinct().execute();
   const droplets = await read.selectFrom('droplets').select('layers_json').where('state', '=', 'STAGED').execute();
   const buildpacks = await read.selectFrom('buildpacks').select('digest').where('digest', 'is not', null).execute();
+  const changes = await read.selectFrom('development_changes').select('digest').execute();
   const toolchains = await read.selectFrom('toolchains').select('layer_json').execute();
   // What runs, or may be started again by a crash or a scale, though its droplet was deleted.
   const specs = await read
@@ -55,5 +56,6 @@ async function readNeeded({ store, sealer }: SweepDeps): Promise<Set<string>> {
     ...packages.flatMap(({ digest }) => digest ?? []),
     ...resources.map(({ blob_digest }) => blob_digest),
     ...layers.map(({ digest }) => digest),
+    ...changes.map(({ digest }) => digest),
   ]);
 }

@@ -3,6 +3,7 @@
  * time), and depends on no other: one that fails is logged and keeps nothing from the rest.
  */
 import type { ApiDeps } from '../deps.ts';
+import { endDevelopmentApps } from '../development/development-apps.ts';
 import { forgetFigures, packFigures } from '../figures/pack.ts';
 import { endPreviews } from '../git/previews/previews.ts';
 import { createNamedLease } from './named-lease.ts';
@@ -32,6 +33,7 @@ const FIRST_MS = 60_000;
 /** Rows before the blobs that they let go. */
 const TASKS: Record<string, Task> = {
   endPreviews,
+  endDevelopmentApps,
   expireDroplets,
   expirePackages,
   forgetBuilds,

@@ -10,6 +10,19 @@ export const postDevelopmentApp = body({
   hours: wholeNumber('Hours', { from: 1, to: DEVELOPMENT_LIMITS.hoursMax }).exactOptional(),
 });
 
+/** Held, with `Prefer: wait=SECONDS`, until every running instance has taken this change. */
+export const developmentQuery = z.strictObject({
+  sequence: z
+    .string()
+    .regex(/^\d{1,9}$/, { error: 'Sequence must be the number of a change' })
+    .transform(Number)
+    .exactOptional(),
+});
+/** What the change is made to: the app's droplet, as its sender knows it. */
+export const developmentChangeQuery = z.strictObject({
+  droplet_guid: z.string({ error: 'Droplet guid must be given: the one that the app runs' }).min(1),
+});
+
 export const developmentInstance = z.object({
   process_type: z.string(),
   index: z.number().int(),

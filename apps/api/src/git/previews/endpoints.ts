@@ -4,12 +4,13 @@ import { NotFoundError, UnprocessableError } from '@cupola/model/errors';
 import type { GitPreviewsTable } from '@cupola/store/schema';
 import type { Selectable } from 'kysely';
 import type { z } from 'zod';
+import { endApp } from '../../apps/end-app.ts';
 import { writableApp } from '../../apps/find-app.ts';
 import { logApi } from '../../apps/log-line.ts';
 import { type Endpoint, endpoint } from '../../http/endpoint.ts';
 import { isoTime } from '../../http/iso-time.ts';
 import { readSettings } from '../target.ts';
-import { endPreview, isOfFork, keepPreview, previewsOf } from './previews.ts';
+import { isOfFork, keepPreview, previewsOf } from './previews.ts';
 
 const PATH = '/v3/apps/:guid/git_previews';
 
@@ -56,7 +57,7 @@ export const gitPreviewEndpoints: Endpoint[] = [
         await writableApp(mutation.db, actor, guid);
         const known = (await previewsOf(mutation.db, guid)).find(({ app_guid }) => app_guid === preview);
         if (known === undefined) throw new NotFoundError('Preview');
-        await endPreview(mutation, preview, actor);
+        await endApp(mutation, preview, actor);
       });
       await logApi(deps, preview, `Deleted app with guid ${preview}`);
       return { status: 204 };

@@ -11,13 +11,12 @@ import type { Kysely, Selectable } from 'kysely';
 import type { Actor } from '../../access/actor.ts';
 import { recordAppEvent } from '../../apps/app-events.ts';
 import { createApp, updateAppRow } from '../../apps/change-app.ts';
-import { deleteApp } from '../../apps/delete-app.ts';
+import { endApp } from '../../apps/end-app.ts';
 import { mergeVariables, openVariables, sealVariables, type Variables } from '../../apps/environment.ts';
 import { findApp, type ScopedApp } from '../../apps/find-app.ts';
 import { logApi } from '../../apps/log-line.ts';
 import type { ApiDeps } from '../../deps.ts';
 import { defaultDomain, mapDefaultRoute } from '../../routes/map-routes.ts';
-import { deleteRouteRows } from '../../spaces/delete-routes.ts';
 import { readSettings } from '../target.ts';
 
 type PreviewRow = Selectable<GitPreviewsTable>;
@@ -200,7 +199,7 @@ export async function changePreviews(
   const ended: string[] = [];
   for (const preview of await previewsOf(mutation.db, ofAppGuid)) {
     if (isOfFork(preview) && after.previews !== 'forks') {
-      await endPreview(mutation, preview.app_guid, actor);
+      await endApp(mutation, preview.app_guid, actor);
       ended.push(preview.name);
     } else if (!isOfFork(preview) && taken.length > 0) await takeVariables(mutation, sealer, preview.app_guid, taken);
   }
@@ -220,30 +219,6 @@ async function takeVariables(
   await updateAppRow(mutation, app, { environment_sealed: sealVariables(sealer, environment) });
 }
 
-/** The app, and routes that lead to nothing else. `actor` null: its time has passed. */
-export async function endPreview(mutation: Mutation, guid: string, actor: Actor | null): Promise<void> {
-  const { db } = mutation;
-  const app = await findApp(db, guid);
-  if (app === undefined) return;
-  if (actor !== null) await recordAppEvent(mutation, { actor, app, type: 'delete-request' });
-  const mapped = await db
-    .selectFrom('route_destinations')
-    .select('route_guid')
-    .distinct()
-    .where('app_guid', '=', guid)
-    .execute();
-  await deleteApp(mutation, app);
-  for (const { route_guid } of mapped) {
-    const idle = await db
-      .selectFrom('routes')
-      .selectAll()
-      .where('guid', '=', route_guid)
-      .where('guid', 'not in', db.selectFrom('route_destinations').select('route_guid'))
-      .execute();
-    await deleteRouteRows(mutation, idle, { organizationGuid: app.organization_guid, spaceGuid: app.space_guid });
-  }
-}
-
 /** Of one pass of the sweeper: the others come in the next one. */
 const BATCH = 20;
 
@@ -255,7 +230,7 @@ export async function endPreviews(deps: Pick<ApiDeps, 'store' | 'now' | 'logs'>)
     const isOver = await store.mutate(async mutation => {
       // Somebody may have pushed to it meanwhile.
       const still = await overdue(mutation.db, mutation.now).where('app_guid', '=', app_guid).executeTakeFirst();
-      if (still !== undefined) await endPreview(mutation, app_guid, null);
+      if (still !== undefined) await endApp(mutation, app_guid, null);
       return still !== undefined;
     });
     if (isOver) await logApi(deps, of_app_guid, `git: ${name} has ended: nobody has pushed to it for its time`);

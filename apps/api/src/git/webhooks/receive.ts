@@ -4,12 +4,13 @@ import type { GitOrdersTable, GitWebhooksTable } from '@cupola/store/schema';
 import type { Mutation } from '@cupola/store/store';
 import type { Selectable } from 'kysely';
 import type { Actor } from '../../access/actor.ts';
+import { endApp } from '../../apps/end-app.ts';
 import { findApp } from '../../apps/find-app.ts';
 import { logApi } from '../../apps/log-line.ts';
 import type { ApiDeps } from '../../deps.ts';
 import type { ApiRequest, Reply } from '../../http/endpoint.ts';
 import { readBytes } from '../../http/read-body.ts';
-import { endPreview, findPreview, keepPreview } from '../previews/previews.ts';
+import { findPreview, keepPreview } from '../previews/previews.ts';
 import { readSettings } from '../target.ts';
 import { type ForgeEvent, type Intent, intentOf, readEvent } from './intent.ts';
 import { MAY_NOT_PUSH, pusherOf } from './orders.ts';
@@ -129,7 +130,7 @@ async function order(
   const known = intent.do === 'deploy' ? undefined : await findPreview(mutation.db, of.guid, intent.source);
   if (intent.do === 'end') {
     if (known === undefined) return { order: null, reply: said(200, intent.says) };
-    await endPreview(mutation, known.app_guid, actor);
+    await endApp(mutation, known.app_guid, actor);
     const says = `The preview of ${intent.source} has ended.`;
     return { order: null, reply: said(200, says), says };
   }

@@ -17,7 +17,19 @@ export function placementsView(deps: Deps): View {
       .leftJoin('tasks', 'tasks.guid', 'placements.process_guid')
       .select(['placements.start_sequence', 'run_specs.guid as spec_guid', 'run_specs.spec_sealed', 'tasks.state']);
   type Row = Awaited<ReturnType<ReturnType<typeof query>['execute']>>[number];
-  const toEntry = (row: Row): Entry => {
+  const changesQuery = () =>
+    deps.store.read
+      .selectFrom('development_changes')
+      .innerJoin('run_specs', 'run_specs.droplet_guid', 'development_changes.droplet_guid')
+      .innerJoin('placements', 'placements.run_spec_guid', 'run_specs.guid')
+      .select(['placements.guid', 'development_changes.sequence', 'development_changes.digest'])
+      .orderBy('development_changes.sequence');
+  type Changes = Awaited<ReturnType<ReturnType<typeof changesQuery>['execute']>>;
+  const toEntries = (rows: readonly Row[], changes: Changes): Entry[] => {
+    const byPlacement = Map.groupBy(changes, change => change.guid);
+    return rows.map(row => toEntry(row, byPlacement.get(row.guid) ?? []));
+  };
+  const toEntry = (row: Row, changes: Changes): Entry => {
     const { guid, generation, index_number: index, start_sequence: startSequence } = row;
     const runSpec = openSpec(deps, row);
     const item: Omit<PlacementItem, 'runSpec'> & { runSpec: RunSpec | null } = {
@@ -25,15 +37,21 @@ export function placementsView(deps: Deps): View {
       generation,
       index,
       startSequence,
+      ...(changes.length === 0 ? {} : { changes: changes.map(({ sequence, digest }) => ({ sequence, digest })) }),
       ...(row.state === null || row.state === 'PENDING' ? {} : { mayStart: false }),
       runSpec,
     };
     return { guid, audience: row.cell_id, text: JSON.stringify(item), dueAtMs: null };
   };
   return {
-    all: async () => (await query().execute()).map(toEntry),
+    all: async () => toEntries(await query().execute(), await changesQuery().execute()),
     some: guids =>
-      inChunks(guids, async some => (await query().where('placements.guid', 'in', some).execute()).map(toEntry)),
+      inChunks(guids, async some =>
+        toEntries(
+          await query().where('placements.guid', 'in', some).execute(),
+          await changesQuery().where('placements.guid', 'in', some).execute(),
+        ),
+      ),
     concerned: async changes => {
       const tasks = changes.filter(({ kind }) => kind === 'task').map(({ guid }) => guid);
       return [
