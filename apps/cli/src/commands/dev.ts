@@ -5,7 +5,7 @@
 import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { followLines } from '@cupola/client/logs';
+import { type ClientLogLine, followLines } from '@cupola/client/logs';
 import { EXIT } from '@cupola/push/exit-codes';
 import { explain, usageError } from '@cupola/push/failures';
 import { type ManifestPlan, type PushFlags, planManifest } from '@cupola/push/manifest/manifest';
@@ -31,6 +31,9 @@ export interface DevFlags extends PushFlags {
 /** Packages for development are installed, and frameworks behave as they do where one develops; a manifest may say otherwise. */
 const VARIABLES = { NODE_ENV: 'development' };
 const LOG_AGAIN_MS = 2_000;
+/** Of the API, and of the cell where all goes well: the lines of changes and pushes tell the same. */
+const TOLD_OTHERWISE =
+  /^(?:Cell \S+ (?:success|creat|stop|destroy)|Starting health|Container became|Change \d+ is in place|The command begins)/;
 
 export async function dev(context: CliContext, base: string | undefined, flags: DevFlags): Promise<void> {
   const { organization, space } = context.target();
@@ -140,6 +143,10 @@ function sayEvent(context: CliContext, event: DevEvent, name: string): void {
   console.log(context.json ? JSON.stringify({ at: at.toISOString(), ...event }) : text);
 }
 
+function isShown({ sourceType, text }: ClientLogLine): boolean {
+  return sourceType !== 'API' && !(sourceType === 'CELL' && TOLD_OTHERWISE.test(text));
+}
+
 /** Until `signal` is aborted. A log that cannot be read is told once, and tried again. */
 async function followLog(
   context: CliContext,
@@ -158,7 +165,7 @@ async function followLog(
           fromNs = line.timestampNs + 1n;
           if (context.json)
             console.log(JSON.stringify({ type: 'log', ...line, timestampNs: String(line.timestampNs) }));
-          else console.log(logLine(line));
+          else if (isShown(line)) console.log(logLine(line));
         },
       });
     } catch (error) {
