@@ -363,7 +363,13 @@ function siteOf(folder: DevelopmentFolder): Site | null {
 }
 
 function staticBuildsAt(folder: DevelopmentFolder): ((path: string) => boolean) | null {
-  return siteOf(folder) === null ? () => true : null;
+  const site = siteOf(folder);
+  if (site === null) return () => true;
+  const { root } = site;
+  if (root === '') return null;
+  // Without it a build fails; and a folder `public` beside it has made way for it.
+  if (![...folder.paths].some(path => isBelow(path, root))) return () => true;
+  return path => isBelow(path, 'public') && !isBelow(path, root);
 }
 
 /** The build has moved what is served into `public`. */

@@ -175,43 +175,36 @@ describe('dev', () => {
     expect(lines.filter(({ restarted }) => restarted === true)).toEqual([]);
   });
 
-  test.each([
-    [
-      'an image',
-      { 'manifest.yml': 'applications: [{name: web1, docker: {image: a/b}}]' },
-      [],
-      /runs an image.*\nPush it: cupola push web1/,
-    ],
-    ['an archive', { 'app.jar': 'x' }, ['-p', 'app.jar'], /is no folder.*\nPush it/],
-    ['an empty folder', {}, [], /has no files to push/],
-    [
-      'two apps',
-      { 'manifest.yml': 'applications: [{name: one}, {name: two}]' },
-      null,
-      /names one, two\.\nName one: cupola dev one/,
-    ],
-  ])('%s is refused with exit code 2', async (_name, files, args, message) => {
+  test('what cannot be developed is refused with exit code 2, and a name that is an ordinary app with 1; nothing is pushed', async () => {
     await using cf = await fakeCf();
     using user = await loggedIn(cf);
-    user.write(files);
-    const { code, stderr } = await user.run(args === null ? ['dev'] : ['dev', 'web1', ...args]);
-    expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
-  });
-
-  test('a name that an ordinary app has is refused, and nothing is pushed or deleted', async () => {
-    await using cf = await fakeCf();
-    using user = await loggedIn(cf);
-    user.write(APP);
-    const errors = [
-      {
-        code: 10008,
-        title: 'CF-UnprocessableEntity',
-        detail: 'There is an app web1-dev. Name another: cupola dev --name NAME',
-      },
-    ];
+    user.write({
+      'image.yml': 'applications: [{name: web1, docker: {image: a/b}}]',
+      'two.yml': 'applications: [{name: one}, {name: two}]',
+      'app.jar': 'x',
+      empty: null,
+    });
+    const run = async (...args: string[]): Promise<[number, string]> => {
+      const { code, stderr } = await user.run(['dev', ...args]);
+      return [code, stderr];
+    };
+    const answers = await Promise.all([
+      run('-f', 'image.yml'),
+      run('-f', 'two.yml'),
+      run('web1', '-p', 'app.jar'),
+      run('web1', '-p', 'empty'),
+    ]);
+    expect(answers).toEqual([
+      [2, expect.stringMatching(/runs an image.*\nPush it: cupola push web1/)],
+      [2, expect.stringMatching(/names one, two\.\nName one: cupola dev one/)],
+      [2, expect.stringMatching(/is no folder.*\nPush it/)],
+      [2, expect.stringMatching(/has no files to push/)],
+    ]);
+    const detail = 'web1-dev is an app already. Name yours otherwise: cupola dev --name NAME';
+    const errors = [{ code: 10008, title: 'CF-UnprocessableEntity', detail }];
     cf.answer('POST /v3/development_apps', { status: 422, body: { errors } });
-    const { code, stderr } = await user.run(['dev', 'web1']);
-    expect([code, stderr]).toEqual([1, expect.stringMatching(/Name another: cupola dev --name/)]);
-    expect(cf.log().filter(call => /DELETE|packages|apply/.test(call))).toEqual([]);
+    expect(await run('web1')).toEqual([1, expect.stringMatching(/Name yours otherwise: cupola dev --name/)]);
+    // That of the empty folder was made before it was looked into.
+    expect(cf.log().filter(call => /DELETE|packages/.test(call))).toEqual(['DELETE /v3/apps/app-1/development']);
   });
 });
