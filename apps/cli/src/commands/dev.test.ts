@@ -195,7 +195,7 @@ describe('dev', () => {
       run('web1', '-p', 'empty'),
     ]);
     expect(answers).toEqual([
-      [2, expect.stringMatching(/runs an image.*\nPush it: cupola push web1/)],
+      [2, expect.stringMatching(/runs an image.*\nPush it: cupola push NAME/)],
       [2, expect.stringMatching(/names one, two\.\nName one: cupola dev one/)],
       [2, expect.stringMatching(/is no folder.*\nPush it/)],
       [2, expect.stringMatching(/has no files to push/)],

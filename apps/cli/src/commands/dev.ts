@@ -46,7 +46,7 @@ export async function dev(context: CliContext, base: string | undefined, flags: 
     );
   const first = plan();
   const name = first.apps[0]?.name ?? '';
-  refuseWhatIsNoFolder(first, base ?? name);
+  refuseWhatIsNoFolder(first, base ?? 'NAME');
   const ended = new AbortController();
   using _ = endedBySignals(ended);
   const app = createDevApp({ context, name, hours: flags.hours, signal: ended.signal, plan });
