@@ -100,7 +100,8 @@ function usual(
     'GET /v3/routes': () => ({
       body: page([{ guid: 'route-1', url: 'web1.localhost', destinations: [{ app: { guid: 'app-1' } }] }]),
     }),
-    'GET /v3/apps/*/processes': () => ({ body: page([web]) }),
+    'GET /v3/apps/*/processes': () => ({ body: page([{ ...web, command: '[PRIVATE DATA HIDDEN IN LISTS]' }]) }),
+    'GET /v3/processes/*': () => ({ body: web }),
     'GET /v3/apps/*/routes': () => ({ body: page([{ guid: 'route-1', url: 'web1.localhost', destinations: [] }]) }),
     'GET /v3/apps/*/droplets/current': () => ({
       body: { guid: 'droplet-1', stack: 'host', buildpacks: [{ name: 'nodejs_buildpack' }] },

@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { type Bench, type FakeCf, fakeCf, loggedIn } from '../fixtures.ts';
 
@@ -139,6 +140,15 @@ describe('the plan of a push', () => {
     });
     expect(cf.log()).toEqual(['GET /v3/apps']);
   });
+});
+
+test('git:remote says what to type next: with a first commit where there is none, and the branch that is checked out', async () => {
+  await using cf = await fakeCf();
+  using user = await loggedIn(cf);
+  await promisify(execFile)('git', ['init', '--quiet', '--initial-branch', 'trunk', user.folder]);
+  expect((await user.run(['git:remote', 'web1'])).stdout).toMatch(
+    /Deploy: git add \. && git commit -m first && git push cupola trunk\n$/,
+  );
 });
 
 describe('completion', () => {
