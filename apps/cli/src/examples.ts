@@ -56,7 +56,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'cupola git:webhook shop --remove',
   ],
   watch: ['cupola watch', 'cupola watch shop'],
-  top: ['cupola top', 'cupola top --sort requests --once'],
+  top: ['cupola top', 'cupola top --sort requests --once', 'cupola top shop'],
   'ssh-keys add': ['cupola ssh-keys add', 'cupola ssh-keys add work.pub --name laptop'],
   'ssh-keys list': ['cupola ssh-keys list'],
   'ssh-keys remove': ['cupola ssh-keys remove laptop'],

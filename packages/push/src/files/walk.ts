@@ -18,6 +18,7 @@ import {
   Stats,
 } from 'node:fs';
 import { join } from 'node:path';
+import { PUSH_LIMITS } from '@cupola/model/limits';
 import { usageError } from '../failures.ts';
 import { type IgnoreRules, readIgnoreRules } from './ignore.ts';
 import { isAsSeen, type Seen, seenOf } from './pushed-folder.ts';
@@ -166,6 +167,11 @@ function readOne(file: string, path: string, startedMs: number): WalkedFile {
   try {
     const stats = fstatSync(fd);
     const { mode, size } = stats;
+    if (size > PUSH_LIMITS.fileMaxBytes)
+      throw usageError(
+        `${path} has ${Math.ceil(size / PUSH_LIMITS.fileMaxBytes)} GiB; a file of an app may have 1.`,
+        'Leave it out with a line in .cfignore; keep large data where apps fetch it: a database, an object store.',
+      );
     const known = { path, mode: mode & 0o777, ...seenOf(stats, startedMs) };
     const piece = Buffer.allocUnsafe(Math.min(size, PIECE_BYTES));
     const first = readSync(fd, piece);
