@@ -43,9 +43,18 @@ afterEach(() => {
   expect(seen).toEqual([]);
 });
 
-async function signedIn(username: string, password: string): Promise<{ page: Page; context: BrowserContext }> {
+async function signedIn(
+  username: string,
+  password: string,
+  origin = platform.facts.api,
+): Promise<{ page: Page; context: BrowserContext }> {
   // Without a locale of its own, Chromium has none here.
-  const context = await browser.newContext({ locale: 'en-GB', viewport: { width: 1_360, height: 900 } });
+  const context = await browser.newContext({
+    locale: 'en-GB',
+    viewport: { width: 1_360, height: 900 },
+    // The certificate is of the platform's own authority; clients that trust this one are test/https.test.ts's.
+    ignoreHTTPSErrors: true,
+  });
   await context.addInitScript(`document.addEventListener('securitypolicyviolation', event =>
     console.error('policy: ' + event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sample))`);
   const page = await context.newPage();
@@ -60,7 +69,7 @@ async function signedIn(username: string, password: string): Promise<{ page: Pag
     if (message.type() === 'error' && !/status of 40[134]|ERR_NETWORK_CHANGED/.test(message.text()))
       complaints.push(message.text());
   });
-  await again(() => page.goto(`${platform.facts.api}/dashboard/`));
+  await again(() => page.goto(`${origin}/dashboard/`));
   await page.getByLabel('User name').fill(username);
   await page.getByLabel('Password').fill(password);
   await page.getByRole('button', { name: 'Sign in' }).click();
@@ -142,6 +151,8 @@ test('a developer goes from an empty space to an app that serves, reads its log,
   await until('the name is that of the folder', async () => (await page.getByLabel('name').inputValue()) === 'shop');
   await page.getByRole('button', { name: 'Push', exact: true }).click();
   await page.getByRole('heading', { name: 'shop' }).waitFor();
+  const deployment = page.getByRole('region', { name: 'Deployment' });
+  await deployment.getByText('takes requests').waitFor();
   await until('it serves', async () => (await platform.ask('shop.localhost')).body === 'version one');
   const log = page.getByRole('log');
   await log.getByText('version one is up').waitFor();
@@ -293,6 +304,36 @@ test('an auditor sees everything and may change nothing; a stranger sees nothing
   await again(() => other.page.goto(address));
   await other.page.getByText('There is no such app for you.').waitFor();
   await other.context.close();
+});
+
+test('over HTTPS a session is a __Host- cookie alone, and a route says until when its certificate is good', async () => {
+  const spaces = (await platform.api('GET', '/v3/spaces?names=dev')).body as { resources: Array<{ guid: string }> };
+  const relationships = { space: { data: { guid: spaces.resources[0]?.guid } } };
+  await platform.api('POST', '/v3/apps', { name: 'secured', relationships });
+  await platform.cupola(['map-route', 'secured', 'localhost', '--hostname', 'secured']);
+  const { page, context } = await signedIn(
+    'admin',
+    platform.password(),
+    `https://api.localhost:${platform.facts.httpsPort}`,
+  );
+  const cookies = await context.cookies();
+  expect(cookies.map(({ name, secure, httpOnly, sameSite }) => ({ name, secure, httpOnly, sameSite }))).toEqual([
+    { name: `__Host-cupola-session-${platform.facts.httpsPort}`, secure: true, httpOnly: true, sameSite: 'Strict' },
+  ]);
+  await page.getByText('live', { exact: true }).waitFor();
+  await page.getByRole('link', { name: 'cupola / dev' }).click();
+  await page.getByRole('link', { name: 'secured', exact: true }).click();
+  await page.getByText(/^HTTPS too, by this platform’s own authority until /).waitFor();
+  // A change, with the CSRF token and this origin.
+  const environment = page.getByRole('region', { name: 'Environment' });
+  await environment.getByLabel('Name of a variable').fill('COLOUR');
+  await environment.getByLabel('Its value').fill('green');
+  await environment.getByRole('button', { name: 'Set', exact: true }).click();
+  await page.getByText('COLOUR is set.').waitFor();
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByLabel('User name').waitFor();
+  expect((await context.cookies()).filter(({ name }) => name.includes('session'))).toEqual([]);
+  await context.close();
 });
 
 test('an operator sees the machines, drains one and takes it back; others have no such page', async () => {

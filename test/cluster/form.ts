@@ -25,12 +25,23 @@ export async function startCluster(
   starting.defer(() => rmSync(data, { recursive: true, force: true, maxRetries: 5 }));
   const ports = await Promise.all(Array.from({ length: MEMBERS }, freePort));
   const [appsPort = 0] = ports;
-  const plane = starting.use(await startControlPlane({ work: data, environment: env, appsPort, isKept: true, ssh }));
+  const httpsPorts = await Promise.all(ports.map(freePort));
+  const https = {
+    CUPOLA_HTTPS_PORT: String(httpsPorts[0]),
+    CUPOLA_ROUTERS_HTTPS: httpsPorts.map(port => `127.0.0.1:${port}`).join(','),
+  };
+  const environment = { ...https, ...env };
+  const plane = starting.use(await startControlPlane({ work: data, environment, appsPort, isKept: true, ssh }));
   const members = await Promise.all(
     ports.map(async (port, index) => {
       const folder = join(data, `member-${index}`);
       mkdirSync(folder, { mode: 0o755 });
-      const member = await joinCluster(plane, { data: folder, port, environment: env });
+      const member = await joinCluster(plane, {
+        data: folder,
+        port,
+        httpsPort: httpsPorts[index] ?? 0,
+        environment: env,
+      });
       starting.defer(() => member.down());
       return member;
     }),

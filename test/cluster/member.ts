@@ -29,12 +29,17 @@ export interface Member {
   restart(): Promise<void>;
 }
 
-/** Joins with all roles, `port` that of its router; resolves once its parts serve. */
+/** Joins with all roles, `port` and `httpsPort` those of its router (a free one where none is given); resolves once its parts serve. */
 export async function joinCluster(
   plane: ControlPlane,
-  { data, port, environment = {} }: { data: string; port: number; environment?: Record<string, string> },
+  {
+    data,
+    port,
+    environment = {},
+    ...given
+  }: { data: string; port: number; httpsPort?: number; environment?: Record<string, string> },
 ): Promise<Member> {
-  const httpsPort = await freePort();
+  const httpsPort = given.httpsPort ?? (await freePort());
   let supervisor: ChildProcess | null = null;
   const command = async (...words: string[]): Promise<string> =>
     (await run(join(ROOT, 'cupola'), [...words, '--data', data])).stdout;

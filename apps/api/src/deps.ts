@@ -18,6 +18,7 @@ import type { Tails } from './logcache/tails.ts';
 import type { TailHolds } from './logcache/wait-for-lines.ts';
 import type { RequestDone } from './metrics/request-metrics.ts';
 import type { FileMover } from './resource-matches/move-later.ts';
+import type { CertificateLooks } from './routes/certificate-looks.ts';
 import type { StreamHub } from './stream/hub.ts';
 import type { LoginGuard } from './uaa/login-guard.ts';
 import type { Tokens } from './uaa/tokens.ts';
@@ -31,8 +32,12 @@ export interface ApiConfig {
   /** Port that users put behind an app's host; null for the scheme's default. */
   appsPort: number | null;
   appsScheme: 'http' | 'https';
-  /** HTTPS to apps beside that, as its users are told of it; null: there is none, or nothing is known of it. */
-  https: { port: number | null; certificates: 'own' | 'given' | 'acme' } | null;
+  /** HTTPS to apps beside that, spoken by routers: the port that users know, and where the API itself may look at their certificates. Null: there is none. */
+  https: {
+    port: number | null;
+    certificates: 'own' | 'given' | 'acme';
+    doors: ReadonlyArray<{ host: string; port: number }>;
+  } | null;
   /** Uploads land here first: on the blobs' file system, so that a rename adopts them. */
   uploadFolder: string;
   /** Layers of this machine's stack, made for images; what is lost is made again. */
@@ -56,6 +61,7 @@ export interface ApiDeps {
   /** Of which apps a cell may write lines. */
   logRights: LogRights;
   fileMover: FileMover;
+  certificateLooks: CertificateLooks;
   sealer: Sealer;
   holds: Holds;
   /** What log tails of the cf CLI have read: a finished build is answered when they have its last line. */

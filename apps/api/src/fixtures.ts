@@ -88,6 +88,8 @@ export interface TestOptions {
   git?: GitPart;
   /** How often push events are looked for that nobody works at; only with `loops`. */
   gitLookMs?: number;
+  /** Where routers speak HTTPS. */
+  https?: NonNullable<ApiDeps['config']['https']>;
   /** Files of the dashboard, made before. */
   dashboard?: string;
   /** Told of each request. */
@@ -127,7 +129,7 @@ export async function startTestApi(options: TestOptions = {}): Promise<TestApi> 
       appsDomain: 'localhost',
       appsPort,
       appsScheme: 'http' as const,
-      https: null,
+      https: options.https ?? null,
       uploadFolder: join(folder, 'blobs', 'tmp'),
       stackFolder: join(folder, 'stacks'),
       addedStacks: join(folder, 'added-stacks'),

@@ -8,6 +8,7 @@ import type { BlobStore } from '@cupola/blobs/blob-store';
 import { commonSettings, runProgram } from '@cupola/process/run';
 import { databaseUrl, listenAddress } from '@cupola/process/settings';
 import { z } from 'zod';
+import type { ApiConfig } from './deps.ts';
 import { readinessOf } from './metrics/readiness.ts';
 import { createRequestMetrics } from './metrics/request-metrics.ts';
 import { addStoreMetrics } from './metrics/store-metrics.ts';
@@ -35,6 +36,15 @@ const settings = z.object({
     .default('')
     .transform(text => (text === '' ? null : Number(text))),
   CUPOLA_APPS_SCHEME: z.enum(['http', 'https']).default('http'),
+  /** Where routers speak HTTPS beside that: `HOST:PORT` of each as this API reaches them, with commas between; and the port that users know. Empty: they do not. */
+  CUPOLA_ROUTERS_HTTPS: z
+    .string()
+    .default('')
+    .transform(text => text.split(',').filter(address => address.trim() !== ''))
+    .pipe(z.array(z.string().trim().pipe(listenAddress))),
+  CUPOLA_HTTPS_PORT: z.coerce.number().int().positive().default(443),
+  /** How these have their certificates. */
+  CUPOLA_CERTIFICATES: z.enum(['own', 'given', 'acme']).default('own'),
   CUPOLA_LISTEN: listenAddress,
   /** Where agents, stagers and routers call. */
   CUPOLA_CLUSTER_LISTEN: listenAddress,
@@ -50,6 +60,11 @@ const settings = z.object({
   CUPOLA_GIT_SSH_PORT: z.coerce.number().int().positive().exactOptional(),
   CUPOLA_VERSION: z.string().default('0.0.0'),
 });
+
+function httpsOf(env: z.infer<typeof settings>): ApiConfig['https'] {
+  const { CUPOLA_ROUTERS_HTTPS: doors, CUPOLA_HTTPS_PORT: port, CUPOLA_CERTIFICATES: certificates } = env;
+  return doors.length === 0 ? null : { port: port === 443 ? null : port, certificates, doors };
+}
 
 await runProgram('api', settings, async (env, log, health) => {
   await using starting = new AsyncDisposableStack();
@@ -91,7 +106,7 @@ await runProgram('api', settings, async (env, log, health) => {
         appsDomain: env.CUPOLA_DOMAIN,
         appsPort: env.CUPOLA_APPS_PORT,
         appsScheme: env.CUPOLA_APPS_SCHEME,
-        https: null,
+        https: httpsOf(env),
         uploadFolder,
         stackFolder: join(env.CUPOLA_WORK, 'stacks'),
         addedStacks: join(env.CUPOLA_WORK, 'added-stacks'),

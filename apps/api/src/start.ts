@@ -22,6 +22,7 @@ import { createEnvelopes } from './logcache/envelopes.ts';
 import { createTails } from './logcache/tails.ts';
 import { createTailHolds } from './logcache/wait-for-lines.ts';
 import { createFileMover } from './resource-matches/move-later.ts';
+import { createCertificateLooks } from './routes/certificate-looks.ts';
 import { createStreamHub } from './stream/hub.ts';
 import { startSweeper } from './sweeper/sweeper.ts';
 import { createAuthenticate } from './uaa/authenticate.ts';
@@ -47,6 +48,7 @@ export interface StartDeps
     | 'buildLogs'
     | 'logRights'
     | 'fileMover'
+    | 'certificateLooks'
     | 'gitOrders'
   > {
   listen: Listen;
@@ -107,6 +109,7 @@ export async function start(options: StartDeps): Promise<Api> {
     buildLogs: createBuildLogs({ store, logs, now }),
     logRights: createLogRights({ read: store.read, monotonic }),
     fileMover: starting.use(createFileMover(given, movePauseMs)),
+    certificateLooks: createCertificateLooks(config.https?.doors ?? [], given),
     loginGuard: createLoginGuard(now),
     tails: createTails(),
     shownApps: createShownTexts<ShownApp>(SHOWN_COLUMNS, { max: SHOWN_APPS_MAX }),

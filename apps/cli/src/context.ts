@@ -7,6 +7,7 @@ import { WordedError } from '@cupola/push/failures';
 import type { CliConfig, ConfigFile } from './config.ts';
 import { nearApp } from './find.ts';
 import { fittedTable } from './fit.ts';
+import { ownPlatform } from './own-platform.ts';
 
 export interface Named {
   readonly guid: string;
@@ -96,9 +97,16 @@ function loggedIn({ endpoints, tokens }: CliConfig): NonNullable<CliConfig['endp
   if (endpoints === null || tokens === null)
     throw new WordedError('Nobody is logged in.', {
       exitCode: EXIT.login,
-      next: 'Log in: cupola login -a URL -u NAME',
+      next: howToLogIn(),
     });
   return endpoints;
+}
+
+/** One line to copy where this user's own platform is on this machine. */
+function howToLogIn(): string {
+  const own = ownPlatform();
+  if (own === null) return 'Log in: cupola login -a URL -u NAME';
+  return `Log in: cupola login -a ${own.api} -u admin --password-stdin <${own.passwordFile}`;
 }
 
 /** The app of that name in the targeted space. */

@@ -80,11 +80,15 @@ function declareLive(program: Command): void {
     (app: string | undefined, flags) =>
       withContext(flags.json === true, async context => (await import('./commands/watch.ts')).watch(context, app)),
   );
-  command(program, 'top', 'apps of the targeted space by CPU, memory or requests, live')
-    .option('--sort <by>', 'cpu, memory or requests (cpu)')
+  command(program, 'top [app]', 'apps of the targeted space by CPU, memory or requests, live; or instances of one app')
+    .option('--sort <by>', 'cpu, memory or requests (cpu); of instances index, cpu or memory (index)')
     .option('--once', 'print the next figures and come back')
-    .action(flags =>
-      withContext(flags.json === true, async context => (await import('./commands/top.ts')).top(context, flags)),
+    .action((app: string | undefined, flags) =>
+      withContext(flags.json === true, async context =>
+        app === undefined
+          ? (await import('./commands/top.ts')).top(context, flags)
+          : (await import('./commands/top-app.ts')).topOfApp(context, app, flags),
+      ),
     );
 }
 

@@ -37,6 +37,12 @@ if (process.stdout.columns === 0) process.stdout.columns = COLUMNS_USUAL;
 try {
   await createProgram().parseAsync();
 } catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  else process.exitCode = await report(error, process.argv.includes('--json'));
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    // It was said on stderr; who reads JSON is told there too.
+    if (error.exitCode !== 0 && process.argv.includes('--json'))
+      console.log(
+        JSON.stringify({ error: { message: error.message, next: 'cupola --help', details: [], cause: null } }),
+      );
+  } else process.exitCode = await report(error, process.argv.includes('--json'));
 }

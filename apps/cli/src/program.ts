@@ -1,5 +1,6 @@
 /** The commands of the CLI, declared here and in `declare-more.ts`, loaded only when asked for: `cupola --help` loads none of them. */
 import { Command } from 'commander';
+import type { DevFlags } from './commands/dev.ts';
 import type { DiffFlags } from './commands/diff.ts';
 import type { PushOptions } from './commands/push.ts';
 import { collect, command, percents, VERSION, wholeNumber, withContext } from './declare.ts';
@@ -93,6 +94,31 @@ function declarePush(program: Command): void {
     .action((name: string | undefined, flags) =>
       withContext(flags.json === true, async context =>
         (await import('./commands/diff.ts')).diff(context, name, manifestOf(flags) as unknown as DiffFlags),
+      ),
+    );
+}
+
+function declareDev(program: Command): void {
+  command(
+    program,
+    'dev [app]',
+    'an app of your own beside it, for developing: what changes in the folder is put where it runs',
+  )
+    .option('--name <name>', 'what that app is called (APP-dev)')
+    .option('-c, --command <command>', 'start command while developing: "npm run dev"')
+    .option('--no-restart', 'the program reloads by itself: files are only put in place')
+    .option('--keep', 'leave the app there when you end this')
+    .option('--hours <n>', 'how long it lives without a change (24)', wholeNumber)
+    .option('-m, --memory <size>', 'its memory: 256M, 1G')
+    .option('-b, --buildpack <name>', 'buildpack, by name or git URL; "default" detects', collect)
+    .option('-p, --path <folder>', 'folder of the app')
+    .option('-f, --manifest <path>', 'manifest, or a folder with one (default: manifest.yml here)')
+    .option('--no-manifest', 'use no manifest')
+    .option('--var <name=value>', 'value for ((name)) in the manifest', collect)
+    .option('--vars-file <path>', 'file with such values', collect)
+    .action((name: string | undefined, flags) =>
+      withContext(flags.json === true, async context =>
+        (await import('./commands/dev.ts')).dev(context, name, manifestOf(flags) as unknown as DevFlags),
       ),
     );
 }
@@ -248,6 +274,7 @@ Examples of a command: cupola COMMAND --help. Names with the tab key: cupola com
     );
   declareAccount(program);
   declarePush(program);
+  declareDev(program);
   declareApps(program);
   declareLifecycle(program);
   declareImages(program);

@@ -43,7 +43,9 @@ export async function planOfPush(context: CliContext, pushing: Pushing): Promise
     client.all(readRoute, `/v3/apps/${app.guid}/routes`),
   ]);
   const [url] = await urlsOf(client, routes);
-  const web = processes.find(({ type }) => type === 'web');
+  const listed = processes.find(({ type }) => type === 'web');
+  // Lists hide commands.
+  const web = listed && (await client.read(readProcess, { path: `/v3/processes/${listed.guid}` }));
   return [
     ['name', name, pushing.isNameGuessed ? 'name of the folder' : 'command line'],
     ['files', pushing.folder, options.path === undefined ? 'this folder' : '-p'],
@@ -61,7 +63,7 @@ function codeRows({ language, start }: Guess, options: PushOptions, web: ReadPro
       ? ['buildpack', asked.join(', '), '-b']
       : ['language', language?.value ?? 'the build finds out', language === null ? '' : `there is a ${language.from}`],
     command !== null
-      ? ['start', command, options.command === undefined ? 'as it is set' : '-c']
+      ? ['start', command, options.command === undefined ? 'as it is' : '-c']
       : ['start', start?.value ?? 'the build finds out', start?.from ?? ''],
   ];
 }

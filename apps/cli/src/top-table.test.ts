@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type AppFigures, topTable } from './top-table.ts';
+import { type AppFigures, type InstanceRow, instanceRows, topTable } from './top-table.ts';
 
 const figures = (app_guid: string, given: Partial<AppFigures> = {}): AppFigures => ({
   type: 'metrics',
@@ -36,4 +36,34 @@ test('topTable() has the busiest first, by what is asked', () => {
 
 test('topTable() shows what was not measured as such', () => {
   expect(topTable([figures('a')], { nameOf, order: 'requests' }).split('\n')[1]).toMatch(/^a +- +- +- +0\.0/);
+});
+
+test('instanceRows() has each instance with what it uses: by index, or what uses most first', () => {
+  const instance = (given: Partial<InstanceRow>): InstanceRow => ({
+    ...{ type: 'web', index: 0, state: 'RUNNING', uptimeSeconds: 90, cpu: 0.01, memoryBytes: 20 * 1_048_576 },
+    ...{ memoryLimitBytes: 64 * 1_048_576, crashes: 0, host: '10.0.0.1', details: null },
+    ...given,
+  });
+  const down = {
+    state: 'DOWN',
+    uptimeSeconds: 7_300,
+    cpu: null,
+    memoryBytes: null,
+    memoryLimitBytes: null,
+    host: null,
+  };
+  const all = [
+    instance({ type: 'clock' }),
+    instance({ index: 1, cpu: 0.5, crashes: 2 }),
+    instance({ ...down, index: 2, details: 'waits for room' }),
+    instance({}),
+  ];
+  expect(instanceRows(all, 'index')).toEqual([
+    ['instance', 'state', 'for', 'cpu', 'memory', 'crashes', 'cell', 'details'],
+    ['web/0', 'running', '90 s', '1.0%', '20M of 64M', '0', '10.0.0.1', ''],
+    ['web/1', 'running', '90 s', '50.0%', '20M of 64M', '2', '10.0.0.1', ''],
+    ['web/2', 'down', '2 h', '-', '-', '0', '-', 'waits for room'],
+    ['clock/0', 'running', '90 s', '1.0%', '20M of 64M', '0', '10.0.0.1', ''],
+  ]);
+  expect(instanceRows(all, 'cpu').map(([name]) => name)).toEqual(['instance', 'web/1', 'web/0', 'clock/0', 'web/2']);
 });

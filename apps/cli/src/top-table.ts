@@ -1,6 +1,6 @@
-/** The table of `cupola top`. Pure: what was heard in, text out. */
+/** The tables of `cupola top` and `cupola top APP`. Pure: what was heard in, text out. */
 import type { StreamFrame } from '@cupola/contract/v3/stream';
-import { bytes, table } from '@cupola/push/text';
+import { bytes, span, table } from '@cupola/push/text';
 
 export type AppFigures = Extract<StreamFrame, { type: 'metrics' }>;
 
@@ -17,6 +17,10 @@ const requestsOf = ({ requests }: AppFigures): number => Object.values(requests)
 const perSecond = (count: number, { step_seconds }: AppFigures): string => (count / step_seconds).toFixed(1);
 const ms = (value: number | null): string => (value === null ? '-' : String(Math.round(value)));
 
+const percent = (share: number): string => `${(share * 100).toFixed(1)}%`;
+const MIB = 1_048_576;
+const wholeMegabytes = (count: number): string => bytes(Math.round(count / MIB) * MIB);
+
 /** The busiest first. */
 export function topTable(
   all: readonly AppFigures[],
@@ -26,8 +30,8 @@ export function topTable(
     .toSorted((a, b) => VALUES[order](b) - VALUES[order](a) || (nameOf(a.app_guid) < nameOf(b.app_guid) ? -1 : 1))
     .map(figures => [
       nameOf(figures.app_guid),
-      figures.cpu === null ? '-' : `${(figures.cpu * 100).toFixed(1)}%`,
-      figures.memory_in_bytes === null ? '-' : bytes(Math.round(figures.memory_in_bytes / 1_048_576) * 1_048_576),
+      figures.cpu === null ? '-' : percent(figures.cpu),
+      figures.memory_in_bytes === null ? '-' : wholeMegabytes(figures.memory_in_bytes),
       String(figures.instances ?? '-'),
       perSecond(requestsOf(figures), figures),
       perSecond(figures.requests['5xx'], figures),
@@ -35,4 +39,44 @@ export function topTable(
       ms(figures.latency_ms.p95),
     ]);
   return table([['app', 'cpu', 'memory', 'instances', 'req/s', '5xx/s', 'p50 ms', 'p95 ms'], ...rows]);
+}
+
+export interface InstanceRow {
+  readonly type: string;
+  readonly index: number;
+  readonly state: string;
+  readonly uptimeSeconds: number | null;
+  /** Fraction of one core; null: nothing was measured. */
+  readonly cpu: number | null;
+  readonly memoryBytes: number | null;
+  readonly memoryLimitBytes: number | null;
+  /** That are on record. */
+  readonly crashes: number;
+  readonly host: string | null;
+  readonly details: string | null;
+}
+
+export const INSTANCE_ORDERS = ['index', 'cpu', 'memory'] as const;
+export type InstanceOrder = (typeof INSTANCE_ORDERS)[number];
+
+/** With their head; web first, then by index, or what uses most first. */
+export function instanceRows(all: readonly InstanceRow[], order: InstanceOrder): string[][] {
+  const used = ({ cpu, memoryBytes }: InstanceRow): number =>
+    order === 'index' ? 0 : ((order === 'cpu' ? cpu : memoryBytes) ?? 0);
+  const rank = ({ type }: InstanceRow): string => (type === 'web' ? '' : type);
+  const rows = all
+    .toSorted((a, b) => used(b) - used(a) || rank(a).localeCompare(rank(b)) || a.index - b.index)
+    .map(({ type, index, state, uptimeSeconds, cpu, memoryBytes, memoryLimitBytes, crashes, host, details }) => [
+      `${type}/${index}`,
+      state.toLowerCase(),
+      uptimeSeconds === null ? '-' : span(uptimeSeconds),
+      cpu === null ? '-' : percent(cpu),
+      memoryBytes === null
+        ? '-'
+        : wholeMegabytes(memoryBytes) + (memoryLimitBytes === null ? '' : ` of ${bytes(memoryLimitBytes)}`),
+      String(crashes),
+      host ?? '-',
+      details ?? '',
+    ]);
+  return [['instance', 'state', 'for', 'cpu', 'memory', 'crashes', 'cell', 'details'], ...rows];
 }

@@ -55,7 +55,9 @@ export async function runControl(): Promise<void> {
 }
 
 function httpsOf({ CUPOLA_HTTPS_PORT: port, CUPOLA_CERTIFICATES: certificates }: z.infer<typeof environment>) {
-  return port === undefined ? null : { port: port === 443 ? null : port, certificates };
+  if (port === undefined) return null;
+  // This machine's own router.
+  return { port: port === 443 ? null : port, certificates, doors: [{ host: '127.0.0.1', port }] };
 }
 
 async function openLogsAndQueue(

@@ -359,7 +359,7 @@ program.addHelpText(
   'after',
   `
 Apps (each explains itself: cupola push --help):
-  work       login logout target push diff open logs watch top doctor APP completion
+  work       login logout target push dev diff open logs watch top doctor APP completion
   apps       apps app start stop restart APP restage scale rename delete env set-env unset-env events
   versions   revisions rollback continue-deployment cancel-deployment image
   git        git:remote git:config git:hook git:webhook git:previews ssh-keys

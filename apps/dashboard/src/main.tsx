@@ -13,6 +13,7 @@ import { createRoot } from 'react-dom/client';
 import { followStream } from './live/follow.ts';
 import { LiveContext } from './live/live-context.ts';
 import type { LiveStream } from './live/stream.ts';
+import { createPushes, PushesContext } from './push/pushes.ts';
 import { makeRouter } from './router.tsx';
 import { readTheme, showTheme } from './ui/theme.ts';
 
@@ -33,13 +34,16 @@ const live = (): LiveStream => {
   stream ??= followStream(client);
   return stream;
 };
+const pushes = createPushes(Date.now);
 const place = document.getElementById('root');
 if (place !== null)
   createRoot(place).render(
     <StrictMode>
       <QueryClientProvider client={client}>
         <LiveContext value={live}>
-          <RouterProvider router={makeRouter(client, live)} />
+          <PushesContext value={pushes}>
+            <RouterProvider router={makeRouter(client, live)} />
+          </PushesContext>
         </LiveContext>
       </QueryClientProvider>
     </StrictMode>,

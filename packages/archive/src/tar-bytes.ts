@@ -58,6 +58,8 @@ export interface TarEntry {
   sizeBytes: number;
   /** Of a link. */
   target: string;
+  /** Since the epoch, of the content; absent: 0, so that the same files give the same bytes. */
+  mtimeSeconds?: number;
 }
 
 interface Found extends TarEntry {
@@ -169,7 +171,7 @@ interface HeaderFields extends Omit<TarEntry, 'kind'> {
 }
 
 /** POSIX ustar; numbers are octal, a NUL ends each. */
-function header({ name, prefix = '', type, mode, owner, sizeBytes, target }: HeaderFields): Buffer {
+function header({ name, prefix = '', type, mode, owner, sizeBytes, target, mtimeSeconds = 0 }: HeaderFields): Buffer {
   const block = Buffer.alloc(BLOCK);
   const octal = (value: number, at: number, digits: number): void => {
     block.write(value.toString(8).padStart(digits, '0'), at, 'latin1');
@@ -179,7 +181,7 @@ function header({ name, prefix = '', type, mode, owner, sizeBytes, target }: Hea
   octal(owner, 108, 7);
   octal(owner, 116, 7);
   octal(sizeBytes, 124, 11);
-  octal(0, 136, 11);
+  octal(mtimeSeconds, 136, 11);
   block.fill(' ', 148, 156);
   block.write(type, 156);
   block.write(target, 157);

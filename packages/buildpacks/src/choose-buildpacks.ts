@@ -1,4 +1,6 @@
 /** Which buildpacks stage an app: those asked for by name or well-known address, else the first whose `detect` says yes. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { StagingFailedError } from '@cupola/model/errors';
 import { SYSTEM_BUILDPACKS, type SystemBuildpack, systemBuildpack } from '@cupola/model/system-buildpacks';
 import type { Buildpack } from './buildpack.ts';
@@ -70,6 +72,10 @@ export async function chooseBuildpacks(
   }
   throw new StagingFailedError(
     'NoAppDetectedError',
-    'An app was not successfully detected by any available buildpack. Push the folder that has the package.json, requirements.txt, go.mod, pom.xml, Gemfile, composer.json, Staticfile or Procfile in it, or name a buildpack with -b (an index.html alone needs -b staticfile_buildpack).',
+    `An app was not successfully detected by any available buildpack. ${
+      existsSync(join(app, 'index.html'))
+        ? 'There is an index.html: to show all files of the folder as a site, push it with -b staticfile_buildpack, or with an empty file named Staticfile.'
+        : 'Push the folder that has the package.json, requirements.txt, go.mod, pom.xml, Gemfile, composer.json, Staticfile or Procfile in it, or name a buildpack with -b.'
+    }`,
   );
 }

@@ -50,6 +50,14 @@ export class UnreachableError extends Error {
   }
 }
 
+/** Somebody answers there, who is no Cloud Foundry API. */
+export class NoApiError extends Error {
+  override readonly name = 'NoApiError';
+  constructor(origin: string, cause: unknown) {
+    super(`${origin} answers, but is not the API of a Cloud Foundry.`, { cause });
+  }
+}
+
 /** The login server refused: wrong name or password, locked, or the login has ended. */
 export class LoginError extends Error {
   override readonly name = 'LoginError';
@@ -87,5 +95,7 @@ function reasonOf(cause: unknown): string {
     code === 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'
   )
     return 'its certificate is not trusted here';
+  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'EPROTO')
+    return 'it speaks no TLS there: if that is plain HTTP, write http:// before the address';
   return message ?? String(cause);
 }

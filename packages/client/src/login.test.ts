@@ -53,9 +53,9 @@ describe('discover()', () => {
   });
   test('what is no Cloud Foundry is said so', async () => {
     await using server = await serverThat(() => ({ body: '<html>' }));
-    await expect(discover(transport, server.origin)).rejects.toThrow(/API's own/);
+    await expect(discover(transport, server.origin)).rejects.toThrow(/is not the API of a Cloud Foundry/);
     await using missing = await serverThat(() => ({ status: 404, body: {} }));
-    await expect(discover(transport, missing.origin)).rejects.toMatchObject({ status: 404 });
+    await expect(discover(transport, missing.origin)).rejects.toMatchObject({ name: 'NoApiError' });
   });
 });
 

@@ -1,6 +1,6 @@
 /** Discovery and login: where the API's parts are, tokens by password or refresh. Refresh tokens rotate: each is used once, the new one kept at once. */
 import { readInfo, readRoot, readToken, readTokenClaims, readUaaError } from '@cupola/contract/v3/client-reads';
-import { LoginError } from './errors.ts';
+import { LoginError, NoApiError } from './errors.ts';
 import { apiError, type HttpAnswer, parseBody, type Transport } from './transport.ts';
 
 export interface Endpoints {
@@ -25,8 +25,8 @@ export interface Tokens {
 export async function discover(transport: Transport, api: string): Promise<Endpoints> {
   const origin = api.replace(/\/+$/, '');
   const [root, info] = await Promise.all([get(transport, `${origin}/`), get(transport, `${origin}/v3/info`)]);
-  if (root.status !== 200) throw apiError({ method: 'GET', url: `${origin}/` }, root);
-  const { links } = parseBody(readRoot, { method: 'GET', url: `${origin}/` }, root);
+  if (root.status >= 500) throw apiError({ method: 'GET', url: `${origin}/` }, root);
+  const { links } = readRootOf(origin, root);
   const custom = info.status === 200 ? readCustom(info) : null;
   const trim = (href: string | undefined): string | null => href?.replace(/\/+$/, '') ?? null;
   const uaa = trim(links.uaa?.href) ?? trim(links.login?.href) ?? origin;
@@ -39,6 +39,14 @@ export async function discover(transport: Transport, api: string): Promise<Endpo
     appsScheme: custom?.apps_scheme ?? (origin.startsWith('http:') ? 'http' : 'https'),
     appsPort: custom?.apps_port ?? null,
   };
+}
+
+function readRootOf(origin: string, { text }: HttpAnswer): ReturnType<typeof readRoot.parse> {
+  try {
+    return readRoot.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new NoApiError(origin, cause);
+  }
 }
 
 function readCustom(

@@ -12,6 +12,8 @@ export interface CauseFacts {
   /** Of each instance now; null when unknown. */
   readonly memoryMb?: number | null;
   readonly diskMb?: number | null;
+  /** That the platform proposes. */
+  readonly buildpack?: string | undefined;
 }
 
 interface Entry {
@@ -50,7 +52,7 @@ const TABLE: Readonly<Record<CauseCode, Entry>> = {
   'no-buildpack-fits': {
     says: 'no buildpack recognizes these files',
     mend: 'Push the folder that has the package.json, requirements.txt, Staticfile or Procfile in it, or name a buildpack.',
-    next: ({ app }) => `cupola push ${app} -b BUILDPACK`,
+    next: ({ app, buildpack = 'BUILDPACK' }) => `cupola push ${app} -b ${buildpack}`,
   },
   'unknown-buildpack': {
     says: 'there is no buildpack of that name',

@@ -22,7 +22,8 @@ export function explainStaging(
   // The sentence is printed already.
   const evidence = cause.evidence !== null && text.includes(cause.evidence) ? null : cause.evidence;
   const memoryMb = Number(/its limit is (\d+) MB/.exec(text)?.[1] ?? 0);
-  return { text, explained: explainCause({ code: cause.code, evidence }, { app, memoryMb }) };
+  const buildpack = /\bwith -b (\w+)/.exec(text)?.[1];
+  return { text, explained: explainCause({ code: cause.code, evidence }, { app, memoryMb, buildpack }) };
 }
 
 export interface StartFacts {

@@ -1,6 +1,14 @@
 /** How the CLI ends when it cannot do what was asked: one sentence on what happened, one on what to do next, and an exit code that scripts can rely on. */
-import { CfApiError, JobFailedError, LoginError, UnreachableError, WaitedTooLongError } from '@cupola/client/errors';
+import {
+  CfApiError,
+  JobFailedError,
+  LoginError,
+  NoApiError,
+  UnreachableError,
+  WaitedTooLongError,
+} from '@cupola/client/errors';
 import { causeOfRefusal, type Explanation, explainCause } from '@cupola/contract/causes';
+import { nextAfterRefusal } from '@cupola/contract/refusals';
 import { EXIT } from './exit-codes.ts';
 
 /** A failure in words for the user. `next` says what to do. */
@@ -55,7 +63,13 @@ export function explain(error: unknown, app = 'APP'): WordedError | null {
           : 'Log in: cupola login -a URL -u NAME',
     });
   if (error instanceof CfApiError) return explainApiError(error, app);
-  if (error instanceof JobFailedError) return new WordedError(error.message);
+  if (error instanceof NoApiError)
+    return new WordedError(error.message, {
+      exitCode: EXIT.unreachable,
+      next: 'cupola status prints the address of your own: apps have one port (8080), the API another (8081).',
+    });
+  if (error instanceof JobFailedError)
+    return new WordedError(error.message, { next: nextAfterRefusal(error.message, app) });
   if (error instanceof WaitedTooLongError)
     return new WordedError(error.message, {
       next: 'It may still finish: look with cupola app NAME and cupola logs NAME --recent.',
@@ -79,6 +93,6 @@ function explainApiError(error: CfApiError, app: string): WordedError {
       next: `Try again; if it stays so, tell the operator request ${requestId ?? '(no id)'}.`,
     });
   const code = causeOfRefusal(title, message);
-  if (code === null) return new WordedError(message);
+  if (code === null) return new WordedError(message, { next: nextAfterRefusal(message, app) });
   return new WordedError(message, { explained: explainCause({ code, evidence: null }, { app }) });
 }

@@ -17,6 +17,18 @@ export function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(2)} s`;
 }
 
+const SPANS = [
+  [86_400, 'd'],
+  [3_600, 'h'],
+  [60, 'min'],
+] as const;
+
+/** For how long something has been so, in whole units: `33 s`, `12 min`, `3 h`, `2 d`. */
+export function span(count: number): string {
+  const [unit, name] = SPANS.find(([length]) => count >= 2 * length) ?? [1, 's'];
+  return `${Math.floor(count / unit)} ${name}`;
+}
+
 const UNITS = ['B', 'K', 'M', 'G', 'T'];
 
 /** `64M`, `1.5G`: bytes in the letters that cf takes. */

@@ -1,8 +1,8 @@
 /** Brings an app's files to the platform: only those that it does not have, and where it can start from the package of the last push, only what differs. */
 import { hash } from 'node:crypto';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { extname, join } from 'node:path';
+import { dirname, extname, join } from 'node:path';
 import type { CloudClient } from '@cupola/client/cloud-client';
 import { CfApiError } from '@cupola/client/errors';
 import { uploadPackage } from '@cupola/client/upload';
@@ -13,6 +13,7 @@ import { usageError, WordedError } from './failures.ts';
 import { writeZip } from './files/archive.ts';
 import type { FolderMemory, FormerPackage } from './files/pushed-folder.ts';
 import type { Walked, WalkedFile } from './files/walk.ts';
+import { guessStart } from './guess-start.ts';
 import { matchFiles, walkAndMatch } from './match-files.ts';
 
 /** What a push will send: known before the app exists, so that it can be found out meanwhile. */
@@ -35,6 +36,22 @@ export interface Uploaded {
   readonly sentBytes: number;
 }
 
+/** @throws usage error for a folder with nothing in it: before anything is made for it. */
+export function requireFiles(folder: string): void {
+  if (!statSync(folder).isDirectory() || readdirSync(folder).length > 0) return;
+  const mark = guessStart(dirname(folder)).language?.from;
+  throw noFiles(
+    folder,
+    mark === undefined
+      ? 'Go to the folder of your app, or name it with -p.'
+      : `The folder above has a ${mark}: push from there, or with -p ..`,
+  );
+}
+
+function noFiles(folder: string, next: string): WordedError {
+  return usageError(`${folder} has no files to push.`, next);
+}
+
 const ARCHIVES = new Set(['.zip', '.jar', '.war']);
 const PROCESSING_LIMIT_MS = 15 * 60_000;
 
@@ -50,7 +67,7 @@ export async function prepareUpload(client: CloudClient, folder: string, memory:
   const former = memory.recall();
   const { walked, matched } = await walkAndMatch(client, folder, former);
   if (walked.files.length + walked.links.length === 0)
-    throw usageError(`${folder} has no files to push.`, 'Check -p, and what .cfignore leaves out.');
+    throw noFiles(folder, 'Check -p, and what .cfignore leaves out.');
   return { folder, walked, base: baseOf(former, walked), matched };
 }
 

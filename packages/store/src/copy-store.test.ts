@@ -88,6 +88,17 @@ async function fill(store: Store): Promise<void> {
   await aDeployment(store, { app_guid });
   const { guid: service_instance_guid } = await anInstance(store, { space_guid });
   await aBinding(store, { app_guid, service_instance_guid });
+  // More than a page of windows.
+  const windows = Array.from({ length: 45 }, (_, at) => ({
+    at: Math.floor(at / 2),
+    source: `api-${at % 2}`,
+    apps_json: '{}',
+  }));
+  const packs = [10, 300].map(step_s => ({ app_guid, step_s, at: 0, size_bytes: 1, packed: 'x' }));
+  await store.note(async ({ db }) => {
+    await db.insertInto('metric_windows').values(windows).execute();
+    await db.insertInto('metric_packs').values(packs).execute();
+  });
   await store.note(({ db }) => db.insertInto('settings').values({ key: 'installation_guid', value: 'one' }).execute());
 }
 

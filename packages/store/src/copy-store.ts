@@ -1,5 +1,5 @@
 /** Moves what one store holds into another, empty one, of the same engine or not: all of it or nothing. Guids, revision and sealed columns stay as they are. */
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import type { Database } from './schema.ts';
 import type { Store } from './store.ts';
 
@@ -7,8 +7,13 @@ import type { Store } from './store.ts';
 const ROWS = 500;
 /** Triggers list what comes by where it lies (migration 0008): that has to be there before. */
 const FIRST = ['organizations', 'spaces', 'apps', 'builds'];
-/** The feed begins anew, writers are processes, figures of apps over time are large and begin anew too; the others are what triggers keep. */
-const LEFT_OUT = ['counter', 'changes', 'writers', 'metric_windows', 'metric_packs', 'listed', 'list_counts'];
+/** The feed begins anew, writers are processes; the others are what triggers keep. */
+const LEFT_OUT = ['counter', 'changes', 'writers', 'listed', 'list_counts'];
+/** Of tables without a guid that may be large: by what they are read a page at a time. A window of figures holds those of all apps. */
+const PAGED: Readonly<Record<string, { readonly keys: readonly string[]; readonly rows: number }>> = {
+  metric_windows: { keys: ['at', 'source'], rows: 20 },
+  metric_packs: { keys: ['app_guid', 'step_s', 'at'], rows: ROWS },
+};
 
 type Table = keyof Database;
 type Row = Record<string, unknown>;
@@ -51,21 +56,34 @@ async function copyTable(
         .values(rows as never)
         .execute();
   };
-  if (!hasGuid) {
-    const rows: Row[] = await source.selectFrom(name).selectAll().execute();
-    for (let at = 0; at < rows.length; at += ROWS) await write(rows.slice(at, at + ROWS));
+  const paged = hasGuid ? { keys: ['guid'], rows: ROWS } : PAGED[name];
+  if (paged !== undefined) {
+    for await (const page of pagesOf(source, { name, ...paged })) await write(page);
     return;
   }
-  for (let after = '', isOver = false; !isOver; ) {
+  const rows: Row[] = await source.selectFrom(name).selectAll().execute();
+  for (let at = 0; at < rows.length; at += ROWS) await write(rows.slice(at, at + ROWS));
+}
+
+/** In the order of the keys, which no two rows share. */
+async function* pagesOf(
+  source: Kysely<Database>,
+  { name, keys, rows: limit }: { name: Table; keys: readonly string[]; rows: number },
+): AsyncIterable<Row[]> {
+  const columns = sql.join(keys.map(key => sql.ref(key)));
+  for (let last: Row | undefined, isOver = false; !isOver; ) {
+    const behind: Row | undefined = last;
     const rows: Row[] = await source
-      .selectFrom(name as 'apps')
+      .selectFrom(name)
       .selectAll()
-      .where('guid', '>', after)
-      .orderBy('guid')
-      .limit(ROWS)
+      .$if(behind !== undefined, query =>
+        query.where(sql<boolean>`(${columns}) > (${sql.join(keys.map(key => behind?.[key]))})`),
+      )
+      .orderBy(columns)
+      .limit(limit)
       .execute();
-    await write(rows);
-    after = String(rows.at(-1)?.guid ?? '');
-    isOver = rows.length < ROWS;
+    yield rows;
+    last = rows.at(-1);
+    isOver = rows.length < limit;
   }
 }

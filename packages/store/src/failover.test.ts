@@ -20,16 +20,20 @@ const keysOf = async ({ read }: Store): Promise<string[]> =>
 /** What somebody knows who lists, and follows the feed from then on; lists again when told to. */
 function watch(store: Store): { keys: Set<string>; listings: number } {
   const known = { keys: new Set<string>(), listings: 0 };
+  /** Told since the last listing was asked for: it may have been read before that. */
+  let since = new Set<string>();
   store.subscribe(changes => {
-    for (const { guid } of changes ?? []) known.keys.add(guid);
-    if (changes === null)
-      keysOf(store).then(
-        keys => {
-          known.listings++;
-          known.keys = new Set(keys);
-        },
-        () => undefined,
-      );
+    for (const { guid } of changes ?? []) for (const keys of [known.keys, since]) keys.add(guid);
+    if (changes !== null) return;
+    const later = new Set<string>();
+    since = later;
+    keysOf(store).then(
+      keys => {
+        known.listings++;
+        known.keys = new Set([...keys, ...later, ...since]);
+      },
+      () => undefined,
+    );
   });
   return known;
 }

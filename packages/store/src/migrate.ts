@@ -25,6 +25,7 @@ import * as gitWebhooks from './migrations/0017-git-webhooks.ts';
 import * as gitOrders from './migrations/0018-git-orders.ts';
 import * as gitDeployKeys from './migrations/0020-git-deploy-keys.ts';
 import * as gitPreviews from './migrations/0020-git-previews.ts';
+import * as sshLogins from './migrations/0021-ssh-logins.ts';
 import * as development from './migrations/0022-development.ts';
 import type { Database } from './schema.ts';
 
@@ -53,6 +54,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0018-git-orders': inNewEpoch(gitOrders),
   '0020-git-deploy-keys': inNewEpoch(gitDeployKeys),
   '0020-git-previews': inNewEpoch(gitPreviews),
+  '0021-ssh-logins': inNewEpoch(sshLogins),
   '0022-development': inNewEpoch(development),
 };
 

@@ -666,6 +666,14 @@ export interface SshKeysTable {
   created_at: number;
 }
 
+/** Logins over SSH that were granted. */
+export interface SshLoginsTable {
+  /** Hash of what was signed, which names the session. */
+  guid: string;
+  key_guid: string;
+  seen_at: number;
+}
+
 /** Of pushes by git; an app without a row has the usual ones. */
 export interface GitSettingsTable {
   app_guid: string;
@@ -830,6 +838,7 @@ export interface Database {
   development_apps: DevelopmentAppsTable;
   development_changes: DevelopmentChangesTable;
   ssh_keys: SshKeysTable;
+  ssh_logins: SshLoginsTable;
   stacks: StacksTable;
   usage_events: UsageEventsTable;
   passcodes: PasscodesTable;

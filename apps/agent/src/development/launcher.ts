@@ -74,7 +74,8 @@ take() {
     if [ -f "$change/removed" ]; then
       while IFS= read -r path; do rm -rf -- "./$path" || failed=1; done <"$change/removed"
     fi
-    cp -a --remove-destination -- "$change/files/." . || failed=1
+    # Into the files that are there: who watches one (node --watch) would not see another in its place. One that runs, or may not be written, is replaced.
+    cp -af -- "$change/files/." . || failed=1
     applied=$((applied + 1))
     if [ -n "$failed" ]; then say "incomplete $applied"; fi
   done

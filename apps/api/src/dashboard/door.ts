@@ -90,7 +90,7 @@ async function session(deps: ApiDeps, request: IncomingMessage, asked: Asked): P
       apps_domain: appsDomain,
       apps_port: appsPort,
       apps_scheme: appsScheme,
-      https,
+      https: https === null ? null : { port: https.port, certificates: https.certificates },
       version,
     },
     roles: actor.roles.map(({ type, organizationGuid, spaceGuid }) => ({

@@ -49,6 +49,9 @@ describe('ssh keys', () => {
     const { token } = (await login(SECRET, { key, proof })).body;
     const claims = JSON.parse(Buffer.from(token.split('.')[1], 'base64url').toString());
     expect(claims).toMatchObject({ user_id: ada.guid, grant_type: 'git' });
+    // What was signed once counts once, whatever signature comes with it.
+    expect((await login(SECRET, { key, proof })).status).toBe(401);
+    expect(await login(SECRET, { key, proof: null })).toMatchObject({ status: 200 });
 
     const gone = (who: string) => given.api('DELETE', `/v3/ssh_keys/${added.body.guid}`, { token: who });
     expect((await gone(bob.token)).status).toBe(404);

@@ -2,7 +2,7 @@
  * Public keys of users, and who may have a token for one. The part that speaks SSH may not say of itself who somebody is: it hands over what the client has
  * signed, and the API checks that. Nor may a stranger who has such a signature (any server that a user logs in to has one): they lack the part's secret.
  */
-import { randomUUID, timingSafeEqual } from 'node:crypto';
+import { hash, randomUUID, timingSafeEqual } from 'node:crypto';
 import { createSshKey, sshKey, sshLogin, sshLoginAnswer } from '@cupola/contract/v3/ssh-key';
 import { ForbiddenError, NotFoundError, UnauthenticatedError, UnprocessableError } from '@cupola/model/errors';
 import type { SshKeysTable } from '@cupola/store/schema';
@@ -18,6 +18,8 @@ import { pushToken } from './who-pushes.ts';
 
 /** Of one user (ours). */
 const KEYS_MAX = 50;
+/** Of one key are remembered: years of a developer's, and some megabytes where a machine pushes each minute (ours). */
+const LOGINS_MAX = 10_000;
 
 function requireUser(actor: Actor): void {
   if (actor.kind !== 'user') throw new ForbiddenError();
@@ -34,6 +36,29 @@ function requirePart({ git }: ApiDeps, { raw }: ApiRequest<never, never>): void 
   const [mine, theirs] = [Buffer.from(secret), Buffer.from(given)];
   if (secret === '' || mine.length !== theirs.length || !timingSafeEqual(mine, theirs))
     throw new UnauthenticatedError('InvalidAuthToken');
+}
+
+/**
+ * What is signed names the session, and no two sessions are alike: who brings the same again has kept it. So a part that was taken over once has nothing of
+ * those who have logged in to it but tokens, which end. Of two at once one is the first.
+ */
+function isFirstUse({ store, now }: ApiDeps, keyGuid: string, signed: Buffer): Promise<boolean> {
+  const login = { guid: hash('sha256', signed, 'base64url'), key_guid: keyGuid, seen_at: now() };
+  return store.note(async ({ db }) => {
+    const { numInsertedOrUpdatedRows } = await db
+      .insertInto('ssh_logins')
+      .values(login)
+      .onConflict(conflict => conflict.column('guid').doNothing())
+      .executeTakeFirstOrThrow();
+    if (numInsertedOrUpdatedRows !== 1n) return false;
+    const older = db.selectFrom('ssh_logins').select('seen_at').where('key_guid', '=', keyGuid);
+    await db
+      .deleteFrom('ssh_logins')
+      .where('key_guid', '=', keyGuid)
+      .where('seen_at', '<', older.orderBy('seen_at', 'desc').offset(LOGINS_MAX).limit(1))
+      .execute();
+    return true;
+  });
 }
 
 export const sshKeyEndpoints: Endpoint[] = [
@@ -110,6 +135,7 @@ export const sshKeyEndpoints: Endpoint[] = [
           .returning('guid')
           .execute();
         if (gone.length === 0) throw new NotFoundError('SSH key');
+        await db.deleteFrom('ssh_logins').where('key_guid', '=', guid).execute();
       });
       return { status: 204 };
     },
@@ -127,7 +153,7 @@ export const sshKeyEndpoints: Endpoint[] = [
       const wire = Buffer.from(key, 'base64');
       const row = await deps.store.read
         .selectFrom('ssh_keys')
-        .select('user_guid')
+        .select(['guid', 'user_guid'])
         .where('fingerprint', '=', fingerprintOf(wire))
         .executeTakeFirst();
       if (row === undefined) throw new UnauthenticatedError('InvalidAuthToken');
@@ -138,7 +164,8 @@ export const sshKeyEndpoints: Endpoint[] = [
         hash: proof.hash,
       };
       const actor = isProven(wire, checked) ? await actorOfUser(deps.store.read, row.user_guid) : null;
-      if (actor === null) throw new UnauthenticatedError('InvalidAuthToken');
+      if (actor === null || !(await isFirstUse(deps, row.guid, checked.signed)))
+        throw new UnauthenticatedError('InvalidAuthToken');
       return { status: 200, body: { token: await pushToken(deps, actor) } };
     },
   }),

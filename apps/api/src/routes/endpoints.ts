@@ -23,6 +23,7 @@ import { writeMetadata } from '../metadata/metadata.ts';
 import { isNetworkShared, NO_NAMES } from '../network-policies/shared-network.ts';
 import { deleteRouteRows } from '../spaces/delete-routes.ts';
 import { findSpace } from '../spaces/find-space.ts';
+import { routeCertificateEndpoint } from './certificate-endpoint.ts';
 import type { RouteHome } from './create-route.ts';
 import { destinationEndpoints } from './destination-endpoints.ts';
 import { type ScopedRoute, seenRoute, writableRoute } from './find-route.ts';
@@ -119,6 +120,7 @@ async function remove(mutation: Mutation, actor: Actor, route: ScopedRoute): Pro
 
 export const routeEndpoints: Endpoint[] = [
   ...routeLists,
+  routeCertificateEndpoint,
   endpoint({
     method: 'POST',
     path: '/v3/routes',

@@ -74,6 +74,8 @@ export async function deleteAccount(mutation: Mutation, user: UserRow): Promise<
   await unlistUser(mutation, user);
   await revokeRefreshTokens(mutation, user.guid);
   await mutation.db.deleteFrom('git_webhooks').where('user_guid', '=', user.guid).execute();
+  const keys = mutation.db.selectFrom('ssh_keys').select('guid').where('user_guid', '=', user.guid);
+  await mutation.db.deleteFrom('ssh_logins').where('key_guid', 'in', keys).execute();
   await mutation.db.deleteFrom('ssh_keys').where('user_guid', '=', user.guid).execute();
   await mutation.db.deleteFrom('users').where('guid', '=', user.guid).execute();
 }

@@ -5,6 +5,7 @@ import { EXIT } from '@cupola/push/exit-codes';
 import { usageError, WordedError } from '@cupola/push/failures';
 import { table } from '@cupola/push/text';
 import type { CliContext, Named } from '../context.ts';
+import { ownPlatform } from '../own-platform.ts';
 import { question, readStdin, secret } from '../prompt.ts';
 
 interface LoginFlags {
@@ -19,7 +20,7 @@ interface LoginFlags {
 
 export async function login(context: CliContext, flags: LoginFlags): Promise<void> {
   const known = context.config.read();
-  const address = flags.api ?? known.endpoints?.api;
+  const address = flags.api ?? known.endpoints?.api ?? ownPlatform()?.api;
   if (address === undefined) throw usageError('Which platform?', 'cupola login -a URL (cupola up prints its own)');
   const skipSslValidation = flags.skipSslValidation ?? (flags.api === undefined ? known.skipSslValidation : false);
   const transport = context.transport(skipSslValidation);

@@ -21,7 +21,7 @@ import { readCode } from '@cupola/model/causes';
 import { waitingCause } from '@cupola/model/waiting-reasons';
 import { EXIT } from '@cupola/push/exit-codes';
 import { usageError, WordedError } from '@cupola/push/failures';
-import { bytes, explanationText, logLine, table } from '@cupola/push/text';
+import { bytes, explanationText, logLine, span, table } from '@cupola/push/text';
 import { readUrls, urlsOf } from '@cupola/push/urls';
 import { type CliContext, findApp } from '../context.ts';
 import { activeDeployment, canaryText } from './deployments.ts';
@@ -186,7 +186,7 @@ function describeApp(value: {
     const rows = stats.map(({ index, state, uptimeSeconds, details, cpu, memoryBytes }) => [
       `#${index}`,
       state.toLowerCase(),
-      uptimeSeconds === null ? '-' : `${uptimeSeconds} s`,
+      uptimeSeconds === null ? '-' : span(uptimeSeconds),
       cpu === null ? '-' : `${(cpu * 100).toFixed(1)} %`,
       memoryBytes === null ? '-' : `${bytes(memoryBytes)} of ${bytes(memoryMb * MIB)}`,
       details ?? '',

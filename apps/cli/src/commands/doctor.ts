@@ -35,9 +35,12 @@ const LOG_LINES = 500;
 
 export async function doctor(context: CliContext, name: string): Promise<void> {
   const app = await findApp(context, name);
+  const staged = await staging(context, app);
+  // Nothing to start: one step after the other.
+  const isEmpty = staged.some(({ says }) => says === NOTHING);
   const findings = [
-    ...(await staging(context, app)),
-    ...(app.state === 'STARTED' ? await starting(context, app) : [stopped(app)]),
+    ...staged,
+    ...(app.state === 'STARTED' ? await starting(context, app) : isEmpty ? [] : [stopped(app)]),
     ...(await routing(context, app)),
     ...(await files(context, app)),
   ];
@@ -80,11 +83,10 @@ async function staging(context: CliContext, app: ReadApp): Promise<Finding[]> {
     return [{ about: 'staging', says: text, cause: explained, next: null, lines: lines.slice(-SHOWN).map(logLine) }];
   }
   if (newest !== null || (await hasDroplet(context, app))) return [];
-  return [
-    { about: 'app', says: 'nothing was pushed to it yet.', cause: null, next: `cupola push ${app.name}`, lines: [] },
-  ];
+  return [{ about: 'app', says: NOTHING, cause: null, next: `cupola push ${app.name}`, lines: [] }];
 }
 
+const NOTHING = 'nothing was pushed to it yet.';
 const SHOWN = 10;
 
 async function starting(context: CliContext, app: ReadApp): Promise<Finding[]> {

@@ -2,8 +2,9 @@
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { type Bench, type FakeCf, fakeCf, loggedIn } from '../fixtures.ts';
+import { type Bench, CLI, type FakeCf, fakeCf, loggedIn } from '../fixtures.ts';
 
 describe('open', () => {
   test('without a screen prints the address, of the app that the manifest names', async () => {
@@ -141,12 +142,20 @@ describe('the plan of a push', () => {
   });
 });
 
+test('git:remote says what to type next: with a first commit where there is none, and the branch that is checked out', async () => {
+  await using cf = await fakeCf();
+  using user = await loggedIn(cf);
+  await promisify(execFile)('git', ['init', '--quiet', '--initial-branch', 'trunk', user.folder]);
+  expect((await user.run(['git:remote', 'web1'])).stdout).toMatch(
+    /Deploy: git add \. && git commit -m first && git push cupola trunk\n$/,
+  );
+});
+
 describe('completion', () => {
   /** What bash makes of a line whose end is completed. */
   function complete(user: Bench, line: string): Promise<string[]> {
     const cupola = join(user.home, 'cupola');
-    const entry = join(import.meta.dirname, '..', 'entry.mjs');
-    writeFileSync(cupola, `#!/bin/sh\nexec '${process.execPath}' '${entry}' "$@"\n`, { mode: 0o755 });
+    writeFileSync(cupola, `#!/bin/sh\nexec '${process.execPath}' '${CLI}' "$@"\n`, { mode: 0o755 });
     const script =
       'source <("$1" completion bash); COMP_LINE=$2; COMP_POINT=$3; _cupola; printf "%s\\n" "$' + '{COMPREPLY[@]}"';
     const typed = line.replace('cupola', cupola);

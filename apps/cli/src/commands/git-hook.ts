@@ -27,7 +27,7 @@ while read -r before after ref; do
   esac
   CUPOLA_LOGIN=$login GIT_TERMINAL_PROMPT=0 git -c credential.helper= \\
     -c credential.helper='!f() { test "$1" = get || return 0; { read -r user; read -r password; } <"$CUPOLA_LOGIN"; printf "username=%s\\\\npassword=%s\\\\n" "$user" "$password"; }; f' \\
-    push --force --quiet "$url" "$after:refs/heads/$branch" || status=1
+    push --force --quiet "$url" "$after:refs/heads/$branch" || { status=1; echo "Not deployed: see above. The login is that of $login."; }
 done
 exit $status
 `;

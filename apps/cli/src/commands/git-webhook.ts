@@ -1,11 +1,14 @@
 /** git:webhook: a forge's push events deploy an app. Prints once what the forge is to be given. */
 import { readFileSync } from 'node:fs';
+import { CfApiError } from '@cupola/client/errors';
 import { gitWebhook, madeGitWebhook } from '@cupola/contract/v3/git-webhook';
-import { usageError } from '@cupola/push/failures';
+import { usageError, WordedError } from '@cupola/push/failures';
 import { table } from '@cupola/push/text';
 import type { z } from 'zod';
 import { type CliContext, findApp } from '../context.ts';
 import { readStdin, secret } from '../prompt.ts';
+
+type Webhook = z.infer<typeof gitWebhook>;
 
 interface WebhookFlags {
   repo?: string;
@@ -36,7 +39,11 @@ export async function gitWebhookCommand(context: CliContext, name: string, flags
     );
   }
   if (flags.repo === undefined) {
-    const known = await client.read(gitWebhook, { path });
+    const known = await client.read(gitWebhook, { path }).catch((error: unknown) => {
+      throw isNone(error)
+        ? new WordedError(`No webhook deploys ${name}.`, { next: `Set one up: cupola git:webhook ${name} --repo URL` })
+        : error;
+    });
     return context.result({ app: name, ...known }, facts(known));
   }
   const token = flags.login === undefined ? null : await tokenOf(context, flags);
@@ -50,7 +57,12 @@ export async function gitWebhookCommand(context: CliContext, name: string, flags
       ...(flags.knownHosts === undefined ? {} : { known_hosts: readText(flags.knownHosts) }),
     },
   });
-  context.result({ app: name, ...made }, `${facts(made)}\n${table([['secret', made.secret]])}\n\n${HOW}`);
+  context.result({ app: name, ...made }, `${facts(made, made.secret)}\n\n${how(made)}`);
+}
+
+const NOT_FOUND = 404;
+function isNone(error: unknown): boolean {
+  return error instanceof CfApiError && error.status === NOT_FOUND;
 }
 
 async function tokenOf({ environment, isTerminal }: CliContext, { tokenStdin }: WebhookFlags): Promise<string> {
@@ -71,7 +83,7 @@ function readText(file: string): string {
   }
 }
 
-function facts(webhook: z.infer<typeof gitWebhook>): string {
+function facts(webhook: Webhook, secret: string | null = null): string {
   const { url, repository_url, branch, has_login, user, deploy_key, known_hosts } = webhook;
   return table([
     ['deploys', `${branch} of ${repository_url}`],
@@ -88,11 +100,29 @@ function facts(webhook: z.infer<typeof gitWebhook>): string {
           ['host known by', known_hosts?.trim().split('\n').join(', ') ?? 'what it shows at the first fetch'],
         ]),
     ['payload URL', url],
+    ...(secret === null ? [] : [['secret', secret]]),
   ]);
 }
 
-const HOW = `The secret is shown this once. Give both to the forge, for push events, as JSON:
-  GitHub            Settings, Webhooks: Payload URL, Secret
-  GitLab            Settings, Webhooks: URL, Signing token (before it had those: Secret token)
-  Gitea, Forgejo    Settings, Webhooks: Target URL, Secret
-A deploy key goes into the settings of the repository there, Deploy keys, for reading alone.`;
+/** What is to be done at the forge. */
+function how({ url, deploy_key }: Webhook): string {
+  const { hostname } = new URL(url);
+  return [
+    'The secret is shown this once. Give both to the forge, for push events, as JSON:',
+    '  GitHub            Settings, Webhooks: Payload URL, Secret',
+    '  GitLab            Settings, Webhooks: URL, Signing token (before it had those: Secret token)',
+    '  Gitea, Forgejo    Settings, Webhooks: Target URL, Secret',
+    ...(deploy_key === null
+      ? []
+      : ['The deploy key goes into the settings of the repository there, Deploy keys, for reading alone.']),
+    ...(isThisMachine(hostname)
+      ? [
+          `${hostname} is this machine alone: a forge elsewhere cannot call it. On a server: cupola up --listen 0.0.0.0 --domain DOMAIN`,
+        ]
+      : []),
+  ].join('\n');
+}
+
+function isThisMachine(hostname: string): boolean {
+  return hostname === 'localhost' || hostname.endsWith('.localhost') || /^127\.|^\[::1\]$/.test(hostname);
+}

@@ -40,8 +40,16 @@ export async function gitRemote(
   else git(['config', '--local', '--unset-all', verify]);
   context.result(
     { remote, url, app: name },
-    `Remote ${remote} leads to ${name} in ${organization.name} / ${space.name}.\nDeploy: git push ${remote} main`,
+    `Remote ${remote} leads to ${name} in ${organization.name} / ${space.name}.\n${nextPush(remote)}`,
   );
+}
+
+/** By the branch that is checked out; one that has no commit cannot be pushed. */
+function nextPush(remote: string): string {
+  const branch = git(['symbolic-ref', '--quiet', '--short', 'HEAD']).stdout.trim() || 'HEAD:main';
+  const first =
+    git(['rev-parse', '--quiet', '--verify', 'HEAD']).status === 0 ? '' : 'git add . && git commit -m first && ';
+  return `Deploy: ${first}git push ${remote} ${branch}`;
 }
 
 /** Where an app is pushed to by git. */
@@ -141,7 +149,11 @@ export async function gitConfig(context: CliContext, name: string, flags: Config
   };
   const isChange = Object.keys(json).length > 0;
   const settings = await context.client().read(gitSettings, isChange ? { method: 'PATCH', path, json } : { path });
-  context.result({ app: name, ...settings }, describe(settings));
+  const hint =
+    flags.previews === 'on' || flags.previews === 'forks'
+      ? '\nA branch becomes a preview with the next commit that is pushed to it: git push cupola BRANCH'
+      : '';
+  context.result({ app: name, ...settings }, describe(settings) + hint);
 }
 
 /** `A,B`; nothing: none. */

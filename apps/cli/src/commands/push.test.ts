@@ -398,6 +398,7 @@ describe('push', () => {
     const { code, stderr, stdout } = await user.run(args);
     expect(stderr + stdout).toMatch(message);
     expect(code).toBe(2);
+    expect(cf.log().filter(call => call.startsWith('POST /v3'))).toEqual([]); // Nothing is left behind.
     expect(cf.log().filter(call => !call.startsWith('POST /v3/spaces') && !call.startsWith('GET'))).toEqual([]);
   });
 });

@@ -10,6 +10,7 @@ import { type ManifestPlan, type PushedImage, type PushFlags, planManifest } fro
 import { applyManifest, type Goal, idleTypes, type PushState, pushPhases } from '@cupola/push/push-app';
 import type { Deployed, DeploymentChoice } from '@cupola/push/run-app';
 import { explanationText, logLine, seconds } from '@cupola/push/text';
+import { requireFiles } from '@cupola/push/upload-app';
 import { urlsOf } from '@cupola/push/urls';
 import { configFolder } from '../config.ts';
 import { type CliContext, findApp } from '../context.ts';
@@ -55,12 +56,17 @@ export async function push(context: CliContext, name: string | undefined, option
   const { organization, space } = context.target();
   const noRoute = !options.route || options.task === true;
   const plan = planManifest(name, { ...options, noRoute, nameless: nameOfFolder }, process.cwd());
+  for (const { folder, image } of plan.apps) if (image === null) requireFiles(folder);
   context.say(`Pushing ${plan.apps.map(app => app.name).join(', ')} to ${organization.name} / ${space.name}`);
-  const explain = await beginExplaining(context, { plan, name, options });
+  const tellPlan = await beginExplaining(context, { plan, name, options });
   // Hashing needs no app: the manifest is applied meanwhile.
-  const applying = applyManifest(context.client(), { spaceGuid: space.guid, onlyApp: null }, plan);
+  const applying = applyManifest(context.client(), { spaceGuid: space.guid, onlyApp: null }, plan).catch(
+    (error: unknown) => {
+      throw explain(error, plan.apps[0]?.name) ?? error;
+    },
+  );
   applying.catch(() => undefined); // Thrown where it is awaited below.
-  await explain?.(applying);
+  await tellPlan?.(applying);
   const pushed: PushedApp[] = [];
   for (const one of plan.apps)
     pushed.push(

@@ -63,6 +63,12 @@ export function cancelDeployment(app: Named, guid: string): Commands {
   return { cf: command, cupola: command, api: { method: 'POST', path: `/v3/deployments/${guid}/actions/cancel` } };
 }
 
+/** Of a canary deployment that waits at a step. */
+export function continueDeployment(app: Named, guid: string): Commands {
+  const command = `continue-deployment ${word(app.name)}`;
+  return { cf: command, cupola: command, api: { method: 'POST', path: `/v3/deployments/${guid}/actions/continue` } };
+}
+
 interface RouteName {
   domain: string;
   host: string;

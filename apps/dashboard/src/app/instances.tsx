@@ -14,17 +14,26 @@ import { carryOut } from './do.ts';
 interface Props {
   app: App;
   shown: ShownProcess;
+  /** Which of two processes of one type this is, while a deployment goes from one to the other; else null. */
+  version: 'new' | 'before' | null;
   events: readonly AuditEvent[];
   readOnly: string | null;
 }
 
-export function Instances({ app, shown: { process, instances }, events, readOnly }: Props) {
-  const crashes = events.filter(({ type, data }) => type === 'audit.app.process.crash' && data?.index !== undefined);
+export function Instances({ app, shown: { process, instances }, version, events, readOnly }: Props) {
+  // Of this process: the version before it had its own.
+  const crashes = events.filter(
+    ({ type, actor, data }) =>
+      type === 'audit.app.process.crash' && data?.index !== undefined && (actor?.guid ?? process.guid) === process.guid,
+  );
   const running = instances.filter(({ state }) => state === 'RUNNING').length;
   return (
-    <section className="sheet" aria-labelledby={`instances-${process.type}`}>
+    <section className="sheet" aria-labelledby={`instances-${process.guid}`}>
       <header>
-        <h2 id={`instances-${process.type}`}>{process.type}</h2>
+        <h2 id={`instances-${process.guid}`}>
+          {process.type}
+          {version !== null && (version === 'new' ? ', the new version' : ', the version before')}
+        </h2>
         <span className="quiet small number">
           {running} of {process.instances} running
         </span>

@@ -1,8 +1,8 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { linkOf } from '../apps/overview.ts';
-import { ask, read, withQuery } from '../data/http.ts';
-import { domainsQuery, routesQuery } from '../data/queries.ts';
+import { ask, nowThere, read, withQuery } from '../data/http.ts';
+import { type Certificates, certificatesQuery, domainsQuery, routesQuery } from '../data/queries.ts';
 import { type App, type Domain, listOf, type Route, route as readRoute } from '../data/read.ts';
 import { usePlatform } from '../data/session.tsx';
 import { Action } from '../ui/action.tsx';
@@ -20,6 +20,7 @@ interface Props {
 export function Routes({ app, readOnly }: Props) {
   const { data: routes = [] } = useQuery(routesQuery(app.guid));
   const { data: domains = [] } = useQuery(domainsQuery);
+  const { data: certificates } = useQuery({ ...certificatesQuery(app.guid), enabled: routes.length > 0 });
   return (
     <section className="sheet" aria-labelledby="routes-title">
       <header>
@@ -30,7 +31,14 @@ export function Routes({ app, readOnly }: Props) {
       ) : (
         <ul className="lines">
           {routes.map(route => (
-            <Line key={route.guid} app={app} route={route} domains={domains} readOnly={readOnly} />
+            <Line
+              key={route.guid}
+              app={app}
+              route={route}
+              domains={domains}
+              certificates={certificates}
+              readOnly={readOnly}
+            />
           ))}
         </ul>
       )}
@@ -39,11 +47,18 @@ export function Routes({ app, readOnly }: Props) {
   );
 }
 
-function Line({ app, route, domains, readOnly }: Props & { route: Route; domains: readonly Domain[] }) {
+interface LineProps extends Props {
+  route: Route;
+  domains: readonly Domain[];
+  /** Undefined while they are looked at. */
+  certificates: Certificates | undefined;
+}
+
+function Line({ app, route, domains, certificates, readOnly }: LineProps) {
   const platform = usePlatform();
   const domain = domains.find(({ guid }) => guid === route.relationships?.domain?.data?.guid);
   const isInternal = domain?.internal === true;
-  const { text, link } = securityOf({ url: route.url, isInternal }, platform);
+  const { text, link, tone } = securityOf({ url: route.url, isInternal }, { platform, certificates, now: nowThere() });
   const others = (route.destinations ?? []).filter(one => one.app?.guid !== app.guid).length;
   // Each port or process of the app is one.
   const own = (route.destinations ?? []).flatMap(one => (one.app?.guid === app.guid ? (one.guid ?? []) : []));
@@ -62,7 +77,7 @@ function Line({ app, route, domains, readOnly }: Props & { route: Route; domains
           <Copy text={isInternal ? route.url : linkOf(route.url, platform)} what={`the address ${route.url}`} />
         </span>
         <span className="quiet small">
-          {text}
+          <span className={tone === null ? '' : `tone-${tone}`}>{text}</span>
           {link !== null && (
             <>
               {': '}

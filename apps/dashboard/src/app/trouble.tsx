@@ -4,18 +4,20 @@ import { explainStaging, explainStart } from '@cupola/contract/explain-failure';
 import { readLogEnvelopes } from '@cupola/contract/v3/client-reads';
 import { sentence } from '@cupola/model/sentence';
 import { useQuery } from '@tanstack/react-query';
+import { reasonOf } from '../apps/overview.ts';
 import { read, withQuery } from '../data/http.ts';
 import type { ShownProcess } from '../data/queries.ts';
-import type { App, AuditEvent, Build, Revision } from '../data/read.ts';
+import type { App, AuditEvent, Build, Deployment, Revision } from '../data/read.ts';
 import { logLine } from '../logs/lines.ts';
 import { Action } from '../ui/action.tsx';
 import { Copy } from '../ui/copy.tsx';
-import { changeState, rollBack, scaleApp } from './commands.ts';
+import { cancelDeployment, changeState, rollBack, scaleApp } from './commands.ts';
 import { carryOut, carryOutAll } from './do.ts';
 
 interface Props {
   app: App;
   build: Build | null;
+  deployment: Deployment | null;
   processes: readonly ShownProcess[];
   events: readonly AuditEvent[];
   /** The newest of those that ran before; null when there is none to go back to. */
@@ -29,12 +31,14 @@ interface Found {
   explained: Explanation;
   /** Whose instances they are; null: the build. */
   process: ShownProcess['process'] | null;
+  /** Of a deployment under way that has made that process: the version before serves meanwhile. */
+  deployment: Deployment | null;
 }
 
 const LINES_MAX = 200;
 
 export function Trouble(props: Props) {
-  const { app, build, processes } = props;
+  const { app, build, deployment, processes } = props;
   const isStaging = build?.state === 'FAILED';
   const troubled = processes.find(({ instances }) =>
     instances.some(({ state, details }) => state !== 'RUNNING' && Boolean(details)),
@@ -53,7 +57,13 @@ export function Trouble(props: Props) {
       build.error ?? '',
       lines.filter(({ source }) => source === 'STG').map(({ plain }) => plain),
     );
-    found.push({ title: 'The newest build failed', reason: told.text, explained: told.explained, process: null });
+    found.push({
+      title: 'The newest build failed',
+      reason: told.text,
+      explained: told.explained,
+      process: null,
+      deployment: null,
+    });
   }
   if (app.state === 'STARTED' && troubled !== undefined) {
     const source = `APP/PROC/${troubled.process.type.toUpperCase()}`;
@@ -61,18 +71,26 @@ export function Trouble(props: Props) {
       app: app.name,
       process: troubled.process,
       instances: troubled.instances,
-      event: props.events.find(({ type }) => type === 'audit.app.process.crash') ?? null,
+      event:
+        props.events.find(
+          ({ type, actor }) =>
+            type === 'audit.app.process.crash' && (actor?.guid ?? troubled.process.guid) === troubled.process.guid,
+        ) ?? null,
       lines: lines.filter(one => one.source === source).map(({ plain }) => plain),
     });
+    const isNew =
+      reasonOf(deployment) !== null && deployment?.new_processes?.some(({ guid }) => guid === troubled.process.guid);
     const running = troubled.instances.filter(({ state }) => state === 'RUNNING').length;
     found.push({
-      title:
-        running === 0
+      title: isNew
+        ? `The new version does not run: ${told.explained.says}. The version before serves`
+        : running === 0
           ? `${app.name} does not run: ${told.explained.says}`
           : `${running} of ${troubled.instances.length} instances run: ${told.explained.says}`,
       reason: told.reason,
       explained: told.explained,
       process: troubled.process,
+      deployment: isNew ? deployment : null,
     });
   }
   return found.map(one => <TroublePanel key={one.title} found={one} {...props} />);
@@ -112,7 +130,7 @@ function TroublePanel({ found, app, former, readOnly }: Props & { found: Found }
 type MendProps = Pick<Props, 'app' | 'former' | 'readOnly'> & { found: Found };
 
 /** What this page itself can do about it: give more, go back to what ran before, or try again. */
-function Mend({ found: { explained, process }, app, former, readOnly }: MendProps) {
+function Mend({ found: { explained, process, deployment }, app, former, readOnly }: MendProps) {
   const more = / scale \S+ -([mk]) (\d+)M$/.exec(explained.next);
   if (process !== null && more !== null) {
     const [, kind, mb = ''] = more;
@@ -129,6 +147,19 @@ function Mend({ found: { explained, process }, app, former, readOnly }: MendProp
     );
   }
   if (process === null) return null;
+  if (deployment !== null) {
+    const commands = cancelDeployment(app, deployment.guid);
+    return (
+      <Action
+        label="Cancel the deployment"
+        kind="main-action"
+        commands={commands}
+        disabledBecause={readOnly}
+        run={() => carryOut(commands)}
+        done="The deployment is cancelled; the version before serves."
+      />
+    );
+  }
   if (former !== null && former.deployable !== false) {
     const commands = rollBack(app, former);
     return (

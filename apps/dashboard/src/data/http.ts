@@ -93,6 +93,37 @@ export async function fetchSafely(url: string, init: RequestInit): Promise<Respo
   }
 }
 
+export interface Upload {
+  body: FormData;
+  signal: AbortSignal;
+  progress(sentBytes: number, totalBytes: number): void;
+}
+
+/** A POST whose progress is told, which `fetch` does not. @throws ApiError */
+export function upload(path: string, { body, signal, progress }: Upload): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    const stop = (): void => request.abort();
+    const end = (error: unknown): void => {
+      signal.removeEventListener('abort', stop);
+      if (error === null) resolve();
+      else reject(error);
+    };
+    request.open('POST', `${API}${path}`);
+    request.setRequestHeader('accept', 'application/json');
+    request.setRequestHeader('x-csrf-token', csrf);
+    request.upload.addEventListener('progress', ({ loaded, total }) => progress(loaded, total));
+    request.addEventListener('abort', () => end(signal.reason));
+    request.addEventListener('error', () => end(new ApiError(0, 'The API does not answer. Push again.')));
+    request.addEventListener('load', () => {
+      if (request.status < 300) end(null);
+      else void refusal(new Response(request.responseText, { status: request.status })).then(end);
+    });
+    signal.addEventListener('abort', stop, { once: true });
+    request.send(body);
+  });
+}
+
 async function refusal(response: Response): Promise<ApiError> {
   const read = readErrors.safeParse(await response.json().catch(() => null));
   const [first] = read.data?.errors ?? [];

@@ -1,5 +1,6 @@
 /** What is asked of the API, once for each thing; pages name what they show, TanStack Query keeps it. Keys begin with the kind, so that news of a kind finds them. */
 import { clusterAnswer } from '@cupola/contract/v3/cluster';
+import { routeCertificates } from '@cupola/contract/v3/route-certificate';
 import { type QueryClient, queryOptions } from '@tanstack/react-query';
 import type { z } from 'zod';
 import { ApiError, fetchSafely, read, type Schema, useCsrf, withQuery } from './http.ts';
@@ -132,6 +133,18 @@ export const routesQuery = (guid: string) =>
     queryFn: async ({ signal }) =>
       (await all(reads.route, `/v3/apps/${guid}/routes?per_page=${PAGE_MAX}`, signal)).resources,
   });
+
+/** By which certificate each host of an app is served; read with each look, and when its routes have changed. */
+export const certificatesQuery = (guid: string) =>
+  queryOptions({
+    queryKey: ['app', guid, 'routes', 'certificates'],
+    staleTime: 0,
+    queryFn: async ({ signal }) => {
+      const { https, resources } = await read(routeCertificates, `/v3/apps/${guid}/route_certificates`, { signal });
+      return { https, byHost: new Map(resources.map(({ host, certificate }) => [host, certificate])) };
+    },
+  });
+export type Certificates = Awaited<ReturnType<NonNullable<ReturnType<typeof certificatesQuery>['queryFn']>>>;
 
 export const buildQuery = (guid: string) =>
   queryOptions({

@@ -60,7 +60,11 @@ export type Process = z.infer<typeof process>;
 
 export const stats = readStats.extend({
   resources: z.array(
-    readStats.shape.resources.element.extend({ host: z.string().nullish(), instance_guid: z.string().nullish() }),
+    readStats.shape.resources.element.extend({
+      host: z.string().nullish(),
+      instance_guid: z.string().nullish(),
+      routable: z.boolean().nullish(),
+    }),
   ),
 });
 export type Stats = z.infer<typeof stats>['resources'];
@@ -69,6 +73,9 @@ export const build = readBuild.extend(stamps);
 export type Build = z.infer<typeof build>;
 export const deployment = readDeployment.extend({
   ...stamps,
+  status: readDeployment.shape.status.extend({
+    details: z.object({ last_status_change: z.string().nullish() }).nullish(),
+  }),
   relationships: z.object({ app: z.object({ data: z.object({ guid: z.string() }).nullish() }).nullish() }).nullish(),
 });
 export type Deployment = z.infer<typeof deployment>;
@@ -83,7 +90,10 @@ export const revision = readRevision.extend({
   sidecars: z.array(z.object({ name: z.string(), command: z.string() })).nullish(),
 });
 export type Revision = z.infer<typeof revision>;
-export const event = readAuditEvent.extend({ guid: z.string() });
+export const event = readAuditEvent.extend({
+  guid: z.string(),
+  actor: z.object({ guid: z.string().nullish(), name: z.string().nullish() }).nullish(),
+});
 export type AuditEvent = z.infer<typeof event>;
 export const droplet = z.object({
   guid: z.string(),

@@ -110,7 +110,7 @@ export function applyToProcesses(shown: readonly ShownProcess[], change: Change)
 }
 
 function instancesOf(known: readonly ShownInstance[], told: StreamInstances): ShownInstance[] {
-  return told.instances.map(({ index, state, since, details, instance_guid }) => {
+  return told.instances.map(({ index, state, since, details, instance_guid, routable }) => {
     const before = known.find(one => one.index === index);
     const isSame = before !== undefined && before.instance_guid === instance_guid;
     return {
@@ -119,6 +119,7 @@ function instancesOf(known: readonly ShownInstance[], told: StreamInstances): Sh
       state,
       details,
       instance_guid,
+      routable,
       since: since === null ? (before?.since ?? 0) : Date.parse(since),
     };
   });

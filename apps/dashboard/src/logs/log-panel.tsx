@@ -60,7 +60,7 @@ function Live({ appGuid, appName, asked = null, leave }: Props & { asked?: LogRa
     setUnfolded(known => (known.has(id) ? new Set([...known].filter(one => one !== id)) : new Set([...known, id])));
   };
   return (
-    <section className="sheet" aria-labelledby="log-title">
+    <section className="sheet" id="log" aria-labelledby="log-title">
       <header>
         <h2 id="log-title">Log</h2>
         <span className="quiet small">{about(log, asked)}</span>

@@ -23,6 +23,7 @@ import {
   processesQuery,
   revisionsQuery,
   routesQuery,
+  type ShownProcess,
 } from '../data/queries.ts';
 import type { App } from '../data/read.ts';
 import { useSession, whyReadOnly } from '../data/session.tsx';
@@ -70,15 +71,43 @@ function AppThere({ app }: { app: App }) {
       });
   useTitle(health === null ? app.name : `${app.name}: ${health.word}`);
   const since = processes.flatMap(({ instances }) => instances.map(one => one.since));
+  // While one version is replaced by the other there are two processes of that type.
+  const made = new Set(reasonOf(deployment) === null ? [] : (deployment?.new_processes ?? []).map(one => one.guid));
+  const versionOf = ({ guid: process, type }: ShownProcess['process']): 'new' | 'before' | null => {
+    if (made.has(process)) return 'new';
+    return processes.some(other => other.process.type === type && made.has(other.process.guid)) ? 'before' : null;
+  };
   const former = history?.revisions.find(one => !history.deployed.has(one.guid)) ?? null;
   return (
     <>
       <Head app={app} health={health} since={since.length === 0 ? null : Math.max(...since)} readOnly={readOnly} />
       <Facts app={app} processes={processes} />
-      <Trouble app={app} build={build} processes={processes} events={events} former={former} readOnly={readOnly} />
-      <Phases app={app} build={build} deployment={deployment} processes={processes} readOnly={readOnly} />
+      <Trouble
+        app={app}
+        build={build}
+        deployment={deployment}
+        processes={processes}
+        events={events}
+        former={former}
+        readOnly={readOnly}
+      />
+      <Phases
+        app={app}
+        build={build}
+        deployment={deployment}
+        processes={processes}
+        events={events}
+        readOnly={readOnly}
+      />
       {processes.map(shown => (
-        <Instances key={shown.process.guid} app={app} shown={shown} events={events} readOnly={readOnly} />
+        <Instances
+          key={shown.process.guid}
+          app={app}
+          shown={shown}
+          version={versionOf(shown.process)}
+          events={events}
+          readOnly={readOnly}
+        />
       ))}
       <LogPanel appGuid={guid} appName={app.name} />
       <Suspense fallback={<section className="sheet figures-wait" />}>
@@ -94,9 +123,11 @@ function AppThere({ app }: { app: App }) {
           <Events guid={guid} />
         </div>
         <div>
-          {processes.map(({ process }) => (
-            <Scale key={process.guid} app={app} process={process} readOnly={readOnly} />
-          ))}
+          {processes
+            .filter(({ process }) => versionOf(process) !== 'new')
+            .map(({ process }) => (
+              <Scale key={process.guid} app={app} process={process} readOnly={readOnly} />
+            ))}
           <PushPanel spaceGuid={app.relationships?.space?.data?.guid ?? ''} appName={app.name} readOnly={readOnly} />
           <Terminal app={app} />
           <Settings app={app} readOnly={readOnly} />

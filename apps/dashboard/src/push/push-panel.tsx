@@ -4,8 +4,9 @@ import { useRef, useState } from 'react';
 import { word } from '../app/commands.ts';
 import { refreshApp } from '../data/queries.ts';
 import { AsCommand } from '../ui/action.tsx';
+import { usePushes } from './pushes.ts';
 import { type Chosen, readChosen, readDropped } from './read-files.ts';
-import { runPush } from './run-push.ts';
+import { makeApp, pushTo } from './run-push.ts';
 
 interface Props {
   spaceGuid: string;
@@ -20,17 +21,19 @@ export function PushPanel({ spaceGuid, appName, readOnly }: Props) {
   const [typed, setTyped] = useState('');
   const [isOver, setOver] = useState(false);
   const [refusal, setRefusal] = useState('');
-  const [progress, setProgress] = useState('');
+  const pushes = usePushes();
   const navigate = useNavigate();
   const client = useQueryClient();
   const name = appName ?? typed;
   const { mutate, isPending, error } = useMutation({
-    mutationFn: (what: Chosen) => runPush({ name, spaceGuid, chosen: what, say: setProgress }),
-    onSuccess: async guid => {
+    mutationFn: (what: Chosen) => makeApp(name, { spaceGuid, chosen: what }),
+    onSuccess: async (app, what) => {
       setChosen(null);
-      setProgress('');
-      await refreshApp(client, guid);
-      await navigate({ to: '/apps/$guid', params: { guid } });
+      pushes.begin(app.guid, at => pushTo(app, { ...at, chosen: what }));
+      await refreshApp(client, app.guid);
+      // Its page tells how the push goes on.
+      await navigate({ to: '/apps/$guid', params: { guid: app.guid } });
+      scrollTo({ top: 0 });
     },
   });
   const take = (reading: Promise<Chosen>): void => {
@@ -97,7 +100,7 @@ export function PushPanel({ spaceGuid, appName, readOnly }: Props) {
             Push
           </button>
           <span role="status" className="quiet small">
-            {isPending ? progress : ''}
+            {isPending ? 'Making the app and its route' : ''}
           </span>
         </div>
       </div>

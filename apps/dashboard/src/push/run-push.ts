@@ -1,72 +1,107 @@
-/** A push from the browser: the same calls of the API as those of a CLI. What was chosen is sent whole; matching of files that are there already is the CLI's. */
-import { readBuild, readPackage } from '@cupola/contract/v3/client-reads';
+/** A push from the browser: the same calls of the API as those of a CLI, and like these it sends only what the platform does not have yet. */
+import { type ResourceMatch, readBuild, readPackage } from '@cupola/contract/v3/client-reads';
 import { carryOut } from '../app/do.ts';
-import { ApiError, ask, read } from '../data/http.ts';
-import { listOf, app as readApp } from '../data/read.ts';
+import { ApiError, ask, read, upload } from '../data/http.ts';
+import { type App, listOf, app as readApp } from '../data/read.ts';
 import { manifestOf } from './manifest.ts';
+import { matchFiles } from './match-files.ts';
+import type { Say } from './pushes.ts';
 import type { Chosen } from './read-files.ts';
 
-export interface PushAsk {
-  name: string;
-  spaceGuid: string;
-  chosen: Chosen;
-  /** Told what it is at, for people. */
-  say(text: string): void;
-}
-
-/** @returns the app's guid, once its new version has been asked to start. @throws ApiError */
-export async function runPush({ name, spaceGuid, chosen, say }: PushAsk): Promise<string> {
-  say('Making the app and its route');
-  await applyManifest(spaceGuid, await manifestOf(chosen, name));
-  const found = await read(listOf(readApp), `/v3/apps?${new URLSearchParams({ names: name, space_guids: spaceGuid })}`);
-  const app = found.resources[0];
-  if (app === undefined) throw new ApiError(404, `${name} was made, and is not there any more.`);
-  const bits = await bitsOf(chosen, say);
-  say(`Sending ${(bits.size / 1e6).toFixed(1)} MB`);
-  const packageGuid = await upload(app.guid, bits);
-  say('Staging: its log is on the page of the app');
-  const dropletGuid = await stage(packageGuid);
-  say('Starting');
-  await run(app.guid, dropletGuid, app.state === 'STARTED');
-  return app.guid;
-}
-
-function applyManifest(spaceGuid: string, manifest: unknown): Promise<void> {
+/** The app, made or changed as its manifest says, with a route. @throws ApiError, or Error with a sentence for the user. */
+export async function makeApp(
+  name: string,
+  { spaceGuid, chosen }: { spaceGuid: string; chosen: Chosen },
+): Promise<App> {
+  const manifest = await manifestOf(chosen, name);
   const path = `/v3/spaces/${spaceGuid}/actions/apply_manifest`;
   // A JSON text is YAML too, and quotes any name.
-  return carryOut({ cf: null, cupola: '', api: { method: 'POST', path, yaml: JSON.stringify(manifest) } });
+  await carryOut({ cf: null, cupola: '', api: { method: 'POST', path, yaml: JSON.stringify(manifest) } });
+  const found = await read(listOf(readApp), `/v3/apps?${new URLSearchParams({ names: name, space_guids: spaceGuid })}`);
+  const [app] = found.resources;
+  if (app === undefined) throw new ApiError(404, `${name} was made, and is not there any more.`);
+  return app;
 }
 
-async function bitsOf(chosen: Chosen, say: (text: string) => void): Promise<Blob> {
-  if (chosen.kind === 'archive') return chosen.file;
-  const { zipOf } = await import('./zip.ts');
-  const { files } = chosen;
-  return zipOf(files, done => {
-    if (done % 50 === 0 || done === files.length) say(`Packing ${done} of ${files.length} files`);
-  });
+export interface Carrying {
+  chosen: Chosen;
+  signal: AbortSignal;
+  say: Say;
 }
 
-async function upload(appGuid: string, bits: Blob): Promise<string> {
+/** Resolves once the new version has been asked to start. @throws ApiError */
+export async function pushTo(app: App, { chosen, signal, say }: Carrying): Promise<void> {
+  const packageGuid = await uploadTo(app.guid, { chosen, signal, say });
+  say('stage', '');
+  const dropletGuid = await stage(packageGuid, signal);
+  signal.throwIfAborted();
+  say('start', '');
+  await run(app.guid, dropletGuid, app.state === 'STARTED');
+}
+
+async function uploadTo(appGuid: string, carrying: Carrying): Promise<string> {
+  const { chosen, signal, say } = carrying;
+  if (chosen.kind === 'folder') say('upload', 'looking for what has changed');
+  const matched = chosen.kind === 'folder' ? await matchFiles(chosen.files, signal) : [];
+  try {
+    return await send(appGuid, matched, carrying);
+  } catch (error) {
+    // A matched file may have been swept since it was asked for.
+    if (matched.length === 0 || !(error instanceof ApiError) || error.status !== 400) throw error;
+    return send(appGuid, [], carrying);
+  }
+}
+
+async function send(
+  appGuid: string,
+  matched: readonly ResourceMatch[],
+  { chosen, signal, say }: Carrying,
+): Promise<string> {
+  const bits = await bitsOf(chosen, new Set(matched.map(({ path }) => path)), { signal, say });
   const json = { type: 'bits', relationships: { app: { data: { guid: appGuid } } } };
-  const made = await read(readPackage, '/v3/packages', { method: 'POST', json });
+  const made = await read(readPackage, '/v3/packages', { method: 'POST', json, signal });
+  const path = `/v3/packages/${made.guid}`;
   const body = new FormData();
+  if (matched.length > 0) body.set('resources', JSON.stringify(matched));
   body.set('bits', bits, 'app.zip');
-  await ask(`/v3/packages/${made.guid}/upload`, { method: 'POST', body });
-  const { state, data } = await untilOver(readPackage, `/v3/packages/${made.guid}`, ({ state }) =>
-    ['READY', 'FAILED', 'EXPIRED'].includes(state),
-  );
+  try {
+    const has =
+      matched.length === 0 ? '' : `, ${matched.length} ${matched.length === 1 ? 'file is' : 'files are'} there`;
+    const progress = (sent: number, total: number): void => say('upload', `${sizeOf(sent)} of ${sizeOf(total)}${has}`);
+    progress(0, bits.size);
+    await upload(`${path}/upload`, { body, signal, progress });
+  } catch (error) {
+    // Nobody will send its files any more.
+    await ask(path, { method: 'DELETE' }).catch(() => undefined);
+    throw error;
+  }
+  const isOver = ({ state }: { state: string }): boolean => ['READY', 'FAILED', 'EXPIRED'].includes(state);
+  const { state, data } = await untilOver(readPackage, path, { isOver, signal });
   if (state !== 'READY') throw new ApiError(422, data?.error ?? 'What was sent could not be used.');
   return made.guid;
 }
 
-async function stage(packageGuid: string): Promise<string> {
+async function bitsOf(
+  chosen: Chosen,
+  without: ReadonlySet<string>,
+  { signal, say }: Pick<Carrying, 'signal' | 'say'>,
+): Promise<Blob> {
+  if (chosen.kind === 'archive') return chosen.file;
+  const { zipOf } = await import('./zip.ts');
+  const files = chosen.files.filter(({ path }) => !without.has(path));
+  return zipOf(files, {
+    signal,
+    progress: done => {
+      if (done % 50 === 0 || done === files.length) say('upload', `packing ${done} of ${files.length} files`);
+    },
+  });
+}
+
+async function stage(packageGuid: string, signal: AbortSignal): Promise<string> {
   const json = { package: { guid: packageGuid } };
-  const made = await read(readBuild, '/v3/builds', { method: 'POST', json });
-  const { state, error, droplet } = await untilOver(
-    readBuild,
-    `/v3/builds/${made.guid}`,
-    ({ state }) => state !== 'STAGING',
-  );
+  const made = await read(readBuild, '/v3/builds', { method: 'POST', json, signal });
+  const isOver = ({ state }: { state: string }): boolean => state !== 'STAGING';
+  const { state, error, droplet } = await untilOver(readBuild, `/v3/builds/${made.guid}`, { isOver, signal });
   if (state !== 'STAGED' || !droplet) throw new ApiError(422, error ?? 'Staging failed.');
   return droplet.guid;
 }
@@ -89,16 +124,19 @@ async function run(appGuid: string, dropletGuid: string, isStarted: boolean): Pr
   await ask(`/v3/apps/${appGuid}/actions/start`, { method: 'POST' });
 }
 
+const sizeOf = (bytes: number): string =>
+  bytes < 100_000 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+
 const PAUSE_MS = 500;
 
 /** The API holds each of these reads until there is something new, or for 20 s; the pause is for another that does not. */
 async function untilOver<T>(
   schema: { parse(value: unknown): T },
   path: string,
-  isOver: (value: T) => boolean,
+  { isOver, signal }: { isOver(value: NoInfer<T>): boolean; signal: AbortSignal },
 ): Promise<T> {
   for (;;) {
-    const value = await read(schema, path, { headers: { prefer: 'wait=20' } });
+    const value = await read(schema, path, { signal, headers: { prefer: 'wait=20' } });
     if (isOver(value)) return value;
     await new Promise(resolve => setTimeout(resolve, PAUSE_MS));
   }

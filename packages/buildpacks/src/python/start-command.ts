@@ -1,6 +1,7 @@
 /** How a Python app is started when neither the manifest nor a Procfile says so. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { PYTHON_MODULES, PYTHON_PACKAGE_MODULES, pythonApplication } from '@cupola/model/python-app';
 
 export interface Facts {
   /** Programs of the app's environment: `gunicorn`, `uvicorn`, `flask`. */
@@ -15,20 +16,13 @@ export interface Facts {
   script: string | null;
 }
 
-/** Files that people name their app, in the order in which they are taken: at the root, then in packages. */
-const MODULES = ['app', 'main', 'wsgi', 'asgi', 'application', 'server', 'run', 'hello'];
-const MODULES_OF_PACKAGE = ['__init__', 'main', 'app', 'wsgi', 'asgi', 'server'];
-const OBJECT = /^(app|application|server|api)\s*(?::\s*[\w.]+\s*)?=\s*([\w.]+)\(/m;
-/** Flask's own name for it: `flask run` looks for it too. */
-const FACTORY = /^def (create_app|make_app)\(/m;
-const ASGI = /^\s*(?:from|import) (?:fastapi|starlette|quart|litestar|sanic|channels)\b|get_asgi_application/m;
 /** Packages that hold no app. */
 const NOT_APPS = new Set(['tests', 'test', 'docs', 'migrations', 'scripts', 'examples', 'node_modules', 'venv', 'env']);
 
 /** What the app's folder shows. Reads files, runs nothing. */
 export function readFacts(app: string, programs: ReadonlySet<string>): Facts {
   const django = existsSync(join(app, 'manage.py')) ? '.' : (childWith(app, 'manage.py') ?? null);
-  const files = MODULES.filter(module => existsSync(join(app, `${module}.py`)));
+  const files = PYTHON_MODULES.filter(module => existsSync(join(app, `${module}.py`)));
   const atRoot = files.flatMap(module => objectIn(join(app, `${module}.py`), module) ?? []);
   return {
     programs,
@@ -40,12 +34,8 @@ export function readFacts(app: string, programs: ReadonlySet<string>): Facts {
 }
 
 function objectIn(file: string, module: string): Facts['object'] {
-  const text = readFileSync(file, 'utf8');
-  const [, name] = OBJECT.exec(text) ?? [];
-  const kind = ASGI.test(text) ? 'asgi' : 'wsgi';
-  if (name !== undefined) return { module, name, kind };
-  const [, factory] = FACTORY.exec(text) ?? [];
-  return factory === undefined ? null : { module, name: `${factory}()`, kind };
+  const found = pythonApplication(readFileSync(file, 'utf8'));
+  return found === null ? null : { module, ...found };
 }
 
 /** In a package at the root, or in `src`, from where it is installed. */
@@ -54,7 +44,7 @@ function objectInPackage(app: string): Facts['object'] {
     foldersIn(join(app, place))
       .filter(name => /^[a-z_]\w*$/i.test(name) && !NOT_APPS.has(name))
       .flatMap(name =>
-        MODULES_OF_PACKAGE.flatMap(file => {
+        PYTHON_PACKAGE_MODULES.flatMap(file => {
           const path = join(app, place, name, `${file}.py`);
           const module = file === '__init__' ? name : `${name}.${file}`;
           return existsSync(path) ? (objectIn(path, module) ?? []) : [];

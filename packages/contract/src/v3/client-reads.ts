@@ -102,6 +102,8 @@ export const readStats = z.object({
       state: z.string().pipe(z.enum(INSTANCE_STATES).or(z.string())),
       uptime: z.number().nullish(),
       details: z.string().nullish(),
+      /** Of its cell, or of the instance on it. */
+      host: z.string().nullish(),
       mem_quota: z.number().nullish(),
       disk_quota: z.number().nullish(),
       usage: z.object({ cpu: z.number().nullish(), mem: z.number().nullish(), disk: z.number().nullish() }).nullish(),

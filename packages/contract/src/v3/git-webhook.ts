@@ -60,12 +60,20 @@ export const forgePush = z.object({ ref: z.string(), after: commit });
 /** Of GitHub, Gitea and Forgejo: a branch or tag that was removed (docs.github.com "delete"). */
 export const forgeDelete = z.object({ ref: z.string(), ref_type: z.string() });
 
-const side = z.object({ ref: z.string(), repo: z.object({ id: z.number() }).nullish() });
-/** Of GitHub, Gitea and Forgejo (docs.github.com "pull_request"). A repository that is not told is another one. */
+const side = z.object({
+  ref: z.string(),
+  /** GitHub: `owner:branch`. Gitea and Forgejo: the branch, also once it is gone; empty for the AGit flow. */
+  label: z.string().nullish(),
+  repo: z.object({ id: z.number() }).nullish(),
+});
+/**
+ * Of GitHub, Gitea and Forgejo (docs.github.com "pull_request", and the samples in github.com/octokit/webhooks; services/convert/pull.go of gitea). A repository that
+ * is not told is another one. A commit may be missing once a request is closed.
+ */
 export const forgePull = z.object({
   action: z.string(),
   number: z.number().int().positive(),
-  pull_request: z.object({ head: side.extend({ sha: commit }), base: side }),
+  pull_request: z.object({ head: side.extend({ sha: commit.or(z.literal('')) }), base: side }),
 });
 
 /** docs.gitlab.com "Webhook events: merge request events". */
@@ -78,7 +86,8 @@ export const gitlabMerge = z.object({
     source_branch: z.string(),
     source_project_id: z.number().nullish(),
     target_project_id: z.number().nullish(),
-    last_commit: z.object({ id: commit }),
+    /** Null where the branch has none, or is gone. */
+    last_commit: z.object({ id: commit }).nullish(),
   }),
 });
 

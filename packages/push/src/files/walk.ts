@@ -18,6 +18,7 @@ import {
   Stats,
 } from 'node:fs';
 import { join } from 'node:path';
+import { PUSH_LIMITS } from '@cupola/model/limits';
 import { usageError } from '../failures.ts';
 import { type IgnoreRules, readIgnoreRules } from './ignore.ts';
 import { isAsSeen, type Seen, seenOf } from './pushed-folder.ts';
@@ -47,18 +48,25 @@ const PIECE_BYTES = 1024 * 1024;
 /** Files of an earlier walk, by path. */
 type Former = ReadonlyMap<string, WalkedFile>;
 
-export function walkFolder(root: string, former: Former = new Map()): Walked {
-  const walk = walkSteps(root, former);
+export function walkFolder(root: string, former: Former = new Map(), whither: Whither = {}): Walked {
+  const walk = walkSteps(root, former, whither);
   let step = walk.next();
   while (step.done !== true) step = walk.next();
   return step.value;
 }
 
+interface Whither {
+  /** Names of folders that are not looked into, and are as if they were not there. */
+  readonly without?: ReadonlySet<string>;
+  /** Told of each folder before it is listed; '' is the root. */
+  enters?(folder: string): void;
+}
+
 /** As `walkFolder`, pausing after each folder with what was found so far: its lists grow. */
-export function* walkSteps(root: string, former: Former): Generator<Walked, Walked> {
+export function* walkSteps(root: string, former: Former, whither: Whither = {}): Generator<Walked, Walked> {
   const rules = readIgnoreRules(readIgnoreFile(root));
   const walked: Collected = { files: [], links: [], emptyFolders: [], skipped: [] };
-  yield* walkInto(root, '', { rules, former, startedMs: Date.now(), collected: walked });
+  yield* walkInto(root, '', { rules, former, startedMs: Date.now(), collected: walked, whither });
   return walked;
 }
 
@@ -84,6 +92,7 @@ interface Walk {
   /** When the walk began. */
   readonly startedMs: number;
   readonly collected: Collected;
+  readonly whither: Whither;
 }
 
 /** What tells a folder's entry. */
@@ -91,13 +100,15 @@ type Kind = Pick<Stats, 'isDirectory' | 'isFile' | 'isSymbolicLink'>;
 
 /** Returns whether anything below `relative` is pushed. */
 function* walkInto(root: string, relative: string, walk: Walk): Generator<Walked, boolean> {
-  const { rules, collected } = walk;
+  const { rules, collected, whither } = walk;
   let found = false;
+  whither.enters?.(relative);
   for (const [name, kind] of entriesOf(`${root}/${relative}`, walk)) {
     const path = relative === '' ? name : `${relative}/${name}`;
     const isFolder = kind.isDirectory();
     const ignored = rules.ignoresEntry(isFolder ? `${path}/` : path, name);
     if (ignored && (rules.isFinal || !isFolder)) continue;
+    if (isFolder && whither.without?.has(name) === true) continue;
     if (name.includes(NOT_UTF8))
       throw usageError(
         `The name of ${join(root, path)} is not UTF-8, which no zip carries safely.`,
@@ -156,6 +167,11 @@ function readOne(file: string, path: string, startedMs: number): WalkedFile {
   try {
     const stats = fstatSync(fd);
     const { mode, size } = stats;
+    if (size > PUSH_LIMITS.fileMaxBytes)
+      throw usageError(
+        `${path} has ${Math.ceil(size / PUSH_LIMITS.fileMaxBytes)} GiB; a file of an app may have 1.`,
+        'Leave it out with a line in .cfignore; keep large data where apps fetch it: a database, an object store.',
+      );
     const known = { path, mode: mode & 0o777, ...seenOf(stats, startedMs) };
     const piece = Buffer.allocUnsafe(Math.min(size, PIECE_BYTES));
     const first = readSync(fd, piece);

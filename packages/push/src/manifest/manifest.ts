@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve, sep } from 'node:path';
+import { type DevelopmentManifest, developmentManifest } from '@cupola/model/development-manifest';
 import { PUSH_LIMITS } from '@cupola/model/limits';
 import { previewManifest } from '@cupola/model/previews';
 import { parseDocument } from 'yaml';
@@ -36,6 +37,8 @@ export interface PushFlags {
   readonly within?: string;
   /** The app is another one, beside that of the manifest. */
   readonly preview?: { readonly name: string; readonly isFork: boolean };
+  /** The app is the one for developing beside that of the manifest: NAME-dev, unless it has another name. */
+  readonly development?: { readonly name: string | undefined; readonly variables: Readonly<Record<string, string>> };
   /** The name of an app where neither manifest nor user gives one, by its folder; without it that is refused. @throws usage error */
   nameless?(folder: string): string;
 }
@@ -54,10 +57,28 @@ export interface ManifestPlan {
   readonly body: string;
   /** What is pushed, in the manifest's order; `folder` is absolute, and of no use where there is an `image`. */
   readonly apps: readonly { readonly name: string; readonly folder: string; readonly image: PushedImage | null }[];
+  /** Of an app for developing: what of the manifest does not hold for it. */
+  readonly leftOut: Pick<DevelopmentManifest, 'services' | 'leftOut'>;
 }
 
 function previewed(apps: AppManifest[], { preview }: PushFlags): AppManifest[] {
   return preview === undefined ? apps : apps.map(app => ({ ...previewManifest(app, preview), name: preview.name }));
+}
+
+/** The first of them: there is one. */
+function developed(
+  apps: AppManifest[],
+  { development }: PushFlags,
+): { apps: AppManifest[]; leftOut: ManifestPlan['leftOut'] } {
+  const [app] = apps;
+  if (development === undefined || app === undefined) return { apps, leftOut: { services: [], leftOut: [] } };
+  if (apps.length > 1)
+    throw usageError(
+      `The manifest names ${apps.map(({ name }) => name).join(', ')}.`,
+      `Name one: cupola dev ${app.name}`,
+    );
+  const { entry, ...leftOut } = developmentManifest(app, development);
+  return { apps: [{ ...entry, name: development.name ?? `${app.name}-dev` }], leftOut };
 }
 
 const ALIASES_MAX = 100;
@@ -71,7 +92,7 @@ export function planManifest(name: string | undefined, flags: PushFlags, cwd: st
   const applications = readApplications(known, file);
   const named = name ?? (file === null ? flags.nameless?.(resolve(cwd, flags.path ?? '.')) : undefined);
   const picked = pick(applications, named, file);
-  const overridden = previewed(override(picked, flags), flags);
+  const { apps: overridden, leftOut } = developed(previewed(override(picked, flags), flags), flags);
   const images = overridden.map(imageOf);
   const folders = overridden.map((app, at) => (images[at] === null ? folderOf(app, flags, { file, cwd }) : cwd));
   const sent = overridden.map(({ path: _, ...app }) => withDefaultRoute(app as AppManifest));
@@ -83,6 +104,7 @@ export function planManifest(name: string | undefined, flags: PushFlags, cwd: st
       2,
     ),
     apps: sent.map((app, at) => ({ name: app.name, folder: folders[at] as string, image: images[at] ?? null })),
+    leftOut,
   };
 }
 

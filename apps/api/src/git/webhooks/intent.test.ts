@@ -6,11 +6,14 @@ const NONE = '0'.repeat(40);
 const on = (previews: Settings['previews']): Settings => ({ app: 'shop', branch: 'main', previews });
 const push = (branch: string, after = COMMIT) => readEvent('push', () => ({ ref: `refs/heads/${branch}`, after }));
 /** docs.github.com, "Webhook events and payloads: pull_request"; what is read of it. */
-const pull = (action: string, { ref = 'fix', repo = { id: 1 } as { id: number } | null } = {}) =>
+const pull = (
+  action: string,
+  { ref = 'fix', repo = { id: 1 } as { id: number } | null, sha = COMMIT, label = 'ada:fix' } = {},
+) =>
   readEvent('pull_request', () => ({
     action,
     number: 12,
-    pull_request: { head: { ref, sha: COMMIT, repo }, base: { ref: 'main', repo: { id: 1 } } },
+    pull_request: { head: { label, ref, sha, repo }, base: { ref: 'main', repo: { id: 1 } } },
   }));
 /** docs.gitlab.com, "Webhook events: merge request events"; what is read of it. */
 const merge = (action: string, given: Record<string, unknown> = {}) =>
@@ -33,6 +36,19 @@ describe('intentOf()', () => {
     ['a pull request, previews off', pull('opened'), on('off'), { do: 'nothing' }],
     ['a pull request', pull('synchronize'), on('on'), { do: 'preview', ref: 'refs/heads/fix', isOnce: true }],
     ['its end', pull('closed'), on('off'), { do: 'end', source: 'fix' }],
+    [
+      'its end, where its branch is gone (Gitea)',
+      pull('closed', { ref: 'refs/pull/12/head', sha: '', label: 'fix' }),
+      on('on'),
+      { do: 'end', source: 'fix' },
+    ],
+    [
+      "the end of one of the AGit flow: no branch's",
+      pull('closed', { ref: 'refs/pull/12/head', label: '' }),
+      on('on'),
+      { do: 'end', source: '#12' },
+    ],
+    ['one whose commit is not told', pull('opened', { sha: '' }), on('on'), { do: 'nothing' }],
     ['a label on it', pull('labeled'), on('on'), { do: 'nothing' }],
     ['one of the branch that is deployed', pull('closed', { ref: 'main' }), on('on'), { do: 'nothing' }],
     ['a fork', pull('opened', { repo: { id: 2 } }), on('on'), { do: 'nothing' }],
@@ -66,6 +82,7 @@ describe('intentOf()', () => {
     ['a merge request', merge('open'), on('on'), { do: 'preview', source: 'fix', ref: 'refs/heads/fix' }],
     ['commits in it', merge('update', { oldrev: COMMIT }), on('on'), { do: 'preview' }],
     ['its new title', merge('update'), on('on'), { do: 'nothing' }],
+    ['its end, without a commit', merge('close', { last_commit: null }), on('on'), { do: 'end', source: 'fix' }],
     ['its merge', merge('merge'), on('on'), { do: 'end', source: 'fix' }],
     ['one from a fork', merge('open', { source_project_id: 2 }), on('on'), { do: 'nothing' }],
   ] as const)('%s', (_, event, settings, wanted) => expect(intentOf(event, settings, 'github')).toMatchObject(wanted));

@@ -59,18 +59,22 @@ function readPull(payload: unknown): ForgeEvent {
   const { head, base } = pull_request;
   // What is not told is a stranger's: forks that are gone have no repository. Nor is one that was made by a push to `refs/for/` (Gitea's and Forgejo's AGit
   // flow) a branch of ours: who may read the repository may make it, and the head is told as `refs/pull/N/head` of the base's own repository.
-  const isFork = head.repo == null || head.repo.id !== base.repo?.id || head.ref.startsWith(REFS);
-  const change = MOVED.includes(action) ? 'commits' : action === 'closed' ? 'closed' : 'other';
-  return { is: 'pull', number, branch: head.ref, commit: head.sha, isFork, change };
+  const isOurs = head.repo != null && head.repo.id === base.repo?.id;
+  const change = action === 'closed' ? 'closed' : MOVED.includes(action) && head.sha !== '' ? 'commits' : 'other';
+  // Of a branch of ours that is gone when its request is closed, Gitea and Forgejo tell that very ref, and its name beside it.
+  const gone = change === 'closed' && isOurs && head.ref.startsWith(REFS) ? (head.label ?? '') : '';
+  const branch = gone === '' ? head.ref : gone;
+  return { is: 'pull', number, branch, commit: head.sha, isFork: !isOurs || branch.startsWith(REFS), change };
 }
 
 function readMerge(payload: unknown): ForgeEvent {
   const { iid, action, oldrev, source_branch, source_project_id, target_project_id, last_commit } =
     gitlabMerge.parse(payload).object_attributes;
   const isFork = source_project_id == null || source_project_id !== target_project_id;
-  const hasCommits = action === 'open' || action === 'reopen' || (action === 'update' && (oldrev ?? '') !== '');
+  const isMoved = action === 'open' || action === 'reopen' || (action === 'update' && (oldrev ?? '') !== '');
+  const hasCommits = isMoved && last_commit != null;
   const change = hasCommits ? 'commits' : action === 'close' || action === 'merge' ? 'closed' : 'other';
-  return { is: 'pull', number: iid, branch: source_branch, commit: last_commit.id, isFork, change };
+  return { is: 'pull', number: iid, branch: source_branch, commit: last_commit?.id ?? '', isFork, change };
 }
 
 export interface Settings {
