@@ -48,22 +48,16 @@ async function* pass(
       bytes += chunk.length;
       if (bytes > DEVELOPMENT_LIMITS.changeMaxBytes)
         throw new ArchiveRefusedError('(archive)', `is larger than ${DEVELOPMENT_LIMITS.changeMaxBytes} bytes`);
-      if (!unpack.write(chunk)) await Promise.race([drained(unpack), facts]);
+      if (!unpack.write(chunk))
+        await Promise.race([new Promise<void>(resolve => unpack.once('drain', () => resolve())), facts]);
       yield chunk;
     }
-    unpack.end();
+    unpack.end(Buffer.alloc(0));
     await facts;
   } catch (error) {
     unpack.destroy(error as Error);
     throw error;
   }
-}
-
-function drained(unpack: Unpack): Promise<void> {
-  return new Promise(resolve => {
-    unpack.once('drain', resolve);
-    unpack.once('close', resolve);
-  });
 }
 
 async function readEntries(unpack: Unpack): Promise<ChangeFacts> {

@@ -8,11 +8,12 @@ import {
   postDevelopmentApp,
 } from '@cupola/contract/v3/development';
 import type { CopyState } from '@cupola/model/states';
+import type { Database } from '@cupola/store/schema';
+import type { Kysely } from 'kysely';
 import { endApp } from '../apps/end-app.ts';
 import { seenApp, writableApp } from '../apps/find-app.ts';
 import { homeOfNew } from '../apps/home-of-new.ts';
 import { logApi } from '../apps/log-line.ts';
-import type { ApiDeps } from '../deps.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { isoTime } from '../http/iso-time.ts';
 import { keepDevelopmentApp, requireDevelopment } from './development-apps.ts';
@@ -22,8 +23,7 @@ const PATH = '/v3/apps/:guid/development';
 /** Those that have all changes, or will have them as they start. */
 const HAS_TAKEN: ReadonlySet<CopyState> = new Set(['RUNNING']);
 
-async function show({ store }: ApiDeps, guid: string): Promise<DevelopmentApp> {
-  const { read } = store;
+async function show(read: Kysely<Database>, guid: string): Promise<DevelopmentApp> {
   const row = await read
     .selectFrom('development_apps')
     .innerJoin('apps', 'apps.guid', 'development_apps.app_guid')
@@ -71,11 +71,12 @@ export const developmentEndpoints: Endpoint[] = [
     bodySchema: postDevelopmentApp,
     responseSchema: developmentApp,
     handle: async (deps, { actor, body }) => {
-      const { guid } = await deps.store.mutate(async mutation => {
+      const answer = await deps.store.mutate(async mutation => {
         const home = await homeOfNew(mutation.db, actor, body.relationships.space.data.guid);
-        return keepDevelopmentApp(mutation, deps, { actor, home, name: body.name, hours: body.hours ?? null });
+        const asked = { actor, home, name: body.name, hours: body.hours ?? null };
+        return show(mutation.db, (await keepDevelopmentApp(mutation, deps, asked)).guid);
       });
-      return { status: 200, body: await show(deps, guid) };
+      return { status: 200, body: answer };
     },
   }),
   endpoint({
@@ -88,7 +89,7 @@ export const developmentEndpoints: Endpoint[] = [
       const { guid = '' } = request.params;
       const { sequence } = request.query;
       await seenApp(deps.store.read, request.actor, guid);
-      const read = () => show(deps, guid);
+      const read = () => show(deps.store.read, guid);
       if (sequence === undefined) return { status: 200, body: await read() };
       const body = await deps.holds.wait(request, {
         kind: 'development',
@@ -111,7 +112,7 @@ export const developmentEndpoints: Endpoint[] = [
     responseSchema: developmentChange,
     handle: async (deps, request) => {
       const { guid = '' } = request.params;
-      const { droplet_guid } = request.query;
+      const { droplet_guid = '' } = request.query;
       const taken = await takeChange(deps, request, { appGuid: guid, dropletGuid: droplet_guid });
       return { status: 201, body: { ...taken, droplet_guid } };
     },

@@ -18,9 +18,9 @@ export const developmentQuery = z.strictObject({
     .transform(Number)
     .exactOptional(),
 });
-/** What the change is made to: the app's droplet, as its sender knows it. */
+/** What the change is made to: the app's droplet, as its sender knows it. Without it the change is for nothing. */
 export const developmentChangeQuery = z.strictObject({
-  droplet_guid: z.string({ error: 'Droplet guid must be given: the one that the app runs' }).min(1),
+  droplet_guid: z.string().exactOptional(),
 });
 
 export const developmentInstance = z.object({
