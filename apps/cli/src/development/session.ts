@@ -136,7 +136,8 @@ function createEye({ app, platform, hints, looksAt, besides }: Session, tell: Te
         if (read.folder !== plan.folder) looks = looksAt(read.folder);
         plan = read;
       } catch (error) {
-        tell.trouble('the manifest does not count as it is', error);
+        // What has no words is a folder that has just gone: that is told by the look at it.
+        if (explain(error) !== null) tell.trouble('the manifest does not count as it is', error);
       }
     },
     look: () => {
