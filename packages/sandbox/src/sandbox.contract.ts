@@ -1,5 +1,5 @@
 /** What every rung promises. Called with a way to open sandboxes on a folder, and with what the rung's canary saw enforced. */
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import {
   copyFileSync,
@@ -330,6 +330,22 @@ function insides(open: Open, enforced: Enforced, idInside: string | null): void 
     );
     expect(ran.out).toEqual(['before']);
     expect(readFileSync(join(cache.path, 'after'), 'utf8')).toBe('after\n');
+  });
+
+  test('through a FIFO in a read-only mount it is told of what appears there', async () => {
+    await using opened = await open();
+    using folder = layer({ first: '' });
+    const fifo = join(folder.path, 'told');
+    execFileSync('mkfifo', ['-m', '666', fifo]);
+    const sandbox = await opened.sandboxes.start(
+      script('cd /home/vcap/changes; exec 4<>told; echo ready; read -r name <&4; cat "$name"', {
+        mounts: [{ source: folder.path, target: '/home/vcap/changes', mode: 'read-only' }],
+      }),
+    );
+    const { position } = await readUntil(sandbox, line => line === 'ready');
+    writeFileSync(join(folder.path, 'later'), 'seen\n');
+    writeFileSync(fifo, 'later\n');
+    expect((await finish(sandbox, position)).out).toEqual(['seen']);
   });
 
   (enforced.fs ? describe : notPromised)('with a root of its own', () => {
