@@ -29,17 +29,25 @@ export async function runPhases(
     rendererOptions: { outputBar: OUTPUT_LINES, persistentOutput: false },
   }));
   const renderer = json ? 'silent' : isTerminal ? 'default' : 'simple';
+  const showCursor = (): boolean => renderer === 'default' && process.stdout.write(CURSOR_SHOW);
+  process.once('exit', showCursor);
   try {
     await new Listr(tasks, {
       renderer,
       fallbackRenderer: renderer,
+      // Ctrl-C is for who runs the phases: Listr would end the process there and then, with 127.
+      registerSignalListeners: false,
       rendererOptions: { showErrorMessage: false, collapseErrors: false },
     } as ConstructorParameters<typeof Listr>[1]).run();
   } catch (error) {
     throw (failure as { error: unknown } | null)?.error ?? error;
+  } finally {
+    process.off('exit', showCursor);
   }
   return tookMs;
 }
 
+/** The live list hides it, and shows it again when it is over. */
+const CURSOR_SHOW = '\u001b[?25h';
 /** As many of the newest lines as a terminal shows below a phase while it runs. */
 const OUTPUT_LINES = 12;

@@ -89,6 +89,7 @@ describe('dev', () => {
     save(user, 'package.json', '{"scripts":{"start":"node app.js","x":"y"}}');
     await running.until(/needs a build: package\.json\n/);
     await running.until(/not pushed, web1-dev goes on as it was: Staging of web1-dev failed: .*npm ci ended with 1\n/);
+    await running.until(/Save, and it is tried again\./);
     cf.answer('GET /v3/builds/*', { body: { guid: 'build-1', state: 'STAGED', droplet: { guid: 'droplet-1' } } });
     save(user, 'package.json', '{"scripts":{"start":"node app.js","x":"z"}}');
     await running.until(/needs a build: package\.json\n.*pushed in [\d.]+ s \(upload/);
@@ -149,6 +150,22 @@ describe('dev', () => {
     await running.until(/not synced: .*502/);
     await running.until(/app\.js: sent; no instance runs to take it, see: cupola app web1-dev\n/);
     expect(sent(cf).slice(-2)).toEqual(Array(2).fill({ restart: '', 'files/': '', 'files/app.js': '3' }));
+  });
+
+  test('Ctrl-C in the middle of a push leaves nothing either', async () => {
+    await using cf = await fakeCf();
+    using user = await loggedIn(cf);
+    user.write(APP);
+    cf.answer('GET /v3/builds/*', { hang: true });
+    await using running = user.start(['dev', 'web1']);
+    await running.until(/Stage/);
+    running.kill('SIGINT');
+    await running.until(/web1-dev is deleted\.\n/);
+    expect(await running.ended).toBe(130);
+    await using pushing = user.start(['push', 'web1']);
+    await pushing.until(/Stage/);
+    pushing.kill('SIGINT');
+    expect(await pushing.ended).toBe(130);
   });
 
   test('with --json each thing is one object a line; --no-restart never asks for a start', async () => {

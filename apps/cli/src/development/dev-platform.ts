@@ -20,7 +20,7 @@ export interface DevApp extends DevPlatform {
   /** To be called first. @throws what keeps it from being made. */
   make(): Promise<void>;
   guid(): string;
-  /** Of the newest log line before the first start; null: none was. */
+  /** Of the newest log line before the first start, or of its failure; null: none was. */
   loggedNs(): bigint | null;
   url(): Promise<string | null>;
   remove(): Promise<void>;
@@ -74,12 +74,17 @@ export function createDevApp(options: Options): DevApp {
       };
       const phases = isFirst ? notingLog(pushing.phases, note) : pushing.phases;
       isFirst = false;
-      const tookMs = await runPhases(phases, {
-        json: !isShown,
-        isTerminal: process.stdout.isTTY === true,
-        monotonic: () => performance.now(),
-      });
-      return await pushedOf(client, pushing, tookMs);
+      try {
+        const tookMs = await runPhases(phases, {
+          json: !isShown,
+          isTerminal: process.stdout.isTTY === true,
+          monotonic: () => performance.now(),
+        });
+        return await pushedOf(client, pushing, tookMs);
+      } catch (error) {
+        if (isShown) await note().catch(() => undefined); // The build was shown as it went.
+        throw error;
+      }
     },
     afterFailure: async () => {
       if (last?.state.dropletGuid === undefined) return null;

@@ -1,6 +1,6 @@
 /** Pure: what `cupola dev` says, one line for each thing that happens, or one JSON object. */
 import type { Explanation } from '@cupola/contract/causes';
-import { explanationText, plural } from '@cupola/push/text';
+import { harmless, plural } from '@cupola/push/text';
 
 export type DevEvent =
   | {
@@ -72,7 +72,7 @@ export function eventText(event: DevEvent, app: string): string {
         `${event.what}: ${event.message}`,
         ...event.details,
         ...(event.next === null ? [] : [event.next]),
-        ...(event.explained === undefined ? [] : [explanationText(event.explained)]),
+        ...(event.explained === undefined ? [] : [causeText(event.explained)]),
       ].join('\n');
     case 'note':
       return event.message;
@@ -81,6 +81,12 @@ export function eventText(event: DevEvent, app: string): string {
         ? `${app} is deleted.`
         : `${app} stays. Go on: cupola dev. Delete it: cupola delete ${app} -f -r`;
   }
+}
+
+/** Without a command to go on with: what is mended is tried by itself. */
+function causeText({ code, evidence, mend, page }: Explanation): string {
+  const shown = evidence === null ? [] : [`  ${harmless(evidence)}`];
+  return [...shown, mend, `Save, and it is tried again.      (${code}: ${page})`].join('\n');
 }
 
 /** `app.js, lib/a.js and 3 more, removed old.js`. */

@@ -62,6 +62,18 @@ describe('treeChanges()', () => {
     expect(treeChanges(before, look(), { isSure: false }).changed).toEqual(['a']);
   });
 
+  test('what editors keep beside a file is none of it', () => {
+    write({
+      'src/a.js': '',
+      'src/.a.js.swp': '',
+      'src/a.js~': '',
+      'src/4913': '',
+      'src/.#a.js': '',
+      '.idea/x.xml': '',
+    });
+    expect([...look().keys()].toSorted()).toEqual(['src', 'src/a.js']);
+  });
+
   test('a folder that only packages and compiled files fill is one that is empty', () => {
     write({ 'node_modules/a/b.js': '', 'lib/__pycache__/a.pyc': '', 'src/node_modules/c': '' });
     expect([...look()]).toEqual([

@@ -15,17 +15,23 @@ export type TreeEntry =
 export type Tree = ReadonlyMap<string, TreeEntry>;
 
 /**
- * Neither watched nor compared: packages and compiled files, by the ten thousand, that a build makes where the app runs. They go with a push, as .cfignore has it,
- * and whoever changes them changes a file that names them.
+ * Neither watched nor compared: packages and compiled files, by the ten thousand, that a build makes where the app runs, and settings of editors. They go with a
+ * push, as .cfignore has it, and whoever changes packages changes a file that names them.
  */
-export const UNSEEN = new Set(['node_modules', '__pycache__', '.venv', 'venv']);
+export const UNSEEN = new Set(['node_modules', '__pycache__', '.venv', 'venv', '.idea', '.vscode']);
+/** What editors keep beside a file while it is open, or for a moment as they save: vim, Emacs, JetBrains, GNOME. */
+const OF_EDITORS = /^(?:4913|\.#.*|#.*#|.*~|\..*\.sw[a-z]|.*___jb_(?:tmp|old|bak)___|\.goutputstream-.*)$/;
 
-/** With each folder. What lies in one of UNSEEN is left out. */
+function isUnseen(name: string): boolean {
+  return UNSEEN.has(name) || OF_EDITORS.test(name);
+}
+
+/** With each folder. What is not compared is left out. */
 export function treeOf({ files, links, emptyFolders }: Pick<Walked, 'files' | 'links' | 'emptyFolders'>): Tree {
   const tree = new Map<string, TreeEntry>();
   const put = (path: string, entry: TreeEntry): void => {
     const parts = path.split('/');
-    const hidden = parts.findIndex(part => UNSEEN.has(part));
+    const hidden = parts.findIndex(isUnseen);
     if (hidden < 0) tree.set(path, entry);
     for (let depth = 1; depth < (hidden < 0 ? parts.length : hidden + 1); depth++) {
       const folder = parts.slice(0, depth).join('/');
