@@ -9,6 +9,7 @@ import { previewManifest } from '@cupola/model/previews';
 import { parseDocument } from 'yaml';
 import { usageError } from '../failures.ts';
 import { interpolate } from './interpolate.ts';
+import { unknownKeys } from './unknown-keys.ts';
 
 export type AppManifest = Record<string, unknown> & { name: string };
 
@@ -53,6 +54,8 @@ export interface ManifestPlan {
   /** Sent to `apply_manifest`: JSON, which is YAML that every parser reads alike. */
   readonly body: string;
   /** What is pushed, in the manifest's order; `folder` is absolute, and of no use where there is an `image`. */
+  /** What of it does nothing, a sentence each. */
+  readonly notes: readonly string[];
   readonly apps: readonly { readonly name: string; readonly folder: string; readonly image: PushedImage | null }[];
 }
 
@@ -82,6 +85,7 @@ export function planManifest(name: string | undefined, flags: PushFlags, cwd: st
       null,
       2,
     ),
+    notes: picked.flatMap(unknownKeys),
     apps: sent.map((app, at) => ({ name: app.name, folder: folders[at] as string, image: images[at] ?? null })),
   };
 }
