@@ -52,6 +52,7 @@ export async function dev(context: CliContext, base: string | undefined, flags: 
   const app = createDevApp({ context, name, hours: flags.hours, signal: ended.signal, plan });
   const say = (event: DevEvent): void => sayEvent(context, event, name);
   context.say(`Developing ${name} in ${organization.name} / ${space.name}`);
+  for (const note of first.notes) context.note(`${first.file}: ${note}`);
   const left = leftOutText(first, name);
   if (left !== null) context.note(left);
   await app.make();
@@ -90,9 +91,10 @@ function refuseWhatIsNoFolder({ apps, leftOut }: ManifestPlan, base: string): vo
 }
 
 /** What somebody may miss, and how it is given. */
-function leftOutText({ leftOut: { services, leftOut } }: ManifestPlan, name: string): string | null {
+function leftOutText({ leftOut: { services, leftOut }, notes }: ManifestPlan, name: string): string | null {
   const [service] = services;
-  const all = [...leftOut, ...(service === undefined ? [] : [`services (${services.join(', ')})`])];
+  const untold = leftOut.filter(key => !notes.some(note => note.startsWith(`"${key}"`)));
+  const all = [...untold, ...(service === undefined ? [] : [`services (${services.join(', ')})`])];
   if (all.length === 0) return null;
   const next =
     service === undefined ? '' : ` What it needs: cupola bind-service ${name} ${service}, then cupola restart ${name}`;

@@ -84,6 +84,8 @@ export function createDevApp(options: Options): DevApp {
       } catch (error) {
         if (isShown) await note().catch(() => undefined); // The build was shown as it went.
         throw error;
+      } finally {
+        if (isShown) for (const told of pushing.state.notes ?? []) context.note(told);
       }
     },
     afterFailure: async () => {
