@@ -13,8 +13,8 @@ import {
 } from '@cupola/contract/v3/client-reads';
 import { EXIT } from '@cupola/push/exit-codes';
 import { WordedError } from '@cupola/push/failures';
+import { didYouMean } from '@cupola/push/near';
 import type { CliContext, Named } from './context.ts';
-import { didYouMean } from './near.ts';
 
 /** The organization of that name, or the one that is targeted. */
 export async function findOrganization(context: CliContext, name: string | undefined): Promise<Named> {

@@ -2,6 +2,7 @@
 import { EXIT } from '@cupola/push/exit-codes';
 import { CommanderError } from 'commander';
 import { createProgram } from './program.ts';
+import { usageText } from './usage-text.ts';
 
 const COLUMNS_USUAL = 80;
 
@@ -42,7 +43,9 @@ try {
     // It was said on stderr; who reads JSON is told there too.
     if (error.exitCode !== 0 && process.argv.includes('--json'))
       console.log(
-        JSON.stringify({ error: { message: error.message, next: 'cupola --help', details: [], cause: null } }),
+        JSON.stringify({
+          error: { message: usageText(error.message), next: 'cupola --help', details: [], cause: null },
+        }),
       );
   } else process.exitCode = await report(error, process.argv.includes('--json'));
 }

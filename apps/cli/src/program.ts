@@ -5,6 +5,7 @@ import type { DiffFlags } from './commands/diff.ts';
 import type { PushOptions } from './commands/push.ts';
 import { collect, command, percents, VERSION, wholeNumber, withContext } from './declare.ts';
 import { declareMore } from './declare-more.ts';
+import { usageText } from './usage-text.ts';
 
 function declareAccount(program: Command): void {
   command(program, 'login', 'log in to a platform and choose where to work')
@@ -263,6 +264,7 @@ export function createProgram(): Command {
     // `cupola rollback APP --version 3` is not a question for ours.
     .enablePositionalOptions()
     .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(`cupola: ${usageText(text)}`) })
     .showHelpAfterError('Options and examples of a command: cupola COMMAND --help. All commands: cupola --help')
     .addHelpText(
       'after',

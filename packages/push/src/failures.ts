@@ -58,9 +58,7 @@ export function explain(error: unknown, app = 'APP'): WordedError | null {
     return new WordedError(error.message, {
       exitCode: EXIT.login,
       next:
-        error.reason === 'unauthorized'
-          ? 'Check name and password, then: cupola login'
-          : 'Log in: cupola login -a URL -u NAME',
+        error.reason === 'unauthorized' ? 'Check name and password, then: cupola login' : 'Log in again: cupola login',
     });
   if (error instanceof CfApiError) return explainApiError(error, app);
   if (error instanceof NoApiError)

@@ -45,6 +45,8 @@ export interface PushState {
   uploaded?: Uploaded;
   dropletGuid?: string;
   ran?: RanDroplet;
+  /** On what went along. */
+  notes?: readonly string[];
   /** Lines of the build, so far. */
   readonly staging: ClientLogLine[];
 }
@@ -78,11 +80,29 @@ function uploadPhase(client: CloudClient, { folder, finding, memory }: PushOne, 
     run: async show => {
       const prepared = await together(prepareUpload(client, folder, memory), finding);
       for (const path of prepared.walked?.skipped ?? []) show(`left out: ${path} is no file, folder or link`);
+      state.notes = notesOn(prepared.walked?.files ?? []);
       state.app = await finding;
       state.uploaded = await upload(client, prepared, { appGuid: state.app.guid, memory, progress: sparingly(show) });
       return uploadText(state.uploaded);
     },
   };
+}
+
+/** What goes along, and perhaps should not. */
+function notesOn(files: readonly { readonly path: string }[]): string[] {
+  const has = (name: RegExp): string | undefined => files.find(({ path }) => name.test(path))?.path;
+  const secrets = has(/(?:^|\/)\.env$/);
+  const modules = has(/^node_modules\//) !== undefined && has(/^package\.json$/) !== undefined;
+  return [
+    ...(secrets === undefined
+      ? []
+      : [
+          `Note: ${secrets} goes along. Secrets are better set (cupola set-env APP --file ${secrets}), and the file named in .cfignore.`,
+        ]),
+    ...(modules
+      ? ['Note: node_modules goes along, and is used as it is. Name it in .cfignore to have the build install its own.']
+      : []),
+  ];
 }
 
 /** Instead of an upload. */

@@ -118,9 +118,11 @@ export async function gitCredential(context: CliContext, action: string): Promis
     (await readStdin()).split('\n').map(line => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
   );
   const { endpoints, tokens } = context.config.read();
-  if (action !== 'get' || endpoints === null || tokens === null) return;
+  if (action !== 'get' || endpoints === null) return;
   const { protocol, host } = new URL(endpoints.api);
   if (`${asked.get('protocol')}:` !== protocol || asked.get('host') !== host) return;
+  // git asks for a name then, or says that it cannot.
+  if (tokens === null) return context.note('cupola: Nobody is logged in. Log in, and push again: cupola login');
   const answer = await context.client().exchange({ path: '/v3/organizations', query: { per_page: '1' } });
   const access = context.config.read().tokens?.access;
   if (answer.status < 400 && access !== undefined) process.stdout.write(`username=bearer\npassword=${access}\n`);

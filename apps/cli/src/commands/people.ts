@@ -4,9 +4,9 @@ import { readClaims } from '@cupola/client/login';
 import { readCreatedUser, readOrganization, readRole, readSpace, readUser } from '@cupola/contract/v3/client-reads';
 import { ROLE_TYPES, type RoleType } from '@cupola/model/states';
 import { usageError, WordedError } from '@cupola/push/failures';
+import { didYouMean } from '@cupola/push/near';
 import type { CliContext } from '../context.ts';
 import { findOrganization, findSpace, findUser } from '../find.ts';
-import { didYouMean } from '../near.ts';
 import { confirm, readStdin, secret } from '../prompt.ts';
 
 export async function createOrg(context: CliContext, name: string): Promise<void> {

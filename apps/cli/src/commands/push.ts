@@ -56,6 +56,7 @@ export async function push(context: CliContext, name: string | undefined, option
   const { organization, space } = context.target();
   const noRoute = !options.route || options.task === true;
   const plan = planManifest(name, { ...options, noRoute, nameless: nameOfFolder }, process.cwd());
+  for (const note of plan.notes) context.note(`${plan.file}: ${note}`);
   for (const { folder, image } of plan.apps) if (image === null) requireFiles(folder);
   context.say(`Pushing ${plan.apps.map(app => app.name).join(', ')} to ${organization.name} / ${space.name}`);
   const tellPlan = await beginExplaining(context, { plan, name, options });
@@ -165,10 +166,14 @@ async function pushOne(
     json: context.json,
     isTerminal: process.stdout.isTTY === true,
     monotonic: () => performance.now(),
-  }).catch((error: unknown) => {
-    throw withStagingLog(explain(error, name) ?? error, state.staging, context);
-  });
-  const { app, uploaded } = state as Required<Omit<PushState, 'ran'>>;
+  })
+    .catch((error: unknown) => {
+      throw withStagingLog(explain(error, name) ?? error, state.staging, context);
+    })
+    .finally(() => {
+      for (const note of state.notes ?? []) context.note(note);
+    });
+  const { app, uploaded } = state as Required<Omit<PushState, 'ran' | 'notes'>>;
   if (goal !== 'start' && app.state === 'STARTED')
     await client.act({ method: 'POST', path: `/v3/apps/${app.guid}/actions/stop` });
   const [urls, notKept] = await Promise.all([

@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs';
 import { type ReadSecurityGroup, readSecurityGroup, readSpace } from '@cupola/contract/v3/client-reads';
 import { sentence } from '@cupola/model/sentence';
 import { usageError, WordedError } from '@cupola/push/failures';
+import { didYouMean } from '@cupola/push/near';
 import type { CliContext } from '../context.ts';
 import { findOrganization, findSpace } from '../find.ts';
-import { didYouMean } from '../near.ts';
 import { confirm } from '../prompt.ts';
 
 const LIFECYCLES = ['running', 'staging'] as const;

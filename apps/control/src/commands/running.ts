@@ -108,11 +108,16 @@ export async function status(flags: Flags): Promise<void> {
   console.log(
     instances.length === 0 ? '\nno instances' : '\ninstance                        state     restarts  since',
   );
-  for (const { app, process, index, state, crashes, since } of instances)
+  for (const { app, process, index, state, crashes, since } of instances.slice(0, SHOWN_MAX))
     console.log(
       `${`${app}/${process}/${index}`.padEnd(31)} ${state.padEnd(9)} ${String(crashes).padEnd(9)} ${new Date(since).toISOString()}`,
     );
+  const more = instances.length - SHOWN_MAX;
+  if (more > 0) console.log(`and ${more} more: ./cupola status --json, or by app: ./cupola apps`);
 }
+
+/** Lines of instances that somebody reads. */
+const SHOWN_MAX = 200;
 
 function blobsText(state: string): string {
   const { place, next } = blobsPlace(state);

@@ -38,6 +38,7 @@ export async function deploy(client: CloudClient, deployment: Deployment): Promi
   const [one] = plan.apps;
   if (one === undefined)
     throw new WordedError('The manifest names no app.', { next: 'Add one, commit, and push again.' });
+  for (const note of plan.notes) say(`manifest.yml: ${note}`);
   const finding = applyManifest(client, { spaceGuid, onlyApp: appGuid }, plan).then(() =>
     client.read(readApp, { path: `/v3/apps/${appGuid}` }),
   );
@@ -67,6 +68,7 @@ export async function deploy(client: CloudClient, deployment: Deployment): Promi
     const ms = performance.now() - startedMs;
     took.push(`${phase.toLowerCase()} ${seconds(ms)}`);
     say(`${text} (${seconds(ms)})`);
+    if (phase === 'Upload') for (const note of state.notes ?? []) say(note);
   }
   const urls = await urlsOf(client, await client.all(readRoute, `/v3/apps/${appGuid}/routes`));
   for (const type of idleTypes(state.ran?.processes ?? []))

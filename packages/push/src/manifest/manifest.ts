@@ -10,6 +10,7 @@ import { previewManifest } from '@cupola/model/previews';
 import { parseDocument } from 'yaml';
 import { usageError } from '../failures.ts';
 import { interpolate } from './interpolate.ts';
+import { unknownKeys } from './unknown-keys.ts';
 
 export type AppManifest = Record<string, unknown> & { name: string };
 
@@ -56,6 +57,8 @@ export interface ManifestPlan {
   /** Sent to `apply_manifest`: JSON, which is YAML that every parser reads alike. */
   readonly body: string;
   /** What is pushed, in the manifest's order; `folder` is absolute, and of no use where there is an `image`. */
+  /** What of it does nothing, a sentence each. */
+  readonly notes: readonly string[];
   readonly apps: readonly { readonly name: string; readonly folder: string; readonly image: PushedImage | null }[];
   /** Of an app for developing: what of the manifest does not hold for it. */
   readonly leftOut: Pick<DevelopmentManifest, 'services' | 'leftOut'>;
@@ -103,6 +106,7 @@ export function planManifest(name: string | undefined, flags: PushFlags, cwd: st
       null,
       2,
     ),
+    notes: picked.flatMap(unknownKeys),
     apps: sent.map((app, at) => ({ name: app.name, folder: folders[at] as string, image: images[at] ?? null })),
     leftOut,
   };
