@@ -7,7 +7,6 @@ import {
   developmentQuery,
   postDevelopmentApp,
 } from '@cupola/contract/v3/development';
-import type { CopyState } from '@cupola/model/states';
 import type { Database } from '@cupola/store/schema';
 import type { Kysely } from 'kysely';
 import { endApp } from '../apps/end-app.ts';
@@ -20,8 +19,6 @@ import { keepDevelopmentApp, requireDevelopment } from './development-apps.ts';
 import { takeChange } from './take-change.ts';
 
 const PATH = '/v3/apps/:guid/development';
-/** Those that have all changes, or will have them as they start. */
-const HAS_TAKEN: ReadonlySet<CopyState> = new Set(['RUNNING']);
 
 async function show(read: Kysely<Database>, guid: string): Promise<DevelopmentApp> {
   const row = await read
@@ -57,10 +54,10 @@ async function show(read: Kysely<Database>, guid: string): Promise<DevelopmentAp
   };
 }
 
-/** An instance that runs has it; one that starts or is gone keeps nobody waiting for it. */
+/** Every instance that runs has it. Where none is there, none will say so. */
 function hasTaken({ instances }: DevelopmentApp, sequence: number): boolean {
-  const running = instances.filter(({ state }) => HAS_TAKEN.has(state as CopyState));
-  return running.length > 0 && running.every(({ applied }) => applied >= sequence);
+  const running = instances.filter(({ state }) => state === 'RUNNING');
+  return instances.length === 0 || (running.length > 0 && running.every(({ applied }) => applied >= sequence));
 }
 
 export const developmentEndpoints: Endpoint[] = [

@@ -23,7 +23,7 @@ export const developmentChangeQuery = z.strictObject({
   droplet_guid: z.string().exactOptional(),
 });
 
-export const developmentInstance = z.object({
+const developmentInstance = z.object({
   process_type: z.string(),
   index: z.number().int(),
   state: z.string(),
@@ -56,4 +56,3 @@ export const developmentChange = z.object({
   removed: z.number().int(),
   restart: z.boolean(),
 });
-export type DevelopmentChange = z.infer<typeof developmentChange>;
