@@ -42,6 +42,7 @@ async function openSpace(browser: Browser, platform: Platform): Promise<Page> {
   await page.getByLabel('Password').fill(platform.password());
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('link', { name: 'cupola / dev' }).click();
+  await page.getByRole('button', { name: `Show all ${APPS}` }).click();
   await page.getByText(nameOf(APPS - 1, 0), { exact: true }).waitFor({ state: 'attached' });
   await page.getByRole('status').getByText('live', { exact: true }).waitFor();
   return page;

@@ -244,7 +244,7 @@ test('a developer goes from an empty space to an app that serves, reads its log,
 
   // By keyboard to another page.
   await page.keyboard.press('Control+k');
-  await page.getByLabel('Name of an app or a space').fill('fre');
+  await page.getByLabel('Name of an app, a space').fill('fre');
   await page.getByRole('option', { name: 'space of cupola' }).waitFor();
   await isSound(page, 'palette');
   await page.keyboard.press('Enter');

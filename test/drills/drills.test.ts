@@ -94,7 +94,7 @@ describe.concurrent('a push says why, what shows it, and what to do next, of an 
     const told = await until('doctor finds that it ended', async () =>
       platform.cupola(['doctor', 'drill-ends', '--json']).then(
         () => null,
-        (error: { stdout: string }) => JSON.parse(error.stdout.split('\n')[0] ?? '') as { findings: unknown[] },
+        (error: { stdout: string }) => JSON.parse(error.stdout) as { findings: unknown[] },
       ),
     );
     expect(told.findings).toMatchObject([{ cause: { code: 'ended' }, says: expect.stringContaining('tired') }]);

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { completionOf } from './completion.ts';
@@ -42,6 +44,15 @@ describe('examples', () => {
       expect([cupola, ran.map(one => one.path)]).toEqual(['cupola', [path]]);
     },
   );
+});
+
+test('what each command prints with --json stands on one page', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../../docs/how-to/cli-json.md'), 'utf8');
+  const missing = leaves(createProgram())
+    .filter(one => one.options.some(({ long }) => long === '--json'))
+    .map(pathOf)
+    .filter(path => !page.includes(`\`${path}\``));
+  expect(missing).toEqual([]);
 });
 
 describe('completionOf()', () => {

@@ -10,6 +10,7 @@ import {
   readRoute,
   readStats,
 } from '@cupola/contract/v3/client-reads';
+import { EXIT } from '@cupola/push/exit-codes';
 import { startTrouble } from '@cupola/push/explain-failure';
 import { WordedError } from '@cupola/push/failures';
 import { filesNotKept } from '@cupola/push/files-not-kept';
@@ -51,8 +52,10 @@ export async function doctor(context: CliContext, name: string): Promise<void> {
       ? `${name} runs, and nothing is wrong with it.${url === null ? '' : `\n${url}`}`
       : findings.map(findingText).join('\n\n'),
   );
-  if (findings.some(({ cause }) => cause !== null && cause.code !== 'files-not-kept'))
-    throw new WordedError(`${name} is not as it should be: see above.`);
+  if (!findings.some(({ cause }) => cause !== null && cause.code !== 'files-not-kept')) return;
+  // One object is all that is printed.
+  if (context.json) process.exitCode = EXIT.failed;
+  else throw new WordedError(`${name} is not as it should be: see above.`);
 }
 
 function findingText({ about, says, cause, next, lines }: Finding): string {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { makeService, mapRoute, rollBack, runTask, scaleApp, word } from './commands.ts';
+import { changeProcess, makeService, mapRoute, rollBack, runTask, scaleApp, word } from './commands.ts';
 
 const app = { guid: 'g', name: 'my app' };
 
@@ -42,4 +42,14 @@ test('makeService() shows no secret', () => {
   const service = { name: 'db', credentials: { uri: 'secret' } };
   expect(JSON.stringify(makeService('s', service))).not.toContain('secret');
   expect(makeService('s', service, { isShown: true }).api.json).toMatchObject({ credentials: { uri: 'secret' } });
+});
+
+test('changeProcess() leaves a command alone that nobody has typed, and sets back what is empty', () => {
+  const given = { type: 'http', endpoint: '/up', timeout: null } as const;
+  const process = { guid: 'p', type: 'web' };
+  expect(changeProcess(app, process, { ...given, command: null }).api.json).toEqual({
+    health_check: { type: 'http', data: { endpoint: '/up' } },
+  });
+  expect(changeProcess(app, process, { ...given, command: '' }).api.json).toMatchObject({ command: null });
+  expect(changeProcess(app, process, { ...given, command: null }).cf).toContain(' http --endpoint /up');
 });

@@ -174,6 +174,40 @@ export function unbindService(app: Named, service: { name: string }, bindingGuid
   };
 }
 
+export function renameApp(app: Named, name: string): Commands {
+  const command = `rename ${word(app.name)} ${word(name === '' ? 'NAME' : name)}`;
+  return { cf: command, cupola: command, api: { method: 'PATCH', path: `/v3/apps/${app.guid}`, json: { name } } };
+}
+
+interface Running {
+  /** Empty: what staging has detected; null: it stays as it is. */
+  command: string | null;
+  type: 'port' | 'http' | 'process';
+  endpoint: string;
+  /** Seconds; null: the platform's own. */
+  timeout: number | null;
+}
+
+/** cf sets only the check, and only by a push the rest. */
+export function changeProcess(
+  app: Named,
+  process: { guid: string; type: string },
+  { command, type, endpoint, timeout }: Running,
+): Commands {
+  const path = `/v3/processes/${process.guid}`;
+  const data = { ...(type === 'http' ? { endpoint } : {}), ...(timeout === null ? {} : { timeout }) };
+  const json = {
+    ...(command === null ? {} : { command: command === '' ? null : command }),
+    health_check: { type, data },
+  };
+  const of = process.type === 'web' ? '' : ` --process ${word(process.type)}`;
+  return {
+    cf: `set-health-check ${word(app.name)} ${type}${of}${type === 'http' ? ` --endpoint ${word(endpoint)}` : ''}`,
+    cupola: `curl ${path} -X PATCH -d ${word(JSON.stringify(json))}`,
+    api: { method: 'PATCH', path, json },
+  };
+}
+
 export function deleteApp(app: Named): Commands {
   const command = `delete ${word(app.name)} -f`;
   return { cf: `${command} -r`, cupola: command, api: { method: 'DELETE', path: `/v3/apps/${app.guid}` } };

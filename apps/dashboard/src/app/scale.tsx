@@ -31,9 +31,9 @@ export function Scale({
     (Object.keys(changed).length === 0 ? 'Nothing is changed yet.' : isWhole ? null : 'Write whole numbers.');
   const needsRestart = isSize && app.state === 'STARTED';
   return (
-    <section className="sheet" aria-labelledby="scale-title">
+    <section className="sheet" aria-labelledby={`scale-${process.guid}`}>
       <header>
-        <h2 id="scale-title">Scale {process.type}</h2>
+        <h2 id={`scale-${process.guid}`}>Scale {process.type}</h2>
       </header>
       <div className="body stack">
         <div className="row">

@@ -146,7 +146,12 @@ function Mend({ found: { explained, process, deployment }, app, former, readOnly
       />
     );
   }
-  if (process === null) return null;
+  if (process === null)
+    return (
+      <a className="button main-action" href="#push">
+        Push a mended version
+      </a>
+    );
   if (deployment !== null) {
     const commands = cancelDeployment(app, deployment.guid);
     return (

@@ -74,7 +74,7 @@ export async function ask(
 }
 
 /** Pauses before the second, third ... try of a read. */
-const RETRY_PAUSES_MS = [50, 300, 1_000];
+const RETRY_PAUSES_MS = [50, 300, 1_000, 3_000];
 
 /**
  * A read that nobody answers is tried again: Chromium gives up every request when a network of the machine comes or goes (ERR_NETWORK_CHANGED), and on the

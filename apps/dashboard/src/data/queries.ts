@@ -108,21 +108,31 @@ export const appQuery = (guid: string) =>
 export const processesQuery = (guid: string) =>
   queryOptions({
     queryKey: ['app', guid, 'processes'],
-    // What instances use is on no stream: read anew with each look.
+    // What instances use is read anew with each look, and when the stream says that it was measured.
     staleTime: 0,
     queryFn: async ({ signal }) => {
       const { resources } = await all(reads.process, `/v3/apps/${guid}/processes?per_page=${PAGE_MAX}`, signal);
       const shown = resources.filter(({ type, instances }) => type === 'web' || instances > 0);
-      return Promise.all(
+      const answers = await Promise.all(
         (shown.length === 0 ? resources : shown).map(async process => ({
           process,
-          instances: (await read(reads.stats, `/v3/processes/${process.guid}/stats`, { signal })).resources.map(
-            // Ages grow by themselves: from when on is what is kept.
-            one => ({ ...one, since: Date.now() - (one.uptime ?? 0) * 1_000 }),
-          ),
+          stats: await orNull(reads.stats, `/v3/processes/${process.guid}/stats`, signal),
         })),
       );
+      return answers.flatMap(({ process, stats }) => {
+        // Gone since it was listed: a deployment has ended.
+        if (stats === null) return [];
+        // Ages grow by themselves: from when on is what is kept.
+        const instances = stats.resources.map(one => ({ ...one, since: Date.now() - (one.uptime ?? 0) * 1_000 }));
+        return [{ process, instances }];
+      });
     },
+  });
+/** With its command, which lists leave out. Below those of its app: it is read again with them. */
+export const processQuery = (appGuid: string, guid: string) =>
+  queryOptions({
+    queryKey: ['app', appGuid, 'settings', guid],
+    queryFn: ({ signal }) => read(reads.process, `/v3/processes/${guid}`, { signal }),
   });
 export type ShownInstance = reads.Stats[number] & { since: number };
 export type ShownProcess = { process: reads.Process; instances: ShownInstance[] };
@@ -217,7 +227,7 @@ export const tasksQuery = (guid: string) =>
         .resources,
   });
 
-/** Services of a space, and those of the bindings to services that `filter` lets through. No stream tells of them: read anew with each look. */
+/** Services of a space, and those of the bindings to services that `filter` lets through. Read anew with each look, and when an event says that one has changed. */
 async function readServices(spaceGuid: string, filter: Record<string, string>, signal: AbortSignal) {
   const [instances, bindings] = await Promise.all([
     all(

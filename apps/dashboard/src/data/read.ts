@@ -55,7 +55,15 @@ export const app = readApp.extend({
 export type App = z.infer<typeof app>;
 
 const instance = z.object({ index: z.number(), state: z.string(), since: z.number().nullish() });
-export const process = readProcess.extend({ process_instances: z.array(instance).nullish() });
+export const process = readProcess.extend({
+  process_instances: z.array(instance).nullish(),
+  health_check: z
+    .object({
+      type: z.string().nullish(),
+      data: z.object({ timeout: z.number().nullish(), endpoint: z.string().nullish() }).nullish(),
+    })
+    .nullish(),
+});
 export type Process = z.infer<typeof process>;
 
 export const stats = readStats.extend({

@@ -11,12 +11,15 @@ import { type LiveStream, openStream } from './stream.ts';
 
 /** Frames of a moment are drawn together. */
 const GATHER_MS = 30;
-/** What an instance uses is measured some seconds after it has come up. */
-const MEASURED_MS = 6_000;
 const EVENTS_SHOWN = 30;
 /** What the cluster's sums are made of; they are read again, a burst once. */
 const OF_CLUSTER: ReadonlySet<string> = new Set(['cell', 'instances', 'build']);
 const CLUSTER_MS = 1_000;
+/** Events of what has no frames of its own, and what of a page they make old. */
+const TOLD_BY_EVENTS = [
+  [/^audit\.(service_binding|user_provided_service_instance)\./, 'services'],
+  [/^audit\.(organization|space)_quota\./, 'quota'],
+] as const;
 const REVISION_MADE = 'audit.app.revision.create';
 
 export function followStream(client: QueryClient): LiveStream {
@@ -27,6 +30,7 @@ export function followStream(client: QueryClient): LiveStream {
     gathered = [];
     applyToOverviews(client, changes);
     for (const change of changes) applyToApp(client, change);
+    readToldByEvents(client, changes);
     if (changes.some(({ kind }) => OF_CLUSTER.has(kind))) readClusterAgain();
   };
   return openStream({
@@ -35,8 +39,16 @@ export function followStream(client: QueryClient): LiveStream {
       if (gathered.length === 1) setTimeout(apply, GATHER_MS);
     },
     metrics: frame => applyFigures(client, frame),
-    resumed: () => void client.invalidateQueries({ predicate: ({ queryKey }) => queryKey[2] === 'figures' }),
-    reset: () => void client.invalidateQueries({ predicate: mayChange }),
+    // Reads that failed meanwhile were told of nothing that would have them tried again.
+    resumed: () =>
+      void client.invalidateQueries({
+        predicate: ({ queryKey, state }) => queryKey[2] === 'figures' || state.status === 'error',
+      }),
+    // What one may do may have changed with it.
+    reset: () => {
+      void client.invalidateQueries({ predicate: mayChange });
+      void client.invalidateQueries({ queryKey: ['session'] });
+    },
     ended: signInAgain,
   });
 }
@@ -69,6 +81,13 @@ function applyToApp(client: QueryClient, change: Change): void {
   const guid = change.kind === 'app' ? change.guid : change.type === 'changed' ? change.app_guid : null;
   if (change.kind === 'route')
     return void client.invalidateQueries({ predicate: ({ queryKey }) => queryKey[2] === 'routes' });
+  // What is gone says no more whose it was. Another one is there in its place, most likely.
+  if (change.kind === 'process' && change.type === 'gone')
+    return void client.invalidateQueries({
+      predicate: ({ queryKey, state }) =>
+        queryKey[2] === 'processes' &&
+        (state.data as ShownProcess[] | undefined)?.some(({ process }) => process.guid === change.guid) === true,
+    });
   if (guid === null || client.getQueryData(['app', guid]) === undefined) return;
   const again = (...names: string[]): void => {
     for (const name of names) void client.invalidateQueries({ queryKey: ['app', guid, name] });
@@ -90,8 +109,7 @@ function applyToApp(client: QueryClient, change: Change): void {
       const isKnown = known?.some(({ process }) => process.guid === change.guid) === true;
       if (isKnown) client.setQueryData<ShownProcess[]>(['app', guid, 'processes'], applyToProcesses(known, change));
       else again('processes');
-      if (change.kind === 'process') again('quota');
-      if (isKnown && change.kind === 'instances') setTimeout(() => again('processes'), MEASURED_MS);
+      if (change.kind === 'process') again('quota', 'settings');
       return;
     }
     case 'build':
@@ -127,11 +145,22 @@ function applyToApp(client: QueryClient, change: Change): void {
   }
 }
 
+function readToldByEvents(client: QueryClient, changes: readonly Change[]): void {
+  const types = changes.flatMap(change =>
+    change.kind === 'audit_event' ? (objectOf(reads.event, change)?.type ?? []) : [],
+  );
+  for (const [pattern, name] of TOLD_BY_EVENTS)
+    if (types.some(type => pattern.test(type)))
+      void client.invalidateQueries({ predicate: ({ queryKey }) => queryKey[2] === name });
+}
+
 function applyFigures(client: QueryClient, frame: WindowFrame): void {
   const queryKey = ['app', frame.app_guid, 'figures'];
   client.setQueriesData<AppFigures>({ queryKey }, known =>
     known === undefined ? undefined : withWindow(known, frame),
   );
+  // What each instance used was measured then too.
+  void client.invalidateQueries({ queryKey: ['app', frame.app_guid, 'processes'] });
   const past = client.getQueriesData<AppFigures>({ queryKey }).filter(([, known]) => known && isPast(known, frame));
   for (const [key] of past) void client.invalidateQueries({ queryKey: key, exact: true });
 }

@@ -1,6 +1,16 @@
 /** The log of an app. Only the rows in view are drawn, so 10,000 lines cost what 30 do. It follows the newest line until somebody scrolls up. */
 import { useNavigate, useSearch } from '@tanstack/react-router';
-import { type ReactNode, type RefObject, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import {
+  type KeyboardEvent,
+  type ReactNode,
+  type RefObject,
+  useEffect,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+} from 'react';
+import { useLive } from '../live/live-context.ts';
 import { AsCommand } from '../ui/action.tsx';
 import { Copy } from '../ui/copy.tsx';
 import { clock } from '../ui/time.ts';
@@ -9,7 +19,7 @@ import { isIn, type LogRange, rangeText, reaching, readRange } from './log-range
 import { Row } from './log-row.tsx';
 import { type LogRow, rowsOf } from './log-rows.ts';
 import { download, LogTools } from './log-tools.tsx';
-import { type FollowedLog, useLog } from './use-log.ts';
+import { useLog } from './use-log.ts';
 
 /** As in apps.css. */
 const ROW_PX = 24;
@@ -34,6 +44,8 @@ export function LogPanel(props: Props) {
 
 function Live({ appGuid, appName, asked = null, leave }: Props & { asked?: LogRange | null; leave?: () => void }) {
   const log = useLog(appGuid, asked);
+  // A read of the log is held for a while; the stream is missed sooner.
+  const { staleSince } = useLive();
   const { lines } = log;
   const [filter, setFilter] = useState<LogFilter>(NO_FILTER);
   const matcher = useMemo(() => matcherOf(filter), [filter]);
@@ -63,7 +75,7 @@ function Live({ appGuid, appName, asked = null, leave }: Props & { asked?: LogRa
     <section className="sheet" id="log" aria-labelledby="log-title">
       <header>
         <h2 id="log-title">Log</h2>
-        <span className="quiet small">{about(log, asked)}</span>
+        <span className="quiet small">{about(log.staleSince ?? staleSince, asked)}</span>
         <span className="end">
           {leave !== undefined && (
             <button
@@ -100,10 +112,11 @@ function Live({ appGuid, appName, asked = null, leave }: Props & { asked?: LogRa
         </button>
       </LogTools>
       <Rows view={view} label={`Log of ${appName}`} rows={rows} isFollowing={isFollowing} setFollowing={setFollowing}>
-        {row => (
+        {(row, isStop) => (
           <Row
             key={row.key}
             row={row}
+            isStop={isStop}
             isChosen={isIn(chosen, row.line.timestampNs)}
             isUnfolded={unfolded.has(row.line.id)}
             unfold={unfold}
@@ -146,7 +159,7 @@ function Live({ appGuid, appName, asked = null, leave }: Props & { asked?: LogRa
   );
 }
 
-function about({ staleSince }: FollowedLog, asked: LogRange | null): string {
+function about(staleSince: number | null, asked: LogRange | null): string {
   if (staleSince !== null) return `stale since ${clock(staleSince).slice(0, 8)}: the API does not answer`;
   return asked === null ? 'live' : `around ${new Date(Number(asked.fromNs / 1_000_000n)).toLocaleString()}`;
 }
@@ -174,7 +187,8 @@ interface RowsProps {
   rows: readonly LogRow[];
   isFollowing: boolean;
   setFollowing(isFollowing: boolean): void;
-  children(row: LogRow): ReactNode;
+  /** `isStop`: of all links to lines the one that Tab reaches. */
+  children(row: LogRow, isStop: boolean): ReactNode;
 }
 
 function Rows({ view, label, rows, isFollowing, setFollowing, children }: RowsProps) {
@@ -199,6 +213,9 @@ function Rows({ view, label, rows, isFollowing, setFollowing, children }: RowsPr
     first.current = rows[0]?.key;
   }, [rows, isFollowing, view]);
   const from = Math.max(0, Math.floor(top / ROW_PX) - SPARE_ROWS);
+  const drawn = rows.slice(from, Math.ceil((top + height) / ROW_PX) + SPARE_ROWS);
+  // The newest line that is wholly in view.
+  const stop = rows[Math.min(rows.length, Math.floor((top + height) / ROW_PX)) - 1]?.key;
   return (
     <div
       className="log"
@@ -216,9 +233,20 @@ function Rows({ view, label, rows, isFollowing, setFollowing, children }: RowsPr
       }}
     >
       <svg width="1" height={rows.length * ROW_PX} aria-hidden="true" />
-      <div className="lines" style={{ top: from * ROW_PX }}>
-        {rows.slice(from, Math.ceil((top + height) / ROW_PX) + SPARE_ROWS).map(children)}
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: keys come from the links inside. */}
+      <div className="lines" style={{ top: from * ROW_PX }} onKeyDown={toNextLine}>
+        {drawn.map(row => children(row, row.key === stop))}
       </div>
     </div>
   );
+}
+
+/** Arrows go from the link to a line to that of the next one. */
+function toNextLine(event: KeyboardEvent<HTMLDivElement>): void {
+  if (event.key !== 'ArrowUp' && event.key !== 'ArrowDown') return;
+  const links = [...event.currentTarget.querySelectorAll<HTMLElement>('.at')];
+  const at = links.findIndex(link => link.matches(':focus'));
+  if (at < 0) return;
+  event.preventDefault();
+  links[at + (event.key === 'ArrowUp' ? -1 : 1)]?.focus();
 }

@@ -8,13 +8,15 @@ import type { LogRow } from './log-rows.ts';
 interface RowProps {
   row: LogRow;
   isChosen: boolean;
+  /** Reached by Tab; from there arrows go to the others. */
+  isStop: boolean;
   isUnfolded: boolean;
   /** `isMore`: up to this line too. */
   choose(line: LogLine, isMore: boolean): void;
   unfold(line: LogLine): void;
 }
 
-export function Row({ row: { line, detail }, isChosen, isUnfolded, choose, unfold }: RowProps) {
+export function Row({ row: { line, detail }, isChosen, isStop, isUnfolded, choose, unfold }: RowProps) {
   if (detail !== null)
     return (
       <div className="line detail">
@@ -27,6 +29,7 @@ export function Row({ row: { line, detail }, isChosen, isUnfolded, choose, unfol
     <div className={`line ${kind} ${line.isCrash ? 'crash' : ''} ${isChosen ? 'chosen' : ''}`}>
       <a
         className="at"
+        tabIndex={isStop ? 0 : -1}
         href={`?log=${rangeText(reaching(null, line.timestampNs))}`}
         title="Link to this line; with Shift to all from the one before"
         onClick={event => {

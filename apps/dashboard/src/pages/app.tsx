@@ -9,7 +9,6 @@ import { Instances } from '../app/instances.tsx';
 import { Phases } from '../app/phases.tsx';
 import { Revisions } from '../app/revisions.tsx';
 import { Scale } from '../app/scale.tsx';
-import { Settings } from '../app/settings.tsx';
 import { Terminal } from '../app/terminal.tsx';
 import { Trouble } from '../app/trouble.tsx';
 import { type Health, healthOf } from '../apps/health.ts';
@@ -40,6 +39,7 @@ import { NotThere } from './not-there.tsx';
 
 const FiguresPanel = later('Figures', async () => (await import('../figures/figures-panel.tsx')).FiguresPanel);
 
+const Settings = later('Settings', async () => (await import('../app/settings.tsx')).Settings);
 const Attached = later('Routes, tasks and services', async () => (await import('../app/attached.tsx')).Attached);
 
 export function AppPage() {
@@ -130,7 +130,13 @@ function AppThere({ app }: { app: App }) {
             ))}
           <PushPanel spaceGuid={app.relationships?.space?.data?.guid ?? ''} appName={app.name} readOnly={readOnly} />
           <Terminal app={app} />
-          <Settings app={app} readOnly={readOnly} />
+          <Suspense fallback={null}>
+            <Settings
+              app={app}
+              processes={processes.filter(({ process }) => versionOf(process) !== 'new')}
+              readOnly={readOnly}
+            />
+          </Suspense>
         </div>
       </div>
     </>

@@ -13,18 +13,22 @@ import { NotThere } from './not-there.tsx';
 
 /** Fewer are found by looking. */
 const SEARCH_FROM = 9;
+/** Those in trouble are first; a thousand cards at once take a browser a second. */
+const SHOWN_AT_FIRST = 120;
 
 export function SpacePage() {
   const { guid } = useParams({ from: '/spaces/$guid' });
   const { data: spaces } = useSuspenseQuery(spacesQuery);
   const { data } = useSuspenseQuery(overviewQuery(guid));
   const [wanted, setWanted] = useState('');
+  const [showsAll, setShowsAll] = useState(false);
   const readOnly = whyReadOnly(useSession(), guid);
   const space = spaces.find(one => one.guid === guid);
   useTitle(space?.name ?? 'Space');
   if (space === undefined) return <NotThere what="space" />;
   const cards = cardsOf(data);
-  const shown = cards.filter(({ name }) => name.toLowerCase().includes(wanted.toLowerCase()));
+  const found = cards.filter(({ name }) => name.toLowerCase().includes(wanted.toLowerCase()));
+  const shown = showsAll ? found : found.slice(0, SHOWN_AT_FIRST);
   return (
     <>
       <nav className="crumbs" aria-label="Path">
@@ -52,6 +56,13 @@ export function SpacePage() {
         <FirstSteps organization={space.organization} space={space.name} />
       ) : (
         <AppCards cards={shown} />
+      )}
+      {shown.length < found.length && (
+        <p className="show-all">
+          <button type="button" className="button" onClick={() => setShowsAll(true)}>
+            Show all {found.length}
+          </button>
+        </p>
       )}
       <div className="below">
         {cards.length > 0 && <SpaceMap spaceGuid={guid} cards={cards} routes={data.routes} />}

@@ -49,7 +49,7 @@ export function PushPanel({ spaceGuid, appName, readOnly }: Props) {
   const flags = chosen?.kind === 'archive' ? ` -p ${word(chosen.file.name)}` : '';
   const command = `push ${word(name === '' ? 'NAME' : name)}${flags}`;
   return (
-    <section className="sheet" aria-labelledby="push-title">
+    <section className="sheet" id="push" aria-labelledby="push-title">
       <header>
         <h2 id="push-title">{appName === null ? 'Push an app' : 'Push a new version'}</h2>
         <span className="end">
