@@ -10,7 +10,7 @@ import { seedBuildpacks } from './buildpacks/ordered.ts';
 import { SHARED_SEGMENT } from './isolation-segments/find-segment.ts';
 import { seedSecurityGroups } from './security-groups/seed-groups.ts';
 import { seedStack } from './stacks/know-stacks.ts';
-import { type HashCost, hashPassword } from './uaa/passwords.ts';
+import { type HashCost, hashPassword, isPassword } from './uaa/passwords.ts';
 import { revokeRefreshTokens } from './uaa/refresh-tokens.ts';
 
 export interface Bootstrap {
@@ -27,7 +27,9 @@ const ADMIN = 'admin';
 
 export async function bootstrap(store: Store, { appsDomain, admin, hashCost }: Bootstrap): Promise<void> {
   // Hashing takes its time on purpose: a start that changes no password skips it.
-  const hash = admin.reset || (await isFirstStart(store.read)) ? await hashPassword(admin.password, hashCost) : null;
+  // The flag may stand in a unit file: with the password that he has, each start would end all logins.
+  const reset = admin.reset && !(await isAdminsPassword(store.read, admin.password));
+  const hash = reset || (await isFirstStart(store.read)) ? await hashPassword(admin.password, hashCost) : null;
   await store.mutate(async mutation => {
     await addDomain(mutation, appsDomain);
     await addInternalDomain(mutation);
@@ -38,10 +40,20 @@ export async function bootstrap(store: Store, { appsDomain, admin, hashCost }: B
     await seedStack(mutation);
     // Asked again: another process may have been faster.
     const isFirst = await isFirstStart(mutation.db);
-    if (hash === null || !(isFirst || admin.reset)) return;
+    if (hash === null || !(isFirst || reset)) return;
     const userGuid = await setAdmin(mutation, hash);
     if (isFirst) await addHome(mutation, userGuid);
   });
+}
+
+async function isAdminsPassword(db: Kysely<Database>, password: string): Promise<boolean> {
+  const present = await db
+    .selectFrom('users')
+    .select(['password_hash', 'is_admin'])
+    .where('username', '=', ADMIN)
+    .where('origin', '=', 'uaa')
+    .executeTakeFirst();
+  return present?.is_admin === 1 && (await isPassword(password, present.password_hash));
 }
 
 async function isFirstStart(db: Kysely<Database>): Promise<boolean> {
