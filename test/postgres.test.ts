@@ -37,12 +37,15 @@ describe.skipIf(!hasPostgres())('state on PostgreSQL', () => {
   const guidOf = async (name: string): Promise<string | undefined> =>
     ((await platform.api('GET', `/v3/apps?names=${name}`)).body as Resources).resources[0]?.guid;
 
-  /** Asks the app without pause while `work` goes on; the answers that were no 200. */
+  /** Asks the app some 30 times a second while `work` goes on (without pause it takes a processor of its own); the answers that were no 200. */
   async function askedMeanwhile(work: () => Promise<unknown>): Promise<{ asked: number; failed: number[] }> {
     const statuses: number[] = [];
     let isOver = false;
     const asking = (async () => {
-      while (!isOver) statuses.push((await platform.ask('hello.localhost')).status);
+      while (!isOver) {
+        statuses.push((await platform.ask('hello.localhost')).status);
+        await new Promise(resolve => setTimeout(resolve, 25));
+      }
     })();
     await work().finally(() => {
       isOver = true;
