@@ -92,6 +92,7 @@ const TABLE: Row[] = [
   { call: 'GET /v3/apps/:guid/manifest', may: DEVELOP },
   { call: 'GET /v3/apps/:guid/processes', may: READ },
   { call: 'GET /v3/apps/:guid/routes', may: READ },
+  { call: 'GET /v3/apps/:guid/route_certificates', may: READ },
   ...both('GET', READ),
   ...both('PATCH', MANAGE, () => ({ command: 'run' })),
   ...both('POST /actions/scale', MANAGE, () => ({ instances: 1 })),
