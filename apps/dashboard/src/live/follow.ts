@@ -22,7 +22,7 @@ const TOLD_BY_EVENTS = [
 ] as const;
 const REVISION_MADE = 'audit.app.revision.create';
 
-export function followStream(client: QueryClient): LiveStream {
+export function followStream(client: QueryClient, open = openStream): LiveStream {
   let gathered: Change[] = [];
   const readClusterAgain = onceInAWhile(CLUSTER_MS, () => void client.invalidateQueries({ queryKey: ['cluster'] }));
   const apply = (): void => {
@@ -33,7 +33,7 @@ export function followStream(client: QueryClient): LiveStream {
     readToldByEvents(client, changes);
     if (changes.some(({ kind }) => OF_CLUSTER.has(kind))) readClusterAgain();
   };
-  return openStream({
+  return open({
     changed: change => {
       gathered.push(change);
       if (gathered.length === 1) setTimeout(apply, GATHER_MS);
@@ -108,7 +108,9 @@ function applyToApp(client: QueryClient, change: Change): void {
       const known = client.getQueryData<ShownProcess[]>(['app', guid, 'processes']);
       const isKnown = known?.some(({ process }) => process.guid === change.guid) === true;
       if (isKnown) client.setQueryData<ShownProcess[]>(['app', guid, 'processes'], applyToProcesses(known, change));
-      else again('processes');
+      // An answer under way may be older than this: it would land over it, and of a stopped app nothing more is told that would mend it.
+      const isUnderWay = client.isFetching({ queryKey: ['app', guid, 'processes'], exact: true }) > 0;
+      if (!isKnown || isUnderWay) again('processes');
       if (change.kind === 'process') again('quota', 'settings');
       return;
     }

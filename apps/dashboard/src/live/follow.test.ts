@@ -1,0 +1,63 @@
+import { QueryClient, QueryObserver } from '@tanstack/react-query';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { ShownProcess } from '../data/queries.ts';
+import { followStream } from './follow.ts';
+import type { openStream } from './stream.ts';
+
+type Listening = Parameters<typeof openStream>[0];
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+const processesIn = (state: string) =>
+  [{ process: { guid: 'p' }, instances: [{ index: 0, state, instance_guid: 'i' }] }] as unknown as ShownProcess[];
+const crashed = {
+  type: 'changed',
+  kind: 'instances',
+  guid: 'p',
+  app_guid: 'a',
+  object: {
+    process_guid: 'p',
+    app_guid: 'a',
+    type: 'web',
+    instances: [
+      {
+        ...{ index: 0, state: 'CRASHED', since: null, routable: null, details: null, instance_guid: 'i' },
+        ...{ cell_id: null, crashes: 1, last_exit: null },
+      },
+    ],
+  },
+} as unknown as Parameters<Listening['changed']>[0];
+const figures = { type: 'metrics', app_guid: 'a' } as Parameters<Listening['metrics']>[0];
+
+test('what is told of instances stays, though an older answer comes after it', async () => {
+  const client = new QueryClient();
+  client.setQueryData(['app', 'a'], {});
+  const answers: PromiseWithResolvers<ShownProcess[]>[] = [];
+  const observer = new QueryObserver(client, {
+    queryKey: ['app', 'a', 'processes'],
+    queryFn: () => {
+      const answer = Promise.withResolvers<ShownProcess[]>();
+      answers.push(answer);
+      return answer.promise;
+    },
+  });
+  const stop = observer.subscribe(() => undefined);
+  const listening: Listening[] = [];
+  followStream(client, told => {
+    listening.push(told);
+    return {} as ReturnType<typeof openStream>;
+  });
+  const state = () => observer.getCurrentResult().data?.[0]?.instances[0]?.state;
+  answers[0]?.resolve(processesIn('RUNNING'));
+  await vi.advanceTimersByTimeAsync(100);
+  listening[0]?.metrics(figures);
+  await vi.advanceTimersByTimeAsync(100);
+  listening[0]?.changed(crashed);
+  await vi.advanceTimersByTimeAsync(100);
+  answers[1]?.resolve(processesIn('RUNNING'));
+  await vi.advanceTimersByTimeAsync(100);
+  expect([answers.length, state()]).toEqual([3, 'CRASHED']);
+  stop();
+  client.clear();
+});
