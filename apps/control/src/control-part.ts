@@ -30,6 +30,8 @@ const environment = z.object({
   /** Of HTTPS to apps, and whose certificates are shown there; a supervisor of before says nothing. */
   CUPOLA_HTTPS_PORT: z.coerce.number().int().positive().exactOptional(),
   CUPOLA_CERTIFICATES: z.enum(['own', 'given', 'acme']).default('own'),
+  /** Where this machine's own router is dialled to look at them. */
+  CUPOLA_HTTPS_HOST: z.string().min(1).default('127.0.0.1'),
   CUPOLA_ADMIN_PASSWORD: z.string().min(1),
   /** `1`: the operator gave a new password; else it counts at the first start only. */
   CUPOLA_ADMIN_PASSWORD_RESET: z.enum(['0', '1']).default('0'),
@@ -54,10 +56,10 @@ export async function runControl(): Promise<void> {
   await runPart(log, () => startControl(env, log));
 }
 
-function httpsOf({ CUPOLA_HTTPS_PORT: port, CUPOLA_CERTIFICATES: certificates }: z.infer<typeof environment>) {
+function httpsOf(env: z.infer<typeof environment>) {
+  const { CUPOLA_HTTPS_HOST: host, CUPOLA_HTTPS_PORT: port, CUPOLA_CERTIFICATES: certificates } = env;
   if (port === undefined) return null;
-  // This machine's own router.
-  return { port: port === 443 ? null : port, certificates, doors: [{ host: '127.0.0.1', port }] };
+  return { port: port === 443 ? null : port, certificates, doors: [{ host, port }] };
 }
 
 async function openLogsAndQueue(

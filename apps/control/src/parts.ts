@@ -82,11 +82,16 @@ export async function startGitOnDemand(
   });
 }
 
-/** Where a program of this machine reaches what listens there. */
-function reachable(address: string): string {
+/** Where a program of this machine dials what listens there. */
+function dialled(address: string): string {
   if (address === '0.0.0.0') return '127.0.0.1';
-  if (address === '::') return '[::1]';
-  return address.includes(':') ? `[${address}]` : address;
+  return address === '::' ? '::1' : address;
+}
+
+/** As the host of a URL. */
+function reachable(address: string): string {
+  const host = dialled(address);
+  return host.includes(':') ? `[${host}]` : host;
 }
 
 export function startParts(options: Options): { control: Part; cell: Part; router: Part } {
@@ -113,6 +118,7 @@ export function startParts(options: Options): { control: Part; cell: Part; route
         ...engines,
         CUPOLA_API_FD: '4',
         CUPOLA_HTTPS_PORT: String(config.httpsPort),
+        CUPOLA_HTTPS_HOST: dialled(config.listen),
         CUPOLA_CERTIFICATES: config.tls !== null ? 'given' : config.acme !== null ? 'acme' : 'own',
         CUPOLA_GIT_SECRET: options.gitSecret,
         CUPOLA_GIT_SSH_PORT: config.sshPort === null ? '' : String(config.sshPort),
