@@ -109,7 +109,7 @@ export async function start(options: StartDeps): Promise<Api> {
     buildLogs: createBuildLogs({ store, logs, now }),
     logRights: createLogRights({ read: store.read, monotonic }),
     fileMover: starting.use(createFileMover(given, movePauseMs)),
-    certificateLooks: createCertificateLooks(config.https?.doors ?? [], given),
+    certificateLooks: createCertificateLooks(config.https, given),
     loginGuard: createLoginGuard(now),
     tails: createTails(),
     shownApps: createShownTexts<ShownApp>(SHOWN_COLUMNS, { max: SHOWN_APPS_MAX }),

@@ -22,37 +22,59 @@ export interface CertificateLooks {
 const HANDSHAKE_MS = 3_000;
 /** Certificates live for weeks; an order of one that has just come is to be seen soon. */
 const KEPT_MS = 20_000;
+/** What will change by itself: a router that does not know a new route yet, or starts again, or waits for what it has ordered. */
+const KEPT_UNSETTLED_MS = 2_000;
+/** For so long a router that could not be asked is asked after the others. */
+const AVOIDED_MS = 20_000;
 const KEPT_MAX = 1_000;
 /** By `makeCa` in packages/certificates. */
 const OWN = /^O=Cupola$/m;
 
-/** @param doors where routers speak HTTPS: the first that answers is asked. */
+/** @param https its `doors`: where routers speak HTTPS. The first that answers is asked. */
 export function createCertificateLooks(
-  doors: readonly Address[],
+  https: { doors: readonly Address[]; certificates: 'own' | 'given' | 'acme' } | null,
   { now, log }: { now(): number; log: Logger },
 ): CertificateLooks {
-  const kept = new Map<string, { atMs: number; found: Promise<ShownCertificate | null> }>();
-  const ask = async (host: string): Promise<ShownCertificate | null> => {
-    for (const door of doors) {
-      try {
-        return await shownAt(door, host);
-      } catch (error) {
-        log.debug({ err: error, door, host }, 'a router could not be asked for its certificate');
-      }
-    }
-    return null;
-  };
+  const kept = new Map<string, { untilMs: number; found: Promise<ShownCertificate | null> }>();
+  const ask = createAsk(https?.doors ?? [], { now, log });
+  const isSettled = (shown: ShownCertificate | null): boolean =>
+    shown?.fits === true && !(shown.signed_by === 'own' && https?.certificates === 'acme');
   return {
     look: host => {
       const known = kept.get(host);
-      if (known !== undefined && now() - known.atMs < KEPT_MS) return known.found;
+      if (known !== undefined && now() < known.untilMs) return known.found;
       kept.delete(host);
       const first = kept.keys().next();
       if (kept.size >= KEPT_MAX && first.done !== true) kept.delete(first.value);
-      const found = ask(host);
-      kept.set(host, { atMs: now(), found });
-      return found;
+      // Whoever asks meanwhile waits for the same answer.
+      const look = { untilMs: Number.POSITIVE_INFINITY, found: ask(host) };
+      kept.set(host, look);
+      void look.found.then(shown => {
+        look.untilMs = now() + (isSettled(shown) ? KEPT_MS : KEPT_UNSETTLED_MS);
+      });
+      return look.found;
     },
+  };
+}
+
+/** A router whose machine is off costs each handshake its whole time: it is tried last for a while. */
+function createAsk(
+  doors: readonly Address[],
+  { now, log }: { now(): number; log: Logger },
+): (host: string) => Promise<ShownCertificate | null> {
+  const avoidedUntilMs = new Map<Address, number>();
+  const isAvoided = (door: Address): boolean => now() < (avoidedUntilMs.get(door) ?? 0);
+  return async host => {
+    for (const door of doors.toSorted((a, b) => Number(isAvoided(a)) - Number(isAvoided(b))))
+      try {
+        const shown = await shownAt(door, host);
+        avoidedUntilMs.delete(door);
+        return shown;
+      } catch (error) {
+        avoidedUntilMs.set(door, now() + AVOIDED_MS);
+        log.debug({ err: error, door, host }, 'a router could not be asked for its certificate');
+      }
+    return null;
   };
 }
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSecureContext, createServer } from 'node:tls';
@@ -49,7 +49,7 @@ async function mapHosts(test: TestApi, appGuid: string, hosts: readonly string[]
   }
 }
 
-test('GET /v3/apps/:guid/route_certificates says what a router shows for each host, asks it once, and not for wildcards', async () => {
+test('GET /v3/apps/:guid/route_certificates says what a router shows for each host, asks it once for what fits, and not for wildcards', async () => {
   await using router = await aRouter();
   await using test = await startTestApi({ https: { port: 8_443, certificates: 'own', doors: [router.door] } });
   const app = await makeApp(test, { name: 'shop' });
@@ -67,6 +67,44 @@ test('GET /v3/apps/:guid/route_certificates says what a router shows for each ho
   });
   await ask();
   expect(router.asked.toSorted()).toEqual(['shop.localhost', 'wrong.localhost']);
+  test.clock.pass(2_000);
+  await ask();
+  expect(router.asked.toSorted()).toEqual(['shop.localhost', 'wrong.localhost', 'wrong.localhost']);
+});
+
+test('GET /v3/apps/:guid/route_certificates looks soon again while an ordered certificate has not come', async () => {
+  await using router = await aRouter();
+  await using test = await startTestApi({ https: { port: null, certificates: 'acme', doors: [router.door] } });
+  const app = await makeApp(test, { name: 'shop' });
+  await mapHosts(test, app.guid, ['shop']);
+  const ask = () => test.api('GET', `/v3/apps/${app.guid}/route_certificates`, { token: test.admin });
+  await ask();
+  test.clock.pass(2_000);
+  await ask();
+  expect(router.asked).toEqual(['shop.localhost', 'shop.localhost']);
+});
+
+test('GET /v3/apps/:guid/route_certificates begins with the routers that answer', async () => {
+  await using router = await aRouter();
+  const tried = { count: 0 };
+  await using broken = createTcpServer(socket => {
+    tried.count += 1;
+    socket.destroy();
+  });
+  broken.listen(0, '127.0.0.1');
+  await once(broken, 'listening');
+  const door = { host: '127.0.0.1', port: (broken.address() as AddressInfo).port };
+  await using test = await startTestApi({ https: { port: null, certificates: 'own', doors: [door, router.door] } });
+  const app = await makeApp(test, { name: 'shop' });
+  const ask = () => test.api('GET', `/v3/apps/${app.guid}/route_certificates`, { token: test.admin });
+  await mapHosts(test, app.guid, ['shop']);
+  await ask();
+  await mapHosts(test, app.guid, ['wrong']);
+  await ask();
+  expect([tried.count, router.asked]).toEqual([1, ['shop.localhost', 'wrong.localhost']]);
+  test.clock.pass(20_000);
+  await ask();
+  expect(tried.count).toBeGreaterThan(1);
 });
 
 test('GET /v3/apps/:guid/route_certificates says so where no router answers, and where none speaks HTTPS', async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { securityOf, whyNoRoute, withSlash } from './route-name.ts';
+import { isSettled, securityOf, whyNoRoute, withSlash } from './route-name.ts';
 
 test('whyNoRoute() refuses what the API would', () => {
   expect([whyNoRoute({ host: 'shop', path: '' }), whyNoRoute({ host: '*', path: '/api' })]).toEqual([null, null]);
@@ -53,4 +53,14 @@ test('securityOf() says that an ordered certificate has not come yet', () => {
   const acme = { ...platform, https: { port: null, certificates: 'acme' as const } };
   const found = securityOf(route, { platform: acme, certificates: shown({ signed_by: 'own' }), now: NOW });
   expect(found.text).toContain('has given none yet');
+});
+
+test('isSettled() is for what fits, and was not ordered elsewhere; of wildcards nothing is known', () => {
+  const acme = { ...platform, https: { port: null, certificates: 'acme' as const } };
+  const unseen = (host: string) => ({ https: 'routers' as const, byHost: new Map([[host, null]]) });
+  expect(isSettled({ platform, certificates: unseen('*.localhost') })).toBe(true);
+  expect(isSettled({ platform, certificates: unseen('shop.localhost') })).toBe(false);
+  expect(isSettled({ platform, certificates: shown({ fits: false }) })).toBe(false);
+  expect(isSettled({ platform, certificates: shown({ signed_by: 'own' }) })).toBe(true);
+  expect(isSettled({ platform: acme, certificates: shown({ signed_by: 'own' }) })).toBe(false);
 });

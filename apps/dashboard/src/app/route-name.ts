@@ -42,6 +42,16 @@ interface Security {
   tone: 'bad' | 'moving' | null;
 }
 
+/** Whether what is shown stays so: a router may not know a route yet, or start again, and what was ordered comes in seconds. */
+export function isSettled({ platform, certificates }: Omit<Facts, 'now'>): boolean {
+  if (certificates === undefined) return false;
+  const isOrdered = platform.https?.certificates === 'acme';
+  return [...certificates.byHost].every(
+    ([host, certificate]) =>
+      host.startsWith('*') || (certificate?.fits === true && !(isOrdered && certificate.signed_by === 'own')),
+  );
+}
+
 /** How requests to this route are encrypted: in words, by whose certificate and until when, and where. */
 export function securityOf({ url, isInternal }: { url: string; isInternal: boolean }, facts: Facts): Security {
   const { apps_scheme, https } = facts.platform;

@@ -9,18 +9,26 @@ import { Action } from '../ui/action.tsx';
 import { Copy } from '../ui/copy.tsx';
 import { mapRoute, unmapRoute } from './commands.ts';
 import { carryOut, carryOutAll } from './do.ts';
-import { nameOf, securityOf, whyNoRoute, withSlash } from './route-name.ts';
+import { isSettled, nameOf, securityOf, whyNoRoute, withSlash } from './route-name.ts';
 
 interface Props {
   app: App;
   readOnly: string | null;
 }
 
+/** At certificates that will change by themselves: no frame tells of it. */
+const LOOK_AGAIN_MS = 10_000;
+
 /** Where requests come in; another way in is made by typing it. */
 export function Routes({ app, readOnly }: Props) {
   const { data: routes = [] } = useQuery(routesQuery(app.guid));
   const { data: domains = [] } = useQuery(domainsQuery);
-  const { data: certificates } = useQuery({ ...certificatesQuery(app.guid), enabled: routes.length > 0 });
+  const platform = usePlatform();
+  const { data: certificates } = useQuery({
+    ...certificatesQuery(app.guid),
+    enabled: routes.length > 0,
+    refetchInterval: ({ state }) => (isSettled({ platform, certificates: state.data }) ? false : LOOK_AGAIN_MS),
+  });
   return (
     <section className="sheet" aria-labelledby="routes-title">
       <header>
