@@ -48,7 +48,7 @@ test('changeProcess() leaves a command alone that nobody has typed, and sets bac
   const given = { type: 'http', endpoint: '/up', timeout: null } as const;
   const process = { guid: 'p', type: 'web' };
   expect(changeProcess(app, process, { ...given, command: null }).api.json).toEqual({
-    health_check: { type: 'http', data: { endpoint: '/up' } },
+    health_check: { type: 'http', data: { endpoint: '/up', timeout: null } },
   });
   expect(changeProcess(app, process, { ...given, command: '' }).api.json).toMatchObject({ command: null });
   expect(changeProcess(app, process, { ...given, command: null }).cf).toContain(' http --endpoint /up');

@@ -195,7 +195,7 @@ export function changeProcess(
   { command, type, endpoint, timeout }: Running,
 ): Commands {
   const path = `/v3/processes/${process.guid}`;
-  const data = { ...(type === 'http' ? { endpoint } : {}), ...(timeout === null ? {} : { timeout }) };
+  const data = { ...(type === 'http' ? { endpoint } : {}), timeout };
   const json = {
     ...(command === null ? {} : { command: command === '' ? null : command }),
     health_check: { type, data },
