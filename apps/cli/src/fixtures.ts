@@ -1,6 +1,15 @@
 /** A Cloud Foundry that fits in a test: answers what the CLI asks, from memory, and keeps a record of every request. */
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import http, { type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -304,7 +313,9 @@ export const CLI = madeCli(resolve(import.meta.dirname, '../../..'));
 function madeCli(root: string): string {
   execFileSync(join(root, 'cupola'), ['completion', 'bash']);
   const made = join(root, '.programs/current/cli.mjs');
-  return existsSync(made) ? made : join(import.meta.dirname, 'entry.mjs');
+  // What lies there may be of older sources then.
+  const isLeftAlone = lstatSync(join(root, 'node_modules')).isSymbolicLink();
+  return existsSync(made) && !isLeftAlone ? made : join(import.meta.dirname, 'entry.mjs');
 }
 
 export interface Ran {
