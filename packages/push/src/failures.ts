@@ -47,7 +47,7 @@ export function usageError(message: string, next: string): WordedError {
 }
 
 /** The same failure in the CLI's words; anything unknown is a bug and goes on as it is. `app`: whom the next command names. */
-export function explain(error: unknown, app = 'APP'): WordedError | null {
+export function explain(error: unknown, app: string | null = null): WordedError | null {
   if (error instanceof WordedError) return error;
   if (error instanceof UnreachableError)
     return new WordedError(error.message, {
@@ -78,7 +78,7 @@ export function explain(error: unknown, app = 'APP'): WordedError | null {
 const FORBIDDEN = 403;
 const UNAUTHENTICATED = 401;
 
-function explainApiError(error: CfApiError, app: string): WordedError {
+function explainApiError(error: CfApiError, app: string | null): WordedError {
   const { status, requestId, message, title } = error;
   if (status === UNAUTHENTICATED)
     return new WordedError(message, { exitCode: EXIT.login, next: 'Log in again: cupola login' });
@@ -92,5 +92,5 @@ function explainApiError(error: CfApiError, app: string): WordedError {
     });
   const code = causeOfRefusal(title, message);
   if (code === null) return new WordedError(message, { next: nextAfterRefusal(message, app) });
-  return new WordedError(message, { explained: explainCause({ code, evidence: null }, { app }) });
+  return new WordedError(message, { explained: explainCause({ code, evidence: null }, { app: app ?? 'APP' }) });
 }
