@@ -1,9 +1,9 @@
 /** top APP: its instances, each with what it uses, read again whenever the live stream tells of them or of new figures. */
 import { followStream } from '@cupola/client/stream';
 import { type ReadApp, readAuditEvent, readProcess, readStats } from '@cupola/contract/v3/client-reads';
-import type { StreamFrame } from '@cupola/contract/v3/stream';
 import { usageError } from '@cupola/push/failures';
 import { type CliContext, findApp } from '../context.ts';
+import { gathered } from '../gathered.ts';
 import { INSTANCE_ORDERS, type InstanceOrder, type InstanceRow, instanceRows } from '../top-table.ts';
 
 /** Frames of one moment come together. */
@@ -37,22 +37,21 @@ async function showAtEachChange(context: CliContext, app: ReadApp, show: () => P
   const ended = new AbortController();
   process.once('SIGINT', () => ended.abort());
   let failed: unknown = null;
-  let timer: NodeJS.Timeout | undefined;
-  let showing: Promise<void> = Promise.resolve();
-  const soon = ({ type }: StreamFrame): void => {
-    if (type === 'beat' || type === 'end') return;
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      showing = showing.then(show).catch((error: unknown) => {
-        failed = error;
-        ended.abort();
-      });
-    }, GATHER_MS);
-  };
+  const showing = gathered(GATHER_MS, () =>
+    show().catch((error: unknown) => {
+      failed = error;
+      ended.abort();
+    }),
+  );
   const query = { app_guids: app.guid, kinds: 'process,instances,metrics' };
-  await followStream(context.client(), { query, signal: ended.signal, frame: soon });
-  clearTimeout(timer);
-  await showing;
+  await followStream(context.client(), {
+    query,
+    signal: ended.signal,
+    frame: ({ type }) => {
+      if (type !== 'beat' && type !== 'end') showing.soon();
+    },
+  });
+  await showing.end();
   if (failed !== null) throw failed;
 }
 
