@@ -87,6 +87,9 @@ describe('POST /v3/packages/:guid/upload', () => {
     const { status, body } = await pushed(test, app.guid, { resources: [offered('server.js', SERVER)] });
     expect([status, body.state]).toEqual([200, 'READY']);
     expect(await filesOf(test, body.guid)).toEqual({ 'server.js': `644 ${SERVER}` });
+    // The dashboard sends its empty zip along.
+    const empty = await pushed(test, app.guid, { bits: [], resources: [offered('server.js', SERVER)] });
+    expect([empty.status, await filesOf(test, empty.body.guid)]).toEqual([200, { 'server.js': `644 ${SERVER}` }]);
   });
 
   test('refuses a zip that leaves its folder: 400 with entry and rule, package FAILED with the same words, nothing kept', async () => {
