@@ -56,6 +56,8 @@ const BASH_WORDS = new Set(
  * The same with sidecars: each by a shell of its own beside the command, its lines marked so that they are told apart (`logs/sidecar-lines.ts`). The first that
  * ends ends the others, and its status is the instance's (CF: codependent actions). A SIGTERM comes to all of them by itself; this shell waits for the last.
  * Who ends is told through a pipe: `wait -n` misses a child that has ended before it is reached (bash 5.2), and then nobody notices.
+ * Only the program holds the pipes to what marks its lines: bash may wait for that at its own end (5.2, one time in ten), and it reads for as long as somebody
+ * could write, so an app took its whole grace to stop.
  * Arguments: the command, then of each sidecar its command and its MEMORY_LIMIT (empty: none of its own).
  */
 const LAUNCHER_WITH_SIDECARS = `
@@ -66,6 +68,11 @@ exec {told}<> <(:)
 run() {
   trap : TERM INT
   /bin/bash -c "$1" {told}>&- &
+  exec >/dev/null 2>&1
+  for fd in /proc/self/fd/*; do
+    fd=\${fd##*/}
+    if [ $fd -gt 2 ] && [ $fd != $told ]; then eval "exec $fd>&-"; fi
+  done
   echo "began $!" >&$told
   while wait $!; kill -0 $! 2>/dev/null; do :; done
   wait $!
