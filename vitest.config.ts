@@ -3,6 +3,8 @@ import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { EMBEDDED_ONLY, OF_NO_FORM } from './test/embedded-only.ts';
 
+/** `expect.poll` waits for what something outside makes true, on a machine that has others to serve: its own second is of a quiet one. */
+const PATIENT = { poll: { timeout: 30_000 } };
 const QUERIES = ['deployments', 'internal', 'organizations', 'pages', 'sweeper'];
 
 /** What stands on a store, again on the other engine. Left out where that is not installed; in CI it must be. */
@@ -20,6 +22,7 @@ function onPostgres() {
     globalSetup: 'test/postgres-setup.ts',
     isolate: false,
     pool: 'forks' as const,
+    expect: PATIENT,
     testTimeout: 60_000,
     hookTimeout: 60_000,
   };
@@ -35,6 +38,7 @@ function onCluster() {
     env: { CUPOLA_TEST_FORM: 'cluster' },
     globalSetup: 'test/s3-setup.ts',
     pool: 'forks' as const,
+    expect: PATIENT,
     testTimeout: 240_000,
     hookTimeout: 240_000,
   };
@@ -58,6 +62,7 @@ export default defineConfig({
           exclude: ['**/s3.test.ts'],
           isolate: false,
           pool: 'forks',
+          expect: PATIENT,
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
@@ -69,6 +74,7 @@ export default defineConfig({
           include: ['apps/**/*.test.ts'],
           exclude: ['**/s3.test.ts'],
           pool: 'forks',
+          expect: PATIENT,
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
@@ -79,6 +85,7 @@ export default defineConfig({
           include: ['{apps,packages,test}/**/s3.test.ts'],
           globalSetup: 'test/s3-setup.ts',
           pool: 'forks',
+          expect: PATIENT,
           testTimeout: 240_000,
           hookTimeout: 240_000,
         },
@@ -91,6 +98,7 @@ export default defineConfig({
           exclude: ['**/s3.test.ts'],
           globalSetup: 'test/s3-setup.ts',
           pool: 'forks',
+          expect: PATIENT,
           testTimeout: 240_000,
           hookTimeout: 240_000,
         },

@@ -166,7 +166,9 @@ describe('a write that fails', () => {
 test('append() keeps up: 50,000 lines in batches of 100, at a fifth of the speed of a quiet machine', async () => {
   await using opened = await openInTemporaryFolder({ maxBytesPerApp: 64 * 1024 * 1024 });
   const batch = lines(100);
-  const began = performance.now();
+  // Of this process alone: what others take of the machine says nothing of it.
+  const began = process.cpuUsage();
   for (let at = 0; at < 500; at++) await opened.logs.append(batch);
-  expect(performance.now() - began).toBeLessThan(1_250);
+  const { user, system } = process.cpuUsage(began);
+  expect((user + system) / 1_000).toBeLessThan(1_250);
 });

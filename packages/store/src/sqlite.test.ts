@@ -107,7 +107,7 @@ describe('a group that dies whole', () => {
   test('a file that another process holds fails the group once, not each of it after its own wait', async () => {
     using place = temporary();
     const store = await openSqliteStore(place);
-    await store.note(({ db }) => sql`pragma busy_timeout = 300`.execute(db));
+    await store.note(({ db }) => sql`pragma busy_timeout = 1000`.execute(db));
     using other = new DatabaseSync(place.path);
     other.exec('begin immediate');
     const began = performance.now();
@@ -115,7 +115,7 @@ describe('a group that dies whole', () => {
     const results = await Promise.allSettled(group);
     other.exec('rollback');
     expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(5);
-    expect(performance.now() - began).toBeLessThan(1_200);
+    expect(performance.now() - began).toBeLessThan(4_500);
     await store.mutate(put('c'));
     expect(await keysOf(store)).toEqual(['c']);
     await store.close();

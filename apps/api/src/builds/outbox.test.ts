@@ -42,14 +42,14 @@ test('a build that waits when the outbox starts is offered', async () => {
   await using test = await open();
   const { guid } = await test.build();
   await using _outbox = startOutbox(test.deps);
-  await vi.waitFor(async () => expect(await test.hints()).toEqual([{ build_guid: guid, priority: 1 }]));
+  await vi.waitFor(async () => expect(await test.hints()).toEqual([{ build_guid: guid, priority: 1 }]), 30_000);
 });
 
 test('a new build is offered at once', async () => {
   await using test = await open();
   await using _outbox = startOutbox(test.deps);
   const { guid } = await test.build();
-  await vi.waitFor(async () => expect(await test.hints()).toMatchObject([{ build_guid: guid }]));
+  await vi.waitFor(async () => expect(await test.hints()).toMatchObject([{ build_guid: guid }]), 30_000);
 });
 
 test('a queue that was emptied is filled again', async () => {
@@ -58,10 +58,10 @@ test('a queue that was emptied is filled again', async () => {
   try {
     const { guid } = await test.build();
     await using _outbox = startOutbox(test.deps);
-    await vi.waitFor(async () => expect(await test.hints()).toHaveLength(1));
+    await vi.waitFor(async () => expect(await test.hints()).toHaveLength(1), 30_000);
     await test.store.note(({ db }) => db.deleteFrom('build_queue').execute());
     vi.advanceTimersByTime(STAGING_LIMITS.outboxRepeatMs);
-    await vi.waitFor(async () => expect(await test.hints()).toMatchObject([{ build_guid: guid }]));
+    await vi.waitFor(async () => expect(await test.hints()).toMatchObject([{ build_guid: guid }]), 30_000);
   } finally {
     vi.useRealTimers();
   }
@@ -78,7 +78,7 @@ test('organizations take turns: who has more unfinished builds waits longer', as
     await test.build({ app_guid: await appOf(quiet.guid), created_at: START + 2 }),
   ];
   await using _outbox = startOutbox(test.deps);
-  await vi.waitFor(async () => expect(await test.hints()).toHaveLength(3));
+  await vi.waitFor(async () => expect(await test.hints()).toHaveLength(3), 30_000);
   const priorities = new Map((await test.hints()).map(({ build_guid, priority }) => [build_guid, priority]));
   expect(builds.map(({ guid }) => priorities.get(guid))).toEqual([1, 2, 1]);
 });
@@ -88,10 +88,10 @@ test('a claimed build is offered again when its lease is over, not before', asyn
   await test.build({ stager: 's1', fence: 1, attempts: 1 });
   await using _outbox = startOutbox(test.deps);
   const other = await test.build();
-  await vi.waitFor(async () => expect(await test.hints()).toMatchObject([{ build_guid: other.guid }]));
+  await vi.waitFor(async () => expect(await test.hints()).toMatchObject([{ build_guid: other.guid }]), 30_000);
   test.pass(STAGING_LIMITS.leaseMs);
   await test.touch();
-  await vi.waitFor(async () => expect(await test.hints()).toHaveLength(2));
+  await vi.waitFor(async () => expect(await test.hints()).toHaveLength(2), 30_000);
 });
 
 test('a build that was lost as often as is allowed is FAILED, with the reason', async () => {
@@ -99,13 +99,13 @@ test('a build that was lost as often as is allowed is FAILED, with the reason', 
   const { guid } = await test.build({ fence: 2, attempts: STAGING_LIMITS.attemptsMax, error: 'the disk is full' });
   await test.queue.offer({ buildGuid: guid, priority: 1 });
   await using _outbox = startOutbox(test.deps);
-  await vi.waitFor(async () => expect(await test.row(guid)).toMatchObject({ state: 'FAILED' }));
+  await vi.waitFor(async () => expect(await test.row(guid)).toMatchObject({ state: 'FAILED' }), 30_000);
   expect(await test.row(guid)).toMatchObject({
     error_title: 'StagerError',
     error: expect.stringContaining('the disk is full'),
     finished_at: START,
   });
-  await vi.waitFor(async () => expect(await test.hints()).toEqual([]));
+  await vi.waitFor(async () => expect(await test.hints()).toEqual([]), 30_000);
 });
 
 test('a build whose time is over is FAILED, though its stager is heard', async () => {
@@ -113,8 +113,10 @@ test('a build whose time is over is FAILED, though its stager is heard', async (
   const { guid } = await test.build({ stager: 's1', fence: 1, attempts: 1 });
   test.pass(STAGING_LIMITS.timeoutMs + STAGING_LIMITS.sweepAfterMs);
   await using _outbox = startOutbox(test.deps);
-  await vi.waitFor(async () =>
-    expect(await test.row(guid)).toMatchObject({ state: 'FAILED', error_title: 'StagingTimeExpired', stager: null }),
+  await vi.waitFor(
+    async () =>
+      expect(await test.row(guid)).toMatchObject({ state: 'FAILED', error_title: 'StagingTimeExpired', stager: null }),
+    30_000,
   );
 });
 
@@ -126,7 +128,7 @@ test('what nobody asked for in time goes, with the droplet it made and its log; 
   const kept = await aDroplet(test.store, { app_guid: asked.app_guid, build_guid: asked.guid });
   test.pass(STAGING_LIMITS.unadoptedMs);
   await using _outbox = startOutbox(test.deps);
-  await vi.waitFor(() => expect(test.removed).toEqual([staged.guid]));
+  await vi.waitFor(() => expect(test.removed).toEqual([staged.guid]), 30_000);
   expect(await test.row(staged.guid)).toBeUndefined();
   expect(await test.store.read.selectFrom('droplets').select('guid').execute()).toEqual([{ guid: kept.guid }]);
   expect(await test.row(asked.guid)).toMatchObject({ state: 'STAGED' });
@@ -137,10 +139,10 @@ test('a running build that nobody asked for in time is cancelled first, and goes
   const { guid } = await test.build({ adopted: 0, stager: 's1', fence: 1, attempts: 1 });
   test.pass(STAGING_LIMITS.unadoptedMs);
   await using _outbox = startOutbox(test.deps);
-  await vi.waitFor(async () => expect(await test.row(guid)).toMatchObject({ cancelled: 1, state: 'STAGING' }));
+  await vi.waitFor(async () => expect(await test.row(guid)).toMatchObject({ cancelled: 1, state: 'STAGING' }), 30_000);
   test.pass(STAGING_LIMITS.leaseMs);
   await test.touch();
-  await vi.waitFor(async () => expect(await test.row(guid)).toBeUndefined());
+  await vi.waitFor(async () => expect(await test.row(guid)).toBeUndefined(), 30_000);
 });
 
 test('a build that was adopted between look and act is left alone', async () => {
@@ -162,8 +164,8 @@ test('a build that was adopted between look and act is left alone', async () => 
     }) satisfies typeof test.store.mutate,
   };
   await using _outbox = startOutbox({ ...test.deps, store });
-  await vi.waitFor(() => expect(adopt).toHaveBeenCalledOnce());
-  await vi.waitFor(async () => expect(await test.hints()).toHaveLength(1));
+  await vi.waitFor(() => expect(adopt).toHaveBeenCalledOnce(), 30_000);
+  await vi.waitFor(async () => expect(await test.hints()).toHaveLength(1), 30_000);
   expect(await test.row(guid)).toMatchObject({ adopted: 1, state: 'STAGING' });
 });
 
@@ -180,7 +182,7 @@ test('a queue that takes no hints keeps no build from being ended, and is asked 
       queue: { ...test.queue, offer },
       store: { ...test.store, subscribe: () => () => undefined },
     });
-    await vi.waitFor(async () => expect(await test.row(guid)).toMatchObject({ state: 'FAILED' }));
+    await vi.waitFor(async () => expect(await test.row(guid)).toMatchObject({ state: 'FAILED' }), 30_000);
   }
   expect(offer).toHaveBeenCalledOnce();
 });

@@ -96,10 +96,10 @@ test('a stager that has gone waits no longer, and takes no hint with it', async 
   };
   const gone = new AbortController();
   const held = next(test, 20_000, gone.signal);
-  await vi.waitFor(() => expect(began).toHaveBeenCalled());
+  await vi.waitFor(() => expect(began).toHaveBeenCalled(), 30_000);
   gone.abort();
   await expect(held).rejects.toThrow();
-  await vi.waitFor(() => expect(ended.mock.calls.length).toBe(began.mock.calls.length));
+  await vi.waitFor(() => expect(ended.mock.calls.length).toBe(began.mock.calls.length), 30_000);
   await queue.offer({ buildGuid: 'b1', priority: 1 });
   expect((await next(test, 1)).body).toEqual({ buildGuid: 'b1' });
 });

@@ -54,7 +54,7 @@ test('a damaged layer never comes whole, and its droplets are FAILED with the re
       error: 'Its stored bytes are damaged. Push again.',
     });
     expect(droplets.find(({ guid }) => guid === sound.guid)).toMatchObject({ state: 'STAGED' });
-  });
+  }, 30_000);
 });
 
 const RECORD = {

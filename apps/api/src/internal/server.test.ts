@@ -75,7 +75,7 @@ test('closing ends watches and held calls at once', async () => {
   const internal = await startInternal(test.deps as ApiDeps, { socketPath });
   using watch = await openWatch(socketPath, '/internal/routes/watch');
   const held = callInternal(socketPath, 'GET', '/internal/builds/next?stager=s&wait_ms=60000');
-  await vi.waitFor(() => expect(asked).toHaveBeenCalled());
+  await vi.waitFor(() => expect(asked).toHaveBeenCalled(), 30_000);
   await internal[Symbol.asyncDispose]();
   await expect(watch.next()).rejects.toThrow();
   expect((await held).status).toBe(204);

@@ -61,7 +61,7 @@ test('a change costs the same for a thousand watchers as for one', async () => {
   async function costOfChange(): Promise<number> {
     const before = state.statements;
     const { guid } = await aBuild(opened.store);
-    await vi.waitFor(() => expect(one.items.has(guid)).toBe(true));
+    await vi.waitFor(() => expect(one.items.has(guid)).toBe(true), 30_000);
     return state.statements - before;
   }
 });
@@ -91,7 +91,7 @@ test('a restored store is another epoch: every watcher gets a snapshot', async (
   await store.newEpoch();
   await aBuild(store);
   const cursor = await store.cursor();
-  await vi.waitFor(() => expect(watcher.items.size).toBe(1));
+  await vi.waitFor(() => expect(watcher.items.size).toBe(1), 30_000);
   expect(watcher.types().slice(0, 2)).toEqual(['snapshot', 'snapshot']);
   expect(watcher.epoch()).toBe(cursor.epoch);
 });
@@ -106,7 +106,7 @@ test('a watcher that is too far behind for the feed gets a snapshot', async () =
     for (let n = 0; n < 9; n++) changed('job', `j${n}`);
   });
   const { guid } = await aBuild(store);
-  await vi.waitFor(() => expect(watcher.items.has(guid)).toBe(true));
+  await vi.waitFor(() => expect(watcher.items.has(guid)).toBe(true), 30_000);
 });
 
 test('a view that could not be read is read whole again, and misses nothing', async () => {
@@ -118,10 +118,10 @@ test('a view that could not be read is read whole again, and misses nothing', as
   state.fails = true;
   const lost = await aBuild(opened.store);
   const before = state.statements;
-  await vi.waitFor(() => expect(state.statements).toBeGreaterThan(before));
+  await vi.waitFor(() => expect(state.statements).toBeGreaterThan(before), 30_000);
   state.fails = false;
   const next = await aBuild(opened.store);
-  await vi.waitFor(() => expect([...watcher.items.keys()].sort()).toEqual([lost.guid, next.guid].sort()));
+  await vi.waitFor(() => expect([...watcher.items.keys()].sort()).toEqual([lost.guid, next.guid].sort()), 30_000);
 });
 
 test('a watcher that has left is told nothing more', async () => {
@@ -133,7 +133,7 @@ test('a watcher that has left is told nothing more', async () => {
   await watches.watch('builds', stays, null);
   leave();
   await aBuild(store);
-  await vi.waitFor(() => expect(stays.items.size).toBe(1));
+  await vi.waitFor(() => expect(stays.items.size).toBe(1), 30_000);
   expect(gone.items.size).toBe(0);
 });
 
@@ -148,7 +148,7 @@ test('empty lines and synced ones come by themselves', async () => {
     vi.advanceTimersByTime(5_000);
     expect(texts.at(-1)).toBe('\n');
     vi.advanceTimersByTime(25_000);
-    await vi.waitFor(() => expect(texts.filter(text => text.includes('"synced"'))).toHaveLength(2));
+    await vi.waitFor(() => expect(texts.filter(text => text.includes('"synced"'))).toHaveLength(2), 30_000);
   } finally {
     vi.useRealTimers();
   }

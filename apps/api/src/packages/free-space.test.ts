@@ -46,7 +46,7 @@ test.skipIf(!mayMount)('an upload on a full disk is 503 with code 990001, and ta
   _unmount.defer(() => void spawnSync('umount', [uploadFolder]));
   const answer = await upload(test, guid, { bits: [{ name: 'a', content: Buffer.alloc(1024 * 1024, 'x') }] });
   expect([answer.status, answer.body.errors[0].code, answer.headers.get('retry-after')]).toEqual([503, 990001, '5']);
-  await vi.waitFor(() => expect(readdirSync(uploadFolder)).toEqual([]));
+  await vi.waitFor(() => expect(readdirSync(uploadFolder)).toEqual([]), 30_000);
   // Enough for the upload, and not for the pack beside it.
   const second = await upload(test, guid, { bits: [{ name: 'a', content: Buffer.alloc(150 * 1024, 'x') }] });
   expect([second.status, second.body.errors[0].code]).toEqual([503, 990001]);

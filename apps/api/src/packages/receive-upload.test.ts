@@ -75,7 +75,7 @@ test('an upload that is cut anywhere leaves no file and no change; sent again it
     ),
   );
   expect(new Set(answers)).toEqual(new Set([null]));
-  await vi.waitFor(() => expect(left(test)).toEqual([]));
+  await vi.waitFor(() => expect(left(test)).toEqual([]), 30_000);
   const { body } = await test.api('GET', `/v3/packages/${guid}`, { token: test.admin });
   expect(body.state).toBe('AWAITING_UPLOAD');
   expect(await upload(test, guid, { bits: ZIP })).toMatchObject({ status: 200, body: { state: 'READY' } });
@@ -94,7 +94,7 @@ test.each<[what: string, body: Buffer]>([
   const guid = await newPackage(test, (await anAppWithWeb(test)).guid);
   const answer = await raw(test, `/v3/packages/${guid}/upload`, { headers: authorized(test, body.length), body });
   expect(answer).toMatch(/^HTTP\/1.1 4(00|22) /);
-  await vi.waitFor(() => expect(left(test)).toEqual([]));
+  await vi.waitFor(() => expect(left(test)).toEqual([]), 30_000);
 });
 
 test('1,000 malformed bodies: each is answered with a 4xx, the process lives, no file is left', async () => {
@@ -145,6 +145,6 @@ test('1,000 malformed bodies: each is answered with a 4xx, the process lives, no
     { numRuns: 1_000 },
   );
   expect([...statuses]).toEqual(['HTTP/1.1 4']);
-  await vi.waitFor(() => expect(left(test)).toEqual([]));
+  await vi.waitFor(() => expect(left(test)).toEqual([]), 30_000);
   expect(await upload(test, guid, { bits: ZIP })).toMatchObject({ status: 200, body: { state: 'READY' } });
 }, 120_000);

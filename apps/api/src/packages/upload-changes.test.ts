@@ -106,7 +106,10 @@ describe('POST /v3/packages/:guid/upload_changes', () => {
         .where('sha1', 'in', [offered('', 'b').checksum.value, offered('', 'c'.repeat(500)).checksum.value])
         .distinct()
         .execute();
-    await vi.waitFor(async () => expect(await stay()).toEqual([{ blob_digest: second.body.data.checksum.value }]));
+    await vi.waitFor(
+      async () => expect(await stay()).toEqual([{ blob_digest: second.body.data.checksum.value }]),
+      30_000,
+    );
     await test.deps.blobs.remove(first.body.data.checksum.value);
     const third = await pushed(test, app.guid, {
       resources: [offered('a', 'new a'), offered('b', 'b'), offered('c', 'c'.repeat(500))],

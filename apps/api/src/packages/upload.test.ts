@@ -277,7 +277,7 @@ test('a package that is deleted while its bits come is not made READY, and nothi
   } as RequestInit);
   const writer = writable.getWriter();
   await writer.write(bytes.subarray(0, -80));
-  await vi.waitFor(() => expect(left(test).length).toBe(1));
+  await vi.waitFor(() => expect(left(test).length).toBe(1), 30_000);
   expect((await test.api('DELETE', `/v3/packages/${guid}`, { token: test.admin })).status).toBe(202);
   await writer.write(bytes.subarray(-80));
   await writer.close();

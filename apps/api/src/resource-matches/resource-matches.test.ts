@@ -135,7 +135,10 @@ test('the newest pack that has a file is where it is kept, so that older ones ma
     resources: [offered('a', 'A')],
   });
   const kept = () => test.deps.store.read.selectFrom('resources').select('blob_digest').distinct().execute();
-  await vi.waitFor(async () => expect(await kept()).toEqual([{ blob_digest: second.body.data.checksum.value }]));
+  await vi.waitFor(
+    async () => expect(await kept()).toEqual([{ blob_digest: second.body.data.checksum.value }]),
+    30_000,
+  );
   await test.deps.blobs.remove(first.body.data.checksum.value);
   const third = await pushed(test, app.guid, { resources: [offered('a', 'A'), offered('b', 'B')] });
   expect(third.body.state).toBe('READY');

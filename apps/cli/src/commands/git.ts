@@ -46,7 +46,7 @@ export async function gitRemote(
 
 /** By the branch that is checked out; one that has no commit cannot be pushed. */
 function nextPush(remote: string): string {
-  const branch = git(['symbolic-ref', '--quiet', '--short', 'HEAD']).stdout.trim() || 'HEAD:main';
+  const branch = git(['symbolic-ref', '--quiet', '--short', 'HEAD']).stdout.trim() || 'HEAD:refs/heads/main';
   const first =
     git(['rev-parse', '--quiet', '--verify', 'HEAD']).status === 0 ? '' : 'git add . && git commit -m first && ';
   return `Deploy: ${first}git push ${remote} ${branch}`;
