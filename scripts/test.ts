@@ -104,10 +104,11 @@ interface Counts {
 
 async function vitest(name: string, argv: string[], stdout: 'inherit' | 'pipe'): Promise<Counts> {
   const file = join(folder, name);
-  await run('node_modules/.bin/vitest', ['run', ...argv], { env: { CUPOLA_TEST_COUNTS: file }, stdout });
+  const code = await run('node_modules/.bin/vitest', ['run', ...argv], { env: { CUPOLA_TEST_COUNTS: file }, stdout });
   try {
     const [passed = 0, failed = 1, skipped = 0] = readFileSync(file, 'utf8').trim().split(' ').map(Number);
-    return { passed, failed, skipped };
+    // What ends badly behind the last test, a teardown say, is a failure too.
+    return { passed, failed: failed === 0 && code !== 0 ? 1 : failed, skipped };
   } catch {
     console.error(`vitest (${name}) wrote no counts: it was killed, or could not start.`);
     return { passed: 0, failed: 1, skipped: 0 };

@@ -26,10 +26,17 @@ export const RESTART_ENTRY = 'restart';
 /** The folder of a change's tar whose content goes over the app's. Always there, maybe empty. */
 export const FILES_ENTRY = 'files';
 
+/** Of a name in a folder (Linux: NAME_MAX); other systems count otherwise. */
+const NAME_MAX_BYTES = 255;
+
+function bytesOf(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
 /** A path that a change may name: relative, below the app's folder, and a line of its own. */
 export function isChangePath(path: string): boolean {
   if (path === '' || path.length > DEVELOPMENT_LIMITS.pathMaxCharacters) return false;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for
   if (/[\u0000-\u001f\u007f]/.test(path)) return false;
-  return path.split('/').every(part => part !== '' && part !== '.' && part !== '..');
+  return path.split('/').every(part => part !== '' && part !== '.' && part !== '..' && bytesOf(part) <= NAME_MAX_BYTES);
 }

@@ -20,7 +20,7 @@ function theCopies() {
   const copies = createCopies({
     sandboxes: { report: {} as never, start: nobody, adopt: nobody, close: nobody },
     layers: { ensure: () => never, ensureImage: nobody, sizeBytes: nobody, collect: nobody },
-    changes: { prepare: nobody, bring: nobody, remove: nobody, removeOthers: nobody },
+    changes: { prepare: nobody, bring: nobody, taken: nobody, remove: nobody, removeOthers: nobody },
     addresses: { lease: nobody, take: nobody, release: nobody },
     uids: openUids({ folder: '', range: null, now: () => 0 }),
     records: {

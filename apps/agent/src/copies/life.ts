@@ -2,6 +2,7 @@
  * One start of one copy, from its layers to its end: launched, probed until healthy, watched, stopped when asked to. Says how it ended; what follows from
  * that (the crash table) is decided elsewhere. When the agent leaves, it lets go of everything and touches nothing: the next agent goes on.
  */
+import { DEVELOPMENT_LIMITS } from '@cupola/model/development';
 import { DEFAULT_EGRESS } from '@cupola/model/egress';
 import { INSTANCE_LIMITS } from '@cupola/model/limits';
 import type { RunSpec } from '@cupola/model/run-spec';
@@ -113,7 +114,16 @@ async function launch(deps: LifeDeps, copy: Copy, { left, over }: Signals): Prom
   const started = { sandboxGuid, address, startedMs: now() };
   change(copy, { launch: { ...started, isStarted: false }, ...(isDevelopment ? { appliedChange: 0 } : {}) });
   try {
-    const changesFolder = isDevelopment ? await deps.changes.prepare(sandboxGuid, changesOf(deps, copy), owner) : null;
+    const preparing = isDevelopment ? deps.changes.prepare(sandboxGuid, changesOf(deps, copy), owner) : null;
+    const changesFolder = await Promise.race([preparing, aborted(left, over), aborted(copy.stopping.signal, over)]);
+    if (changesFolder === undefined) {
+      // A fetch may wait for the API: what comes of it after all goes.
+      void preparing?.catch(() => undefined).then(() => deps.changes.remove(sandboxGuid));
+      if (left.aborted) return null;
+      await addresses.release(address);
+      change(copy, { launch: null });
+      return null;
+    }
     const root = sources.image === null ? deps.stackRoot(runSpec.stack) : null;
     const spec = sandboxSpec({
       sandboxGuid,
@@ -185,19 +195,29 @@ export function bringChanges(deps: Pick<LifeDeps, 'view' | 'changes' | 'uids'>, 
   changes.bring(copy.sandbox.guid, changesOf(deps, copy), uids.separate ? uids.of(runSpec.appGuid) : null);
 }
 
-function follow({ sender, records, change }: LifeDeps, copy: Copy, sandbox: RunningSandbox): void {
+/**
+ * The launcher's word. Each number counts once and none beyond what there may be: an app that forges words without end must not keep this process writing. The
+ * last words of a sandbox that has ended come late, and are nothing to what runs now.
+ */
+function takeApplied(
+  { change, changes }: LifeDeps,
+  copy: Copy,
+  { sandbox, number }: { sandbox: RunningSandbox; number: number },
+): void {
+  const isNews = number > (copy.record.appliedChange ?? 0) && number <= DEVELOPMENT_LIMITS.changesMax;
+  if (!isNews || copy.sandbox !== sandbox) return;
+  change(copy, { appliedChange: number });
+  changes.taken(sandbox.guid, number);
+}
+
+function follow(deps: LifeDeps, copy: Copy, sandbox: RunningSandbox): void {
+  const { sender, records } = deps;
   const { guid, runSpec } = copy.record.placement;
   copy.output = followOutput({
     sandbox,
     source: logSource(copy, 'APP'),
     sidecars: runSpec.sidecars ?? [],
-    applied:
-      runSpec.development !== true
-        ? null
-        : number => {
-            // The last words of one that has ended come late: they are nothing to what runs now.
-            if (copy.sandbox === sandbox) change(copy, { appliedChange: number });
-          },
+    applied: runSpec.development !== true ? null : number => takeApplied(deps, copy, { sandbox, number }),
     logRateBytesPerSecond: runSpec.logRateBytesPerSecond,
     sender,
     from: records.position(guid, sandbox.guid),

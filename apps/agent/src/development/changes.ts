@@ -28,6 +28,8 @@ export interface Changes {
   prepare(sandboxGuid: string, changes: readonly Change[], ownerUid: number | null): Promise<string>;
   /** Lays out what is new of these, and tells the launcher; what fails is tried again. */
   bring(sandboxGuid: string, changes: readonly Change[], ownerUid: number | null): void;
+  /** What an instance has taken need not lie here any more; that it was there stays known. */
+  taken(sandboxGuid: string, upTo: number): void;
   /** Of an instance that has ended. */
   remove(sandboxGuid: string): Promise<void>;
   /** Of instances that nobody knows. */
@@ -53,8 +55,11 @@ export function openChanges({ folder, fetch, log }: Deps): Changes {
   const place = (sandboxGuid: string): string => join(root, encodeURIComponent(sandboxGuid));
 
   const layOutAll = async (into: string, changes: readonly Change[], ownerUid: number | null): Promise<void> => {
-    for (const change of changes)
-      if (!existsSync(join(into, String(change.sequence)))) await layOut(fetch, into, { change, ownerUid });
+    for (const change of changes) {
+      if (existsSync(join(into, String(change.sequence)))) continue;
+      await layOut(fetch, into, { change, ownerUid });
+      tell(join(into, TOLD));
+    }
   };
   const bringAll = async (sandboxGuid: string, state: Bringing, ownerUid: number | null): Promise<void> => {
     const into = place(sandboxGuid);
@@ -62,6 +67,7 @@ export function openChanges({ folder, fetch, log }: Deps): Changes {
       try {
         const { wanted } = state;
         await layOutAll(into, wanted, ownerUid);
+        // Of those that a former agent has laid out and not told of, too.
         tell(join(into, TOLD));
         done = wanted;
         failures = 0;
@@ -83,21 +89,32 @@ export function openChanges({ folder, fetch, log }: Deps): Changes {
         return into;
       } catch (error) {
         await rm(into, { recursive: true, force: true });
-        throw new SandboxError(`a change of the development app cannot be used: ${(error as Error).message}`, {
-          cause: error,
-        });
+        throw new SandboxError(
+          `a change of the development app cannot be used: ${(error as Error).message}. Push it anew.`,
+          {
+            cause: error,
+          },
+        );
       }
     },
     bring: (sandboxGuid, wanted, ownerUid) => {
+      const isFirst = !bringing.has(sandboxGuid);
       const state = bringing.get(sandboxGuid) ?? { wanted, isUnderWay: false, over: new AbortController() };
       state.wanted = wanted;
       bringing.set(sandboxGuid, state);
       const newest = wanted.at(-1)?.sequence ?? 0;
-      if (state.isUnderWay || newest === 0 || existsSync(join(place(sandboxGuid), String(newest)))) return;
+      if (state.isUnderWay || newest === 0) return;
+      if (!isFirst && existsSync(join(place(sandboxGuid), String(newest)))) return;
       state.isUnderWay = true;
       void bringAll(sandboxGuid, state, ownerUid).finally(() => {
         state.isUnderWay = false;
       });
+    },
+    taken: (sandboxGuid, upTo) => {
+      const into = place(sandboxGuid);
+      void removeFiles(into, upTo).catch(error =>
+        log.warn({ err: error, sandbox: sandboxGuid }, 'changes that were taken stay on the disk'),
+      );
     },
     remove: async sandboxGuid => {
       bringing.get(sandboxGuid)?.over.abort();
@@ -109,6 +126,13 @@ export function openChanges({ folder, fetch, log }: Deps): Changes {
         if (!known.has(decodeURIComponent(name))) await rm(join(root, name), { recursive: true, force: true });
     },
   };
+}
+
+async function removeFiles(into: string, upTo: number): Promise<void> {
+  if (!existsSync(into)) return; // The instance has just ended.
+  for (const name of readdirSync(into))
+    if (/^\d+$/.test(name) && Number(name) <= upTo)
+      await rm(join(into, name, 'files'), { recursive: true, force: true });
 }
 
 async function layOut(

@@ -137,6 +137,7 @@ test('launcherWord() tells the words of the launcher from lines of the app', () 
     isError: false,
     applied: 7,
   });
+  expect(launcherWord('\r 42 %\u001edevelopment\u001eapplied 7')).toMatchObject({ before: '\r 42 %', applied: 7 });
   expect(launcherWord('\u001edevelopment\u001eended 1')).toMatchObject({ isError: true, applied: null });
   expect(launcherWord('applied 7')).toBeNull();
 });

@@ -69,6 +69,7 @@ asks_for_restart() {
   return 1
 }
 take() {
+  restart=
   while is_there; do
     local change="$changes/$((applied + 1))" failed=
     if [ -f "$change/removed" ]; then
@@ -76,6 +77,7 @@ take() {
     fi
     # Into the files that are there: who watches one (node --watch) would not see another in its place. One that runs, or may not be written, is replaced.
     cp -af -- "$change/files/." . || failed=1
+    if [ -e "$change/restart" ]; then restart=1; fi
     applied=$((applied + 1))
     if [ -n "$failed" ]; then say "incomplete $applied"; fi
   done
@@ -94,7 +96,15 @@ while :; do
       say "restarted $applied"
     else
       take
-      say "applied $applied"
+      # One that came meanwhile may ask for it.
+      if [ -n "$restart" ]; then
+        end
+        if [ -n "$over" ]; then exit 143; fi
+        begin "$@"
+        say "restarted $applied"
+      else
+        say "applied $applied"
+      fi
     fi
   elif [ "$word $which" = "ended $run" ] && [ -n "$group" ]; then
     reap

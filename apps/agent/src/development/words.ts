@@ -11,7 +11,7 @@ export interface LauncherWord {
   readonly applied: number | null;
 }
 
-const WORD = new RegExp(`^(.*)${LAUNCHER_MARK}(applied|restarted|incomplete|ended) (\\d{1,9})$`);
+const WORD = new RegExp(`^([\\s\\S]*)${LAUNCHER_MARK}(applied|restarted|incomplete|ended) (\\d{1,9})$`);
 
 /** Null: a line like any other. */
 export function launcherWord(line: string): LauncherWord | null {

@@ -102,7 +102,23 @@ async function make(
   const app = await createApp(mutation, deps, home, { name, type, buildpacks, stack, environment: {} });
   await recordAppEvent(mutation, { actor, app, type: 'create', data: { request: { name, development: true } } });
   await mapDefaultRoute(mutation, app, 'default', { actor, config: deps.config });
+  await requireOwnRoute(mutation.db, app);
   return app;
+}
+
+/** An address that leads to another app would send it some of that one's requests. @throws UnprocessableError */
+async function requireOwnRoute(db: Kysely<Database>, { guid, name }: ScopedApp): Promise<void> {
+  const own = db.selectFrom('route_destinations').select('route_guid').where('app_guid', '=', guid);
+  const shared = await db
+    .selectFrom('route_destinations')
+    .select('guid')
+    .where('route_guid', 'in', own)
+    .where('app_guid', '!=', guid)
+    .executeTakeFirst();
+  if (shared !== undefined)
+    throw new UnprocessableError(
+      `The address of ${name} leads to another app. Name yours otherwise: cupola dev --name NAME`,
+    );
 }
 
 /** Somebody works with it: it lives on. */

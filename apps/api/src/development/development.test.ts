@@ -85,6 +85,14 @@ describe('development apps', () => {
     expect(await change(app, { token: other.token })).toMatchObject({ status: 403 });
   });
 
+  test('have an address of their own: one that leads to another app is not shared', async () => {
+    const yaml = 'applications:\n- name: shop\n  routes: [{ route: shop-dev.localhost }]\n';
+    const path = `/v3/spaces/${given.home.spaceGuid}/actions/apply_manifest`;
+    await given.api('POST', path, { token: given.admin, yaml });
+    expect(details(await make())).toEqual([expect.stringContaining('leads to another app')]);
+    expect((await make('shop-ann')).status).toBe(200);
+  });
+
   test('take changes in order, which their instances run with', async () => {
     const app = await staged();
     const copy = await placeCopy(given, app.guid);

@@ -5,6 +5,7 @@ import { recentLines } from '@cupola/client/logs';
 import { readApp, readDroplet, readRoute } from '@cupola/contract/v3/client-reads';
 import { type DevelopmentApp, developmentApp, developmentChange } from '@cupola/contract/v3/development';
 import { developmentFacts } from '@cupola/model/development-rule';
+import { WordedError } from '@cupola/push/failures';
 import { type FolderMemory, openFolderMemory } from '@cupola/push/files/pushed-folder';
 import type { ManifestPlan } from '@cupola/push/manifest/manifest';
 import { applyManifest, type Phase, type PushOne, type PushState, pushPhases } from '@cupola/push/push-app';
@@ -38,9 +39,10 @@ interface Options {
 
 /** An instance takes a change in some ms, unless its cell is in trouble. */
 const TAKEN_WITHIN_MS = 30_000;
-/** No such droplet any more, no such app, too large. */
-const REFUSALS = [404, 409, 413, 422];
+/** What a change may not hold, no such droplet any more, no such app, too large: the same change again is refused again. */
+const REFUSALS = [400, 404, 409, 413, 422];
 const NOT_FOUND = 404;
+const NO_ADDRESS = /different spaces|route already exists|host is taken|host must|default route from app name/i;
 
 export function createDevApp(options: Options): DevApp {
   const { context, signal, plan } = options;
@@ -106,7 +108,7 @@ export function createDevApp(options: Options): DevApp {
 }
 
 async function make(client: CloudClient, { context, name, hours }: Options): Promise<string> {
-  const { guid } = await client.read(developmentApp, {
+  const made = client.read(developmentApp, {
     method: 'POST',
     path: '/v3/development_apps',
     isRepeatable: true,
@@ -115,6 +117,12 @@ async function make(client: CloudClient, { context, name, hours }: Options): Pro
       relationships: { space: { data: { guid: context.target().space.guid } } },
       ...(hours === undefined ? {} : { hours }),
     },
+  });
+  const { guid } = await made.catch((error: unknown) => {
+    // What a push is told to do (--random-route) is nothing for an app whose name is its address.
+    if (error instanceof CfApiError && NO_ADDRESS.test(error.message))
+      throw new WordedError(error.message, { next: 'Give it another name: cupola dev --name NAME' });
+    throw error;
   });
   return guid;
 }

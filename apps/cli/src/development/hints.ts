@@ -50,7 +50,7 @@ export function createHints(): Hints {
       let isNew = false;
       for (const folder of wanted) {
         const stats = statSync(folder, { throwIfNoEntry: false });
-        const identity = stats === undefined ? '' : `${stats.dev} ${stats.ino}`;
+        const identity = stats === undefined ? '' : `${stats.dev} ${stats.ino} ${stats.birthtimeMs}`;
         if (watched.get(folder)?.identity === identity) continue;
         forget(folder);
         if (stats === undefined) continue;

@@ -250,10 +250,10 @@ async function sync(
   const judged = judgeChanges(build, folderView(folder, seen.tree), changes);
   if (judged.do === 'build') return await pushAnew(course, { why: judged.path, changes, seen });
   const restart = judged.restart && session.restarts;
-  const tar = changeTar(folder, { ...judged, changes, before: has.tree, now: seen.tree, restart });
-  if (tar === null) return await pushAnew(course, { why: 'more than one change may hold', changes, seen });
-  if (tar.isOutdated) session.hints.hint();
   try {
+    const tar = changeTar(folder, { ...judged, changes, before: has.tree, now: seen.tree, restart });
+    if (tar === null) return await pushAnew(course, { why: 'more than one change may hold', changes, seen });
+    if (tar.isOutdated) session.hints.hint();
     const { sequence, waits } = await session.platform.sync(has.dropletGuid, tar.body);
     state.has = { ...has, tree: tar.after, isSure: true };
     state.failed = null;
