@@ -47,8 +47,9 @@ function onCluster() {
 
 /**
  * Packages and apps share a process for each worker (their modules hold no state): 155 s of CPU for the API's 112 files instead of 286. Whole-system tests are
- * isolated. All in forks, because a SIGKILL inside a worker thread would end the run. Two files of whole-system tests use 1.2 processors, since they wait for
- * processes; three at once took twice as long on two, each with a platform of many processes. So `npm test` runs the others beside those two.
+ * isolated. All in forks, because a SIGKILL inside a worker thread would end the run. Most of their time they wait for processes, but three
+ * files at once took twice as long on two cores as two: each has a platform of many processes. Nor do the others fit beside two of them: as two runs of
+ * vitest, of two files and of one, all took 1,400 s and more instead of 1,100.
  */
 export default defineConfig({
   test: {
