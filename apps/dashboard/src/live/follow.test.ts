@@ -61,3 +61,32 @@ test('what is told of instances stays, though an older answer comes after it', a
   stop();
   client.clear();
 });
+
+test('a deployment that is told of while the page reads is what the page ends with', async () => {
+  const client = new QueryClient();
+  client.setQueryData(['app', 'a'], {});
+  const answers: PromiseWithResolvers<unknown>[] = [];
+  const observer = new QueryObserver<unknown>(client, {
+    queryKey: ['app', 'a', 'deployment'],
+    queryFn: () => {
+      const answer = Promise.withResolvers<unknown>();
+      answers.push(answer);
+      return answer.promise;
+    },
+  });
+  const stop = observer.subscribe(() => undefined);
+  const listening: Listening[] = [];
+  followStream(client, told => {
+    listening.push(told);
+    return {} as ReturnType<typeof openStream>;
+  });
+  listening[0]?.changed({ type: 'changed', kind: 'deployment', guid: 'd', app_guid: 'a', object: {} } as never);
+  await vi.advanceTimersByTimeAsync(100);
+  answers[0]?.resolve('older');
+  await vi.advanceTimersByTimeAsync(100);
+  answers[1]?.resolve('as it is');
+  await vi.advanceTimersByTimeAsync(100);
+  expect([answers.length, observer.getCurrentResult().data]).toEqual([2, 'as it is']);
+  stop();
+  client.clear();
+});

@@ -1,6 +1,6 @@
 /** Keeps what the pages have read up to date by the live stream: what a frame says is put in, what it only hints at is read again, a burst at once. */
 import type { AppFigures } from '@cupola/contract/v3/figures';
-import type { QueryClient } from '@tanstack/react-query';
+import { hashKey, type QueryClient, type QueryKey } from '@tanstack/react-query';
 import type { Overview } from '../apps/overview.ts';
 import { signInAgain } from '../data/http.ts';
 import { mayChange, type ShownProcess } from '../data/queries.ts';
@@ -53,6 +53,26 @@ export function followStream(client: QueryClient, open = openStream): LiveStream
   });
 }
 
+const awaited = new WeakMap<QueryClient, Set<string>>();
+
+/**
+ * An answer under way may be older than what has just been put in, and would land over it: it is read once more then. Not instead, since where news never end
+ * nothing would ever be read.
+ */
+function readAfterwards(client: QueryClient, queryKey: QueryKey): void {
+  const query = client.getQueryCache().find({ queryKey, exact: true });
+  const names = awaited.get(client) ?? new Set();
+  awaited.set(client, names);
+  const name = hashKey(queryKey);
+  if (query?.state.fetchStatus !== 'fetching' || names.has(name)) return;
+  names.add(name);
+  const again = (): void => {
+    names.delete(name);
+    void client.invalidateQueries({ queryKey, exact: true });
+  };
+  query.promise?.then(again, again);
+}
+
 /** `act` at the end of a burst's first `ms`. */
 function onceInAWhile(ms: number, act: () => void): () => void {
   let isComing = false;
@@ -72,6 +92,7 @@ function applyToOverviews(client: QueryClient, changes: readonly Change[]): void
     client.setQueryData<Overview>(query.queryKey, known =>
       known === undefined ? undefined : changes.reduce((now, change) => applyToOverview(now, change, spaceGuid), known),
     );
+    readAfterwards(client, query.queryKey);
   }
   if (changes.some(({ kind }) => kind === 'space' || kind === 'organization'))
     void client.invalidateQueries({ queryKey: ['spaces'] });
@@ -100,6 +121,7 @@ function applyToApp(client: QueryClient, change: Change): void {
         return;
       }
       client.setQueryData<reads.App>(['app', guid], known => (known ? { ...known, ...app } : known));
+      readAfterwards(client, ['app', guid]);
       again('droplet', 'revisions');
       return;
     }
@@ -118,10 +140,12 @@ function applyToApp(client: QueryClient, change: Change): void {
       client.setQueryData<reads.Build | null>(['app', guid, 'build'], known =>
         newer(known ?? null, objectOf(reads.build, change)),
       );
+      readAfterwards(client, ['app', guid, 'build']);
       return;
     case 'deployment': {
       const told = objectOf(reads.deployment, change);
       client.setQueryData<reads.Deployment | null>(['app', guid, 'deployment'], known => newer(known ?? null, told));
+      readAfterwards(client, ['app', guid, 'deployment']);
       again('revisions', 'processes', 'droplet');
       return;
     }
