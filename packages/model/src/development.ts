@@ -29,8 +29,14 @@ export const FILES_ENTRY = 'files';
 /** Of a name in a folder (Linux: NAME_MAX); other systems count otherwise. */
 const NAME_MAX_BYTES = 255;
 
+/** As UTF-8. */
 function bytesOf(text: string): number {
-  return new TextEncoder().encode(text).length;
+  let bytes = 0;
+  for (const character of text) {
+    const point = character.codePointAt(0) ?? 0;
+    bytes += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+  }
+  return bytes;
 }
 
 /** A path that a change may name: relative, below the app's folder, and a line of its own. */
