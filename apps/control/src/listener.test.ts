@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import net from 'node:net';
 import { expect, test } from 'vitest';
-import { bindListener } from './listener.ts';
+import { bindAgain, bindListener } from './listener.ts';
 import { PlainError } from './platform-config.ts';
 
 /** Listens on descriptor 3, answers each connection with its name, until it is killed. */
@@ -65,4 +65,14 @@ test('a taken port is refused in words that name the flag', async () => {
 
 test('an address of another machine is refused', () => {
   expect(() => bindListener('192.0.2.1', 0)).toThrow(/not an address of this machine.*--listen/);
+});
+
+test('bindAgain() takes another port than the one that is known where somebody listens there', async () => {
+  const other = net.createServer().listen(0, '127.0.0.1');
+  await new Promise(resolve => other.once('listening', resolve));
+  const { port } = other.address() as net.AddressInfo;
+  const elsewhere = bindAgain('127.0.0.1', port);
+  expect(elsewhere.port).not.toBe(port);
+  elsewhere.close();
+  await new Promise(resolve => other.close(resolve));
 });

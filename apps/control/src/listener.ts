@@ -29,6 +29,19 @@ export function bindListener(address: string, port: number, advice: string = FLA
   return { fd: handle.fd, port: name.port ?? port, close: () => handle.close() };
 }
 
+/**
+ * The port that others know already, or any other where that is taken: while nobody listened the kernel may have lent it to a connection. Port 0: any.
+ * @throws PlainError as above.
+ */
+export function bindAgain(address: string, port: number): Listener {
+  try {
+    return bindListener(address, port);
+  } catch (error) {
+    if (port === 0 || !(error instanceof PlainError)) throw error;
+    return bindListener(address, 0);
+  }
+}
+
 function bind(address: string, port: number, advice: string): Handle {
   const create = (
     net as unknown as { _createServerHandle(address: string, port: number, type: 4 | 6): Handle | number }

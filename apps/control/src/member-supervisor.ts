@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { writeAddress } from '@cupola/certificates/members/dial';
 import { SUPERVISOR } from '@cupola/model/limits';
 import { endLeftParts, rememberPart } from './left-parts.ts';
-import { bindListener, type Listener } from './listener.ts';
+import { bindAgain, bindListener, type Listener } from './listener.ts';
 import { type MemberConfig, writeMember } from './member-config.ts';
 import { type Part, type PartCommand, startPart } from './part.ts';
 import { openPartLog } from './part-log.ts';
@@ -124,17 +124,18 @@ interface Bound {
 
 function bindFor({ roles, listen, forwardPort, port, httpsPort }: MemberConfig): Bound {
   const bound: Listener[] = [];
-  const bind = (wanted: number, advice?: string, address = listen): Listener => {
-    const listener = bindListener(address, wanted, advice);
+  const kept = (listener: Listener): Listener => {
     bound.push(listener);
     return listener;
   };
+  const bind = (wanted: number, address = listen): Listener => kept(bindListener(address, wanted));
   try {
     const isRouter = roles.includes('router');
     const isCell = roles.some(role => role !== 'router');
     return {
-      forward: isCell ? bind(forwardPort, 'End that program: routers know this machine under that port.') : null,
-      gate: isCell ? bind(0, undefined, '0.0.0.0') : null,
+      // Routers hear of another one when the agent registers.
+      forward: isCell ? kept(bindAgain(listen, forwardPort)) : null,
+      gate: isCell ? bind(0, '0.0.0.0') : null,
       apps: isRouter ? bind(port) : null,
       secure: isRouter ? bind(httpsPort) : null,
     };
