@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { createClient } from './client.ts';
+import { freePort } from './free-port.ts';
 import { askApi, askSupervisor } from './sockets.ts';
 
 export const ROOT = resolve(import.meta.dirname, '..');
@@ -235,7 +236,9 @@ async function startEmbedded(
 ): Promise<Platform> {
   const data = mkdtempSync(join(within, 'cupola-'));
   if (backup !== undefined) await run(join(ROOT, 'cupola'), ['restore', backup, '--data', data]);
-  let facts = await launch(data, ['--port', '0', '--api-port', '0', ...(ssh ? ['--ssh-port', '0'] : []), ...args], env);
+  const flags = ['--port', '--api-port', '--https-port', ...(ssh ? ['--ssh-port'] : [])];
+  const ports = await Promise.all(flags.map(async flag => [flag, String(await freePort())]));
+  let facts = await launch(data, [...ports.flat(), ...args], env);
   const client = createClient({
     home: join(data, 'cli-home'),
     places: () => facts,

@@ -11,7 +11,8 @@ import { hasPostgres } from '@cupola/store/postgres-server';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ControlPlane, PASSWORD, startControlPlane } from './cluster/control-plane.ts';
 import { joinCluster, type Member } from './cluster/member.ts';
-import { freePort, type Program } from './cluster/programs.ts';
+import type { Program } from './cluster/programs.ts';
+import { freePort } from './free-port.ts';
 import { appFolder, ROOT, run, shimPids, until } from './platform.ts';
 
 /** Longer than a lease. */

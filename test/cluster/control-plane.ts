@@ -9,8 +9,9 @@ import { join } from 'node:path';
 import { type S3Server, startS3 } from '@cupola/blobs/s3-server';
 import { type RedisServer, startRedis } from '@cupola/redis/redis-server';
 import { type PostgresServer, type StandbyServer, startPostgres } from '@cupola/store/postgres-server';
+import { freePort } from '../free-port.ts';
 import { ROOT, run } from '../platform.ts';
-import { freePort, type Program, startProgram } from './programs.ts';
+import { type Program, startProgram } from './programs.ts';
 
 export const PASSWORD = 'let-me-in';
 

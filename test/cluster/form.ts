@@ -6,11 +6,11 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from '../client.ts';
+import { freePort } from '../free-port.ts';
 import { type Platform, type PlatformFacts, type StartOptions, until } from '../platform.ts';
 import { askApi } from '../sockets.ts';
 import { PASSWORD, startControlPlane } from './control-plane.ts';
 import { joinCluster, type Member } from './member.ts';
-import { freePort } from './programs.ts';
 
 const MEMBERS = 2;
 

@@ -2,10 +2,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { freePort } from '../free-port.ts';
 import { ROOT, run } from '../platform.ts';
 import { askSupervisor } from '../sockets.ts';
 import type { ControlPlane } from './control-plane.ts';
-import { freePort } from './programs.ts';
 
 interface MemberStatus {
   pid: number;

@@ -1,7 +1,6 @@
 /** Programs of a cluster as its operator's init system runs them: with settings by environment, and started again when they end where that is asked for. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { ROOT } from '../platform.ts';
@@ -102,23 +101,4 @@ export async function startProgram({ name, program, environment, isKept }: Optio
       await ended;
     },
   };
-}
-
-/** Below those that the kernel gives to connections: while a program is away nobody else has its port. */
-const PORTS = { first: 15_000, count: 16_000 } as const;
-
-/** A port that was free, and that a program may have at each of its starts. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
-    const server = createServer().listen(port, '127.0.0.1');
-    const isFree = await Promise.race([
-      once(server, 'listening').then(() => true),
-      once(server, 'error').then(() => false),
-    ]).catch(() => false);
-    if (!isFree) continue;
-    server.close();
-    await once(server, 'close');
-    return port;
-  }
 }
