@@ -88,23 +88,16 @@ say "applied $applied"
 while :; do
   read -r word which code <&$told || continue
   if [ "$word" = change ] && is_there; then
-    if [ -z "$group" ] || asks_for_restart; then
+    if asks_for_restart; then end; fi
+    take
+    # One that came meanwhile may ask for it.
+    if [ -z "$group" ] || [ -n "$restart" ]; then
       end
-      take
       if [ -n "$over" ]; then exit 143; fi
       begin "$@"
       say "restarted $applied"
     else
-      take
-      # One that came meanwhile may ask for it.
-      if [ -n "$restart" ]; then
-        end
-        if [ -n "$over" ]; then exit 143; fi
-        begin "$@"
-        say "restarted $applied"
-      else
-        say "applied $applied"
-      fi
+      say "applied $applied"
     fi
   elif [ "$word $which" = "ended $run" ] && [ -n "$group" ]; then
     reap

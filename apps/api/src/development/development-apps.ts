@@ -17,7 +17,7 @@ import { logApi } from '../apps/log-line.ts';
 import type { ApiDeps } from '../deps.ts';
 import { mapDefaultRoute } from '../routes/map-routes.ts';
 
-type DevelopmentRow = Selectable<DevelopmentAppsTable>;
+export type DevelopmentRow = Selectable<DevelopmentAppsTable>;
 
 const HOUR_MS = 3_600_000;
 

@@ -7,6 +7,7 @@ import {
   developmentQuery,
   postDevelopmentApp,
 } from '@cupola/contract/v3/development';
+import { NotFoundError } from '@cupola/model/errors';
 import type { Database } from '@cupola/store/schema';
 import type { Kysely } from 'kysely';
 import { endApp } from '../apps/end-app.ts';
@@ -29,7 +30,7 @@ async function show(read: Kysely<Database>, guid: string): Promise<DevelopmentAp
     .select(['development_apps.expires_at', 'development_apps.created_at'])
     .where('apps.guid', '=', guid)
     .executeTakeFirst();
-  if (row === undefined) return requireDevelopment(read, guid) as never;
+  if (row === undefined) throw new NotFoundError('Development app');
   const newest = await read
     .selectFrom('development_changes')
     .select(({ fn }) => fn.max('sequence').as('sequence'))

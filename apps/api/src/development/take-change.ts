@@ -10,7 +10,7 @@ import { appScope, type ScopedApp, writableApp } from '../apps/find-app.ts';
 import type { ApiDeps } from '../deps.ts';
 import type { ApiRequest } from '../http/endpoint.ts';
 import { requireSpace, whenFull } from '../packages/free-space.ts';
-import { liveOn, requireDevelopment } from './development-apps.ts';
+import { type DevelopmentRow, liveOn, requireDevelopment } from './development-apps.ts';
 
 const PUSH_ANEW = 'Push it anew, which begins from what is there then.';
 
@@ -22,12 +22,12 @@ export async function takeChange(
 ): Promise<ChangeFacts & { sequence: number }> {
   const { store, blobs } = deps;
   const { actor, raw } = request;
-  await nextSequence(store.read, await ownApp(store.read, actor, appGuid), { dropletGuid, sizeBytes: 0 });
+  await nextSequence(store.read, (await ownApp(store.read, actor, appGuid)).app, { dropletGuid, sizeBytes: 0 });
   await requireSpace(deps, Number(raw.request.headers['content-length'] ?? 0));
   const { stored, facts } = await storeChange(blobs, checkChange(raw.request));
   const sequence = await store.mutate(async mutation => {
     const { db, now } = mutation;
-    const app = await ownApp(db, actor, appGuid);
+    const { app, row: own } = await ownApp(db, actor, appGuid);
     const next = await nextSequence(db, app, { dropletGuid, sizeBytes: stored.sizeBytes });
     const row = { app_guid: appGuid, droplet_guid: dropletGuid, sequence: next, created_at: now };
     await db
@@ -35,7 +35,7 @@ export async function takeChange(
       .values({ ...row, digest: stored.digest, size_bytes: stored.sizeBytes })
       .execute();
     await forgetFormer(db, app);
-    await liveOn(mutation, await requireDevelopment(db, appGuid));
+    await liveOn(mutation, own);
     await tellCells(mutation, app);
     return next;
   });
@@ -58,12 +58,16 @@ async function storeChange(blobs: ApiDeps['blobs'], { passed, facts }: CheckedCh
 }
 
 /** @throws NotFoundError, ForbiddenError when it is somebody else's. */
-async function ownApp(db: Kysely<Database>, actor: Actor, appGuid: string): Promise<ScopedApp> {
+async function ownApp(
+  db: Kysely<Database>,
+  actor: Actor,
+  appGuid: string,
+): Promise<{ app: ScopedApp; row: DevelopmentRow }> {
   const app = await writableApp(db, actor, appGuid);
-  const { user_guid } = await requireDevelopment(db, appGuid);
-  if (user_guid !== actor.guid)
+  const row = await requireDevelopment(db, appGuid);
+  if (row.user_guid !== actor.guid)
     throw new ForbiddenError(`${app.name} is somebody else's development app. Begin your own: cupola dev --name NAME`);
-  return app;
+  return { app, row };
 }
 
 async function nextSequence(

@@ -30,14 +30,15 @@ const crashed = {
 } as unknown as Parameters<Listening['changed']>[0];
 const figures = { type: 'metrics', app_guid: 'a' } as Parameters<Listening['metrics']>[0];
 
-test('what is told of instances stays, though an older answer comes after it', async () => {
+/** A page of the app `a` that reads `name`: its answers are given by the test, which tells it what the stream says. */
+function aPage<Data>(name: string) {
   const client = new QueryClient();
   client.setQueryData(['app', 'a'], {});
-  const answers: PromiseWithResolvers<ShownProcess[]>[] = [];
-  const observer = new QueryObserver(client, {
-    queryKey: ['app', 'a', 'processes'],
+  const answers: PromiseWithResolvers<Data>[] = [];
+  const observer = new QueryObserver<Data>(client, {
+    queryKey: ['app', 'a', name],
     queryFn: () => {
-      const answer = Promise.withResolvers<ShownProcess[]>();
+      const answer = Promise.withResolvers<Data>();
       answers.push(answer);
       return answer.promise;
     },
@@ -48,7 +49,16 @@ test('what is told of instances stays, though an older answer comes after it', a
     listening.push(told);
     return {} as ReturnType<typeof openStream>;
   });
-  const state = () => observer.getCurrentResult().data?.[0]?.instances[0]?.state;
+  const close = (): void => {
+    stop();
+    client.clear();
+  };
+  return { answers, listening, data: () => observer.getCurrentResult().data, close };
+}
+
+test('what is told of instances stays, though an older answer comes after it', async () => {
+  const { answers, listening, data, close } = aPage<ShownProcess[]>('processes');
+  const state = () => data()?.[0]?.instances[0]?.state;
   answers[0]?.resolve(processesIn('RUNNING'));
   await vi.advanceTimersByTimeAsync(100);
   listening[0]?.metrics(figures);
@@ -58,35 +68,17 @@ test('what is told of instances stays, though an older answer comes after it', a
   answers[1]?.resolve(processesIn('RUNNING'));
   await vi.advanceTimersByTimeAsync(100);
   expect([answers.length, state()]).toEqual([3, 'CRASHED']);
-  stop();
-  client.clear();
+  close();
 });
 
 test('a deployment that is told of while the page reads is what the page ends with', async () => {
-  const client = new QueryClient();
-  client.setQueryData(['app', 'a'], {});
-  const answers: PromiseWithResolvers<unknown>[] = [];
-  const observer = new QueryObserver<unknown>(client, {
-    queryKey: ['app', 'a', 'deployment'],
-    queryFn: () => {
-      const answer = Promise.withResolvers<unknown>();
-      answers.push(answer);
-      return answer.promise;
-    },
-  });
-  const stop = observer.subscribe(() => undefined);
-  const listening: Listening[] = [];
-  followStream(client, told => {
-    listening.push(told);
-    return {} as ReturnType<typeof openStream>;
-  });
+  const { answers, listening, data, close } = aPage<unknown>('deployment');
   listening[0]?.changed({ type: 'changed', kind: 'deployment', guid: 'd', app_guid: 'a', object: {} } as never);
   await vi.advanceTimersByTimeAsync(100);
   answers[0]?.resolve('older');
   await vi.advanceTimersByTimeAsync(100);
   answers[1]?.resolve('as it is');
   await vi.advanceTimersByTimeAsync(100);
-  expect([answers.length, observer.getCurrentResult().data]).toEqual([2, 'as it is']);
-  stop();
-  client.clear();
+  expect([answers.length, data()]).toEqual([2, 'as it is']);
+  close();
 });
