@@ -88,7 +88,8 @@ export default defineConfig({
           pool: 'forks',
           expect: PATIENT,
           testTimeout: 240_000,
-          hookTimeout: 240_000,
+          // Their server may still be built.
+          hookTimeout: 600_000,
         },
       },
       ...onPostgres(),

@@ -5,8 +5,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import axe from 'axe-core';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { type OwnBrowser, startBrowser } from './dashboard/browser.ts';
 import { appFolder, type Platform, startPlatform, until } from './platform.ts';
 
 const HOSTILE = '<img src=x onerror=alert(1)>';
@@ -15,15 +16,13 @@ const SHOTS = process.env.CUPOLA_SHOTS;
 const PASSWORD = 'a password of tests';
 
 let platform: Platform;
-let browser: Browser;
+let own: OwnBrowser;
 /** What pages complained of; nothing, at the end of each test. */
 let complaints: string[] = [];
 
 beforeAll(async () => {
-  [platform, browser] = await Promise.all([
-    startPlatform(),
-    chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] }),
-  ]);
+  platform = await startPlatform();
+  own = await startBrowser([Number(new URL(platform.facts.api).port), platform.facts.httpsPort]);
   await platform.login();
   // The first request has the dashboard built, by each API for itself: in a cluster two connections come to two of them.
   const page = `${platform.facts.api}/dashboard/`;
@@ -34,7 +33,7 @@ beforeAll(async () => {
   );
 });
 afterAll(async () => {
-  await browser?.close();
+  await own?.[Symbol.asyncDispose]();
   await platform?.[Symbol.asyncDispose]();
 });
 afterEach(() => {
@@ -49,7 +48,7 @@ async function signedIn(
   origin = platform.facts.api,
 ): Promise<{ page: Page; context: BrowserContext }> {
   // Without a locale of its own, Chromium has none here.
-  const context = await browser.newContext({
+  const context = await own.browser.newContext({
     locale: 'en-GB',
     viewport: { width: 1_360, height: 900 },
     // The certificate is of the platform's own authority; clients that trust this one are test/https.test.ts's.
@@ -66,27 +65,14 @@ async function signedIn(
   });
   page.on('console', message => {
     // Who has not signed in yet, and what a test is refused on purpose, is told by a status.
-    if (message.type() === 'error' && !/status of 40[134]|ERR_NETWORK_CHANGED/.test(message.text()))
-      complaints.push(message.text());
+    if (message.type() === 'error' && !/status of 40[134]/.test(message.text())) complaints.push(message.text());
   });
-  await again(() => page.goto(`${origin}/dashboard/`));
+  await page.goto(`${origin}/dashboard/`);
   await page.getByLabel('User name').fill(username);
   await page.getByLabel('Password').fill(password);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('heading', { level: 1 }).waitFor();
   return { page, context };
-}
-
-/** Chromium gives up a request when a network of the machine comes or goes, as with each instance that starts here. */
-async function again(load: () => Promise<unknown>): Promise<void> {
-  for (;;) {
-    try {
-      await load();
-      return;
-    } catch (error) {
-      if (!/ERR_NETWORK_CHANGED/.test(String(error))) throw error;
-    }
-  }
 }
 
 /** The page as it is now has nothing that axe knows to be a barrier; and a picture of it, if wanted. */
@@ -301,7 +287,7 @@ test('an auditor sees everything and may change nothing; a stranger sees nothing
 
   const other = await signedIn('stranger', PASSWORD);
   await other.page.getByText('You are in no space yet.').waitFor();
-  await again(() => other.page.goto(address));
+  await other.page.goto(address);
   await other.page.getByText('There is no such app for you.').waitFor();
   await other.context.close();
 });
@@ -354,7 +340,7 @@ test('an operator sees the machines, drains one and takes it back; others have n
   await aUser('passer', 'SpaceDeveloper', 'dev');
   const other = await signedIn('passer', PASSWORD);
   expect(await other.page.getByRole('link', { name: 'Cluster' }).count()).toBe(0);
-  await again(() => other.page.goto(`${platform.facts.api}/dashboard/cluster`));
+  await other.page.goto(`${platform.facts.api}/dashboard/cluster`);
   await other.page.getByText('There is no such page for you.').waitFor();
   await other.context.close();
 });
@@ -398,7 +384,7 @@ test('10,000 lines are scrolled and filtered, and drawn only where one looks', a
   await page.locator('.log .at').first().click();
   await page.getByText('A link to this line').waitFor();
   const address = page.url();
-  await again(() => page.goto(address));
+  await page.goto(address);
   await page.locator('.log .chosen').getByText('line 4999 of').waitFor();
   await context.close();
 });

@@ -27,7 +27,7 @@ import {
 import { homedir } from 'node:os';
 import { basename, delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { S3_PROGRAMS } from '@cupola/blobs/s3-server';
+import { s3Program } from '@cupola/blobs/s3-server';
 import type { DockerEngine } from '@cupola/sandbox/docker/engine-server';
 
 const run = promisify(execFile);
@@ -80,7 +80,7 @@ interface Making {
 /** Makes them in the engine. */
 export async function makeImages(engine: DockerEngine, { root, folder, name, ours }: Making): Promise<void> {
   const own = join(folder, 'root');
-  furnish(own, { builds: ours === null });
+  furnish(own, await s3Program(), { builds: ours === null });
   if (ours !== null) furnishOurs(own, root);
   const lists = [writeList(folder, 'packages', await filesOfPackages())];
   if (ours !== null) lists.push(writeList(folder, 'ours', await filesOfOurs(root)));
@@ -223,7 +223,7 @@ function isFileOrLink(path: string): boolean {
 }
 
 /** What is in no package, or not as it is here. */
-function furnish(root: string, { builds }: { builds: boolean }): void {
+function furnish(root: string, s3: string, { builds }: { builds: boolean }): void {
   for (const path of [
     'usr/local/bin',
     'usr/local/lib/node_modules',
@@ -246,7 +246,7 @@ function furnish(root: string, { builds }: { builds: boolean }): void {
   const bin = join(root, 'usr/local/bin');
   copyFileSync(join(import.meta.dirname, 'stand-in.sh'), join(bin, 'stand-in'));
   copyFileSync(process.execPath, join(bin, 'node'));
-  copyFileSync(join(S3_PROGRAMS, 'versitygw'), join(bin, 'versitygw'));
+  copyFileSync(s3, join(bin, 'versitygw'));
   // In the package's own place it is a script of Debian's, in Perl.
   symlinkSync(globSync('/usr/lib/postgresql/*/bin/pg_isready').sort().at(-1) ?? '', join(bin, 'pg_isready'));
   writeFileSync(join(root, 'etc/passwd'), PASSWD);

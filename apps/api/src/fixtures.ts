@@ -78,6 +78,8 @@ export interface TestOptions {
   drainTargets?: readonly string[];
   /** With outbox and sweeper. Without them nothing but what a test does changes a row. */
   loops?: boolean;
+  /** Whether a commit waits until it is on disk. */
+  isSynced?: boolean;
   /** What the API gets for the store: to look at it, or to undo what it writes. */
   wrapStore?: (store: Store) => Store;
   /** Blobs elsewhere than in the test's folder; closed by who opened them. */
@@ -109,7 +111,7 @@ export async function startTestApi(options: TestOptions = {}): Promise<TestApi> 
       passed += ms;
     },
   };
-  const { store } = stack.use(await openTestStore({ now: clock.now }));
+  const { store } = stack.use(await openTestStore({ now: clock.now, isSynced: options.isSynced ?? false }));
   const signingKey = await SIGNING_KEY;
   await store.note(({ db }) => db.insertInto('signing_keys').values(signingKey).execute());
   const logs = openSegmentLogs({ folder: join(folder, 'logs') });

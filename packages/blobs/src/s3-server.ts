@@ -1,18 +1,35 @@
 /** For tests: a real S3 server (versitygw) over a folder of its own, on a port that was free. `test/s3-setup.ts` builds the program. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 
 export const VERSITYGW = 'github.com/versity/versitygw/cmd/versitygw@v1.8.0';
-/** Outside of every checkout: it takes a minute to build. */
+/** Outside of every checkout: it takes two minutes to build. */
 export const S3_PROGRAMS = join(
   process.env.XDG_CACHE_HOME || join(homedir(), '.cache'),
   'cupola-tests',
   VERSITYGW.slice(VERSITYGW.lastIndexOf('/') + 1),
 );
+/** Why it could not be built, as long as the run lasts that was to build it. */
+export const S3_FAILED = `${S3_PROGRAMS}.failed`;
+
+/**
+ * The server's program, once it is built.
+ *
+ * @throws what the build said, if it failed
+ */
+export async function s3Program(): Promise<string> {
+  const program = join(S3_PROGRAMS, 'versitygw');
+  while (!existsSync(program)) {
+    if (existsSync(S3_FAILED)) throw new Error(readFileSync(S3_FAILED, 'utf8'));
+    await pause(100);
+  }
+  return program;
+}
 
 export interface S3Server extends AsyncDisposable {
   endpoint: string;
@@ -30,6 +47,7 @@ export const ACCESS = 'test-access';
 export const SECRET = 'test/secret';
 
 export async function startS3(): Promise<S3Server> {
+  const program = await s3Program();
   const folder = mkdtempSync(join(tmpdir(), 'cupola-s3-'));
   const buckets = join(folder, 'buckets');
   mkdirSync(buckets);
@@ -42,13 +60,13 @@ export async function startS3(): Promise<S3Server> {
     // Beside the files: not every file system of a test machine has extended attributes.
     const sidecar = join(folder, 'sidecar');
     mkdirSync(sidecar, { recursive: true });
-    server = spawn(join(S3_PROGRAMS, 'versitygw'), [...words, 'posix', '--sidecar', sidecar, buckets], {
+    server = spawn(program, [...words, 'posix', '--sidecar', sidecar, buckets], {
       stdio: 'ignore',
       cwd: folder,
     });
     while (!(await answers(endpoint))) {
       if (server.exitCode !== null) throw new Error(`versitygw ended with ${server.exitCode}`);
-      await new Promise(resolve => setTimeout(resolve, 20));
+      await pause(20);
     }
   }
 

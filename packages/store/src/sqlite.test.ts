@@ -10,14 +10,27 @@ import { sql } from 'kysely';
 import { describe, expect, test } from 'vitest';
 import { DamagedStoreError, NewerSchemaError, StoreFullError } from './errors.ts';
 import { anApp, aRoute, aSpace, aUser } from './fixtures.ts';
-import { backupTo, openSqliteStore } from './sqlite.ts';
+import { backupTo, openSqliteStore, type SqliteOptions } from './sqlite.ts';
 import { storeContract } from './store.contract.ts';
 import type { Mutation, Store } from './store.ts';
-import { openTestStore } from './test-store.ts';
+import { openTestStore, type TestStore } from './test-store.ts';
 
 const CHILD = fileURLToPath(new URL('./writer-child.ts', import.meta.url));
 
-describe('Store on SQLite', () => storeContract(openTestStore));
+/** As a user's: made by every migration, each commit on disk. */
+async function openNewStore(options: Omit<SqliteOptions, 'path'> = {}): Promise<TestStore> {
+  const place = temporary();
+  const store = await openSqliteStore({ path: place.path, ...options });
+  return {
+    store,
+    [Symbol.asyncDispose]: async () => {
+      await store.close();
+      place[Symbol.dispose]();
+    },
+  };
+}
+
+describe('Store on SQLite', () => storeContract(openNewStore));
 
 const put =
   (key: string, value = '') =>

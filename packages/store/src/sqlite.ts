@@ -24,12 +24,15 @@ export interface SqliteOptions {
   /** Epoch ms. */
   now?: () => number;
   changesKept?: number;
+  /** False: what was committed survives the end of every process, but not that of the machine, and costs no fsync. For tests. */
+  isSynced?: boolean;
 }
 
 /** Opens, checks (after an unclean stop), migrates. Throws NewerSchemaError or DamagedStoreError, and then has changed nothing. */
 export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
-  const { path, now = Date.now, changesKept = CHANGES_KEPT } = options;
+  const { path, now = Date.now, changesKept = CHANGES_KEPT, isSynced = true } = options;
   const { connection, write } = await openChecked(path);
+  if (!isSynced) connection.exec('pragma synchronous = off');
   const read = new Kysely<Database>({ dialect: nodeSqliteDialect(openConnection(path, { readOnly: true })) });
   const { subscribe, tell } = createSubscribers();
   const compact = compaction(changesKept, () => commits);

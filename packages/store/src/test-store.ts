@@ -1,8 +1,9 @@
 /**
  * A real, empty store for a test of any workspace: `await using test = await openTestStore()`. On SQLite in a temp folder; in vitest's project `postgres` on
- * the server that `test/postgres-setup.ts` has started, so that the same test files judge both engines.
+ * the server that `test/postgres-setup.ts` has started, so that the same test files judge both engines. Each begins as a copy of one that was migrated once:
+ * migrations take as long as most tests. So the feeds of all of them have one epoch.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openPostgresStore } from './postgres.ts';
@@ -16,6 +17,8 @@ export interface TestStore extends AsyncDisposable {
 interface Options {
   now?: () => number;
   changesKept?: number;
+  /** On SQLite: what is committed is on disk, as of users' stores. */
+  isSynced?: boolean;
 }
 
 /** Folder of the server and its database that holds a migrated store, told by it. */
@@ -26,9 +29,25 @@ export function openTestStore(options: Options = {}): Promise<TestStore> {
   return process.env.CUPOLA_TEST_STORE === 'postgres' ? onPostgres(options) : onSqlite(options);
 }
 
-async function onSqlite(options: Options): Promise<TestStore> {
+/** The file of a migrated store, for all tests of this process. */
+let migrated: Promise<Buffer> | undefined;
+
+async function migrateOnce(): Promise<Buffer> {
   const folder = await mkdtemp(join(tmpdir(), 'cupola-store-'));
-  const store = await openSqliteStore({ path: join(folder, 'store.db'), ...options });
+  const path = join(folder, 'store.db');
+  await (await openSqliteStore({ path, isSynced: false })).close();
+  const file = await readFile(path);
+  await rm(folder, { recursive: true });
+  return file;
+}
+
+async function onSqlite(options: Options): Promise<TestStore> {
+  migrated ??= migrateOnce();
+  const file = await migrated;
+  const folder = await mkdtemp(join(tmpdir(), 'cupola-store-'));
+  const path = join(folder, 'store.db');
+  await writeFile(path, file);
+  const store = await openSqliteStore({ path, isSynced: false, ...options });
   return {
     store,
     [Symbol.asyncDispose]: async () => {

@@ -6,7 +6,7 @@ import { writeSync } from 'node:fs';
 import { startTestApi } from '../fixtures.ts';
 import { anAppWithWeb, newPackage, upload } from './fixtures.ts';
 
-await using test = await startTestApi();
+await using test = await startTestApi({ isSynced: true });
 const guid = await newPackage(test, (await anAppWithWeb(test)).guid);
 writeSync(1, 'call\n');
 const { status } = await upload(test, guid, { bits: [{ name: 'index.js', content: 'serve()' }] });
