@@ -23,8 +23,8 @@ function onPostgres() {
     isolate: false,
     pool: 'forks' as const,
     expect: PATIENT,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
   };
   return [{ test }];
 }
@@ -64,8 +64,8 @@ export default defineConfig({
           isolate: false,
           pool: 'forks',
           expect: PATIENT,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
         },
       },
       {
@@ -76,8 +76,8 @@ export default defineConfig({
           exclude: ['**/s3.test.ts'],
           pool: 'forks',
           expect: PATIENT,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
         },
       },
       {

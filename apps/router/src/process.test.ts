@@ -102,7 +102,8 @@ test('100 MB each way at once pass in bounded memory, unchanged', async () => {
   const sum = createHash('sha256');
   for (let n = 0; n < 100; n++) sum.update(piece);
   expect(await exchange(router.port, piece, 100)).toBe(sum.digest('hex'));
-  expect(memoryPeakMb(router.child.pid) - before).toBeLessThan(50);
+  // Garbage that is not collected yet, on a busy machine some 50 MB; kept whole it would be 100, or both ways 200.
+  expect(memoryPeakMb(router.child.pid) - before).toBeLessThan(80);
 });
 
 test("SIGTERM, and the end of the parent's pipe, end it in order", async () => {

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { type RoutedCopy, type RoutedProcess, routeItem } from './route-item.ts';
 
 const NOW = 1_000_000_000;
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 240_000;
 
 const aCopy = (given: Partial<RoutedCopy> = {}): RoutedCopy => ({
   guid: 'copy',
