@@ -9,8 +9,8 @@ import type http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { freePort } from '@cupola/process/free-port';
 import { createClient } from './client.ts';
-import { freePort } from './free-port.ts';
 import { askApi, askSupervisor } from './sockets.ts';
 
 export const ROOT = resolve(import.meta.dirname, '..');
@@ -103,11 +103,14 @@ export function appFolder(work: string, name: string): string {
 /** A look that takes long is mostly a program's start: the next one waits twice as long, so that what is waited for has the machine. */
 const PAUSE_MS = { least: 25, most: 1_000 };
 
+/** Of whatever takes as long as the machine needs: only a wait that is in vain costs it. */
+const LIMIT_MS = 120_000;
+
 /** Runs `probe` until it answers something other than null, false or undefined; throws after `limitMs` with what it saw last. */
 export async function until<T>(
   what: string,
   probe: () => Promise<T | null | false | undefined>,
-  limitMs = 60_000,
+  limitMs = LIMIT_MS,
 ): Promise<T> {
   const end = performance.now() + limitMs;
   let last: unknown;
@@ -278,7 +281,7 @@ async function startEmbedded(
     },
     [Symbol.asyncDispose]: async () => {
       await cupola(['down', '--data', data]);
-      rmSync(data, { recursive: true, force: true });
+      rmSync(data, { recursive: true, force: true, maxRetries: 5 });
     },
   };
 }

@@ -7,12 +7,12 @@ import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { freePort } from '@cupola/process/free-port';
 import { hasPostgres } from '@cupola/store/postgres-server';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ControlPlane, PASSWORD, startControlPlane } from './cluster/control-plane.ts';
 import { joinCluster, type Member } from './cluster/member.ts';
 import type { Program } from './cluster/programs.ts';
-import { freePort } from './free-port.ts';
 import { appFolder, ROOT, run, shimPids, until } from './platform.ts';
 
 /** Longer than a lease. */
@@ -126,7 +126,11 @@ describe.skipIf(!hasPostgres() || process.getuid?.() !== 0)('parts as processes'
     ['router', /^cupola_router_requests_total\{app="[0-9a-f-]{36}",status="2xx"\} [1-9]/m],
   ])('%s says that it is ready, and shows what it does', async (name, shown) => {
     expect((await health(name, '/healthz')).status).toBe(200);
-    expect(await health(name, '/readyz')).toEqual({ status: 200, body: 'ready\n' });
+    await until(`${name} is ready`, async () => {
+      const said = await health(name, '/readyz');
+      if (said.status === 200 && said.body === 'ready\n') return true;
+      throw new Error(JSON.stringify(said));
+    });
     await until(`${name} shows it`, async () => shown.test((await health(name, '/metrics')).body));
   });
 

@@ -7,9 +7,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type S3Server, startS3 } from '@cupola/blobs/s3-server';
+import { freePort } from '@cupola/process/free-port';
 import { type RedisServer, startRedis } from '@cupola/redis/redis-server';
 import { type PostgresServer, type StandbyServer, startPostgres } from '@cupola/store/postgres-server';
-import { freePort } from '../free-port.ts';
 import { ROOT, run } from '../platform.ts';
 import { type Program, startProgram } from './programs.ts';
 

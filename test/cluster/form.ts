@@ -5,8 +5,8 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '@cupola/process/free-port';
 import { createClient } from '../client.ts';
-import { freePort } from '../free-port.ts';
 import { type Platform, type PlatformFacts, type StartOptions, until } from '../platform.ts';
 import { askApi } from '../sockets.ts';
 import { PASSWORD, startControlPlane } from './control-plane.ts';

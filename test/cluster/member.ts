@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { freePort } from '../free-port.ts';
+import { freePort } from '@cupola/process/free-port';
 import { ROOT, run } from '../platform.ts';
 import { askSupervisor } from '../sockets.ts';
 import type { ControlPlane } from './control-plane.ts';

@@ -5,6 +5,7 @@ import net, { type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LogEnvelope, RouteItem } from '@cupola/contract/internal';
+import { freePort } from '@cupola/process/free-port';
 import { pino } from 'pino';
 import { createLatency } from './logs/latency.ts';
 import { type Router, type RouterDeps, start } from './start.ts';
@@ -193,12 +194,14 @@ export async function aRouter(
   };
 }
 
-/** Waits for a condition, 10 s at most. */
+const WAIT_MS = 50_000;
+
+/** Waits for a condition, as long as a busy machine may take. */
 export async function until(condition: () => boolean): Promise<void> {
-  const end = performance.now() + 10_000;
+  const end = performance.now() + WAIT_MS;
   while (!condition()) {
-    if (performance.now() > end) throw new Error(`waited 10 s in vain for: ${condition}`);
-    await new Promise(resolve => setImmediate(resolve));
+    if (performance.now() > end) throw new Error(`waited ${WAIT_MS} ms in vain for: ${condition}`);
+    await new Promise(resolve => setTimeout(resolve, 1));
   }
 }
 
@@ -235,7 +238,8 @@ export async function rawBackend(serve: (socket: Socket) => void): Promise<Peer>
 
 /** A backend on node:http. */
 export async function httpBackend(handler: http.RequestListener): Promise<Peer & { server: http.Server }> {
-  const server = http.createServer(handler);
+  // Longer than a busy machine may stand still between two requests.
+  const server = http.createServer({ keepAliveTimeout: 60_000 }, handler);
   let connections = 0;
   server.on('connection', () => {
     connections++;
@@ -256,11 +260,7 @@ export async function httpBackend(handler: http.RequestListener): Promise<Peer &
 }
 
 /** A port on which nobody listens. */
-export async function deadPort(): Promise<number> {
-  const peer = await rawBackend(() => undefined);
-  await peer[Symbol.asyncDispose]();
-  return peer.port;
-}
+export const deadPort = freePort;
 
 export interface Got {
   readonly status: number;

@@ -8,6 +8,7 @@ import { API_LINK_NAME, PUBLIC_API_NAME } from '@cupola/certificates/members/dia
 import { type TestCluster, testCluster } from '@cupola/certificates/members/fixtures';
 import { CONNECTED, forwardedGuid, LINK } from '@cupola/certificates/members/forwarding';
 import type { Member } from '@cupola/certificates/members/names';
+import { freePort } from '@cupola/process/free-port';
 import { afterEach, beforeAll, expect, test } from 'vitest';
 import { aDestination, aRoute, aRouter, ask, httpBackend, raw } from './fixtures.ts';
 import type { RouterSettings } from './settings.ts';
@@ -156,7 +157,8 @@ test('a WebSocket goes through an agent', async () => {
   expect(text).toContain('hello');
 });
 
-const QUICK = { linkPingMs: 20, linkSilenceMs: 100 };
+/** Silent for longer than a busy machine stands still between two looks. */
+const QUICK = { linkPingMs: 20, linkSilenceMs: 500 };
 
 test('what is under way on a machine that falls silent is asked of another, and nothing more is sent there', async () => {
   const never = Promise.withResolvers<void>();
@@ -248,7 +250,7 @@ test('a WebSocket and a stream end with their machine, also long after the last 
 test('the only copy of an app is still tried on a machine whose agent has just ended', async () => {
   await using backend = await httpBackend((_request, response) => response.end('back'));
   const copies: Record<string, number> = { 'copy-0': backend.port };
-  const agent = await anAgent(copies);
+  const agent = await anAgent(copies, undefined, await freePort());
   await using router = await routerOf([agent], QUICK);
   expect((await ask(router.port)).body).toBe('back');
   for (const close of open.splice(0)) close();
@@ -296,7 +298,7 @@ test('a copy whose agent was away when it was dialled takes requests again once 
   await using other = await httpBackend((_request, response) => response.end('the other'));
   const second = await anAgent({ 'copy-1': other.port }, { role: 'agent', id: 'far-2' });
   const copies = { 'copy-0': backend.port };
-  const away = await anAgent(copies);
+  const away = await anAgent(copies, undefined, await freePort());
   for (const close of open.splice(1)) close();
   await using router = await routerOf([away, { port: second.port, cellId: 'far-2' }], QUICK);
   for (let times = 0; times < 4; times++) expect((await ask(router.port)).body).toBe('the other');
@@ -349,6 +351,9 @@ async function anApi(name: string): Promise<FakeApi> {
   };
 }
 
+/** So many that each API has some of them, whatever their addresses are. */
+const CLIENTS = 40;
+
 async function routerOfApis(apis: readonly FakeApi[], settings: Partial<RouterSettings> = {}) {
   const router = await aRouter([], {
     settings,
@@ -363,7 +368,7 @@ async function routerOfApis(apis: readonly FakeApi[], settings: Partial<RouterSe
 test('requests to the API go to one of several by who asks, and to another when it is gone', async () => {
   const apis = [await anApi('one'), await anApi('two')];
   await using router = await routerOfApis(apis);
-  const firsts = await Promise.all(Array.from({ length: 12 }, (_, index) => router.as(`bearer ${index}`)));
+  const firsts = await Promise.all(Array.from({ length: CLIENTS }, (_, index) => router.as(`bearer ${index}`)));
   expect(new Set(firsts)).toEqual(new Set(['one', 'two']));
   for (const [index, first] of firsts.entries()) expect(await router.as(`bearer ${index}`)).toBe(first);
   apis[0]?.close();
@@ -372,8 +377,8 @@ test('requests to the API go to one of several by who asks, and to another when 
 
 test('requests to an API that is frozen are asked of another one, also those that it has taken already', async () => {
   const apis = [await anApi('one'), await anApi('two')];
-  await using router = await routerOfApis(apis, { ...QUICK, apiSilenceMs: 300 });
-  const whose = await Promise.all(Array.from({ length: 12 }, (_, index) => router.as(`bearer ${index}`)));
+  await using router = await routerOfApis(apis, { ...QUICK, apiSilenceMs: QUICK.linkSilenceMs });
+  const whose = await Promise.all(Array.from({ length: CLIENTS }, (_, index) => router.as(`bearer ${index}`)));
   apis[0]?.freeze();
   const answers = await Promise.all(whose.map((_, index) => router.as(`bearer ${index}`)));
   expect(whose).toContain('one');

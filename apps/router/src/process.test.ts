@@ -4,6 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import http from 'node:http';
 import { join } from 'node:path';
+import { freePort } from '@cupola/process/free-port';
 import { expect, test } from 'vitest';
 import { ask, type FakeApi, fakeApi, httpBackend, routeTo, tempFolder, until } from './fixtures.ts';
 
@@ -120,7 +121,7 @@ test('killed with -9, the next one answers with the old table while the API is a
   await using backend = await httpBackend((_request, response) => response.end('ok'));
   await using world = await stateFolder();
   world.api.upsert(routeTo([backend.port]));
-  await using first = await runRouter(world.state);
+  await using first = await runRouter(world.state, await freePort());
   const file = join(world.state, 'router-table.json');
   await until(() => {
     try {

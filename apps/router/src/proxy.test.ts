@@ -180,7 +180,7 @@ describe('answers', () => {
     router.api.logStatus = 503;
     const agent = new http.Agent({ keepAlive: true });
     for (let n = 0; n < 25; n++) await ask(router.port, { agent });
-    expect(router.router.state().logLinesLost).toBe(15);
+    await until(() => router.router.state().logLinesLost === 15);
     router.api.logStatus = 204;
     await until(() => router.api.logs.some(({ line }) => line.startsWith('15 access log lines were lost')));
     expect(router.api.logs.filter(({ line }) => line.includes('"GET / HTTP/1.1"'))).toHaveLength(10);
@@ -195,7 +195,9 @@ describe('connections', () => {
       ports.add(request.socket.remotePort);
       response.end('x');
     });
-    await using router = await aRouter([routeTo([backend.port])]);
+    await using router = await aRouter([routeTo([backend.port])], {
+      settings: { backendKeepAliveMs: 60_000, reuseUnsafeIdleMs: 60_000 },
+    });
     const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
     for (let n = 0; n < 10; n++) await ask(router.port, { agent });
     for (let n = 0; n < 10; n++) await ask(router.port, { agent, method: 'POST', body: 'x' });
@@ -205,7 +207,9 @@ describe('connections', () => {
 
   test('a POST never rides on a connection that rested longer than a second', async () => {
     await using backend = await httpBackend((_request, response) => response.end('x'));
-    await using router = await aRouter([routeTo([backend.port])], { settings: { reuseUnsafeIdleMs: 0 } });
+    await using router = await aRouter([routeTo([backend.port])], {
+      settings: { backendKeepAliveMs: 60_000, reuseUnsafeIdleMs: 0 },
+    });
     await ask(router.port);
     await ask(router.port);
     expect(backend.connections).toBe(1);
@@ -254,7 +258,7 @@ describe('connections', () => {
   test('one slow or greedy client cannot keep them open: headers that do not come are answered 408', async () => {
     await using backend = await httpBackend((_request, response) => response.end('x'));
     // Long beside the time that a busy machine takes to read what did come: clients, router and app are one process here.
-    await using router = await aRouter([routeTo([backend.port])], { settings: { headersTimeoutMs: 2_000 } });
+    await using router = await aRouter([routeTo([backend.port])], { settings: { headersTimeoutMs: 5_000 } });
     const half = Array.from({ length: 300 }, () => raw(router.port, 'GET / HTTP/1.1\r\nHost: app.localhost\r\nX-'));
     const silent = raw(router.port, '');
     const fine = await Promise.all(Array.from({ length: 50 }, () => ask(router.port)));

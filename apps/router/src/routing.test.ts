@@ -147,7 +147,7 @@ describe('hold', () => {
   test("covers the moment between a copy's death and the table's word of it", async () => {
     const dead = await deadPort();
     await using backend = await httpBackend((_request, response) => response.end('the next one'));
-    await using router = await aRouter([routeTo([dead])]);
+    await using router = await aRouter([routeTo([dead])], { settings: { dialGraceMs: 30_000 } });
     const asked = ask(router.port, { method: 'POST', body: 'x' });
     await until(() => router.router.state().held === 1);
     router.api.upsert(holding);

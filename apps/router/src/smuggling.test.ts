@@ -346,7 +346,7 @@ describe('a request that could be read in two ways', () => {
         if (isWhole(text)) socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok');
       });
     });
-    router = await aRouter([routeTo([backend.port])], { settings: { headersTimeoutMs: 1_000, keepAliveMs: 500 } });
+    router = await aRouter([routeTo([backend.port])], { settings: { headersTimeoutMs: 20_000, keepAliveMs: 500 } });
   });
   afterAll(async () => {
     await router[Symbol.asyncDispose]();

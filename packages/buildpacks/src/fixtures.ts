@@ -1,6 +1,8 @@
 /** Apps as folders, and a stage that really runs commands, for tests of this package and of the stager. */
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { CommandFailedError, type Stage, type ToolchainAsk } from './buildpack.ts';
@@ -80,4 +82,20 @@ async function run([program = '', ...args]: readonly string[], cwd: string, env:
   });
   if (code !== 0) throw new CommandFailedError([program, ...args], { code, signal: null, output: output.all });
   return output.out;
+}
+
+/** Below those that the kernel lends to connections: nobody gets it before the server that is to have it. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 5_000);
+    const server = createServer().listen(port, '127.0.0.1');
+    const isFree = await Promise.race([
+      once(server, 'listening').then(() => true),
+      once(server, 'error').then(() => false),
+    ]).catch(() => false);
+    if (!isFree) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { freePort } from './free-port.ts';
 import { type Health, openHealth } from './health.ts';
 
 const log = pino({ level: 'silent' });
@@ -85,10 +85,10 @@ test('nothing else is answered', async () => {
 
 test('an address that is taken is waited for', async () => {
   const before = createServer();
-  await new Promise<void>(resolve => before.listen(0, '127.0.0.1', resolve));
-  const { port } = before.address() as AddressInfo;
+  const port = await freePort();
+  await new Promise<void>(resolve => before.listen(port, '127.0.0.1', resolve));
   await using waiting = await openHealth({ listen: { host: '127.0.0.1', port }, log });
   expect(waiting.address()).toBeNull();
   await new Promise(resolve => before.close(resolve));
-  await vi.waitFor(() => expect(waiting.address()?.port).toBe(port), { timeout: 10_000 });
+  await vi.waitFor(() => expect(waiting.address()?.port).toBe(port), { timeout: 30_000 });
 });

@@ -3,6 +3,7 @@ import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { healthCheck, until } from '../fixtures.ts';
+import { probePort } from './dial.ts';
 import { followReadiness, type Probed, startTimeoutMs, untilHealthy, untilUnhealthy } from './health.ts';
 
 const start = (signal = new AbortController().signal, startedMsAgo = 0) => ({
@@ -36,13 +37,12 @@ async function aServer() {
   };
 }
 
-/** A port that nobody listens on. */
+/** A port that nobody listens on; none of those that the kernel lends, which somebody may have the next moment. */
 async function aClosedPort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise(resolve => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 5_000);
+    if ((await probePort({ host: '127.0.0.1', port, timeoutMs: 1_000 })) !== null) return port;
+  }
 }
 
 test('untilHealthy() resolves once the port is taken, which may be after many probes', async () => {
@@ -78,9 +78,15 @@ test('untilHealthy() of the http kind tells what the path answered, even when th
   await using server = await aServer();
   server.state.status = 404;
   const check = healthCheck({ type: 'http', endpoint: '/health', timeoutMs: 2_000, invocationTimeoutMs: 300 });
-  const healthy = untilHealthy(check, at(server.port), start());
+  // Its time is not over before the answers end, whatever that takes.
+  let mostMs = performance.now() + 1_000;
+  const healthy = untilHealthy(check, at(server.port), {
+    ...start(),
+    monotonic: () => Math.min(performance.now(), mostMs),
+  });
   await until('asked', () => server.state.asked > 1);
   server.state.status = null;
+  mostMs = Number.POSITIVE_INFINITY;
   expect((await healthy)?.reason).toBe(
     `health check failed: GET /health on port ${server.port} answered 404, not 200; at last, no answer to GET /health on port ${server.port} within 300 ms`,
   );

@@ -10,6 +10,7 @@ import { text } from 'node:stream/consumers';
 import tls from 'node:tls';
 import { openOwnCa } from '@cupola/certificates/own-ca';
 import { networks } from '@cupola/images/registry/addresses';
+import { freePort } from '@cupola/process/free-port';
 import { expect, test } from 'vitest';
 import { type Drain, openDrain } from './drain.ts';
 import type { Target } from './target.ts';
@@ -179,9 +180,7 @@ test('messages come over UDP, one each, cut to what every path carries', async (
 });
 
 test('a server that is away is dialled again, and gets what waited', async () => {
-  const first = await received(net.createServer(), 'connection');
-  const { port } = first;
-  await first[Symbol.asyncDispose]();
+  const port = await freePort();
   await using drain = drainTo({ port });
   drain.send('kept\n');
   await until(() => drain.said.length === 1);

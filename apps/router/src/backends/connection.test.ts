@@ -30,7 +30,7 @@ describe('a connection to a copy', () => {
     ['with a second answer behind it', `${OK}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen`, 3],
   ])('that was answered %s carries the next request or not', async (_name, bytes, connections) => {
     await using backend = await answering(bytes);
-    await using router = await aRouter([routeTo([backend.port])]);
+    await using router = await aRouter([routeTo([backend.port])], { settings: { backendKeepAliveMs: 60_000 } });
     const got = [await ask(router.port), await ask(router.port), await ask(router.port)];
     const body = bytes.includes('204') ? '' : 'ok';
     expect(got.map(one => one.body)).toEqual([body, body, body]);
@@ -72,7 +72,9 @@ describe('a connection to a copy', () => {
 
   test('takes bodies of any size, in chunks or by their length, and is used again', async () => {
     await using backend = await httpBackend((request, response) => void request.pipe(response));
-    await using router = await aRouter([routeTo([backend.port])]);
+    await using router = await aRouter([routeTo([backend.port])], {
+      settings: { backendKeepAliveMs: 60_000, reuseUnsafeIdleMs: 60_000 },
+    });
     const body = Buffer.alloc(3_000_000, 'abc');
     const counted = await ask(router.port, { method: 'POST', body });
     const inChunks = await ask(router.port, { method: 'POST', body, headers: { 'transfer-encoding': 'chunked' } });

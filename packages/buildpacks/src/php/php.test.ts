@@ -1,11 +1,8 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
-import { aFolder, aStage } from '../fixtures.ts';
+import { aFolder, aStage, freePort } from '../fixtures.ts';
 import { findProgram } from '../found-programs.ts';
 import { phpBuildpack } from './php.ts';
 import { readPhpSettings, webFolder } from './settings.ts';
@@ -35,14 +32,6 @@ test('php_buildpack is for pages and for composer', async () => {
   expect(await detect({ 'lib/a.php': '' })).toBeNull();
 });
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise(done => server.close(done));
-  return port;
-}
-
 test.skipIf(noPhp)('php_buildpack serves files, gives other paths to index.php, and shows no settings', async () => {
   using stage = aStage({
     'public/index.php': '<?php echo "index of " . $_SERVER["REQUEST_URI"];',
@@ -59,7 +48,7 @@ test.skipIf(noPhp)('php_buildpack serves files, gives other paths to index.php, 
     return [response.status, await response.text()];
   };
   try {
-    await vi.waitUntil(() => ask('/').catch(() => null), { timeout: 20_000 });
+    await vi.waitUntil(() => ask('/').catch(() => null), { timeout: 50_000 });
     expect(await ask('/a.txt')).toEqual([200, 'a file']);
     expect(await ask('/posts/1?x=2')).toEqual([200, 'index of /posts/1?x=2']);
     expect((await ask('/.env'))[0]).toBe(404);

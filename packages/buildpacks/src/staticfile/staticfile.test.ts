@@ -1,22 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, test } from 'vitest';
-import { aStage } from '../fixtures.ts';
+import { aStage, freePort } from '../fixtures.ts';
 import { readStaticfile } from './read-staticfile.ts';
 import { staticfileBuildpack } from './staticfile.ts';
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise(resolve => server.close(resolve));
-  return port;
-}
 
 test('readStaticfile() reads what the server knows, and names the rest', async () => {
   using stage = aStage({

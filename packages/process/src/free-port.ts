@@ -1,4 +1,4 @@
-/** Ports for what is stopped and started again. One that the kernel chose (port 0) it may lend to any connection meanwhile. */
+/** For tests: ports for what begins to listen later, or stops and starts again. One that the kernel chose (port 0) it may lend to any connection meanwhile. */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
