@@ -144,7 +144,7 @@ test('an agent whose cell a newer one holds stops taking work, and touches nothi
   const late = aPlacement(aRunSpec([layer]));
   cell.api.place(late);
   expect(existsSync(join(cell.folder, 'agent/copies', `${late.guid}.json`))).toBe(false);
-  expect(cell.api.watchers).toBe(0);
+  await until('it watches no more', () => cell.api.watchers === 0);
 });
 
 test('a watch that breaks goes on from its cursor', async () => {

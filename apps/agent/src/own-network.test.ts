@@ -3,7 +3,17 @@ import { randomBytes } from 'node:crypto';
 import type { Peering } from '@cupola/model/peers';
 import type { Networks } from '@cupola/sandbox/networks';
 import { expect, test } from 'vitest';
-import { aPlacement, aRunSpec, ask, healthCheck, isRoot, serverLayer, testCell, until } from './fixtures.ts';
+import {
+  aPlacement,
+  aRunSpec,
+  ask,
+  healthCheck,
+  isRoot,
+  serverLayer,
+  testCell,
+  until,
+  waitingClock,
+} from './fixtures.ts';
 
 const hasTools = isRoot && spawnSync('ip', ['netns'], { stdio: 'ignore' }).status === 0;
 const ip = (...args: string[]): void => void execFileSync('ip', args, { stdio: 'pipe' });
@@ -84,13 +94,16 @@ test.runIf(hasTools).each([
 ])('a copy that cannot be reached there is told why: %o', async (environment, why) => {
   await using networks = handMadeNetworks();
   await using cell = await testCell();
-  await cell.startAgent({ networks });
+  const clock = waitingClock();
+  await cell.startAgent({ networks, monotonic: clock.monotonic });
   const layer = cell.add(await serverLayer());
   const runSpec = aRunSpec([layer], {
     environment: { ...environment },
-    healthCheck: healthCheck({ timeoutMs: 2_500 }),
+    healthCheck: healthCheck({ timeoutMs: 1_000 }),
   });
   cell.api.place(aPlacement(runSpec));
+  await until('it listens', () => cell.api.lines('APP/PROC/WEB').some(line => line.startsWith('listening')));
+  clock.go();
   const crashed = await until('the crash', () => cell.api.reports.find(({ crashCount }) => crashCount === 1));
   expect(crashed.exit?.reason).toBe(`health check failed: connection refused on port 8080 (${why})`);
 });

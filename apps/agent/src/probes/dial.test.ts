@@ -9,7 +9,7 @@ async function listening<T extends net.Server>(server: T): Promise<AsyncDisposab
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {
-    dial: { host: '127.0.0.1', port, timeoutMs: 200 },
+    dial: { host: '127.0.0.1', port, timeoutMs: 30_000 },
     [Symbol.asyncDispose]: async () => {
       const closed = new Promise(resolve => server.close(resolve));
       if (server instanceof http.Server) server.closeAllConnections();
@@ -41,7 +41,8 @@ test('probeHttp() takes 200 only: no other status, no redirect', async () => {
 test('probeHttp() waits no longer than it may', async () => {
   await using server = await web(() => undefined);
   const { port } = server.dial;
-  expect(await probeHttp(server.dial, '/')).toBe(`no answer to GET / on port ${port} within 200 ms`);
+  const dial = { ...server.dial, timeoutMs: 200 };
+  expect(await probeHttp(dial, '/')).toBe(`no answer to GET / on port ${port} within 200 ms`);
 });
 
 test('probeHttp() names a connection that was cut', async () => {
