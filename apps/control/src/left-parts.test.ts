@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,12 +19,12 @@ test('endLeftParts() has nothing to do at a first start', async () => {
 });
 
 test('endLeftParts() waits until a part that is ending has ended', async () => {
-  const child = spawn(process.execPath, ['-e', 'process.stdin.on("end", () => process.exit(0)).resume()'], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-  });
+  const script = 'process.stdin.on("end", () => process.exit(0)).resume(); console.log("up")';
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['pipe', 'pipe', 'ignore'] });
+  await once(child.stdout, 'data');
   rememberPart(data, 'control', Number(child.pid));
   const ended = new Promise(resolve => child.once('exit', resolve));
-  child.stdin?.end();
+  child.stdin.end();
   await endLeftParts(data);
   await ended;
   expect(child.exitCode).toBe(0);

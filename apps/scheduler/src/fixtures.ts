@@ -12,6 +12,8 @@ export interface TestScheduler extends AsyncDisposable {
   store: Store;
   /** What it has logged so far, a message each. */
   said: readonly string[];
+  /** Resolves when the schedulers have read the store that often from now on. */
+  looks(times: number): Promise<void>;
   /** Moves the monotonic clock. */
   pass(ms: number): void;
   /** Lets every given cell's agent show that it lives. */
@@ -28,17 +30,28 @@ export interface TestScheduler extends AsyncDisposable {
 export async function startTestScheduler({ watch }: { watch?: SchedulerWatch } = {}): Promise<TestScheduler> {
   const test = await openTestStore();
   let clockMs = 1_000_000;
+  let reads = 0;
+  const store: Store = Object.defineProperty({ ...test.store }, 'read', {
+    get: () => {
+      reads++;
+      return test.store.read;
+    },
+  });
   const said: string[] = [];
   const log = pino({ level: 'info' }, { write: line => void said.push((JSON.parse(line) as { msg: string }).msg) });
   const run = (isAlone = true) =>
     start({
-      ...{ store: test.store, log, now: Date.now, monotonic: () => clockMs, passMs: 5, isAlone },
+      ...{ store, log, now: Date.now, monotonic: () => clockMs, passMs: 5, isAlone },
       ...(watch === undefined ? {} : { watch }),
     });
   let scheduler = await run();
   return {
     store: test.store,
     said,
+    looks: async times => {
+      const from = reads;
+      await found(async () => (reads >= from + times ? true : null));
+    },
     pass: ms => {
       clockMs += ms;
     },

@@ -29,7 +29,7 @@ test('a scheduler shows that it leads, its passes, and what they wrote', async (
           expect.stringMatching(/^cupola_scheduler_pass_duration_seconds_count [1-9]/),
         ]),
       ),
-    { timeout: 10_000 },
+    { timeout: 30_000 },
   );
   await scheduler.end();
   clockMs += 60_000;

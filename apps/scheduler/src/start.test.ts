@@ -226,8 +226,8 @@ test('a scheduler that waits takes over when the leader has not moved for its ti
   await using _second = await test.standby();
   await aCell(store);
   const process = await aStartedProcess(store);
-  // Several looks of the one that waits.
-  await new Promise(resolve => setTimeout(resolve, 50));
+  // From the first look on the one that waits counts the time.
+  await test.looks(3);
   expect(await placementsOf(store, process.guid)).toEqual([]);
   test.pass(LEAD_TTL_MS);
   await placed(store, process.guid, 1);
@@ -235,7 +235,7 @@ test('a scheduler that waits takes over when the leader has not moved for its ti
   await store.note(({ db }) => db.updateTable('leases').set({ fence: 99, holder: 'another' }).execute());
   test.pass(CELL_LIMITS.heartbeatMs);
   await found(async () => said.find(message => message.startsWith('another scheduler leads')));
-  await new Promise(resolve => setTimeout(resolve, 50));
+  await test.looks(3);
   test.pass(LEAD_TTL_MS);
   await found(async () => ((await holderOf(store)) === 'another' ? null : true));
   expect(said.filter(message => message === 'this scheduler leads')).toHaveLength(3);
