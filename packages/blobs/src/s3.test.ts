@@ -224,7 +224,7 @@ describe('a server that is away', () => {
     ];
     const failures = (await Promise.allSettled(calls)).map(call => call.status === 'rejected' && call.reason);
     expect(failures.every(failure => failure instanceof BlobsUnavailableError)).toBe(true);
-    expect(performance.now() - began).toBeLessThan(20_000);
+    expect(performance.now() - began).toBeLessThan(60_000);
     await server.start();
     expect(await blobs.stat(digest)).toEqual({ digest, sizeBytes: 1 });
   });

@@ -133,7 +133,7 @@ export function logStoreContract(open: Open): void {
       const told: LogLine[] = [];
       const stop = opened.logs.follow('app-1', lines => told.push(...lines));
       await opened.logs.append([aLine('1'), aLine('other', { appGuid: 'app-2' }), aLine('2')]);
-      await vi.waitFor(() => expect(told).toHaveLength(2), 10_000);
+      await vi.waitFor(() => expect(told).toHaveLength(2), 30_000);
       expect(told).toEqual(await opened.logs.read(all));
       stop();
       stop();
@@ -149,7 +149,7 @@ export function logStoreContract(open: Open): void {
       opened.logs.follow('app-1', lines => two.push(...texts(lines)));
       const said = Array.from({ length: 40 }, (_, at) => String(at));
       await Promise.all(said.map(text => opened.logs.append([aLine(text)])));
-      await vi.waitFor(() => expect([one, two]).toEqual([said, said]), 10_000);
+      await vi.waitFor(() => expect([one, two]).toEqual([said, said]), 30_000);
     });
   });
 

@@ -97,7 +97,7 @@ describe('several APIs', () => {
     opened.logs.follow('app-1', said => told.push(...said));
     await opened.logs.read(all);
     for (let at = 0; at < 50; at++) await other.append([aLine(`${at}`, { offsetNs: at })]);
-    await vi.waitFor(() => expect(told).toHaveLength(50), 10_000);
+    await vi.waitFor(() => expect(told).toHaveLength(50), 30_000);
     expect(told).toEqual(await other.read(all));
   });
 
@@ -109,7 +109,7 @@ describe('several APIs', () => {
     recent.follow('app-1', () => undefined);
     await other.append([aLine('after', { offsetNs: 9 })]);
     expect(texts(await recent.read({ ...all, startNs: 0n }))).toEqual(['before', 'after']);
-    await vi.waitFor(async () => expect(texts(await recent.read({ ...all, startNs: 0n }))).toHaveLength(2), 10_000);
+    await vi.waitFor(async () => expect(texts(await recent.read({ ...all, startNs: 0n }))).toHaveLength(2), 30_000);
   });
 });
 
@@ -122,9 +122,9 @@ describe('a Redis that is away', () => {
     await opened.logs.append([aLine('lost'), aLine('lost too')]);
     await expect(opened.logs.read(all)).rejects.toBeInstanceOf(LogsUnavailableError);
     await opened.logs.remove('app-2');
-    expect(performance.now() - began).toBeLessThan(10_000);
+    expect(performance.now() - began).toBeLessThan(30_000);
     await server.start();
-    await vi.waitFor(() => opened.logs.read(all), 10_000);
+    await vi.waitFor(() => opened.logs.read(all), 30_000);
     await opened.logs.append([aLine('after')]);
     const [before, notice, after] = await opened.logs.read(all);
     expect([before?.line, LOST.exec(notice?.line ?? '')?.[1], after?.line]).toEqual(['before', '2', 'after']);
@@ -137,9 +137,9 @@ describe('a Redis that is away', () => {
     const began = performance.now();
     await opened.logs.append([aLine('x')]);
     await expect(opened.logs.read(all)).rejects.toBeInstanceOf(LogsUnavailableError);
-    expect(performance.now() - began).toBeLessThan(10_000);
+    expect(performance.now() - began).toBeLessThan(30_000);
     server.signal('SIGCONT');
-    await vi.waitFor(() => opened.logs.read(all), 10_000);
+    await vi.waitFor(() => opened.logs.read(all), 30_000);
   });
 
   test('follow() goes on where it was: what was said while its connection was lost is told too', async () => {
@@ -147,16 +147,16 @@ describe('a Redis that is away', () => {
     const told: string[] = [];
     opened.logs.follow('app-1', said => told.push(...texts(said)));
     await opened.logs.append([aLine('1')]);
-    await vi.waitFor(() => expect(told).toEqual(['1']), 10_000);
+    await vi.waitFor(() => expect(told).toEqual(['1']), 30_000);
     await server.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
     await opened.logs.append([aLine('2')]);
-    await vi.waitFor(() => expect(told).toEqual(['1', '2']), 10_000);
+    await vi.waitFor(() => expect(told).toEqual(['1', '2']), 30_000);
     await server.kill();
     await server.start();
     await vi.waitFor(async () => {
       await opened.logs.append([aLine('3')]);
       expect(told).toContain('3');
-    }, 10_000);
+    }, 30_000);
   });
 
   test('follow() that began before Redis was there hears what comes', async () => {
@@ -168,7 +168,7 @@ describe('a Redis that is away', () => {
     await vi.waitFor(async () => {
       await logs.append([aLine('came')]);
       expect(told).toContain('came');
-    }, 10_000);
+    }, 30_000);
     await logs.close();
   });
 
@@ -188,12 +188,12 @@ describe('a Redis that is away', () => {
     opened.logs.follow('app-1', said => told.push(...texts(said)));
     await opened.logs.append([aLine('1', { offsetNs: 100 })]);
     // What is removed before it was heard is not told.
-    await vi.waitFor(() => expect(told).toEqual(['1']), 10_000);
+    await vi.waitFor(() => expect(told).toEqual(['1']), 30_000);
     await opened.logs.remove('app-1');
     await opened.logs.append([aLine('2')]);
-    await vi.waitFor(() => expect(told).toEqual(['1', '2']), 10_000);
+    await vi.waitFor(() => expect(told).toEqual(['1', '2']), 30_000);
     await server.command('FLUSHALL');
     await opened.logs.append([aLine('3', { offsetNs: 200 })]);
-    await vi.waitFor(() => expect(told).toEqual(['1', '2', '3']), 10_000);
+    await vi.waitFor(() => expect(told).toEqual(['1', '2', '3']), 30_000);
   });
 });

@@ -84,7 +84,7 @@ export function buildQueueContract(open: Open): void {
       const stop = opened.queue.onOffer(listener);
       await opened.queue.offer(hint('b1'));
       await opened.queue.offer(hint('b1'));
-      await vi.waitFor(() => expect(listener.mock.calls.length).toBeGreaterThanOrEqual(2), 10_000);
+      await vi.waitFor(() => expect(listener.mock.calls.length).toBeGreaterThanOrEqual(2), 30_000);
       stop();
       const before = listener.mock.calls.length;
       await opened.queue.offer(hint('b2'));

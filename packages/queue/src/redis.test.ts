@@ -83,9 +83,9 @@ describe('a Redis that is away', () => {
     await expect(opened.queue.offer({ buildGuid: 'b1', priority: 1 })).rejects.toThrow(/^Redis at .* does not answer/);
     expect(await next(opened.queue)).toBeNull();
     await opened.queue.done('b1');
-    expect(performance.now() - began).toBeLessThan(10_000);
+    expect(performance.now() - began).toBeLessThan(30_000);
     await server.start();
-    await vi.waitFor(() => opened.queue.offer({ buildGuid: 'b1', priority: 2 }), 10_000);
+    await vi.waitFor(() => opened.queue.offer({ buildGuid: 'b1', priority: 2 }), 30_000);
     expect([await next(opened.queue), await next(opened.queue)]).toMatchObject([
       { buildGuid: 'kept' },
       { buildGuid: 'b1' },
@@ -98,9 +98,9 @@ describe('a Redis that is away', () => {
     server.signal('SIGSTOP');
     const began = performance.now();
     await expect(opened.queue.offer({ buildGuid: 'b2', priority: 1 })).rejects.toThrow('does not answer');
-    expect(performance.now() - began).toBeLessThan(10_000);
+    expect(performance.now() - began).toBeLessThan(30_000);
     server.signal('SIGCONT');
-    await vi.waitFor(() => opened.queue.offer({ buildGuid: 'b2', priority: 1 }), 10_000);
+    await vi.waitFor(() => opened.queue.offer({ buildGuid: 'b2', priority: 1 }), 30_000);
   });
 
   test('a queue that is opened without Redis serves when it comes', async () => {
@@ -110,8 +110,8 @@ describe('a Redis that is away', () => {
     queue.onOffer(woken);
     await expect(queue.offer({ buildGuid: 'b1', priority: 1 })).rejects.toThrow('does not answer');
     await server.start();
-    await vi.waitFor(() => queue.offer({ buildGuid: 'b1', priority: 1 }), 10_000);
-    await vi.waitFor(() => expect(woken).toHaveBeenCalled(), 10_000);
+    await vi.waitFor(() => queue.offer({ buildGuid: 'b1', priority: 1 }), 30_000);
+    await vi.waitFor(() => expect(woken).toHaveBeenCalled(), 30_000);
     await queue.close();
   });
 

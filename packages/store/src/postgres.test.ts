@@ -27,7 +27,7 @@ const keysOf = async ({ read }: Store): Promise<string[]> =>
   (await read.selectFrom('settings').select('key').orderBy('key').execute()).map(({ key }) => key);
 const names = (count: number, prefix: string): string[] => Array.from({ length: count }, (_, at) => `${prefix}${at}`);
 
-describe.skipIf(!hasPostgres())('on a real server', () => {
+describe.skipIf(!hasPostgres())('on a real server', { timeout: 180_000 }, () => {
   let server: PostgresServer;
   beforeAll(async () => {
     server = await startPostgres({ durable: true });

@@ -390,7 +390,7 @@ test('a link of a member sends back what it hears, and ends with the API', async
 });
 
 test('who shows no certificate does not stay; a member does', async () => {
-  await using cluster = await open({ strangerMs: 2_000 });
+  await using cluster = await open({ strangerMs: 6_000 });
   const member = await cluster.join('cell-1', 'agent');
   const to = { host: '127.0.0.1', port: cluster.address.port, checkServerIdentity: () => undefined };
   const known = tls.connect({ ...to, secureContext: contextOf(member) });

@@ -20,7 +20,8 @@ function raw(test: TestApi, path: string, options: { headers: string[]; body: Bu
     const socket = connect(Number(port), hostname);
     const answer: Buffer[] = [];
     const head = [`POST ${path} HTTP/1.1`, `Host: ${hostname}:${port}`, 'Connection: close', ...headers, '', ''];
-    socket.on('error', reject);
+    // A reset after the answer is an end like any other: the rest of the body was not read.
+    socket.on('error', error => answer.length === 0 && reject(error));
     socket.on('data', chunk => answer.push(chunk));
     socket.on('close', () => resolve(Buffer.concat(answer).toString('latin1').split('\r\n')[0] || null));
     socket.write(head.join('\r\n'));
@@ -147,4 +148,4 @@ test('1,000 malformed bodies: each is answered with a 4xx, the process lives, no
   expect([...statuses]).toEqual(['HTTP/1.1 4']);
   await vi.waitFor(() => expect(left(test)).toEqual([]), 30_000);
   expect(await upload(test, guid, { bits: ZIP })).toMatchObject({ status: 200, body: { state: 'READY' } });
-}, 120_000);
+}, 240_000);

@@ -67,6 +67,9 @@ async function developers(api: TestApi, count: number): Promise<Actor[]> {
 
 const until = (isSo: () => boolean) => expect.poll(isSo, { interval: 5, timeout: 20_000 }).toBe(true);
 
+/** Of each: what the hub does by the clock (beats, figures) may come between, and costs the store something too. */
+const TRIES = 3;
+
 /** How often the store is asked for one change while so many watch. */
 async function costOfChange(api: TestApi, actors: readonly Actor[], count: number): Promise<number> {
   const { store, asked } = counting(api.deps.store);
@@ -75,10 +78,14 @@ async function costOfChange(api: TestApi, actors: readonly Actor[], count: numbe
   await Promise.all(heard.map(({ watcher }) => hub.join(watcher, null)));
   const settled = await anApp(api.deps.store, { space_guid: api.home.spaceGuid });
   await until(() => heard.every(({ text }) => text().includes(settled.guid)));
-  const before = asked();
-  const app = await anApp(api.deps.store, { space_guid: api.home.spaceGuid });
-  await until(() => heard.every(({ text }) => text().includes(app.guid)));
-  return asked() - before;
+  const costs: number[] = [];
+  while (costs.length < TRIES) {
+    const before = asked();
+    const app = await anApp(api.deps.store, { space_guid: api.home.spaceGuid });
+    await until(() => heard.every(({ text }) => text().includes(app.guid)));
+    costs.push(asked() - before);
+  }
+  return Math.min(...costs);
 }
 
 test('a change costs the store the same for a thousand watchers as for one', async () => {
