@@ -206,7 +206,8 @@ describe('what a build results in', () => {
   });
 
   test('what a build leaves running is ended before its files are packed', async () => {
-    const script = '(setsid sh -c "while :; do date +%N > tick; done" >/dev/null 2>&1 &); sleep 0.1';
+    const script =
+      '(setsid sh -c "while :; do date +%N > tick; done" >/dev/null 2>&1 &); until [ -e tick ]; do sleep 0.05; done';
     const build = api.offer({ 'package.json': JSON.stringify({ scripts: { build: script } }) });
     await staged(build);
     expect((await appLayer(build)).has('home/vcap/app/tick')).toBe(true);
@@ -277,6 +278,8 @@ describe('a build that fails because of the app', () => {
 
 describe('a build that is not ours to finish', () => {
   const SLOW = { 'package.json': JSON.stringify({ scripts: { build: 'echo begun; sleep 600' } }) };
+  /** Until its order says otherwise: however long it takes to stop its stager. */
+  const ENDLESS = { 'package.json': JSON.stringify({ scripts: { build: 'echo begun; [ -n "$ENDS" ] || sleep 600' } }) };
   const leftHere = (): string[] => (existsSync(join(folder, 'b/w')) ? readdirSync(join(folder, 'b/w')) : []);
   const sandboxesLeft = (): string[] =>
     readdirSync(join(folder, 'sandboxes')).filter(name => name.startsWith('build-'));
@@ -304,11 +307,12 @@ describe('a build that is not ours to finish', () => {
   });
 
   test('stopped with the stager: said to be lost, and the next stager stages it', async () => {
-    const build = api.offer({ 'package.json': JSON.stringify({ scripts: { build: 'echo begun; sleep 4' } }) });
+    const build = api.offer(ENDLESS);
     await api.until('it has begun', () => build.lines.includes('begun'));
     await stager[Symbol.asyncDispose]();
     expect(await api.finished(build)).toMatchObject({ outcome: 'lost', error: 'the stager was stopped' });
     build.finish = null;
+    build.order.environment.ENDS = 'yes';
     api.offerAgain(build);
     stager = await startStager('stager-2');
     await staged(build);
@@ -317,7 +321,7 @@ describe('a build that is not ours to finish', () => {
 
   test('killed with its stager in the middle: the next one clears what is left, and stages it', async () => {
     await stager[Symbol.asyncDispose]();
-    const build = api.offer({ 'package.json': JSON.stringify({ scripts: { build: 'echo begun; sleep 2' } }) });
+    const build = api.offer(ENDLESS);
     const child = spawn(process.execPath, [
       fileURLToPath(new URL('./stager-child.fixture.ts', import.meta.url)),
       folder,
@@ -327,6 +331,7 @@ describe('a build that is not ours to finish', () => {
     child.kill('SIGKILL');
     await once(child, 'exit');
     expect(sandboxesLeft()).toHaveLength(1);
+    build.order.environment.ENDS = 'yes';
     api.offerAgain(build);
     stager = await startStager('stager-3');
     expect(leftHere().length + sandboxesLeft().length).toBeLessThanOrEqual(2);
@@ -370,7 +375,7 @@ test('a stager whose API never answers ends when it is told to', async () => {
     now: Date.now,
   });
   await lonely[Symbol.asyncDispose]();
-}, 25_000);
+});
 
 test('no call of the stager was one that an API would refuse', () => {
   expect(api.refusals).toEqual([]);
