@@ -87,16 +87,19 @@ describe.concurrent('a push says why, what shows it, and what to do next, of an 
   test('ends later, after it had been healthy: doctor tells it (ended)', async ({ expect }) => {
     const folder = folderOf('drill-ends', {
       'package.json': JSON.stringify({ name: 'drill', scripts: { start: 'node server.js' } }),
-      'server.js': `require('http').createServer((_, answer) => answer.end('hi')).listen(process.env.PORT);
-        setTimeout(() => { console.log('tired'); process.exit(0); }, 2_000);`,
+      'server.js': `require('http').createServer(({ url }, answer) => answer.end('hi', () => {
+          if (url === '/end') { console.log('tired'); process.exit(0); }
+        })).listen(process.env.PORT);`,
     });
     await platform.cupola(['push', 'drill-ends', '-p', folder, '-m', '64M']);
-    const told = await until('doctor finds that it ended', async () =>
-      platform.cupola(['doctor', 'drill-ends', '--json']).then(
+    const told = await until('doctor finds that it ended', async () => {
+      // Each time it is started again at once, until it waits.
+      void platform.ask('drill-ends.localhost', '/end').catch(() => undefined);
+      return platform.cupola(['doctor', 'drill-ends', '--json']).then(
         () => null,
         (error: { stdout: string }) => JSON.parse(error.stdout) as { findings: unknown[] },
-      ),
-    );
+      );
+    });
     expect(told.findings).toMatchObject([{ cause: { code: 'ended' }, says: expect.stringContaining('tired') }]);
   });
 
