@@ -46,7 +46,7 @@ async function freePorts(count: number): Promise<number[]> {
     const isFree = await Promise.race([
       once(server, 'listening').then(() => true),
       once(server, 'error').then(() => false),
-    ]);
+    ]).catch(() => false);
     if (!isFree) continue;
     ports.push(candidate);
     server.close();

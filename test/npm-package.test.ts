@@ -27,7 +27,7 @@ beforeAll(async () => {
     env: environment(),
   });
   cupola = join(folder, 'node_modules/.bin/cupola');
-}, 120_000);
+});
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test('it is one package, and works', async () => {
@@ -51,7 +51,7 @@ test('an old Node.js is told what is needed, and what to do', async () => {
   });
 });
 
-test("the client library's documented example fits its types, and each module loads", { timeout: 60_000 }, async () => {
+test("the client library's documented example fits its types, and each module loads", async () => {
   const { stdout } = await run(process.execPath, [join(ROOT, 'scripts/pack-client.ts'), folder]);
   const user = join(folder, 'user');
   const library = join(user, 'node_modules/@cupola/client');

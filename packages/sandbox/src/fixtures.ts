@@ -84,7 +84,7 @@ export function script(text: string, overrides: Partial<SandboxSpec> = {}): Sand
 export async function until<T>(
   what: string,
   look: () => T | false | null | undefined | Promise<T | false | null | undefined>,
-  withinMs = 20_000,
+  withinMs = 50_000,
 ): Promise<T> {
   const end = performance.now() + withinMs;
   for (;;) {

@@ -27,7 +27,7 @@ const aPrivateNetwork = () => anOutside(`10.${randomInt(160, 240)}.${randomInt(2
 /** What comes back first for a packet of ours, by its first byte: 0 an echo, 3 a refusal. */
 async function echoFrom(namespace: string, address: string): Promise<string> {
   const send = `use Socket; socket(S, AF_INET, SOCK_RAW, 1) or die; my $to = sockaddr_in(0, inet_aton('${address}'));
-    send(S, pack('CCnnn', 8, 0, 0xf7fd, 1, 1), 0, $to) or die; alarm 5; recv(S, my $got, 100, 0); print ord(substr($got, 20, 1))`;
+    send(S, pack('CCnnn', 8, 0, 0xf7fd, 1, 1), 0, $to) or die; alarm 30; recv(S, my $got, 100, 0); print ord(substr($got, 20, 1))`;
   return (await run('ip', ['netns', 'exec', namespace, 'perl', '-e', send])).stdout;
 }
 

@@ -30,20 +30,33 @@ export function orThrow(networks: Networks | null): Networks {
   return networks;
 }
 
+/** As long as an answer may take on a busy machine; where none comes, a test says how long it waits for it. */
+const ANSWER_S = 30;
+
 /** Connects from within a namespace: what it was told, or why it could not. */
-export async function dialFrom(namespace: string, address: string, port: number): Promise<string> {
+export async function dialFrom(
+  namespace: string,
+  address: string,
+  port: number,
+  waitS: number = ANSWER_S,
+): Promise<string> {
   const dial = `exec 3<>/dev/tcp/${address}/${port} && cat <&3`;
   try {
-    return (await run('ip', ['netns', 'exec', namespace, 'timeout', '5', 'bash', '-c', dial])).stdout;
+    return (await run('ip', ['netns', 'exec', namespace, 'timeout', String(waitS), 'bash', '-c', dial])).stdout;
   } catch (error) {
     return /: ([^:]+)$/.exec((error as { stderr: string }).stderr.trim().split('\n')[0] ?? '')?.[1] ?? 'timed out';
   }
 }
 
 /** Sends one datagram from within a namespace: what came back, or why nothing does. */
-export async function datagramFrom(namespace: string, address: string, port: number): Promise<string> {
+export async function datagramFrom(
+  namespace: string,
+  address: string,
+  port: number,
+  waitS: number = ANSWER_S,
+): Promise<string> {
   const send = `use IO::Socket::INET; my $got; my $s = IO::Socket::INET->new(Proto => 'udp', PeerAddr => '${address}', PeerPort => ${port}) or die;
-    $s->send('x'); $SIG{ALRM} = sub { print 'timed out'; exit }; alarm 2; defined $s->recv($got, 100) ? print $got : print $!`;
+    $s->send('x'); $SIG{ALRM} = sub { print 'timed out'; exit }; alarm ${waitS}; defined $s->recv($got, 100) ? print $got : print $!`;
   return (await run('ip', ['netns', 'exec', namespace, 'perl', '-e', send])).stdout;
 }
 
@@ -66,7 +79,7 @@ export async function listenIn(namespace: string, port: number): Promise<AsyncDi
 }
 
 export async function dialFromHost(address: string, port: number): Promise<string> {
-  return await text(connect({ host: address, port, timeout: 5_000 }));
+  return await text(connect({ host: address, port, timeout: ANSWER_S * 1_000 }));
 }
 
 /** What stands for the internet: a namespace on the host's other side, with an address that counts as public, or one in a subnet given. */

@@ -23,10 +23,10 @@ import { SandboxError } from './sandbox.ts';
 
 const run = promisify(execFile);
 
-/** Without those that come and go with other platforms' sandboxes. */
+/** Without those that come and go with other tests: of sandboxes, of machines that are namespaces, of engines. */
 const hostAddresses = (): string[] =>
   Object.entries(networkInterfaces())
-    .flatMap(([name, addresses]) => (/^(cu|t)[0-9a-f]/.test(name) ? [] : (addresses ?? [])))
+    .flatMap(([name, addresses]) => (/^(?:cu|ct|br-|t[0-9a-f])/.test(name) ? [] : (addresses ?? [])))
     .filter(({ family, internal }) => family === 'IPv4' && !internal)
     .map(({ address }) => address);
 

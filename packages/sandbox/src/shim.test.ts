@@ -1,7 +1,7 @@
 /** The shim by itself, over its folder alone (README.md, "The instance folder"): a plain process, so that it runs anywhere. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { tempFolder, until } from './fixtures.ts';
@@ -71,7 +71,9 @@ describe('shim', () => {
     const started = start(folder.path);
     go(started, 'trap "" TERM; echo deaf; while :; do sleep 0.02; done');
     await until('it runs', () => readState(folder.path));
-    await until('it is deaf', () => readFileSync(join(folder.path, 'log.1'), 'utf8').includes('deaf'));
+    // The log comes after the state.
+    const log = join(folder.path, 'log.1');
+    await until('it is deaf', () => existsSync(log) && readFileSync(log, 'utf8').includes('deaf'));
     expect(order(folder.path, 'T')).toBe(true);
     expect(order(folder.path, 'K')).toBe(true);
     await started.ended;

@@ -22,8 +22,8 @@ const asRoot = describe.runIf(process.getuid?.() === 0);
 let engine: DockerEngine;
 beforeAll(async () => {
   engine = await startDockerEngine();
-});
-afterAll(() => engine[Symbol.asyncDispose]());
+}, 180_000);
+afterAll(() => engine[Symbol.asyncDispose](), 180_000);
 
 const openIn = (path: string): Promise<Sandboxes> =>
   openDocker({
@@ -164,7 +164,8 @@ asRoot('an engine that is shared', () => {
     mkdirSync(join(cell.folder, 'half-way'));
     const adopted = await (await cell.again()).adopt();
     expect(adopted.map(({ guid }) => guid)).toEqual([running.guid]);
-    expect(await engine.docker('ps', '--all', '--quiet', '--no-trunc')).not.toContain(half.trim());
+    // The engine has answered that it goes.
+    await until('it is gone', async () => !(await containers()).includes(half.trim()));
   });
 
   test('each cell adopts its own, and clears away nothing of another', async () => {
@@ -185,7 +186,7 @@ asRoot('an engine that is shared', () => {
     await readUntil(sandbox, line => line === 'ready');
     await engine.docker('restart', '--time', '0', `cupola-${sandbox.guid}`);
     expect((await finish(sandbox)).exit).toMatchObject({ code: null });
-    expect(await engine.docker('ps', '--all', '--quiet')).toBe('');
+    await until('no container is left', async () => (await containers()).length === 0);
   });
 
   test('an image that somebody has removed is made again', async () => {
@@ -199,11 +200,13 @@ asRoot('an engine that is shared', () => {
     const cell = await openCell();
     await runToEnd(cell.sandboxes, script('true'));
     await cell[Symbol.asyncDispose]();
-    expect(await engine.docker('ps', '--all', '--quiet')).toBe('');
+    await until('no container is left', async () => (await containers()).length === 0);
     expect(await engine.docker('images', '--quiet')).toBe('');
   });
 });
 
+const containers = async (): Promise<string[]> =>
+  (await engine.docker('ps', '--all', '--quiet', '--no-trunc')).split('\n').filter(Boolean);
 const anImage = async (): Promise<string> => (await engine.docker('images', '--quiet')).split('\n')[0] ?? '';
 
 function isAlive(pid: number): boolean {

@@ -89,7 +89,9 @@ export async function startDockerEngine({ networks = false } = {}): Promise<Dock
   const dispose = async (): Promise<void> => {
     if (daemon.child.signalCode !== null) await startAgain();
     const all = await docker('ps', '--all', '--quiet').catch(() => '');
-    for (const id of all.split('\n').filter(Boolean)) await docker('rm', '--force', '--volumes', id);
+    // One may be going already; what is left is cleared away below.
+    for (const id of all.split('\n').filter(Boolean))
+      await docker('rm', '--force', '--volumes', id).catch(() => undefined);
     for (const { child, ended } of [daemon, containerd]) {
       child.kill();
       await ended;
@@ -171,26 +173,38 @@ function startDaemon({ folder, log, cgroup, bridge }: Places, host: string): Dae
   return startTool('dockerd', args, log);
 }
 
+/** On a machine that has other tests to serve. */
+const UP_MS = 150_000;
+
 async function answering({
   docker,
   folder,
   ended,
 }: Pick<DockerEngine, 'docker'> & { folder: string; ended(): boolean }) {
-  await until('the Docker engine answers', async () => {
-    if (ended()) return 'ended';
-    return (await docker('version').catch(() => '')) !== '' ? 'serves' : null;
-  });
+  await until(
+    'the Docker engine answers',
+    async () => {
+      if (ended()) return 'ended';
+      return (await docker('version').catch(() => '')) !== '' ? 'serves' : null;
+    },
+    UP_MS,
+  );
   if (ended()) throw new Error(readFileSync(join(folder, 'log'), 'utf8').slice(-2_000));
 }
 
 async function clearAway({ folder, cgroup, bridge }: Places): Promise<void> {
   if (bridge !== null) await run('ip', ['link', 'del', bridge]);
   // Of containers that the engine was made to forget.
-  for (const pid of pidsWith(join(folder, 'containerd.sock'))) process.kill(pid, 'SIGKILL');
+  for (const pid of pidsWith(join(folder, 'containerd.sock')))
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It has just ended.
+    }
   for (const file of globSync(join(folder, 'containerd-run/io.containerd.runtime.v2.task/*/*/address')))
     rmSync(readFileSync(file, 'utf8').replace('unix://', ''), { force: true });
   for (const point of mountsBelow(folder)) await run('umount', ['--lazy', point]);
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   for (const hierarchy of ['', ...readdirSync('/sys/fs/cgroup')])
     await until(`its control groups are gone`, () => removeGroup(join('/sys/fs/cgroup', hierarchy, cgroup)));
 }
