@@ -39,6 +39,9 @@ describe.runIf(process.getuid?.() === 0)('with --sandbox docker', () => {
   const lines = async (...args: string[]): Promise<string[]> =>
     (await engine.docker(...args)).split('\n').filter(Boolean).sort();
   const containers = (): Promise<string[]> => lines('ps', '--quiet', '--no-trunc');
+  /** One that has staged, or was replaced, may be ending. */
+  const running = (count: number): Promise<true> =>
+    until(`${count} containers run`, async () => (await containers()).length === count || null);
   const answers = (): Promise<true> =>
     until('it answers', async () => (await platform.ask(HOST)).status === 200 || null);
   const isRunning = async (count: number): Promise<boolean> =>
@@ -46,7 +49,7 @@ describe.runIf(process.getuid?.() === 0)('with --sandbox docker', () => {
 
   test('what was pushed runs in a container, and status and doctor say what that is worth', async () => {
     await answers();
-    expect(await containers()).toHaveLength(1);
+    await running(1);
     const { stdout: status } = await platform.cupola(['status', '--data', platform.data]);
     expect(status).toMatch(/apps run in docker \(Docker /);
     const { stdout: doctor } = await platform.cupola(['doctor', '--data', platform.data]);
@@ -91,7 +94,7 @@ describe.runIf(process.getuid?.() === 0)('with --sandbox docker', () => {
   test('scaled to three, three containers answer', async () => {
     await platform.cupola(['scale', 'node-hello', '-i', '3']);
     await until('all run', () => isRunning(3));
-    expect(await containers()).toHaveLength(3);
+    await running(3);
     const seen = new Set<string>();
     await until('each has answered', async () => seen.add((await platform.ask(HOST)).body).size === 3);
   });
@@ -100,7 +103,7 @@ describe.runIf(process.getuid?.() === 0)('with --sandbox docker', () => {
     await platform.cupola(['push', 'image', '--docker-image', `${registry.host}/team/app:1`, '-m', '64M']);
     expect((await platform.ask('image.localhost', '/name')).body).toBe('one two words');
     expect((await platform.ask('image.localhost', '/file/opt/added')).body).toBe('there');
-    expect(await containers()).toHaveLength(4);
+    await running(4);
     await platform.cupola(['delete', 'image', '-f', '-r']);
     await until('its container is gone', async () => (await containers()).length === 3);
   });
@@ -112,10 +115,14 @@ describe.runIf(process.getuid?.() === 0)('with --sandbox docker', () => {
     const { token } = JSON.parse(await cluster('cluster', 'token', '--role', 'agent', '--json')) as { token: string };
     const host = await network.host();
     await host.join(`${network.address}:${clusterPort}`, token);
-    await until('both run the app', async () => {
-      await platform.cupola(['restart', 'node-hello']);
-      return (await isRunning(3)) && shimPids(host.data).length > 0 && (await containers()).length > 0;
-    });
+    await until(
+      'both run the app',
+      async () => {
+        await platform.cupola(['restart', 'node-hello']);
+        return (await isRunning(3)) && shimPids(host.data).length > 0 && (await containers()).length > 0;
+      },
+      200_000,
+    );
     const seen = new Set<string>();
     await until('each has answered', async () => seen.add((await platform.ask(HOST)).body).size === 3);
     await until('no other copy runs', async () => shimPids(host.data).length + (await containers()).length === 3);
