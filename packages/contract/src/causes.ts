@@ -142,7 +142,7 @@ const TABLE: Readonly<Record<CauseCode, Entry>> = {
   },
   'build-failed': {
     says: 'the build failed',
-    mend: 'Run the same command where you develop; its own words are above.',
+    mend: 'Run the same command where you develop; its own words are in the log.',
     next: logs,
   },
   'no-start-command': {
@@ -162,7 +162,7 @@ const TABLE: Readonly<Record<CauseCode, Entry>> = {
   },
   crash: {
     says: 'it crashes with an error',
-    mend: 'Mend the error that the trace above names.',
+    mend: 'Mend the error that its trace names.',
     next: logs,
   },
   ended: {

@@ -42,7 +42,7 @@ export function Instances({ app, shown: { process, instances }, version, events,
         <p className="body quiet">No instances are wanted. Scale it to have some.</p>
       ) : (
         <div className="scrolls">
-          <table>
+          <table className="instances">
             <TableHead names={['#', 'state', 'for', 'crashes', 'cpu', 'memory', 'disk', 'cell', '']} />
             <tbody>
               {instances.map(instance => (
@@ -91,7 +91,7 @@ function InstanceRow({ app, process, instance, crashes, readOnly }: RowProps) {
         <td>{usage && isThere && <Used used={usage.mem ?? 0} limit={mem_quota ?? 0} />}</td>
         <td>{usage && isThere && <Used used={usage.disk ?? 0} limit={disk_quota ?? 0} />}</td>
         <td className="number">{host ?? ''}</td>
-        <td>
+        <td className="end">
           <Action
             label="Restart"
             commands={commands}
@@ -105,8 +105,10 @@ function InstanceRow({ app, process, instance, crashes, readOnly }: RowProps) {
         <tr>
           <td />
           <td colSpan={8} className="quiet small">
-            {state === 'RUNNING' ? 'last exit: ' : ''}
-            {readCode(why).text}
+            <span className="why">
+              {state === 'RUNNING' ? 'last exit: ' : ''}
+              {readCode(why).text}
+            </span>
           </td>
         </tr>
       )}

@@ -36,35 +36,37 @@ export function Phases(facts: Props) {
         ))}
       </ol>
       {failure !== null && <p className="refusal">The push has ended: {failure}</p>}
-      <p className="row">
-        {push !== null && (
-          <button type="button" className="button" onClick={() => pushes.end(app.guid)}>
-            {push.phase === 'failed' ? 'Put away' : 'Cancel this push'}
-          </button>
-        )}
-        {reason === 'PAUSED' && (
-          <Action
-            label="Go on"
-            kind="main-action"
-            commands={goOn}
-            disabledBecause={readOnly}
-            run={() => carryOut(goOn)}
-            done="The deployment goes on."
-          />
-        )}
-        {reason !== null && (
-          <Action
-            label="Cancel, and keep the version before"
-            commands={cancel}
-            disabledBecause={readOnly}
-            run={() => carryOut(cancel)}
-            done="The deployment is cancelled; the version before serves."
-          />
-        )}
-        <a className="quiet small" href="#log">
-          its log
-        </a>
-      </p>
+      {(push !== null || reason !== null || phases.some(({ tone }) => tone === 'moving')) && (
+        <p className="row">
+          {push !== null && (
+            <button type="button" className="button" onClick={() => pushes.end(app.guid)}>
+              {push.phase === 'failed' ? 'Put away' : 'Cancel this push'}
+            </button>
+          )}
+          {reason === 'PAUSED' && (
+            <Action
+              label="Go on"
+              kind="main-action"
+              commands={goOn}
+              disabledBecause={readOnly}
+              run={() => carryOut(goOn)}
+              done="The deployment goes on."
+            />
+          )}
+          {reason !== null && (
+            <Action
+              label="Cancel the deployment"
+              commands={cancel}
+              disabledBecause={readOnly}
+              run={() => carryOut(cancel)}
+              done="The deployment is cancelled; the version before serves."
+            />
+          )}
+          <a className="quiet small" href="#log">
+            its log
+          </a>
+        </p>
+      )}
     </section>
   );
 }

@@ -36,7 +36,7 @@ export function Revisions({ app, readOnly }: { app: App; readOnly: string | null
                     <Difference now={serves} wanted={revision} />
                   )}
                 </td>
-                <td>
+                <td className="end">
                   {data.deployed.has(revision.guid) ? (
                     <span className="tone-good small">serves</span>
                   ) : (

@@ -72,7 +72,7 @@ function CellRow({ cell }: { cell: ClusterCell }) {
         {instances.placed !== instances.running && <span className="quiet"> of {instances.placed}</span>}
       </td>
       <td className="number">{stacks.join(' ')}</td>
-      <td>
+      <td className="end">
         <Action
           label={drained_at === null ? 'Drain' : 'Take apps again'}
           commands={commands}

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { chartsOf, countedMarks, loneOf, marksAt, shortNumber, stackedOf, summaryOf } from './charts.ts';
+import { chartsOf, countedMarks, loneOf, marksAt, placesOf, shortNumber, stackedOf, summaryOf } from './charts.ts';
 import { someFigures, timeAt } from './fixtures.ts';
 import { askedOf, RANGES, rangeOf } from './ranges.ts';
 
@@ -71,6 +71,12 @@ test('marks are counted by kind, and found by window', () => {
     { kind: 'crash', count: 2 },
   ]);
   expect(marksAt(marks, Date.parse(timeAt(1)), 10_000)).toEqual([marks[1]]);
+});
+
+test('placesOf() has signs of one moment beside each other, also where the graph ends', () => {
+  expect(placesOf([5, 5, 40], { gap: 10, most: 100 })).toEqual([5, 15, 40]);
+  expect(placesOf([50, 92, 95], { gap: 10, most: 95 })).toEqual([50, 85, 95]);
+  expect(placesOf([], { gap: 10, most: 95 })).toEqual([]);
 });
 
 test.each(RANGES)('askedOf() asks for $label of whole windows; rangeOf() knows them by their number', range => {

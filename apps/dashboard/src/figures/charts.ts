@@ -141,15 +141,34 @@ export function summaryOf(charts: readonly Chart[]): Summary[] {
   );
 }
 
-/** A mark's sign in the graph; and in words. */
-export const MARK_SIGNS: Record<MarkKind, readonly [sign: string, words: string]> = {
-  deploy: ['▲', 'deploy'],
-  crash: ['✕', 'crash'],
-  scale: ['↕', 'scaling'],
-  config: ['◆', 'configuration'],
-  start: ['▶', 'start'],
-  stop: ['■', 'stop'],
+/** A mark's sign in the graph; and in words, of one and of several. */
+export const MARK_SIGNS: Record<MarkKind, readonly [sign: string, word: string, words: string]> = {
+  deploy: ['▲', 'deploy', 'deploys'],
+  crash: ['✕', 'crash', 'crashes'],
+  scale: ['↕', 'scaling', 'scalings'],
+  config: ['◆', 'configuration', 'configurations'],
+  start: ['▶', 'start', 'starts'],
+  stop: ['■', 'stop', 'stops'],
 };
+
+/** Where signs stand whose moments are at `xs` (ascending): `gap` apart, and none beyond `most`, so that those of one moment are beside each other. */
+export function placesOf(xs: readonly number[], { gap, most }: { gap: number; most: number }): number[] {
+  let free = 0;
+  const places = xs.map(x => {
+    const place = Math.max(x, free);
+    free = place + gap;
+    return place;
+  });
+  let end = most;
+  return places
+    .toReversed()
+    .map(place => {
+      const moved = Math.min(place, end);
+      end = moved - gap;
+      return moved;
+    })
+    .toReversed();
+}
 
 /** Marks of the kinds that there are, with how many; in the order of `MARK_SIGNS`. */
 export function countedMarks(marks: AppFigures['marks']): Array<{ kind: MarkKind; count: number }> {

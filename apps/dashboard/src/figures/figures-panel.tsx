@@ -94,7 +94,7 @@ function Marks({ marks, isEmpty }: { marks: AppFigures['marks']; isEmpty: boolea
       {isEmpty && <span>Nothing was measured in this time. A running app is, each ten seconds.</span>}
       {countedMarks(marks).map(({ kind, count }) => (
         <span key={kind}>
-          <b className={`mark-${kind}`}>{MARK_SIGNS[kind][0]}</b> {count} {MARK_SIGNS[kind][1]}
+          <b className={`mark-${kind}`}>{MARK_SIGNS[kind][0]}</b> {count} {MARK_SIGNS[kind][count === 1 ? 1 : 2]}
         </span>
       ))}
     </>

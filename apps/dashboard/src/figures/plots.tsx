@@ -5,7 +5,7 @@
 import type { AppFigures } from '@cupola/contract/v3/figures';
 import { useEffect, useRef } from 'react';
 import uPlot from 'uplot';
-import { type Chart, loneOf, MARK_SIGNS, newestOf, stackedOf } from './charts.ts';
+import { type Chart, loneOf, MARK_SIGNS, newestOf, placesOf, stackedOf } from './charts.ts';
 import { type Range, timeText } from './ranges.ts';
 
 interface Props {
@@ -199,11 +199,14 @@ function drawMarks(u: uPlot, marks: AppFigures['marks']): void {
   ctx.font = `${10 * ratio}px sans-serif`;
   ctx.textAlign = 'center';
   ctx.textBaseline = 'top';
-  // Signs of one moment stand beside each other.
-  let free = 0;
-  for (const { at, kind } of marks) {
-    const x = u.valToPos(Date.parse(at) / 1_000, 'x', true);
-    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+  const shown = marks
+    .map(({ at, kind }) => ({ kind, x: u.valToPos(Date.parse(at) / 1_000, 'x', true) }))
+    .filter(({ x }) => x >= bbox.left && x <= bbox.left + bbox.width);
+  const places = placesOf(
+    shown.map(({ x }) => x),
+    { gap: SIGN_PX * ratio, most: u.ctx.canvas.width - (SIGN_PX / 2) * ratio },
+  );
+  for (const [index, { kind, x }] of shown.entries()) {
     ctx.strokeStyle = ctx.fillStyle = colourOf(u, `mark-${kind}`);
     ctx.lineWidth = ratio;
     ctx.setLineDash([2 * ratio, 3 * ratio]);
@@ -213,9 +216,7 @@ function drawMarks(u: uPlot, marks: AppFigures['marks']): void {
     ctx.stroke();
     // The sign stands once, over the uppermost graph.
     if (u.root.closest('.plot-requests') === null) continue;
-    const place = Math.max(x, free);
-    ctx.fillText(MARK_SIGNS[kind][0], place, 0);
-    free = place + SIGN_PX * ratio;
+    ctx.fillText(MARK_SIGNS[kind][0], places[index] ?? x, 0);
   }
   ctx.restore();
 }
