@@ -2,16 +2,18 @@
  * The dashboard in a real Chromium, over a whole platform: what a developer does in it from an empty space to a rollback, what an auditor and a stranger may
  * not, and that nothing that an app is called or prints becomes code. On every page: no violation of the policy, no error, and axe finds nothing.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import axe from 'axe-core';
-import type { BrowserContext, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type OwnBrowser, startBrowser } from './dashboard/browser.ts';
+import { COLOURS, shoot } from './dashboard/shots.ts';
+import { dashboardIsBuilt, signIn } from './dashboard/sign-in.ts';
 import { appFolder, type Platform, startPlatform, until } from './platform.ts';
 
 const HOSTILE = '<img src=x onerror=alert(1)>';
-/** Screenshots are kept where this names a folder: to be looked at, and for docs. */
+/** Screenshots are kept where this names a folder, to be looked at; those of docs are made by pictures.ts. */
 const SHOTS = process.env.CUPOLA_SHOTS;
 const PASSWORD = 'a password of tests';
 
@@ -24,13 +26,7 @@ beforeAll(async () => {
   platform = await startPlatform();
   own = await startBrowser([Number(new URL(platform.facts.api).port), platform.facts.httpsPort]);
   await platform.login();
-  // The first request has the dashboard built, by each API for itself: in a cluster two connections come to two of them.
-  const page = `${platform.facts.api}/dashboard/`;
-  await until(
-    'the dashboard is built',
-    async () => (await Promise.all([fetch(page), fetch(page)])).every(({ status }) => status === 200),
-    180_000,
-  );
+  await dashboardIsBuilt(platform.facts.api);
 });
 afterAll(async () => {
   await own?.[Symbol.asyncDispose]();
@@ -42,58 +38,20 @@ afterEach(() => {
   expect(seen).toEqual([]);
 });
 
-async function signedIn(
-  username: string,
-  password: string,
-  origin = platform.facts.api,
-): Promise<{ page: Page; context: BrowserContext }> {
-  // Without a locale of its own, Chromium has none here.
-  const context = await own.browser.newContext({
-    locale: 'en-GB',
-    viewport: { width: 1_360, height: 900 },
-    // The certificate is of the platform's own authority; clients that trust this one are test/https.test.ts's.
-    ignoreHTTPSErrors: true,
-  });
-  await context.addInitScript(`document.addEventListener('securitypolicyviolation', event =>
-    console.error('policy: ' + event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sample))`);
-  const page = await context.newPage();
-  page.setDefaultTimeout(30_000);
-  page.on('pageerror', error => complaints.push(String(error)));
-  page.on('dialog', dialog => {
-    complaints.push(`dialog: ${dialog.message()}`);
-    void dialog.dismiss();
-  });
-  page.on('console', message => {
-    // Who has not signed in yet, and what a test is refused on purpose, is told by a status.
-    if (message.type() === 'error' && !/status of 40[134]/.test(message.text())) complaints.push(message.text());
-  });
-  await page.goto(`${origin}/dashboard/`);
-  await page.getByLabel('User name').fill(username);
-  await page.getByLabel('Password').fill(password);
-  await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByRole('heading', { level: 1 }).waitFor();
-  return { page, context };
+function signedIn(username: string, password: string, origin = platform.facts.api) {
+  return signIn(own.browser, { origin, username, password, complain: what => complaints.push(what) });
 }
 
 /** The page as it is now has nothing that axe knows to be a barrier; and a picture of it, if wanted. */
 async function isSound(page: Page, name: string): Promise<void> {
-  for (const colorScheme of ['light', 'dark'] as const) {
+  for (const colorScheme of COLOURS) {
     await page.emulateMedia({ colorScheme });
     // Not as a script of the page, which its policy would refuse.
     const found =
       await page.evaluate(`${axe.source}; axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] })
       .then(({ violations }) => violations.map(({ id, nodes }) => id + ': ' + nodes.map(node => node.html).slice(0, 3).join(' ')))`);
     expect(found, `${name}, ${colorScheme}`).toEqual([]);
-    if (SHOTS === undefined) continue;
-    mkdirSync(SHOTS, { recursive: true });
-    for (const [width, label] of [
-      [1_360, 'wide'],
-      [400, 'narrow'],
-    ] as const) {
-      await page.setViewportSize({ width, height: 900 });
-      await page.screenshot({ path: join(SHOTS, `${name}-${colorScheme}-${label}.png`), fullPage: true });
-    }
-    await page.setViewportSize({ width: 1_360, height: 900 });
+    if (SHOTS !== undefined) await shoot(page, { folder: SHOTS, name: `${name}-${colorScheme}` });
   }
 }
 
