@@ -14,9 +14,14 @@ test('GET /v3/cluster tells of cells, members, the leader, builds and the disk',
   const { store } = test.deps;
   await aCell(store, { cell_id: 'cell-1', name: 'one', segment: 'secret', rung_json: JSON.stringify(RUNG) });
   const placed = await aPlacement(store, { cell_id: 'cell-1', memory_mb: 256 });
-  await aPlacement(store, { cell_id: 'cell-1', memory_mb: 128 });
-  const { guid, organization_guid, space_guid, process_guid } = placed;
-  await aCopy(store, { guid, organization_guid, space_guid, process_guid, cell_id: 'cell-1' });
+  const crashing = await aPlacement(store, { cell_id: 'cell-1', memory_mb: 128 });
+  for (const [placement, state] of [
+    [placed, 'RUNNING'],
+    [crashing, 'CRASHED'],
+  ] as const) {
+    const { guid, organization_guid, space_guid, process_guid } = placement;
+    await aCopy(store, { guid, organization_guid, space_guid, process_guid, cell_id: 'cell-1', state });
+  }
   await aBuild(store, { state: 'STAGING', adopted: 1 });
   await aBuild(store, { state: 'STAGING', adopted: 1, stager: 'stager-1' });
   await aBuild(store, { state: 'STAGED', adopted: 1 });

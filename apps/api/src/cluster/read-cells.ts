@@ -30,10 +30,11 @@ export async function readCells(db: Kysely<Database>, only: readonly string[] | 
     .$if(only !== null, query => query.where(among('cell_id', only ?? [])))
     .groupBy('cell_id')
     .execute();
-  // What is still being stopped there, too: an emptied machine may be switched off.
+  // Of processes: what is still being stopped there too, since an emptied machine may be switched off; not one that has crashed.
   const running = await db
     .selectFrom('copies')
     .select(({ fn }) => ['cell_id', fn.countAll<number>().as('copies')])
+    .where('state', 'not in', ['CRASHED', 'GONE'])
     .$if(only !== null, query => query.where(among('cell_id', only ?? [])))
     .groupBy('cell_id')
     .execute();
