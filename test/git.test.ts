@@ -73,11 +73,13 @@ describe('git push', () => {
   const slowServer = (says: string): string => `setTimeout(() => { ${server(says).trim()} }, 40_000);\n`;
   /** Resolves once the new version is being started. */
   const starting = (child: ChildProcess): Promise<void> =>
-    new Promise(resolve =>
+    new Promise(resolve => {
+      let said = '';
       child.stderr?.on('data', (text: string) => {
-        if (text.includes('Staged')) resolve();
-      }),
-    );
+        said += text;
+        if (said.includes('Staged')) resolve();
+      });
+    });
   const serving = async (): Promise<string> => (await platform.ask('shop.localhost')).body;
   /** Back to what serves, whatever a test has committed. */
   const restore = (): Promise<string> => must(['reset', '--quiet', '--hard', 'cupola/main']);
@@ -353,7 +355,7 @@ describe('git push', () => {
     expect(await serving()).toBe('after');
     write({ 'server.js': server('again') });
     await commit('again');
-    await until('a push goes through', async () => (await git(['push', 'cupola', 'main'])).code === 0);
+    await until('a push goes through', async () => (await git(['push', 'cupola', 'main'])).code === 0, 180_000);
     expect(await serving()).toBe('again');
   });
 
@@ -421,9 +423,7 @@ describe('git push', () => {
     expect(await serving()).toBe('by hook');
   });
 
-  test("a forge's push event deploys, shows how it went beside the commit, and counts once", {
-    timeout: 120_000,
-  }, async () => {
+  test("a forge's push event deploys, shows how it went beside the commit, and counts once", async () => {
     const bare = join(work, 'forge', 'team', 'shop.git');
     await must(['init', '--quiet', '--bare', '--initial-branch=main', bare], work);
     const url = `http://${forge.host}/team/shop.git`;
@@ -458,7 +458,9 @@ describe('git push', () => {
     await until('the forge is told of the failure', async () => states().at(-1) === 'failure');
     expect(states()).toEqual(['pending', 'success', 'pending', 'failure']);
     expect(await serving()).toBe('by webhook');
-    expect((await platform.cupola(['logs', 'shop', '--recent'])).stdout).toMatch(/git: shop stays as it was/);
+    await until('the log says so', async () =>
+      (await platform.cupola(['logs', 'shop', '--recent'])).stdout.includes('git: shop stays as it was'),
+    );
   });
 
   test("a fork's pull request is a preview where that is allowed, fetched over SSH by the webhook's own key", async () => {
