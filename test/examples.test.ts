@@ -94,10 +94,15 @@ describe.concurrent('examples', { timeout: EXAMPLE_MS }, () => {
   });
 
   test('the worker of a Procfile runs beside the web process, without a port', async () => {
-    const line = await until('the worker has done something', async () => {
-      const { stdout } = await platform.cupola(['logs', 'worker', '--recent']).catch(() => ({ stdout: '' }));
-      return stdout.split('\n').find(text => text.includes('piece of work'));
-    });
+    // It is pushed beside all others meanwhile.
+    const line = await until(
+      'the worker has done something',
+      async () => {
+        const { stdout } = await platform.cupola(['logs', 'worker', '--recent']).catch(() => ({ stdout: '' }));
+        return stdout.split('\n').find(text => text.includes('piece of work'));
+      },
+      EXAMPLE_MS,
+    );
     expect(line).toContain('APP/PROC/WORKER/0');
   });
 });

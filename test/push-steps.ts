@@ -208,8 +208,8 @@ export async function checkLedger(platform: Asked, ledger: Ledger): Promise<void
 
 async function createBuild(platform: Asked, ledger: Ledger): Promise<void> {
   const made = await call(platform, 'POST', '/v3/builds', { package: { guid: ledger.packageGuid } });
-  // Made by an answer that was lost: it is the one that is STAGING.
-  const path = `/v3/builds?package_guids=${ledger.packageGuid}&states=STAGING`;
+  // Made by an answer that was lost: it is the newest, and may have been staged meanwhile.
+  const path = `/v3/builds?package_guids=${ledger.packageGuid}&order_by=-created_at`;
   ledger.buildGuid =
     made.status === 422
       ? firstGuid(expectGood('find build', await call(platform, 'GET', path)))
