@@ -20,10 +20,10 @@ export function setup(): void {
   rmSync(S3_FAILED, { force: true });
   const made = mkdtempSync(`${S3_PROGRAMS}.`);
   const flags = process.env.CI === 'true' ? [...HASTY, '-ldflags=-s -w'] : [];
+  // In this session: another one would get as much of the processors as all the tests of this one (sched(7), autogroups).
   const child = spawn('nice', ['-n', '19', 'go', 'install', ...flags, VERSITYGW], {
     env: { ...process.env, GOBIN: made },
     stdio: ['ignore', 'ignore', 'pipe'],
-    detached: true,
   });
   const said = text(child.stderr);
   const failure = new Promise<string | null>(resolve => {
@@ -49,7 +49,7 @@ export async function teardown(): Promise<void> {
   const building = here[BUILDING];
   if (building === undefined) return;
   const { child, ended } = building;
-  if (child.pid !== undefined && child.exitCode === null && child.signalCode === null)
-    process.kill(-child.pid, 'SIGKILL');
+  // Go ends what it has begun.
+  child.kill('SIGINT');
   await ended;
 }
