@@ -4,8 +4,8 @@
  * Arguments are handed to vitest: `npm test -- packages/store`.
  */
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { accessSync, constants, mkdtempSync, readFileSync, rmSync, statfsSync } from 'node:fs';
+import { freemem, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 /** Tool -> Debian package. */
@@ -77,6 +77,26 @@ function install(): void {
     );
 }
 
+/** statfs(2): TMPFS_MAGIC. */
+const TMPFS = 0x01021994;
+const MEMORY = '/dev/shm';
+/** Far more than all tests need at a time. */
+const ROOM_BYTES = 12 * 2 ** 30;
+
+/**
+ * Where tests keep their files: in memory where there is plenty, since what costs them is to make and remove files. A database of PostgreSQL is 400, which on a
+ * disk took ten times the processor.
+ */
+function temporaryFolder(): string {
+  if (process.env.TMPDIR !== undefined || freemem() < ROOM_BYTES) return tmpdir();
+  try {
+    const { type, bavail, bsize } = statfsSync(MEMORY);
+    return type === TMPFS && bavail * bsize >= ROOM_BYTES ? MEMORY : tmpdir();
+  } catch {
+    return tmpdir(); // There is none.
+  }
+}
+
 const ci = process.env.CI === 'true';
 install();
 const folder = mkdtempSync(join(tmpdir(), 'cupola-test-'));
@@ -85,7 +105,7 @@ const only = process.argv.slice(2);
 const checked = only.length > 0 || spawnSync(process.execPath, ['scripts/check.ts'], { stdio: 'inherit' }).status === 0;
 const { status } = spawnSync('node_modules/.bin/vitest', ['run', ...only], {
   stdio: 'inherit',
-  env: { ...process.env, CUPOLA_TEST_COUNTS: counts },
+  env: { ...process.env, CUPOLA_TEST_COUNTS: counts, TMPDIR: temporaryFolder() },
 });
 
 let [passed = 0, failed = 1, skipped = 0] = [0, 1, 0];

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -62,17 +63,27 @@ test('a copy that ended while no agent was there counts as a crash, and is start
 test('a copy is started again by the table while the API is away, and what was missed is reported after', async () => {
   await using cell = await testCell();
   await cell.startAgent();
-  const placement = aPlacement(aRunSpec([cell.add(await serverLayer())]));
+  const environment = { WHO: randomUUID() };
+  const placement = aPlacement(aRunSpec([cell.add(await serverLayer())], { environment }));
   const before = await cell.run(placement);
   await cell.api.away();
   await ask(before, '/exit/4').catch(() => undefined);
-  const address = { host: '127.0.0.1', port: (before.address?.port ?? 0) + 1 };
-  const restarted = { ...before, address };
-  await until('it answers again', () => ask(restarted).catch(() => null));
+  // At one of the next ports: some may be those of other tests' apps.
+  const addresses = Array.from({ length: 50 }, (_, index) => ({
+    host: '127.0.0.1',
+    port: (before.address?.port ?? 0) + 1 + index,
+  }));
+  const address = await until('it answers again', async () => {
+    for (const tried of addresses) {
+      const said = await ask({ ...before, address: tried }, '/env').catch(() => '');
+      if (said.includes(environment.WHO)) return tried;
+    }
+    return null;
+  });
   await cell.api.listen();
   const after = await until('its report', () => {
     const copy = cell.api.copy(placement.guid);
-    return copy?.attempt === 2 && copy.state === 'RUNNING' && copy;
+    return copy?.attempt === before.attempt + 1 && copy.state === 'RUNNING' && copy;
   });
   expect(after).toMatchObject({ crashCount: 1, exit: { code: 4 }, address });
 });

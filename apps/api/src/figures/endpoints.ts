@@ -121,6 +121,8 @@ async function readMarks(
     .where('created_at', '>=', range.startMs)
     .where('created_at', '<', range.endMs)
     .where('type', 'in', MARK_EVENT_TYPES)
+    // A manifest tells of each of its settings, changed or not, with every push; what it changes bends a graph with the deployment or start that follows.
+    .where('data_json', 'not like', '%"manifest_triggered":true%')
     .where(scope === 'all' ? EVERY_ROW : inPlaces('audit_events', scope, 'picked'))
     .orderBy('created_at', 'desc')
     .limit(MARKS_MAX)

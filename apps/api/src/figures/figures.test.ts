@@ -140,8 +140,14 @@ test('GET /v3/apps/:guid/metrics marks what may bend a graph', async () => {
   const body = { name: 'dora', relationships: { space: { data: { guid: api.home.spaceGuid } } } };
   const { guid } = (await api.api('POST', '/v3/apps', { token: api.admin, body })).body;
   await api.api('POST', `/v3/processes/${guid}/actions/scale`, { token: api.admin, body: { memory_in_mb: 128 } });
+  const manifest = await api.api('POST', `/v3/spaces/${api.home.spaceGuid}/actions/apply_manifest`, {
+    token: api.admin,
+    yaml: 'applications: [{ name: dora, memory: 128M, instances: 1, env: { COLOUR: green } }]',
+  });
+  expect(manifest.status).toBe(202);
   api.clock.pass(1_000);
   const { marks } = await read(api, guid);
+  // Not what a manifest says again.
   expect(marks).toMatchObject([{ kind: 'scale', event_type: 'audit.app.process.scale', actor: 'admin' }]);
 });
 
