@@ -247,6 +247,13 @@ test('an auditor sees everything and may change nothing; a stranger sees nothing
   await other.page.getByText('You are in no space yet.').waitFor();
   await other.page.goto(address);
   await other.page.getByText('There is no such app for you.').waitFor();
+  const session = '**/dashboard/session';
+  await other.page.route(session, route => route.fulfill({ status: 403 }));
+  await other.page.getByRole('button', { name: 'Sign out' }).click();
+  await other.page.getByText('You are still signed in: the API answered 403.').waitFor();
+  await other.page.unroute(session);
+  await other.page.getByRole('button', { name: 'Sign out' }).click();
+  await other.page.getByLabel('User name').waitFor();
   await other.context.close();
 });
 

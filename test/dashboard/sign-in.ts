@@ -26,7 +26,7 @@ export async function signIn(
   await context.addInitScript(`document.addEventListener('securitypolicyviolation', event =>
     console.error('policy: ' + event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sample))`);
   const page = await context.newPage();
-  page.setDefaultTimeout(30_000);
+  page.setDefaultTimeout(120_000);
   page.on('pageerror', error => complain(String(error)));
   page.on('dialog', dialog => {
     complain(`dialog: ${dialog.message()}`);

@@ -4,7 +4,7 @@ import { Suspense, useState } from 'react';
 import { sessionQuery } from '../data/queries.ts';
 import { useSession } from '../data/session.tsx';
 import { useLive } from '../live/live-context.ts';
-import { NoticeBoard } from './notice.tsx';
+import { NoticeBoard, useNotice } from './notice.tsx';
 import { Palette } from './palette.tsx';
 import { keepTheme, readTheme, THEMES } from './theme.ts';
 import { clock } from './time.ts';
@@ -28,8 +28,17 @@ export function Shell() {
 function Bar() {
   const { user, csrf_token } = useSession();
   const client = useQueryClient();
+  const notify = useNotice();
   const signOut = async (): Promise<void> => {
-    await fetch('/dashboard/session', { method: 'DELETE', headers: { 'x-csrf-token': csrf_token } });
+    const answer = await fetch('/dashboard/session', {
+      method: 'DELETE',
+      headers: { 'x-csrf-token': csrf_token },
+    }).catch(() => null);
+    // 401: it has ended before.
+    if (answer === null || !(answer.ok || answer.status === 401)) {
+      const why = answer === null ? 'the API does not answer' : `the API answered ${answer.status}`;
+      return notify({ tone: 'bad', text: `You are still signed in: ${why}. Load this page anew and sign out again.` });
+    }
     client.clear();
     location.assign('/dashboard/');
   };
