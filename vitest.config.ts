@@ -37,6 +37,8 @@ function onCluster() {
     exclude: [...Object.keys(EMBEDDED_ONLY), ...OF_NO_FORM],
     env: { CUPOLA_TEST_FORM: 'cluster' },
     globalSetup: 'test/s3-setup.ts',
+    // Behind all others: first, as they came, both workers waited for the S3 server to be built.
+    sequence: { groupOrder: 1 },
     pool: 'forks' as const,
     expect: PATIENT,
     testTimeout: 240_000,

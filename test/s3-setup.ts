@@ -1,6 +1,6 @@
 /**
  * Before tests that may need it: has the S3 server of its tests built once, into a cache outside of the checkout. Nobody waits here: it takes both processors for
- * more than a minute, so it is built at the lowest priority, in what other tests leave of the machine. `startS3()` waits for it.
+ * more than a minute, so it is built at a low priority, mostly in what other tests leave of the machine. `startS3()` waits for it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ export function setup(): void {
   const made = mkdtempSync(`${S3_PROGRAMS}.`);
   const flags = process.env.CI === 'true' ? [...HASTY, '-ldflags=-s -w'] : [];
   // In this session: another one would get as much of the processors as all the tests of this one (sched(7), autogroups).
-  const child = spawn('nice', ['-n', '19', 'go', 'install', ...flags, VERSITYGW], {
+  const child = spawn('nice', ['-n', '10', 'go', 'install', ...flags, VERSITYGW], {
     env: { ...process.env, GOBIN: made },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
